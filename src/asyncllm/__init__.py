@@ -1,0 +1,1 @@
+"""asyncllm: large language models over raw HTTP, with one message schema for every provider."""

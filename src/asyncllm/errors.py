@@ -1,0 +1,408 @@
+"""Every exception of asyncllm, and what each advises.
+
+::
+
+    AsyncLLMError
+    ├── ConfigurationError           the config or the call names something that does not exist
+    ├── ClientStateError             the client is closed, in another loop, or in a forked process
+    ├── UnsupportedError             the target cannot carry what was asked
+    │   ├── UnsupportedContentError
+    │   └── UnsupportedParameterError
+    ├── BudgetExceededError          refused here, before any byte was sent
+    ├── CircuitOpenError
+    ├── LimitTimeoutError
+    ├── LedgerError
+    ├── StructuredOutputError        the answer does not fit the schema
+    ├── DeadlineExceededError        the total deadline passed
+    ├── AllFallbacksFailedError      two or more targets failed; carries every attempt
+    ├── TransportError               the network
+    │   ├── ConnectError             DNS, refused, TLS
+    │   │   └── ConnectTimeoutError
+    │   ├── ConnectionLostError      lost before the answer began
+    │   │   └── WriteTimeoutError
+    │   ├── FirstTokenTimeoutError   no first content in time
+    │   ├── IdleTimeoutError         silent between two bytes
+    │   └── NoContentTimeoutError    heartbeats, but no content
+    ├── StreamInterruptedError       cut after its first content; ``partial`` holds what came
+    │   └── StreamTruncatedError     ended cleanly, but without the protocol's own end
+    └── ProviderError                the provider's own answer
+        ├── BadRequestError
+        │   ├── RequestTooLargeError
+        │   └── ContextWindowExceededError
+        ├── AuthenticationError
+        ├── PermissionDeniedError
+        ├── ModelNotFoundError
+        ├── BillingError
+        ├── QuotaExhaustedError
+        ├── RateLimitError
+        ├── OverloadedError
+        ├── ServerError
+        ├── ProviderTimeoutError
+        ├── ProtocolError            a 200 that is not its protocol
+        ├── ResponseTooLargeError
+        └── ContentBlockedError      blocked with no content at all
+
+Each class carries its `Advice`: retry the same model, go on to the next one, to the next provider, count it against the
+target's health, and what to book. The engine reads the advice; it never asks for a class by name.
+
+The text of an exception never holds a key (`redact`) and at most 500 characters of what a provider said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from .schema.response import Attempt, RateLimits, Response
+
+RetryAdvice = Literal["no", "yes", "once", "after_refresh"]
+FallbackAdvice = Literal["no", "yes", "larger_window", "opt_in", "as_inner"]
+HealthAdvice = Literal["none", "count", "cooldown", "credential_off", "model_off", "account_off", "until_reset"]
+LedgerAdvice = Literal["zero", "unknown", "partial", "estimated", "real"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What to do about an error.
+
+    Attributes:
+        retry: try the same model again.
+        fallback: go on to the next model of the chain.
+        provider: go on to another provider, where the caller allowed that.
+        health: what it says of the target's health.
+        ledger: what the attempt is booked at.
+    """
+
+    retry: RetryAdvice = "no"
+    fallback: FallbackAdvice = "no"
+    provider: FallbackAdvice = "no"
+    health: HealthAdvice = "none"
+    ledger: LedgerAdvice = "zero"
+
+
+_SECRETS = re.compile(
+    r"""(?ix)
+    (\b(?:bearer|basic)\s+)[^\s"',;]{6,}                                    # an Authorization value
+    | \b(?:sk|pk|rk|gsk|xai|hf|key|r8|pplx|csk|fw|nvapi|ghp|gho|ya29)[-_.][A-Za-z0-9*._\-]{6,}   # vendor key shapes
+    | \bAIza[0-9A-Za-z_\-*]{10,}
+    | \b(?:AKIA|ASIA|ABIA|ABSK)[0-9A-Za-z+/=]{12,}
+    | \beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*            # a JWT
+    | ([?&](?:key|api_key|access_token|token)=)[^&\s"']+
+    """
+)
+_MOST_TEXT = 500
+
+
+def redact(text: str) -> str:
+    """The text without anything that looks like a credential, cut to 500 characters."""
+    text = _SECRETS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
+    return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"
+
+
+class AsyncLLMError(Exception):
+    """The root of all exceptions of this library.
+
+    Attributes:
+        message: the sentence, without the facts that ``str()`` adds.
+        provider: the configured name of the provider, where one is involved.
+        model: the model asked for.
+        status: the HTTP status, where there was an answer.
+        code: the provider's own code.
+        request_id: the provider's id of the request.
+        retry_after: seconds the provider asked to wait.
+        attempts: every HTTP attempt of the call.
+        rate_limits: what the rate-limit headers said.
+        should_retry: the provider's own verdict (``x-should-retry``), which outranks ``advice.retry``.
+    """
+
+    advice: ClassVar[Advice] = Advice()
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        rate_limits: RateLimits | None = None,
+        should_retry: bool | None = None,
+        attempts: tuple[Attempt, ...] = (),
+    ) -> None:
+        self.message = redact(message)
+        super().__init__(self.message)
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.rate_limits = rate_limits
+        self.should_retry = should_retry
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        facts = [
+            f"{name}={value}"
+            for name, value in (
+                ("provider", self.provider),
+                ("model", self.model),
+                ("status", self.status),
+                ("code", self.code),
+                ("request_id", self.request_id),
+                ("retry_after", self.retry_after),
+            )
+            if value is not None
+        ]
+        return f"{self.message} ({', '.join(facts)})" if facts else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[AsyncLLMError], args: tuple[Any, ...], state: Mapping[str, Any]) -> AsyncLLMError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(AsyncLLMError):
+    """The configuration, or the call, names something that does not exist or does not fit."""
+
+
+class ClientStateError(AsyncLLMError):
+    """The client cannot be used here: it is closed, belongs to another running loop, or to the parent process."""
+
+
+class UnsupportedError(AsyncLLMError):
+    """The target cannot carry what was asked; nothing was sent."""
+
+    advice = Advice(fallback="yes", provider="yes")
+
+
+class UnsupportedContentError(UnsupportedError):
+    """A message part that this wire format or host has no place for."""
+
+
+class UnsupportedParameterError(UnsupportedError):
+    """A keyword that this wire format or host has no place for."""
+
+
+class BudgetExceededError(AsyncLLMError):
+    """A hard budget has no room for this call; nothing was sent."""
+
+
+class CircuitOpenError(AsyncLLMError):
+    """The target is off for now; ``retry_after`` says for how long. Nothing was sent."""
+
+    advice = Advice(fallback="yes", provider="yes")
+
+
+class LimitTimeoutError(AsyncLLMError):
+    """The call waited for its turn under a limit until its deadline; nothing was sent."""
+
+
+class LedgerError(AsyncLLMError):
+    """The ledger cannot write, and the policy is to fail rather than to go unrecorded."""
+
+
+class StructuredOutputError(AsyncLLMError):
+    """The answer does not fit the schema that was asked for.
+
+    Attributes:
+        text: the answer as it came.
+        problems: what does not fit, a sentence each.
+    """
+
+    advice = Advice(ledger="real")
+
+    def __init__(self, message: str = "", *, text: str = "", problems: tuple[str, ...] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.text = text
+        self.problems = problems
+
+
+class DeadlineExceededError(AsyncLLMError):
+    """The total deadline of the call passed.
+
+    Attributes:
+        partial: what a stream had delivered by then; None for unary calls.
+    """
+
+    advice = Advice(ledger="partial")
+
+    def __init__(self, message: str = "", *, partial: Response | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.partial = partial
+
+
+class AllFallbacksFailedError(AsyncLLMError):
+    """Two or more targets failed; ``attempts`` holds every one, and the last error is the cause."""
+
+
+class TransportError(AsyncLLMError):
+    """The network failed, not the provider's answer."""
+
+    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="unknown")
+
+
+class ConnectError(TransportError):
+    """No connection: DNS, refused, a proxy, or TLS.
+
+    Attributes:
+        certificate: the server's certificate was refused, so trying again is of no use.
+    """
+
+    advice = Advice(retry="yes", fallback="yes", provider="yes", health="count", ledger="zero")
+
+    def __init__(self, message: str = "", *, certificate: bool = False, **facts: Any) -> None:
+        if certificate:
+            facts.setdefault("should_retry", False)
+        super().__init__(message, **facts)
+        self.certificate = certificate
+
+
+class ConnectTimeoutError(ConnectError):
+    """The server did not accept a connection in time."""
+
+
+class ConnectionLostError(TransportError):
+    """The connection was lost before the answer began."""
+
+
+class WriteTimeoutError(ConnectionLostError):
+    """The server stopped reading the request."""
+
+
+class FirstTokenTimeoutError(TransportError):
+    """A stream had no first content in time."""
+
+    advice = Advice(fallback="yes", provider="yes", health="count", ledger="unknown")
+
+
+class IdleTimeoutError(TransportError):
+    """Nothing at all came for too long in the middle of an answer."""
+
+    advice = Advice(fallback="yes", provider="yes", health="count", ledger="partial")
+
+
+class NoContentTimeoutError(TransportError):
+    """Only heartbeats came for too long."""
+
+    advice = Advice(fallback="yes", provider="yes", health="count", ledger="partial")
+
+
+class StreamInterruptedError(AsyncLLMError):
+    """A stream was cut after its first content was delivered.
+
+    Attributes:
+        partial: what was delivered; its text equals the deltas.
+    """
+
+    advice = Advice(fallback="as_inner", provider="as_inner", health="count", ledger="partial")
+
+    def __init__(self, message: str = "", *, partial: Response | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.partial = partial
+
+
+class StreamTruncatedError(StreamInterruptedError):
+    """A stream ended without the protocol's own end; before its first content ``partial`` is empty."""
+
+    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="partial")
+
+
+class ProviderError(AsyncLLMError):
+    """The provider answered with an error."""
+
+
+class BadRequestError(ProviderError):
+    """The request is wrong (400, 422), or a message is, before it was sent; another model would refuse it too."""
+
+
+class RequestTooLargeError(BadRequestError):
+    """The body is larger than the provider accepts (413)."""
+
+
+class ContextWindowExceededError(BadRequestError):
+    """The prompt does not fit the model's context window."""
+
+    advice = Advice(fallback="larger_window", provider="larger_window")
+
+
+class AuthenticationError(ProviderError):
+    """The credential is missing, wrong or expired (401)."""
+
+    advice = Advice(retry="after_refresh", provider="yes", health="credential_off")
+
+
+class PermissionDeniedError(ProviderError):
+    """The credential may not use this model or feature (403)."""
+
+    advice = Advice(fallback="yes", provider="yes", health="model_off")
+
+
+class ModelNotFoundError(ProviderError):
+    """The provider does not know the model, or not any more (404)."""
+
+    advice = Advice(fallback="yes", provider="yes", health="model_off")
+
+
+class BillingError(ProviderError):
+    """The account has no money left, or a spending limit is reached."""
+
+    advice = Advice(provider="yes", health="account_off")
+
+
+class QuotaExhaustedError(ProviderError):
+    """A quota that comes back only after hours or a day is used up."""
+
+    advice = Advice(fallback="yes", provider="yes", health="until_reset")
+
+
+class RateLimitError(ProviderError):
+    """Too many requests or tokens just now (429)."""
+
+    advice = Advice(retry="yes", fallback="yes", provider="yes", health="cooldown")
+
+
+class OverloadedError(ProviderError):
+    """The provider is overloaded (503, 529)."""
+
+    advice = Advice(retry="yes", fallback="yes", provider="yes", health="count")
+
+
+class ServerError(ProviderError):
+    """The provider failed (5xx)."""
+
+    advice = Advice(retry="yes", fallback="yes", provider="yes", health="count")
+
+
+class ProviderTimeoutError(ProviderError):
+    """The provider gave up waiting for its model (408, 504)."""
+
+    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="unknown")
+
+
+class ProtocolError(ProviderError):
+    """The answer is not what its protocol says: bad JSON, bad UTF-8, HTML with 200."""
+
+    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="estimated")
+
+
+class ResponseTooLargeError(ProviderError):
+    """The answer is larger than the limits of this client."""
+
+    advice = Advice(health="count", ledger="estimated")
+
+
+class ContentBlockedError(ProviderError):
+    """The prompt or the answer was blocked, and nothing came at all."""
+
+    advice = Advice(fallback="opt_in", ledger="real")

@@ -1,0 +1,1 @@
+"""Bytes -> frames, sans-IO: incremental, bounded, linear in the bytes fed."""

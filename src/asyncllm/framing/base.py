@@ -1,0 +1,38 @@
+"""What every framing has in common: bytes in, whole frames out, an explicit end."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+
+
+class Frame(NamedTuple):
+    """One unit of a stream.
+
+    Attributes:
+        event: its name (``event:`` of SSE, ``:event-type`` of AWS); ``""`` where it has none.
+        data: the payload.
+        kind: ``"event"``, or what AWS calls a frame that reports a failure: ``"exception"``, ``"error"``.
+    """
+
+    event: str
+    data: bytes
+    kind: str = "event"
+
+
+class Framer(Protocol):
+    """An incremental parser; one for each response."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Takes the next bytes and gives the frames they complete.
+
+        Raises:
+            ResponseTooLargeError: an event grew beyond the bound.
+            ProtocolError: the bytes are not of this framing.
+        """
+        ...
+
+    def close(self) -> list[Frame]:
+        """Tells that the bytes have ended and gives what is complete by that; an unfinished frame is discarded."""
+        ...

@@ -1,0 +1,1 @@
+"""Hosts as data: a file a host, and one table for the OpenAI-compatible ones."""

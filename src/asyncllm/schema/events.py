@@ -1,0 +1,105 @@
+"""What a stream yields: one grammar for every provider.
+
+::
+
+    stream   := ResponseStart  part*  ResponseEnd
+    part     := PartStart  (TextDelta | ReasoningDelta | ToolCallDelta)*  PartEnd
+
+Parts are numbered from 0 in the order in which they start, which is their order in the message; parts may overlap
+(parallel tool calls), so a delta names its part by ``index``. `PartEnd` carries the whole part. Every part that starts
+ends, before `ResponseEnd`. `Restart` appears only when the caller asked for it: everything shown so far is void, and a new
+`ResponseStart` follows.
+
+``str(event)`` and ``event.text`` are the text to show: non-empty for `TextDelta` only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Union
+
+from .content import Part
+from .response import FinishReason
+from .usage import UNKNOWN_USAGE, Usage
+
+
+class _Event:
+    """The text of an event is empty unless it is a `TextDelta`."""
+
+    __slots__ = ()
+    text = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseStart(_Event):
+    """The provider began to answer; no content yet."""
+
+    id: str | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartStart(_Event):
+    """A part begins; ``part`` holds what is known already (a tool call's id and name)."""
+
+    index: int
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta(_Event):
+    """More text of part ``index``."""
+
+    text: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta(_Event):
+    """More readable reasoning of part ``index``."""
+
+    reasoning: str
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta(_Event):
+    """More argument text of the tool call in part ``index``."""
+
+    arguments: str
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnd(_Event):
+    """Part ``index`` is complete, and this is all of it."""
+
+    index: int
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseEnd(_Event):
+    """The reply is complete."""
+
+    finish_reason: FinishReason
+    _: KW_ONLY
+    raw_finish_reason: str | None = None
+    stop_sequence: str | None = None
+    usage: Usage = UNKNOWN_USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Restart(_Event):
+    """Clear what was shown: the reply begins again, on the next target."""
+
+    reason: str = ""
+
+
+Event = Union[ResponseStart, PartStart, TextDelta, ReasoningDelta, ToolCallDelta, PartEnd, ResponseEnd, Restart]

@@ -1,0 +1,96 @@
+"""A message: a role and its parts, in order.
+
+Roles are ``system`` (instructions; OpenAI's ``developer`` is the same), ``user``, ``assistant`` and ``tool`` (one or
+more tool results). How a wire spells them is the codec's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal, get_args
+
+from .content import Json, Part, ResultPart, Text, ToolCall, ToolResult
+
+Role = Literal["system", "user", "assistant", "tool"]
+_PARTS = get_args(Part)
+_RESULT_PARTS = (*(kind for kind in get_args(ResultPart) if isinstance(kind, type)), *_PARTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation.
+
+    Attributes:
+        role: who speaks.
+        content: the parts, in order.
+        name: the speaker's name, where the wire has one.
+    """
+
+    role: Role
+    content: tuple[Part, ...]
+    _: KW_ONLY
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "content", _parts(self.content))
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return "".join([part.text for part in self.content if type(part) is Text])
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls the caller must run."""
+        return tuple([part for part in self.content if type(part) is ToolCall])
+
+    @classmethod
+    def system(cls, *content: str | Part) -> Message:
+        """Instructions to the model."""
+        return cls("system", _parts(content))
+
+    @classmethod
+    def user(cls, *content: str | Part) -> Message:
+        """What the user says: strings and parts, in order."""
+        return cls("user", _parts(content))
+
+    @classmethod
+    def assistant(cls, *content: str | Part) -> Message:
+        """What the model said."""
+        return cls("assistant", _parts(content))
+
+    @classmethod
+    def tool(cls, call_id: str, result: Any, *, is_error: bool = False, name: str | None = None) -> Message:
+        """The answer to a tool call.
+
+        Args:
+            call_id: the ``id`` of the call.
+            result: a string, a part, a list of parts, or any JSON value.
+            is_error: the tool failed; ``result`` says how.
+            name: the tool's name, where it cannot be found from the conversation.
+        """
+        return cls("tool", (ToolResult(call_id, result_parts(result), is_error=is_error, name=name),))
+
+
+def result_parts(result: Any) -> tuple[ResultPart, ...]:
+    """A tool's return value as parts: text stays text, parts stay parts, everything else is JSON."""
+    if isinstance(result, str):
+        return (Text(result),)
+    if isinstance(result, _RESULT_PARTS):
+        return (result,)
+    if isinstance(result, (list, tuple)) and result and all(isinstance(item, _RESULT_PARTS) for item in result):
+        return tuple(result)
+    return (Json(result),)
+
+
+def _parts(content: Any) -> tuple[Part, ...]:
+    """Text, a part, or an iterable of both, as a tuple of parts."""
+    items = (content,) if isinstance(content, (str, *_PARTS)) else content
+    if isinstance(items, Mapping) or not isinstance(items, Iterable):
+        raise TypeError(f"a message's content is text, a part or a list of them, not {type(content).__name__}")
+    parts: tuple[Any, ...] = tuple([Text(item) if isinstance(item, str) else item for item in items])
+    for part in parts:
+        if not isinstance(part, _PARTS):
+            raise TypeError(f"a message is made of strings and parts, not {type(part).__name__}")
+    return parts

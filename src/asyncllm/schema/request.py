@@ -1,0 +1,96 @@
+"""A request, before any wire: what to ask, of which model, within which bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal
+
+from .content import CacheMark
+from .messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may ask the caller to run.
+
+    Attributes:
+        name: what the model calls it.
+        description: when and how to use it.
+        parameters: a JSON schema of its arguments; empty for none.
+        strict: hold the model to the schema, where the wire can; None leaves it to the provider.
+        extra: further fields of the provider's own tool object, sent as they are.
+        cache: a prompt-cache mark after this tool.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    _: KW_ONLY
+    strict: bool | None = None
+    extra: Mapping[str, Any] | None = None
+    cache: CacheMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTool:
+    """A tool that the provider runs, or a tool of a kind only one wire has: ``definition`` is sent as it stands."""
+
+    definition: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Whether and which tools must be used.
+
+    Attributes:
+        mode: ``"auto"``, ``"none"``, ``"required"`` (any of them), or ``"tool"`` (exactly ``names[0]``).
+        names: with ``auto`` and ``required``: only these may be used (empty: all); with ``tool``: the one to call.
+    """
+
+    mode: Literal["auto", "none", "required", "tool"]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseFormat:
+    """The answer must be JSON.
+
+    Attributes:
+        schema: the JSON schema it must fit; None for any JSON object.
+        name: the schema's name, ``[a-zA-Z0-9_-]{1,64}``.
+        strict: ask the provider to enforce it, where it can.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    name: str = "response"
+    description: str | None = None
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a codec encodes.
+
+    Attributes:
+        max_tokens: the most the model may generate, reasoning included.
+        reasoning: an effort word (``"low"``, ``"high"``, ``"none"``, ...) or a budget in tokens.
+        extra_body: merged into the JSON body last; its keys win.
+        extra_headers: added last; they cannot replace credentials.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    stream: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    tools: tuple[Tool | ProviderTool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning: str | int | None = None
+    extra_body: Mapping[str, Any] | None = None
+    extra_headers: Mapping[str, str] | None = None

@@ -1,0 +1,108 @@
+"""What came back: the reply, what it used, and every HTTP attempt that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from .content import Reasoning, ToolCall
+from .messages import Message
+from .usage import UNKNOWN_USAGE, Usage
+
+if TYPE_CHECKING:
+    from ..errors import AsyncLLMError
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
+Outcome = Literal["ok", "error", "cancelled", "interrupted", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One HTTP attempt, successful or not.
+
+    Attributes:
+        latency: seconds from the first byte out to the end of the answer.
+        first_token_latency: seconds to the first content of a stream; None for unary calls.
+        cost: USD; None when the price or the usage is unknown.
+    """
+
+    provider: str
+    model: str
+    outcome: Outcome
+    error: AsyncLLMError | None = None
+    status: int | None = None
+    latency: float | None = None
+    first_token_latency: float | None = None
+    usage: Usage = UNKNOWN_USAGE
+    cost: Decimal | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """What the provider's rate-limit headers said; ``reset`` values are seconds from the answer."""
+
+    requests_limit: int | None = None
+    requests_remaining: int | None = None
+    requests_reset: float | None = None
+    tokens_limit: int | None = None
+    tokens_remaining: int | None = None
+    tokens_reset: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A whole reply.
+
+    Attributes:
+        message: the assistant's turn; put it into ``messages`` as it is to go on.
+        finish_reason: why the model stopped, in one vocabulary for every provider.
+        raw_finish_reason: the provider's own word for it.
+        stop_sequence: which stop sequence ended the reply, where the wire tells.
+        usage: tokens; unknown is unknown.
+        cost: USD; None when the price is unknown.
+        provider: the configured name of the provider that answered.
+        model: the model that answered, in the provider's words.
+        requested_model: the model that was asked for.
+        id: the provider's id of the reply.
+        request_id: the provider's id of the HTTP request, for its support.
+        parsed: the answer as the requested type, when ``response_format`` named one.
+        warnings: what was left out or changed on the way, a sentence each.
+        attempts: every HTTP attempt of the call, the successful one last.
+        rate_limits: the provider's rate-limit headers, None where it sends none.
+        raw: the decoded JSON body; None for streams.
+    """
+
+    message: Message
+    finish_reason: FinishReason
+    raw_finish_reason: str | None = None
+    stop_sequence: str | None = None
+    usage: Usage = UNKNOWN_USAGE
+    cost: Decimal | None = None
+    provider: str = ""
+    model: str = ""
+    requested_model: str = ""
+    id: str | None = None
+    request_id: str | None = None
+    parsed: Any = None
+    warnings: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    rate_limits: RateLimits | None = None
+    raw: Mapping[str, Any] | None = None
+
+    @property
+    def text(self) -> str:
+        """All text of the reply, joined; ``""`` if there is none."""
+        return self.message.text
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls the caller must run; tools the provider ran itself are in ``message.content``."""
+        return self.message.tool_calls
+
+    @property
+    def reasoning(self) -> str:
+        """The readable reasoning, joined; ``""`` if there is none."""
+        return "".join([part.text for part in self.message.content if type(part) is Reasoning])

@@ -1,0 +1,142 @@
+"""What the engine asks of the network, and nothing more.
+
+``send`` gives a whole answer; ``stream`` gives its head, and an `Exchange` to read on from. Neither follows redirects,
+retries (but for one thing: a reused connection that the server had already closed), or interprets a status.
+
+Rules an implementation keeps:
+
+* Every exception is one of `asyncllm.errors`, raised without a foreign cause: frames of the HTTP library hold headers.
+* The caller's cancellation passes through untouched, and the connection it hit is closed, never reused.
+* `Exchange.abort` and `Exchange.release` never block and never await: they can be called from anywhere on the loop's
+  thread, also from a finaliser, and are idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_ERROR_BODY_BYTES = 64 * 1024
+
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+"""Starts a coroutine function as a background task that no cancellation of the caller reaches."""
+
+
+class Headers(tuple[tuple[str, str], ...]):
+    """Request headers: an immutable sequence of (name, value), whose repr shows names only."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(name for name, _ in self)})"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Bounds in seconds, each on its own; None for none.
+
+    Attributes:
+        connect: until the connection (TLS included) is there.
+        write: for each block of the request that is sent.
+        first_content: from the first byte out to a stream's first content.
+        idle: between two bytes of an answer.
+        no_content: between two events with content, heartbeats not counted.
+        total: the whole call; for a stream until its first content, unless the call names it.
+    """
+
+    connect: float | None = 5.0
+    write: float | None = 30.0
+    first_content: float | None = 300.0
+    idle: float | None = 60.0
+    no_content: float | None = 300.0
+    total: float | None = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportRequest:
+    """One HTTP request, complete and signed.
+
+    Attributes:
+        url: the whole URL, percent-encoded.
+        headers: everything but ``host``, ``content-length``, ``accept-encoding`` and ``connection``.
+        connect_timeout: seconds to connect.
+        write_timeout: seconds for each block written.
+        read_timeout: seconds for each read, the first byte of the answer included.
+        max_body: the most bytes of a decoded body that are taken.
+    """
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes = b""
+    connect_timeout: float | None = 5.0
+    write_timeout: float | None = 30.0
+    read_timeout: float | None = 60.0
+    max_body: int = MAX_BODY_BYTES
+    on_reconnect: Callable[[], None] | None = field(default=None, compare=False)
+    """Called when a stale connection made one immediate second try necessary: that is an attempt of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A whole answer: status, headers with lower-case names (repeated ones joined by ``, ``), decoded body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Exchange(Protocol):
+    """A streamed answer whose head has come."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def receive(self) -> bytes | None:
+        """The next decoded bytes, never empty; None at the end of the body.
+
+        Raises:
+            ConnectionLostError: the connection broke in the middle of the body.
+            IdleTimeoutError: nothing came for ``read_timeout`` seconds.
+            ResponseTooLargeError: a read decoded to more than the bound (a compression bomb).
+            ProtocolError: the bytes are not HTTP.
+        """
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """The rest of the body, at most ``limit`` bytes of it (for error bodies); the exchange is released after it."""
+        ...
+
+    def release(self) -> None:
+        """The answer is over: the connection goes back after a bounded drain in the background, or is closed."""
+        ...
+
+    def abort(self) -> None:
+        """Closes the connection now, in the background; a ``receive`` that waits elsewhere fails at once."""
+        ...
+
+
+class Transport(Protocol):
+    """A pool of connections."""
+
+    async def send(self, request: TransportRequest) -> Reply:
+        """Sends and reads the whole answer.
+
+        Raises:
+            ConnectError, ConnectTimeoutError, WriteTimeoutError, ConnectionLostError, IdleTimeoutError: the network.
+            ResponseTooLargeError: the decoded body is over ``max_body``.
+            ProtocolError: the answer is not HTTP.
+        """
+        ...
+
+    async def stream(self, request: TransportRequest) -> Exchange:
+        """Sends and returns as soon as the head of the answer is there. Raises as `send` does."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        ...
