@@ -1,0 +1,314 @@
+"""The rules of the source tree, read from the source: who may import whom, and what no file may hold.
+
+The rooms stand in levels. A module imports its own room and every level below; a level's rooms do not see each other,
+but for the rows of ``SIDEWAYS``. A new rule is a new row.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+
+from source_tree import Module, modules
+
+# Lowest first. A room is a module or a package; the longest name that fits counts.
+LEVELS: tuple[frozenset[str], ...] = (
+    frozenset({"schema", "_version"}),
+    frozenset({"errors", "transport.base"}),
+    frozenset({"framing", "protocols", "auth"}),
+    frozenset({"providers", "ledger", "catalog", "wire_json"}),
+    frozenset({"config", "transport", "engine"}),
+    frozenset({"client"}),
+    frozenset({"sync", "testing", "contrib", "cli"}),
+    frozenset({"", "__main__"}),
+)
+# (importer, imported) within one level.
+SIDEWAYS = frozenset(
+    {
+        ("transport.base", "errors"),
+        ("protocols", "framing"),
+        ("ledger", "catalog"),
+        ("testing", "sync"),
+        ("cli", "sync"),
+        ("cli", "testing"),
+        ("__main__", ""),
+    }
+)
+# Named for the type checker only, never imported at run time: exceptions carry responses, attempts carry exceptions.
+FOR_TYPES_ONLY = frozenset({("errors", "schema"), ("schema", "errors")})
+
+# What is installed besides the standard library, and who may import it.
+THIRD_PARTY: dict[str, frozenset[str]] = {
+    "anyio": frozenset(
+        {"auth", "ledger", "catalog", "transport", "engine", "client", "sync", "testing", "cli", "contrib"}
+    ),
+    "sniffio": frozenset({"transport", "engine"}),
+    "httpx": frozenset({"transport"}),
+    "httpx2": frozenset({"transport"}),
+    "httpcore": frozenset({"transport"}),
+    "httpcore2": frozenset({"transport"}),
+    "httpx_aiohttp": frozenset({"transport"}),
+    "trio": frozenset({"transport", "engine"}),
+    "h11": frozenset({"testing"}),
+    "pydantic": frozenset({"config", "engine", "client", "testing"}),
+    "pydantic_core": frozenset({"wire_json", "config"}),
+    "orjson": frozenset({"wire_json"}),
+    "yaml": frozenset({"config"}),
+    "botocore": frozenset({"auth"}),
+    "google": frozenset({"auth"}),
+    "rich": frozenset({"cli"}),
+    "pytest": frozenset({"testing"}),
+    "opentelemetry": frozenset({"contrib"}),
+}
+# Pure rooms are told the time, the ids and the JSON; they do not fetch them.
+PURE = frozenset({"schema", "errors", "framing", "protocols"})
+IMPURE_STANDARD = frozenset(
+    "asyncio concurrent http io json multiprocessing os pathlib queue random secrets select shutil signal socket "
+    "sqlite3 ssl subprocess sys tempfile threading time urllib.request uuid".split()
+)
+PURE_MAY = frozenset({("schema/content.py", "json")})  # tool arguments are parsed by the value that holds their text
+
+# Files that are one table from end to end, with what the table is of.
+TABLES = {"errors.py": "the exception tree, a row a class"}
+MOST_LINES = 400
+
+PROVIDERS = frozenset(
+    "openai anthropic gemini bedrock vertex azure openai_compatible groq mistral deepseek xai openrouter together "
+    "fireworks cerebras perplexity huggingface zai ollama vllm llamacpp lmstudio github".split()
+)
+KNOWS_PROVIDERS = frozenset({"providers", "config"})
+
+MUTABLE_CALLS = frozenset(
+    "list dict set bytearray defaultdict deque Counter OrderedDict ChainMap WeakKeyDictionary WeakValueDictionary "
+    "WeakSet count cycle Lock RLock Event Condition Semaphore local".split()
+)
+IMMUTABLE_TYPES = frozenset("Mapping Sequence AbstractSet Collection Iterable frozenset tuple MappingProxyType".split())
+
+ALL = modules()
+every_module = pytest.mark.parametrize("module", ALL, ids=[module.file for module in ALL])
+
+
+def room_of(name: str) -> str:
+    """The room a module of the package belongs to."""
+    inner = name.split(".", 1)[1] if "." in name else ""
+    known = [room for level in LEVELS for room in level if inner == room or inner.startswith(f"{room}.")]
+    return max(known, key=len, default="?") if inner else ""
+
+
+def level_of(room: str) -> int:
+    """The height of a room."""
+    return next(height for height, level in enumerate(LEVELS) if room in level)
+
+
+def may_import(importer: str, imported: str, *, for_types_only: bool) -> bool:
+    """Whether a room may open onto another."""
+    if importer == imported:
+        return True
+    if (importer, imported) in FOR_TYPES_ONLY:
+        return for_types_only
+    if importer in PURE and imported == "wire_json":
+        return False
+    return level_of(imported) < level_of(importer) or (importer, imported) in SIDEWAYS
+
+
+@every_module
+def test_every_module_lives_in_a_known_room(module: Module) -> None:
+    """A new file belongs to a room that the table of levels names."""
+    assert room_of(module.name) != "?"
+
+
+@every_module
+def test_imports_run_one_way(module: Module) -> None:
+    """A module imports its own room, lower levels, and what a row allows."""
+    importer = room_of(module.name)
+    broken = [
+        f"{module.file}:{found.line} {importer or 'asyncllm'} imports {found.module}"
+        for found in module.imports
+        if found.module.split(".")[0] == "asyncllm"
+        and not may_import(importer, room_of(found.module), for_types_only=found.for_types_only)
+    ]
+    assert [] == broken
+
+
+@every_module
+def test_third_party_packages_stay_in_their_rooms(module: Module) -> None:
+    """What is not of the standard library is imported only where its row says; above all, httpx only in transport."""
+    room = room_of(module.name)
+    broken = [
+        f"{module.file}:{found.line} {found.module}"
+        for found in module.imports
+        if (top := found.module.split(".")[0]) != "asyncllm"
+        and top not in sys.stdlib_module_names
+        and room not in THIRD_PARTY.get(top, frozenset())
+    ]
+    assert [] == broken
+
+
+@every_module
+def test_pure_rooms_fetch_nothing_by_themselves(module: Module) -> None:
+    """Values, framings and codecs import no clock, no randomness, no operating system and no JSON library."""
+    if room_of(module.name) not in PURE:
+        return
+    broken = [
+        f"{module.file}:{found.line} {found.module}"
+        for found in module.imports
+        if ({found.module, found.module.split(".")[0]} & IMPURE_STANDARD)
+        and (module.file, found.module) not in PURE_MAY
+    ]
+    assert [] == broken
+
+
+@every_module
+def test_no_file_is_longer_than_a_reader_can_hold(module: Module) -> None:
+    """A code file has at most 400 lines; a table may have more."""
+    assert module.file in TABLES or module.text.count("\n") <= MOST_LINES
+
+
+def test_the_exempt_tables_exist() -> None:
+    """A row of the tables names a file that is there and that needs the exemption."""
+    long = {module.file for module in ALL if module.text.count("\n") > MOST_LINES}
+    assert set() == set(TABLES) - long
+
+
+def sort_key(name: str) -> tuple[int, str]:
+    """Constants, then classes, then the rest: the order ruff keeps (RUF022)."""
+    return (0 if len(name) > 1 and name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
+@every_module
+def test_what_is_exported_exists_and_is_sorted(module: Module) -> None:
+    """Every name of ``__all__`` can be got from its module, and the list is sorted and without doubles."""
+    declared = "__all__" in {
+        target.id
+        for node in module.tree.body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    if not declared:
+        return
+    imported = import_module(module.name)
+    names = list(imported.__all__)
+    assert [] == [name for name in names if not hasattr(imported, name)]
+    assert sorted(set(names), key=sort_key) == names
+
+
+def mutable_assignments(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The module-level assignments of a value that can change and whose declared type does not forbid it."""
+    for node in body:
+        if isinstance(node, (ast.If, ast.Try)):
+            yield from mutable_assignments(node.body + node.orelse)
+            continue
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+            continue
+        targets = {ast.unparse(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])}
+        if targets <= {"__all__", "__slots__"}:
+            continue
+        if is_mutable(node.value) and not (isinstance(node, ast.AnnAssign) and is_immutable_type(node.annotation)):
+            yield node
+
+
+def is_mutable(value: ast.expr) -> bool:
+    """Whether an expression makes a container, a counter or a lock."""
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func).rsplit(".", 1)[-1] in MUTABLE_CALLS
+    return isinstance(value, (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp))
+
+
+def is_immutable_type(annotation: ast.expr) -> bool:
+    """Whether a declared type offers no way to change the value."""
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).rsplit(".", 1)[-1] in {
+        "Final",
+        "ClassVar",
+    }:
+        annotation = annotation.slice
+    outer = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+    return ast.unparse(outer).rsplit(".", 1)[-1] in IMMUTABLE_TYPES
+
+
+@every_module
+def test_nothing_at_module_level_can_change(module: Module) -> None:
+    """Module-level containers are declared as Mapping, Sequence or frozen values, and nobody says ``global``."""
+    broken = [f"{module.file}:{node.lineno} {ast.unparse(node)[:60]}" for node in mutable_assignments(module.tree.body)]
+    broken += [f"{module.file}:{node.lineno} global" for node in ast.walk(module.tree) if isinstance(node, ast.Global)]
+    assert [] == broken
+
+
+def compared_strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The string literals that something is compared with: ``==``, ``in``, ``case``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        else:
+            continue
+        for side in sides:
+            for part in side.elts if isinstance(side, (ast.Tuple, ast.List, ast.Set)) else [side]:
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield node.lineno if isinstance(node, ast.Compare) else part.lineno, part.value
+
+
+@every_module
+def test_nobody_asks_for_a_provider_by_name(module: Module) -> None:
+    """Where providers differ is said in their own files and in tables, never by comparing a name."""
+    if room_of(module.name) in KNOWS_PROVIDERS:
+        return
+    broken = [f"{module.file}:{line} {text!r}" for line, text in compared_strings(module.tree) if text in PROVIDERS]
+    assert [] == broken
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """``import asyncllm`` leaves pydantic, the HTTP libraries, yaml and anyio for the first use."""
+    heavy = "pydantic pydantic_core httpx httpx2 yaml anyio botocore google.auth rich orjson asyncio ssl".split()
+    code = f"import sys, asyncllm; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]\n" == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("CACHE = {}", 1),
+        ("seen: list[str] = []", 1),
+        ("LOCK = threading.Lock()", 1),
+        ("if True:\n    x = set()", 1),
+        ("ROWS: Mapping[str, int] = {}", 0),
+        ("ROWS: Final[Mapping[str, int]] = {}", 0),
+        ("NAMES = frozenset({'a'})", 0),
+        ("NAMES = MappingProxyType({'a': 1})", 0),
+        ("__all__ = ['a']", 0),
+        ("def f():\n    x = []", 0),
+    ],
+)
+def test_the_rule_of_mutable_state_tells_apart(source: str, expected: int) -> None:
+    """The rule finds containers that can change and leaves declared and frozen ones alone."""
+    assert expected == len(list(mutable_assignments(ast.parse(source).body)))
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "for_types_only", "expected"),
+    [
+        ("client", "engine", False, True),
+        ("engine", "client", False, False),
+        ("engine", "transport.base", False, True),
+        ("engine", "transport", False, False),
+        ("auth", "transport", False, False),
+        ("errors", "schema", True, True),
+        ("errors", "schema", False, False),
+        ("protocols", "framing", False, True),
+        ("framing", "protocols", False, False),
+        ("protocols", "wire_json", False, False),
+        ("engine", "wire_json", False, True),
+        ("cli", "testing", False, True),
+        ("testing", "cli", False, False),
+    ],
+)
+def test_the_rule_of_layers_tells_apart(importer: str, imported: str, for_types_only: bool, expected: bool) -> None:
+    """The rows allow what the design allows, and nothing else."""
+    assert expected is may_import(importer, imported, for_types_only=for_types_only)
