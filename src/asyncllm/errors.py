@@ -162,13 +162,13 @@ class AsyncLLMError(Exception):
         return f"{self.message} ({', '.join(facts)})" if facts else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__)
+        # The facts travel as state, not as arguments: an error and its attempts refer to each other.
+        return _blank, (type(self), self.args), self.__dict__
 
 
-def _rebuild(kind: type[AsyncLLMError], args: tuple[Any, ...], state: Mapping[str, Any]) -> AsyncLLMError:
-    error = kind.__new__(kind, *args)
+def _blank(kind: type[AsyncLLMError], args: tuple[Any, ...]) -> AsyncLLMError:
+    error = kind.__new__(kind)
     error.args = args
-    error.__dict__.update(state)
     return error
 
 

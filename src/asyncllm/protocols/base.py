@@ -15,7 +15,7 @@ from ..framing.base import Frame
 from ..schema.content import Origin
 from ..schema.events import Event
 from ..schema.request import Request
-from ..schema.response import Response
+from ..schema.response import RateLimits, Response
 
 
 class JSONCodec(Protocol):
@@ -75,6 +75,10 @@ class StreamDecoder(Protocol):
 
     done: bool
     """The protocol's own end was seen: what follows, if anything, is not part of the answer."""
+    request_id: str | None
+    """The provider's id of the HTTP request, from the headers the decoder was made with."""
+    rate_limits: RateLimits | None
+    """What the rate-limit headers said."""
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
         """Takes frames in order and gives the events they mean.

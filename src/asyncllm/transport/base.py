@@ -65,7 +65,8 @@ class TransportRequest:
         headers: everything but ``host``, ``content-length``, ``accept-encoding`` and ``connection``.
         connect_timeout: seconds to connect.
         write_timeout: seconds for each block written.
-        read_timeout: seconds for each read, the first byte of the answer included.
+        head_timeout: seconds until the first byte of the answer; None leaves it to the caller's own deadline.
+        read_timeout: seconds for each read after that.
         max_body: the most bytes of a decoded body that are taken.
     """
 
@@ -75,6 +76,7 @@ class TransportRequest:
     body: bytes = b""
     connect_timeout: float | None = 5.0
     write_timeout: float | None = 30.0
+    head_timeout: float | None = None
     read_timeout: float | None = 60.0
     max_body: int = MAX_BODY_BYTES
     on_reconnect: Callable[[], None] | None = field(default=None, compare=False)
