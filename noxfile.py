@@ -1,0 +1,66 @@
+"""What a maintainer runs: `nox` for the quick set, `nox -l` for the list."""
+
+from __future__ import annotations
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)  # from the classifiers, so that both lists are one
+
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The tests, on every Python that is installed."""
+    session.install(".[cli,test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def tests_httpx2(session: nox.Session) -> None:
+    """The same tests on the maintained continuation of httpx."""
+    session.install(".[cli,httpx2,test]")
+    session.run("pytest", *session.posargs, env={"ASYNCLLM_TEST_LIBRARY": "httpx2"})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy in strict mode."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: rules and format."""
+    session.install(".[lint]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Every code block of the README and of docs/, and every example, run as a test."""
+    session.install(".[cli,test]")
+    session.run("pytest", "tests/test_docs.py", "tests/test_examples.py", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines and branches, on both HTTP libraries; fails below the bound in pyproject.toml."""
+    session.install("-e", ".[dev]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-p", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-p", "-m", "pytest", *session.posargs, env={"ASYNCLLM_TEST_LIBRARY": "httpx2"})
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """CPU time of a call and of a chunk, as a ratio to raw httpx on the same loopback server."""
+    session.install(".[cli,test]")
+    session.run("python", "benchmarks/loopback.py", *session.posargs)
