@@ -28,14 +28,14 @@ def tests_httpx2(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy in strict mode."""
+    """Types, in strict mode."""
     session.install("-e", ".[dev]")
     session.run("mypy")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff: rules and format."""
+    """Rules and format."""
     session.install(".[lint]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

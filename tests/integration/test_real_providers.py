@@ -71,10 +71,8 @@ async def test_a_question_is_answered(client: asyncllm.Client, target: Target) -
 
 async def test_a_stream_ends_whole(client: asyncllm.Client) -> None:
     """The deltas of a stream are the text of its response, and the usage arrives at the end."""
-    texts = []
     async with client.stream("Count from 1 to 10, separated by spaces.", max_tokens=2000) as stream:
-        async for event in stream:
-            texts.append(str(event))
+        texts = [str(event) async for event in stream]
     assert "".join(texts) == stream.response.text
     assert "10" in stream.response.text
     assert "stop" == stream.response.finish_reason
