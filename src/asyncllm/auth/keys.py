@@ -1,6 +1,7 @@
 """A key in a header: what most providers ask for.
 
-The key stays wrapped until the header is built, and the header is never part of a repr (`asyncllm.transport.base.Headers`).
+The key stays wrapped until the header is built, and the header is never part of a repr
+(`asyncllm.transport.base.Headers`).
 """
 
 from __future__ import annotations

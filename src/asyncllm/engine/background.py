@@ -1,7 +1,7 @@
 """The one place that starts background tasks: closing connections, sweeping, watching streams.
 
-asyncio tasks are created with a strong reference and cancelled by `stop`; on trio they are system tasks. No task group is
-held anywhere, so a client needs no ``async with`` to work. A background task outlives the call that started it, and no
+asyncio tasks are created with a strong reference and cancelled by `stop`; on trio they are system tasks. No task group
+is held anywhere, so a client needs no ``async with`` to work. A background task outlives the call that started it, and no
 cancellation of a caller reaches it.
 """
 
@@ -78,7 +78,7 @@ class Background:
             self._scopes.discard(scope)
 
     def call_soon(self, action: Callable[[], None]) -> None:
-        """Runs ``action`` on the loop's thread soon; callable from any thread, also from a finaliser; lost if the loop is."""
+        """Runs ``action`` on the loop's thread soon; from any thread, also from a finaliser; lost if the loop is gone."""
         if isinstance(self._loop, asyncio.AbstractEventLoop):
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(action)
@@ -97,5 +97,5 @@ class Background:
 async def _guarded(work: Work) -> None:
     try:
         await work()
-    except Exception:
+    except Exception:  # noqa: BLE001  # nobody awaits a background task: the log is where its failure can be seen
         _log.exception("a background task failed")

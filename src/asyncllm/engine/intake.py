@@ -156,7 +156,9 @@ class _Reader:
             media_type, data = self.data_url(url, f"{key}.image_url.url")
             return Image(data=data, media_type=media_type, detail=detail, cache=cache)
         if not url.startswith(("http://", "https://", "gs://", "s3://")):
-            raise self.bad(f"{key}.image_url.url", "must be a http(s) URL or a data: URL; give files as Image(data=...)")
+            raise self.bad(
+                f"{key}.image_url.url", "must be a http(s) URL or a data: URL; give files as Image(data=...)"
+            )
         return Image(url=url, detail=detail, cache=cache)
 
     def audio(self, part: Mapping[str, Any], key: str) -> Audio:
@@ -165,7 +167,9 @@ class _Reader:
             raise self.bad(f"{key}.input_audio", "must be a dict with data and format")
         kind = self.string(inner.get("format"), f"{key}.input_audio.format")
         data = self.base64(self.string(inner.get("data"), f"{key}.input_audio.data"), f"{key}.input_audio.data")
-        return Audio(data=data, media_type="audio/mpeg" if kind == "mp3" else f"audio/{kind}", cache=self.cache(part, key))
+        return Audio(
+            data=data, media_type="audio/mpeg" if kind == "mp3" else f"audio/{kind}", cache=self.cache(part, key)
+        )
 
     def file(self, part: Mapping[str, Any], key: str) -> Document:
         inner = part.get("file")
@@ -228,7 +232,9 @@ class _Reader:
             raise self.bad(f"{key}.id", "must not be empty")
         name = self.string(inner.get("name"), f"{key}.{kind}.name")
         if kind == "custom":
-            return ToolCall(call_id, name, raw_arguments=self.string(inner.get("input"), f"{key}.custom.input"), kind=kind)
+            return ToolCall(
+                call_id, name, raw_arguments=self.string(inner.get("input"), f"{key}.custom.input"), kind=kind
+            )
         arguments = inner.get("arguments", "")
         if isinstance(arguments, Mapping):
             return ToolCall(call_id, name, arguments)
@@ -265,4 +271,3 @@ _PARTS: Mapping[str, Callable[[_Reader, Mapping[str, Any], str], Part]] = {
     "file": _Reader.file,
     "refusal": _Reader.refusal,
 }
-

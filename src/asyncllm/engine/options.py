@@ -19,6 +19,7 @@ _MODES = ("auto", "none", "required")
 def build_request(
     messages: tuple[Message, ...],
     *,
+    model: str,
     stream: bool,
     temperature: float | None,
     top_p: float | None,
@@ -33,10 +34,10 @@ def build_request(
     extra_body: Mapping[str, Any] | None,
     extra_headers: Mapping[str, str] | None,
 ) -> Request:
-    """The request, without a model yet (the targets of the call name those)."""
+    """The request, for the first model of the call's chain."""
     read_tools = tuple([_read_tool(index, tool) for index, tool in enumerate(tools)]) if tools else ()
     return Request(
-        model="",
+        model=model,
         messages=messages,
         stream=stream,
         temperature=_number("temperature", temperature),
@@ -146,7 +147,9 @@ def _parse_choice(choice: str | ToolChoice | Mapping[str, Any]) -> ToolChoice:
         if kind == "allowed_tools" and isinstance(inner, Mapping):
             names = tuple([tool.get(tool.get("type", ""), {}).get("name", "") for tool in inner.get("tools", ())])
             return ToolChoice("required" if inner.get("mode") == "required" else "auto", names)
-    raise BadRequestError("tool_choice must be 'auto', 'none', 'required', the name of a tool, or OpenAI's dict for one")
+    raise BadRequestError(
+        "tool_choice must be 'auto', 'none', 'required', the name of a tool, or OpenAI's dict for one"
+    )
 
 
 def read_format(response_format: Any) -> ResponseFormat:

@@ -142,3 +142,7 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Closes every connection."""
         ...
+
+    def forget(self) -> None:
+        """Drops every connection without awaiting: their event loop is gone."""
+        ...

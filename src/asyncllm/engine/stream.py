@@ -1,0 +1,320 @@
+"""The stream that a caller holds: a class, because a generator cannot be closed for certain.
+
+It opens at the first ``__anext__``. Up to its first content a failure goes on to the next target, unseen (`opening`);
+from then on it is committed, and a failure is `StreamInterruptedError` with what was delivered. Nothing (no cancel scope,
+no task group) is held between two events. Events that came before a failure are always delivered before it is raised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+import anyio
+
+from ..errors import (
+    AsyncLLMError,
+    ClientStateError,
+    DeadlineExceededError,
+    NoContentTimeoutError,
+    StreamInterruptedError,
+    StructuredOutputError,
+)
+from ..schema.accumulate import Accumulator
+from ..schema.events import Event
+from ..schema.request import Request
+from ..schema.response import Outcome, Response
+from .attempts import Attempts
+from .channel import events_before
+from .exchange import Engine
+from .fallback import with_fallback
+from .opening import Opened, open_on
+from .router import Target
+from .unary import Parse, log_call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a stream is to do.
+
+    Attributes:
+        engine: gives the engine of the running loop, when the stream opens.
+        total: seconds until the first content, of all targets together.
+        whole: seconds for the whole stream, only where the caller named them.
+        parse: reads the finished text as the type the caller asked for.
+    """
+
+    engine: Callable[[], Engine]
+    targets: Sequence[Target]
+    request: Request
+    total: float | None
+    whole: float | None
+    parse: Parse | None
+
+
+class Stream:
+    """Events of one reply, in the grammar of `asyncllm.schema.events`.
+
+    Iterate it directly, or inside ``async with``, which closes it for certain. Read `response` at any time.
+
+    Raises:
+        StreamInterruptedError: cut after its first content; ``partial`` holds what was delivered.
+        AsyncLLMError: failed before its first content, on every target.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._engine: Engine | None = None
+        self._attempts: Attempts | None = None
+        self._opened: Opened | None = None
+        self._accumulator = Accumulator()
+        self._ready: deque[Event] = deque()
+        self._failure: AsyncLLMError | None = None
+        self._timeout: AsyncLLMError | None = None
+        self._response: Response | None = None
+        self._over = False
+        self._busy = False
+        self._waiting_since = math.inf
+        self._ends_at = math.inf
+
+    # What the caller does with it.
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Event:
+        ready = self._ready
+        while not ready:
+            await self._fill()
+        return ready.popleft()
+
+    async def __aenter__(self) -> Stream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connection, whatever is left to read; iteration then ends. Closing twice is fine."""
+        self._ready.clear()
+        self._failure = None
+        self._settle("cancelled")
+
+    def text(self) -> TextStream:
+        """Only the text, as strings."""
+        return TextStream(self)
+
+    async def batch(self) -> list[Event]:
+        """All events that are there, at least one; empty at the end."""
+        while not self._ready:
+            try:
+                await self._fill()
+            except StopAsyncIteration:
+                return []
+        events = list(self._ready)
+        self._ready.clear()
+        return events
+
+    @property
+    def response(self) -> Response:
+        """The whole reply once the stream has ended; before that, what has come so far."""
+        return self._response or self._dress(self._accumulator.response())
+
+    def __del__(self) -> None:
+        # A consumer left its loop without closing: the connection is closed from here, on the loop's own thread.
+        if not self._over and self._opened is not None and self._engine is not None:
+            self._engine.background.call_soon(self._opened.channel.abort)
+
+    # Reading.
+
+    async def _fill(self) -> None:
+        """Waits for the next read; raises what the stream ends with."""
+        if self._failure is not None:
+            raise self._end_with(self._failure)
+        if self._over:
+            raise StopAsyncIteration
+        if self._busy:
+            raise ClientStateError(
+                "two tasks read one stream at once; read it in one task, or give each its own stream"
+            )
+        self._busy = True
+        try:
+            events = await (self._open() if self._opened is None else self._read(self._opened))
+        except BaseException as error:
+            self._settle("error" if isinstance(error, AsyncLLMError) else "cancelled")
+            raise
+        finally:
+            self._busy = False
+        self._accumulator.feed(events)
+        self._ready.extend(events)
+        if self._failure is None and self._opened is not None and self._opened.channel.ended:
+            self._finish(self._opened)
+
+    async def _open(self) -> list[Event]:
+        plan = self._plan
+        engine = self._engine = plan.engine()
+        attempts = self._attempts = Attempts(engine.background.clock)
+        if plan.whole is not None:
+            self._ends_at = engine.background.clock() + plan.whole
+        with anyio.move_on_after(plan.total):
+            self._opened = await with_fallback(
+                plan.targets, attempts, lambda target: open_on(engine, target, plan.request, attempts)
+            )
+        if self._opened is None:
+            raise DeadlineExceededError(
+                f"no content within the total deadline of {plan.total:g} s; allow more with timeout=",
+                provider=plan.targets[0].provider.name,
+                model=plan.targets[0].model,
+                attempts=attempts.all(),
+            )
+        self._failure = self._opened.failure
+        if not self._opened.channel.ended:
+            engine.watch.add(self)
+        return self._opened.events
+
+    async def _read(self, opened: Opened) -> list[Event]:
+        """The next events of a committed stream; a failure after them waits until they are delivered."""
+        self._waiting_since = now = self._clock()
+        if now >= self._ends_at:
+            self.expire()
+        try:
+            return await opened.channel.receive()
+        except AsyncLLMError as error:
+            opened.channel.abort()
+            self._failure = self._timeout or error
+            return events_before(error)
+        finally:
+            self._waiting_since = math.inf
+
+    # What the watch asks and does.
+
+    def due(self, now: float) -> float:
+        """The earliest moment at which a wait of this stream may time out."""
+        waits_since = min(self._waiting_since, now)
+        patience = None if self._opened is None else self._opened.target.timeouts.no_content
+        silent = math.inf if patience is None else waits_since + patience
+        if self._waiting_since > now and self._ends_at <= now:
+            return silent  # nothing waits: the next read will see that the deadline has passed
+        return min(silent, self._ends_at)
+
+    def expire(self) -> None:
+        """Fails the read that waits."""
+        if self._opened is None:
+            return
+        if self._clock() >= self._ends_at:
+            self._timeout = DeadlineExceededError(f"the stream did not end within its {self._plan.whole:g} s")
+        else:
+            patience = self._opened.target.timeouts.no_content
+            self._timeout = NoContentTimeoutError(f"nothing but heartbeats came for {patience:g} s")
+        self._opened.channel.abort()
+
+    def _clock(self) -> float:
+        return math.inf if self._engine is None else self._engine.background.clock()
+
+    # The end.
+
+    def _end_with(self, error: AsyncLLMError) -> AsyncLLMError:
+        """Settles a failure after the first content and gives what to raise for it."""
+        self._failure = None
+        partial = self._dress(self._accumulator.response())
+        raised = error
+        if isinstance(error, StructuredOutputError):
+            return error
+        if isinstance(error, (StreamInterruptedError, DeadlineExceededError)):
+            error.partial = partial
+        else:
+            raised = StreamInterruptedError(
+                f"the stream was cut after its first content: {error.message}",
+                partial=partial,
+                status=error.status,
+                code=error.code,
+                retry_after=error.retry_after,
+            )
+            raised.__cause__ = error
+        if self._opened is not None:
+            raised.provider = self._opened.target.provider.name
+            raised.model = self._opened.target.model
+            raised.request_id = error.request_id or self._opened.channel.request_id
+        self._settle("interrupted", raised)
+        raised.attempts = self._attempts.all() if self._attempts is not None else ()
+        return raised
+
+    def _finish(self, opened: Opened) -> None:
+        response = self._accumulator.response()
+        if self._attempts is not None:
+            self._attempts.settle(
+                "ok", status=opened.channel.status, usage=response.usage, request_id=opened.channel.request_id
+            )
+        self._settle("ok")
+        self._response = self._dress(response)
+        log_call(self._response)
+        if self._plan.parse is not None:
+            try:
+                self._response = replace(self._response, parsed=self._plan.parse(self._response))
+            except AsyncLLMError as error:
+                self._failure = error
+
+    def _dress(self, response: Response) -> Response:
+        """Adds what the events do not say: who answered, with which warnings, after which attempts."""
+        attempts = self._attempts.all() if self._attempts is not None else ()
+        if self._opened is None:
+            return replace(response, requested_model=self._plan.request.model, attempts=attempts)
+        channel = self._opened.channel
+        return replace(
+            response,
+            provider=self._opened.target.provider.name,
+            model=response.model or self._opened.target.model,
+            requested_model=self._plan.request.model,
+            request_id=channel.request_id,
+            rate_limits=channel.rate_limits,
+            warnings=channel.prepared.warnings,
+            attempts=attempts,
+        )
+
+    def _settle(self, outcome: Outcome, error: AsyncLLMError | None = None) -> None:
+        """The stream is over, for whatever reason; never awaits. Only the first call counts."""
+        if self._over:
+            return
+        self._over = True
+        if self._attempts is not None:
+            self._attempts.settle(outcome, error=error)
+        if self._opened is not None and not self._opened.channel.ended:
+            self._opened.channel.abort()
+        if self._engine is not None:
+            self._engine.watch.remove(self)
+
+
+class TextStream:
+    """The text of a stream, as strings that are never empty."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> TextStream:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            text = (await self._stream.__anext__()).text
+            if text:
+                return text
+
+    async def __aenter__(self) -> TextStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stream.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the stream."""
+        await self._stream.aclose()
+
+    @property
+    def response(self) -> Response:
+        """As `Stream.response`."""
+        return self._stream.response
