@@ -1,8 +1,8 @@
 """The one place that starts background tasks: closing connections, sweeping, watching streams.
 
-asyncio tasks are created with a strong reference and cancelled by `stop`; on trio they are system tasks. No task group
-is held anywhere, so a client needs no ``async with`` to work. A background task outlives the call that started it, and no
-cancellation of a caller reaches it.
+asyncio tasks are created with a strong reference and cancelled by `stop`; on trio they are system tasks. No task
+group is held anywhere, so a client needs no ``async with`` to work. A background task outlives the call that started
+it, and no cancellation of a caller reaches it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Background:
             self._scopes.discard(scope)
 
     def call_soon(self, action: Callable[[], None]) -> None:
-        """Runs ``action`` on the loop's thread soon; from any thread, also from a finaliser; lost if the loop is gone."""
+        """Runs ``action`` on the loop's thread soon; callable from anywhere, a finaliser too; lost if the loop is."""
         if isinstance(self._loop, asyncio.AbstractEventLoop):
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(action)

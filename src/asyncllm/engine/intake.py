@@ -1,7 +1,7 @@
 """What callers write -> canonical messages, before any byte is sent.
 
-Messages may be a string, `Message` values, or the dicts OpenAI's API uses; they are read once, never changed, and never
-read again after this. What is wrong raises `BadRequestError` naming the index of the message and the key in it.
+Messages may be a string, `Message` values, or the dicts OpenAI's API uses; they are read once, never changed, and
+never read again after this. What is wrong raises `BadRequestError` naming the index of the message and the key in it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which process and which event loop a client belongs to.
 
 A client belongs to the process and the loop of its first call. When that loop is gone and a new one calls, the client
-drops its connections and goes on there; two living loops, a forked child and a closed client get a sentence instead of a
-hang.
+drops its connections and goes on there; two living loops, a forked child and a closed client get a sentence instead
+of a hang.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Lifetime:
         if self._engine is not None:
             if is_alive(self._loop):
                 raise ClientStateError(
-                    "this client is in use by another running event loop; make one client for each loop, or use SyncClient"
+                    "this client is in use by another running event loop; "
+                    "make one client for each loop, or use SyncClient"
                 )
             self._engine.transport.forget()
         self._process, self._loop = process, loop

@@ -1,7 +1,7 @@
 """Opening a stream: from the request to its first content, on the first target that gets that far.
 
-Until its first content a stream is not committed: whatever fails (the connection, a status, an error event inside a 200,
-an early end) is the target's failure and goes on to the next one, unseen by the caller.
+Until its first content a stream is not committed: whatever fails (the connection, a status, an error event inside a
+200, an early end) is the target's failure and goes on to the next one, unseen by the caller.
 """
 
 from __future__ import annotations

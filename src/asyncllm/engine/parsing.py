@@ -11,7 +11,7 @@ from .unary import Parse
 
 
 def parser(response_format: Any, json: JSONCodec) -> Parse | None:
-    """Reads JSON for a schema or ``"json"``, and an instance for a pydantic model class; None where nothing was asked."""
+    """JSON for a schema or ``"json"``, an instance for a pydantic model class; None where nothing was asked."""
     if response_format is None:
         return None
     model = response_format if isinstance(response_format, type) else None

@@ -1,8 +1,9 @@
 """The stream that a caller holds: a class, because a generator cannot be closed for certain.
 
 It opens at the first ``__anext__``. Up to its first content a failure goes on to the next target, unseen (`opening`);
-from then on it is committed, and a failure is `StreamInterruptedError` with what was delivered. Nothing (no cancel scope,
-no task group) is held between two events. Events that came before a failure are always delivered before it is raised.
+from then on it is committed, and a failure is `StreamInterruptedError` with what was delivered. Nothing (no cancel
+scope, no task group) is held between two events. Events that came before a failure are always delivered before it is
+raised.
 """
 
 from __future__ import annotations

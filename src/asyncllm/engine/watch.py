@@ -1,8 +1,8 @@
 """Watches open streams for the two timeouts that no single read can keep: heartbeats without content, and a deadline.
 
-A cancel scope cannot stay open across the yields of a stream, and one for each read would cost as much as the read. So
-one task looks at all open streams of a client, exactly when the earliest of them may be due, and aborts the connection of
-one that is: the read that waits on it fails at once, and the stream raises the timeout instead.
+A cancel scope cannot stay open across the yields of a stream, and one for each read would cost as much as the read.
+So one task looks at all open streams of a client, exactly when the earliest of them may be due, and aborts the
+connection of one that is: the read that waits on it fails at once, and the stream raises the timeout instead.
 """
 
 from __future__ import annotations
