@@ -38,15 +38,15 @@ class Lifetime:
         if self._closed:
             raise ClientStateError("this client is closed; make a new one")
         process = os.getpid()
-        loop = current_loop()
-        if self._engine is not None and loop is self._loop and process == self._process:
-            return self._engine
         if self._process not in (None, process):
             raise ClientStateError(
                 "this client was used before the process was forked, so its connections belong to the parent; "
                 "make the client in the child process"
             )
+        loop = current_loop()
         if self._engine is not None:
+            if loop is self._loop:
+                return self._engine
             if is_alive(self._loop):
                 raise ClientStateError(
                     "this client is in use by another running event loop; "

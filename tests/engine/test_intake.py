@@ -1,0 +1,182 @@
+"""What callers write becomes canonical messages, or a sentence about where it is wrong."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncllm.engine.intake import read_messages
+from asyncllm.errors import BadRequestError
+from asyncllm.schema.content import Audio, CacheMark, Document, Image, Json, Refusal, Text, ToolCall, ToolResult
+from asyncllm.schema.messages import Message
+
+PIXEL = base64.b64encode(b"pixel").decode()
+
+
+def test_a_string_is_one_user_message() -> None:
+    """A bare string is what the user says."""
+    assert (Message.user("Hi"),) == read_messages("Hi")
+
+
+def test_a_message_is_a_conversation_of_one() -> None:
+    """A single Message need not be put into a list."""
+    message = Message.user("Hi")
+    assert (message,) == read_messages(message)
+
+
+def test_roles_of_openai_become_canonical_ones() -> None:
+    """The developer role is a system message, and the others keep their names."""
+    given_roles = ["system", "developer", "user", "assistant"]
+    read = read_messages([{"role": role, "content": "x"} for role in given_roles])
+    assert ["system", "system", "user", "assistant"] == [message.role for message in read]
+
+
+def test_a_mixed_list_keeps_its_order() -> None:
+    """Strings, messages and dicts may stand in one list."""
+    kept = Message.assistant("b")
+    assert (Message.user("a"), kept, Message.user("c")) == read_messages(["a", kept, {"role": "user", "content": "c"}])
+
+
+def test_every_part_of_the_openai_shape_is_read() -> None:
+    """Text, images by URL and data, audio and files become parts, with their cache marks."""
+    content = [
+        {"type": "text", "text": "see", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
+        {"type": "image_url", "image_url": f"data:image/png;base64,{PIXEL}"},
+        {"type": "input_audio", "input_audio": {"data": PIXEL, "format": "wav"}},
+        {"type": "input_audio", "input_audio": {"data": PIXEL, "format": "mp3"}},
+        {"type": "file", "file": {"file_data": f"data:application/pdf;base64,{PIXEL}", "filename": "a.pdf"}},
+        {"type": "file", "file": {"file_data": PIXEL}},
+        {"type": "file", "file": {"file_data": "https://example.com/a.pdf"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+    ]
+    expected = (
+        Text("see", cache=CacheMark("1h")),
+        Image(url="https://example.com/a.png", detail="low"),
+        Image(data=b"pixel", media_type="image/png"),
+        Audio(data=b"pixel", media_type="audio/wav"),
+        Audio(data=b"pixel", media_type="audio/mpeg"),
+        Document(data=b"pixel", media_type="application/pdf", name="a.pdf"),
+        Document(data=b"pixel", media_type="application/pdf"),
+        Document(url="https://example.com/a.pdf"),
+        Document(file_id="file-1"),
+    )
+    assert expected == read_messages([{"role": "user", "content": content}])[0].content
+
+
+def test_parts_of_ours_and_strings_may_stand_in_a_dict() -> None:
+    """A dict's content may mix strings and canonical parts."""
+    image = Image(url="https://example.com/a.png")
+    assert (Text("a"), image) == read_messages([{"role": "user", "content": ["a", image]}])[0].content
+
+
+def test_an_assistant_turn_with_calls_is_read() -> None:
+    """Tool calls keep id, name and argument text, whichever way the arguments are given."""
+    calls = [
+        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}},
+        {"id": "c2", "type": "function", "function": {"name": "g", "arguments": {"b": 2}}},
+        {"id": "c3", "type": "custom", "custom": {"name": "h", "input": "free text"}},
+    ]
+    read = read_messages([{"role": "assistant", "content": None, "refusal": "no", "tool_calls": calls}])[0]
+    expected = (
+        Refusal("no"),
+        ToolCall("c1", "f", raw_arguments='{"a": 1}'),
+        ToolCall("c2", "g", {"b": 2}),
+        ToolCall("c3", "h", raw_arguments="free text", kind="custom"),
+    )
+    assert expected == read.content
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("3 C", (Text("3 C"),)),
+        ({"temp": 3}, (Json({"temp": 3}),)),
+        ([1, 2], (Json([1, 2]),)),
+        ([{"type": "text", "text": "3 C"}], (Text("3 C"),)),
+        (
+            [{"type": "text", "text": "a"}, {"type": "weather"}],
+            (Json([{"type": "text", "text": "a"}, {"type": "weather"}]),),
+        ),
+    ],
+)
+def test_a_tool_result_is_read(content: Any, expected: tuple[Any, ...]) -> None:
+    """Text stays text, OpenAI's parts become parts, every other value is JSON."""
+    read = read_messages([{"role": "tool", "tool_call_id": "c1", "content": content, "is_error": True}])
+    assert (Message("tool", (ToolResult("c1", expected, is_error=True),)),) == read
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([], "empty"),
+        (3, "must be a string or a list"),
+        ({"role": "user", "content": "x"}, "put a single message into a list"),
+        ([3], "messages[0] is a int"),
+        ([{"role": "user", "content": "x"}, {"role": "robot", "content": "x"}], "messages[1].role"),
+        ([{"content": "x"}], "messages[0].role"),
+        ([{"role": "user", "content": 3}], "messages[0].content"),
+        ([{"role": "user"}], "messages[0].content"),
+        ([{"role": "user", "content": "x", "contents": "y"}], "messages[0].contents"),
+        ([{"role": "user", "content": "x", "name": 3}], "messages[0].name"),
+        ([{"role": "user", "content": [3]}], "messages[0].content[0]"),
+        ([{"role": "user", "content": [{"type": "txt"}]}], "messages[0].content[0].type"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "messages[0].content[0].text"),
+        ([{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": 1}]}], "cache_control"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "c:/a.png"}}]}], "image_url.url"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": "data:image/png,x"}]}], "image_url.url"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": "data:image/png;base64,*"}]}], "base64"),
+        ([{"role": "user", "content": [{"type": "input_audio"}]}], "messages[0].content[0].input_audio"),
+        ([{"role": "user", "content": [{"type": "file"}]}], "messages[0].content[0].file"),
+        ([{"role": "assistant"}], "needs content or tool_calls"),
+        ([{"role": "assistant", "tool_calls": {}}], "messages[0].tool_calls"),
+        ([{"role": "assistant", "tool_calls": [3]}], "messages[0].tool_calls[0]"),
+        ([{"role": "assistant", "tool_calls": [{"id": "c", "type": "function"}]}], "messages[0].tool_calls[0]"),
+        ([{"role": "assistant", "tool_calls": [{"id": "", "function": {"name": "f"}}]}], "tool_calls[0].id"),
+        ([{"role": "assistant", "tool_calls": [{"id": "c", "function": {}}]}], "tool_calls[0].function.name"),
+        ([{"role": "tool", "content": "x"}], "messages[0].tool_call_id"),
+        ([{"role": "tool", "tool_call_id": "", "content": "x"}], "messages[0].tool_call_id"),
+        ([{"role": "tool", "tool_call_id": "c", "content": [{"type": "refusal", "refusal": "n"}]}], "refusal"),
+    ],
+)
+def test_what_is_wrong_is_named_by_index_and_key(messages: Any, words: str) -> None:
+    """A bad message raises BadRequestError whose sentence says where."""
+    with pytest.raises(BadRequestError) as caught:
+        read_messages(messages)
+    assert words in str(caught.value)
+
+
+def test_the_callers_objects_are_left_alone() -> None:
+    """Reading changes nothing in what the caller gave."""
+    messages = [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]},
+        {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {"a": [1]}}}]},
+    ]
+    before = copy.deepcopy(messages)
+    read_messages(messages)
+    assert before == messages
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "type", "text", "tool_calls", "id", "function"]), inner)
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.lists(JSON, max_size=3))
+def test_nothing_but_bad_request_comes_out_of_arbitrary_values(messages: list[Any]) -> None:
+    """Whatever JSON is given, it is read or refused with BadRequestError."""
+    try:
+        read = read_messages(messages)
+    except BadRequestError:
+        return
+    assert len(messages) == len(read)
