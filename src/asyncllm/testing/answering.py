@@ -1,0 +1,171 @@
+"""From a raw request to the script of its answer: host, wire, checks, fault, reply, in that order.
+
+What the provider would refuse is refused before a fault is used up: ``times=2`` counts requests that were in order.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .behaviour import CacheMemory, compose
+from .faults import Fault
+from .hosts import HOSTS, Host
+from .model import ModelBehaviour, ModelRequest, tokens
+from .record import CREDENTIALS, Arrival, Received
+from .script import Script, failure, plain, stream, unary
+from .server import RawRequest
+from .wires.base import Operation, Problem, Rules, Turn, Wire, dumps, token_of
+
+
+class Answering:
+    """Works out answers.
+
+    Args:
+        seed: what ids and wordings are drawn from.
+        rules: what requests must fulfil.
+        behaviour_of: the behaviour of a model.
+        pick: the fault that happens to a request, if any.
+        failed: told of an exception that a reply function raised; the client gets a 500.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        rules: Rules,
+        behaviour_of: Callable[[str], ModelBehaviour],
+        pick: Callable[[Received], Fault | None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._seed = seed
+        self._rules = rules
+        self._cache = CacheMemory()
+        self._behaviour_of = behaviour_of
+        self._pick = pick
+        self._failed = failed
+
+    def answer(self, raw: RawRequest, connection: int, number: int) -> tuple[Received, Script]:
+        """The record of a request, and the script of its answer."""
+        kind, arrival = _arrival(raw, connection)
+        now = time.time()
+        host = HOSTS.get(kind)
+        wire, operation = _meaning(host, arrival)
+        record = Received(
+            number=number,
+            provider=kind,
+            wire=wire.name if wire else "",
+            operation=operation.name if operation else "unknown",
+            model=operation.model if operation else "",
+            stream=operation.stream if operation else False,
+            method=raw.method,
+            path=raw.target.partition("?")[0],
+            query=arrival.query,
+            headers={name: value for name, value in raw.headers.items() if name not in CREDENTIALS},
+            authenticated=not CREDENTIALS.isdisjoint(raw.headers),
+            body=arrival.body,
+            connection=connection,
+            time=now,
+        )
+        turn = Turn(token=token_of(self._seed, number), now=now)
+        if host is None or wire is None or operation is None:
+            return record, _nowhere(raw, host, turn)
+        problem = wire.check(arrival, operation, self._rules)
+        if raw.body is None:
+            problem = Problem(status=413)
+        if problem is not None:
+            return record, _refused(wire, problem, turn)
+        return record, self._perform(record, arrival, wire, operation, host, turn)
+
+    def _perform(
+        self, record: Received, arrival: Arrival, wire: Wire, operation: Operation, host: Host, turn: Turn
+    ) -> Script:
+        fault = self._pick(record)
+        behaviour = self._behaviour_of(operation.model)
+        if fault is not None:
+            record.fault = fault.kind
+            script = failure(fault, wire, turn, behaviour.latency)
+            if script is not None:
+                return script
+        if operation.name == "generate":
+            request = wire.parse(arrival, operation)
+            return self._generate(request, wire, turn, behaviour, fault)
+        body = self._listing(arrival, wire, operation, host)
+        if body is None:
+            return _refused(wire, Problem(status=404), turn)
+        return unary(body, wire, turn, behaviour, fault)
+
+    def _listing(self, arrival: Arrival, wire: Wire, operation: Operation, host: Host) -> bytes | None:
+        models: Sequence[str] = host.models if self._rules.models is None else self._rules.models
+        if operation.name == "models":
+            return wire.listing(arrival, models)
+        if operation.name == "model":
+            return wire.entry(operation.model)
+        return wire.count(wire.parse(arrival, operation))
+
+    def _generate(
+        self, request: ModelRequest, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fault: Fault | None
+    ) -> Script:
+        window = behaviour.context_window
+        if window is not None and (length := tokens(request.text)) > window:
+            return _refused(wire, wire.too_long(length, window), turn)
+        try:
+            reply = compose(request, behaviour, self._seed, self._cache)
+        except Exception as error:  # noqa: BLE001 - a user's reply function may raise anything; it is raised again on exit
+            self._failed(error)
+            return _refused(wire, Problem(status=500, message=f"the reply function raised {error!r}"), turn)
+        turn = Turn(token=turn.token, now=turn.now, chunk_size=behaviour.chunk_size)
+        if request.stream:
+            return stream(wire.events(request, reply, turn), wire, turn, behaviour, fault)
+        return unary(wire.unary(request, reply, turn), wire, turn, behaviour, fault)
+
+
+def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
+    """The kind of host, and the request as it looks below that host's base."""
+    target, _, query = raw.target.partition("?")
+    kind, _, rest = target.lstrip("/").partition("/")
+    path = f"/{rest}" if kind in HOSTS else target
+    body: Any = None
+    if raw.body:
+        try:
+            body = json.loads(raw.body)
+        except ValueError:
+            body = None
+    arrival = Arrival(
+        provider=kind,
+        method=raw.method,
+        path=path,
+        query=query,
+        headers=raw.headers,
+        body=body,
+        size=len(raw.body or b""),
+        connection=connection,
+    )
+    if kind in HOSTS:
+        return kind, arrival
+    # a URL without a kind in front, as other tools may use: the first main host that knows the path
+    for name, host in HOSTS.items():
+        if host.main and any(wire.operation(arrival) for wire in host.wires):
+            return name, arrival
+    return "", arrival
+
+
+def _meaning(host: Host | None, arrival: Arrival) -> tuple[Wire | None, Operation | None]:
+    for wire in host.wires if host else ():
+        operation = wire.operation(arrival)
+        if operation is not None:
+            return wire, operation
+    return None, None
+
+
+def _refused(wire: Wire, problem: Problem, turn: Turn) -> Script:
+    return plain(problem.status, wire.headers(problem.status, turn), wire.error(problem, turn))
+
+
+def _nowhere(raw: RawRequest, host: Host | None, turn: Turn) -> Script:
+    message = f"Invalid URL ({raw.method} {raw.target.partition('?')[0]})"
+    if host is None:
+        return plain(404, (), dumps({"error": {"message": message, "type": "invalid_request_error"}}))
+    return _refused(host.wires[0], Problem(status=404, code="unknown_url", message=message), turn)

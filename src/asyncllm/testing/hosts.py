@@ -1,0 +1,44 @@
+"""The kinds of host the simulator stands in for: which wire format each speaks, and where its base URL ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .wires.anthropic import Anthropic
+from .wires.base import Wire
+from .wires.openai_chat import OpenAIChat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A kind of host.
+
+    Attributes:
+        wires: the formats it speaks, asked in this order.
+        suffix: what its base URL ends in.
+        models: what it lists when the simulator was told of none.
+        main: whether `asyncllm.testing.Simulator.config` has an entry for it.
+    """
+
+    wires: tuple[Wire, ...]
+    suffix: str = ""
+    models: tuple[str, ...] = ()
+    main: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+_OPENAI = Host(wires=(OpenAIChat(),), suffix="/v1", models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"), main=True)
+_COMPATIBLE = Host(wires=_OPENAI.wires, suffix="/v1", models=("sim", "sim-mini", "sim-nano"))
+
+HOSTS: Mapping[str, Host] = {
+    "openai": _OPENAI,
+    "anthropic": Host(wires=(Anthropic(),), models=("claude-sim", "claude-sim-mini", "claude-sim-nano"), main=True),
+    **dict.fromkeys(
+        (
+            *("azure", "cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),
+            *("mistral", "ollama", "openai_compatible", "openrouter", "perplexity", "together", "vllm", "xai", "zai"),
+        ),
+        _COMPATIBLE,
+    ),
+}

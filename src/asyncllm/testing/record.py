@@ -1,0 +1,77 @@
+"""What arrives at the simulator, and what it remembers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CREDENTIALS = frozenset(
+    {"authorization", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token", "proxy-authorization", "cookie"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One HTTP request, read to its end.
+
+    Attributes:
+        path: below the provider's base URL.
+        headers: lower-case names.
+        body: decoded; None when it is empty or not JSON.
+        size: bytes of the body.
+        connection: the number of the connection it came on.
+    """
+
+    provider: str
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: Any
+    size: int
+    connection: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Received:
+    """A request as the simulator remembers it.
+
+    Attributes:
+        number: counted from 1, in order of arrival.
+        provider: the kind of host it was sent to.
+        wire: the wire format; ``""`` when the path belongs to none.
+        operation: ``"generate"``, ``"models"``, ``"model"``, ``"count_tokens"``, or ``"unknown"``.
+        model: the model asked for; ``""`` when none was named.
+        stream: a stream was asked for.
+        path: as sent, without the query.
+        headers: lower-case names, without credentials.
+        authenticated: it brought credentials.
+        body: the JSON sent; None when there was none.
+        connection: the number of the connection it came on.
+        time: seconds since the epoch.
+        status: the HTTP status answered; None when it was none.
+        fault: the kind of the fault that happened to it.
+        outcome: ``"sent"``, ``"broken off"`` (by a fault) or ``"abandoned"`` (the client left first, or has not yet read
+            it all).
+        writes: how many writes of the body were made.
+    """
+
+    number: int
+    provider: str
+    wire: str
+    operation: str
+    model: str
+    stream: bool
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    authenticated: bool
+    body: Any
+    connection: int
+    time: float
+    status: int | None = None
+    fault: str | None = None
+    outcome: str | None = None
+    writes: int = 0

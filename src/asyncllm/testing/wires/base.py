@@ -1,0 +1,183 @@
+"""The interface of a wire format, seen from the server's side.
+
+A wire reads a request into a `ModelRequest` or says what is wrong with it, as the provider would, and writes replies,
+streams and errors in the provider's form. It knows nothing of sockets, delays and faults.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from ..model import ModelRequest, Reply
+from ..record import Arrival
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error answer: None where the wire's usual word for the status will do."""
+
+    status: int
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What a path means: ``generate``, ``models``, ``model`` or ``count_tokens``; the model and stream where known."""
+
+    name: str
+    model: str = ""
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the server insists on.
+
+    Attributes:
+        keys: the keys it accepts, also by their beginning (``"sk-sim-*"``); None accepts every request.
+        models: the models that exist; None for all.
+        signatures: thinking that is sent back must carry the signature it was given.
+    """
+
+    keys: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    signatures: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The facts of one answer that are not the model's: ids, time, and how finely a stream is cut.
+
+    Attributes:
+        token: a deterministic word, unique in this simulator, that ids are made of.
+        now: seconds since the epoch.
+        chunk_size: characters in one event.
+    """
+
+    token: str
+    now: float
+    chunk_size: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """A stream, event by event, ready to be sent.
+
+    Attributes:
+        content: where in ``data`` the events with content are, ascending.
+        end: where the protocol's own end begins; everything from here on is missing in a truncated stream.
+    """
+
+    data: Sequence[bytes]
+    content: Sequence[int]
+    end: int
+
+
+class Wire(Protocol):
+    """A wire format of the simulator."""
+
+    @property
+    def name(self) -> str:
+        """The format's name, as in `asyncllm.schema.content.Origin`."""
+        ...
+
+    @property
+    def heartbeat(self) -> bytes:
+        """What this format sends to keep a stream alive."""
+        ...
+
+    def operation(self, arrival: Arrival) -> Operation | None:
+        """What the request wants; None when the path is not of this format."""
+        ...
+
+    def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
+        """What the provider would refuse the request for."""
+        ...
+
+    def too_long(self, length: int, window: int) -> Problem:
+        """The refusal of a prompt that does not fit the context window."""
+        ...
+
+    def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
+        """Reads a request that passed `check`."""
+        ...
+
+    def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
+        """The whole answer."""
+        ...
+
+    def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
+        """The answer as a stream."""
+        ...
+
+    def error(self, problem: Problem, turn: Turn) -> bytes:
+        """The error body."""
+        ...
+
+    def error_event(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as an event of a stream."""
+        ...
+
+    def headers(self, status: int, turn: Turn) -> Headers:
+        """What every answer carries: the request id and the rate limits."""
+        ...
+
+    def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
+        """The list of models."""
+        ...
+
+    def entry(self, model: str) -> bytes:
+        """One model of the list."""
+        ...
+
+    def count(self, request: ModelRequest) -> bytes | None:
+        """The answer to a request to count tokens; None where the format has none."""
+        ...
+
+
+class Gathered:
+    """The text of a prompt, put together in the order the provider caches it, with the cache marks in it."""
+
+    __slots__ = ("_length", "_parts", "marks")
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self.marks: list[tuple[int, str]] = []
+
+    def add(self, text: str) -> None:
+        """More text."""
+        self._parts.append(text)
+        self._length += len(text)
+
+    def mark(self, lifetime: str) -> None:
+        """A cache mark here."""
+        self.marks.append((self._length, lifetime))
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self._parts)
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON, as providers send it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def token_of(*facts: object) -> str:
+    """A word of 24 letters and digits that these facts always give."""
+    return blake2b(":".join(map(str, facts)).encode(), digest_size=12).hexdigest()
+
+
+def accepted(key: str, keys: tuple[str, ...]) -> bool:
+    """Whether a key is one of these; ``*`` at the end stands for any rest."""
+    return any(key.startswith(each[:-1]) if each.endswith("*") else key == each for each in keys)

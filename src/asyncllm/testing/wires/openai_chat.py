@@ -1,0 +1,266 @@
+"""OpenAI's chat completions, as the server.
+
+Shapes as in OpenAI's own SDK types (``chat_completion.py``, ``chat_completion_chunk.py``, ``completion_usage.py``); error
+messages as the API gave them in public recordings. A host of another kind ("groq", "deepseek", ...) gets the same, and
+with it ``reasoning_content``, which OpenAI itself does not have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..model import ModelRequest, OfferedTool, Reply, pieces
+from ..record import Arrival
+from . import openai_errors
+from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
+
+_FINISH = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "stop",
+    "pause": "stop",
+}
+
+
+class OpenAIChat:
+    """``POST /chat/completions``, ``GET /models``."""
+
+    name = "openai_chat"
+    heartbeat = b": keep-alive\n\n"
+
+    def operation(self, arrival: Arrival) -> Operation | None:
+        path = arrival.path
+        body = arrival.body if isinstance(arrival.body, dict) else {}
+        if path.endswith("/chat/completions") and arrival.method == "POST":
+            return Operation(name="generate", model=str(body.get("model") or ""), stream=body.get("stream") is True)
+        if arrival.method != "GET" or "anthropic-version" in arrival.headers:
+            return None
+        if path.endswith("/models"):
+            return Operation(name="models")
+        if "/models/" in path:
+            return Operation(name="model", model=path.rpartition("/models/")[2])
+        return None
+
+    def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
+        key = arrival.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        key = key or arrival.headers.get("api-key", "")
+        if rules.keys is not None and not accepted(key, rules.keys):
+            return openai_errors.wrong_key(key)
+        if operation.name == "generate":
+            problem = openai_errors.check_body(arrival.body)
+            if problem is not None:
+                return problem
+        if operation.model and rules.models is not None and operation.model not in rules.models:
+            message = f"The model `{operation.model}` does not exist or you do not have access to it."
+            return Problem(status=404, code="model_not_found", message=message)
+        return None
+
+    def too_long(self, length: int, window: int) -> Problem:
+        message = (
+            f"This model's maximum context length is {window} tokens. However, your messages resulted in {length} tokens. "
+            "Please reduce the length of the messages."
+        )
+        return Problem(status=400, code="context_length_exceeded", message=message, param="messages")
+
+    def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
+        body: Mapping[str, Any] = arrival.body
+        messages: Sequence[Mapping[str, Any]] = body["messages"]
+        gathered = Gathered()
+        for tool in body.get("tools") or ():
+            gathered.add(json.dumps(tool))
+        for message in messages:
+            _gather(message, gathered)
+        results: list[str] = []
+        for message in reversed(messages):
+            if message["role"] != "tool":
+                break
+            results.insert(0, _text_of(message.get("content")))
+        users = [message for message in messages if message["role"] == "user"]
+        effort = body.get("reasoning_effort")
+        stop = body.get("stop") or ()
+        return ModelRequest(
+            provider=arrival.provider,
+            model=operation.model,
+            stream=operation.stream,
+            prompt=_text_of(users[-1].get("content")) if users else "",
+            text=gathered.text,
+            cache_marks=tuple(gathered.marks),
+            tools=tuple(_tools(body)),
+            tool_choice=_tool_choice(body.get("tool_choice")),
+            parallel=body.get("parallel_tool_calls") is not False,
+            tool_results=tuple(results),
+            schema=_schema(body.get("response_format")),
+            max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            reasoning=effort is not None and effort != "none",
+            body=body,
+        )
+
+    def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": None if reply.refusal is not None or (reply.tool_calls and not reply.text) else reply.text,
+            "refusal": reply.refusal,
+            "annotations": [],
+        }
+        if reply.reasoning and request.provider != "openai":
+            message["reasoning_content"] = reply.reasoning
+        if reply.tool_calls:
+            message["tool_calls"] = [
+                {"id": _call_id(turn, at), "type": "function", "function": {"name": call.name, "arguments": call.json}}
+                for at, call in enumerate(reply.tool_calls)
+            ]
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _FINISH[reply.finish or "stop"]}
+        head = {"id": f"chatcmpl-{turn.token}", "object": "chat.completion", "created": int(turn.now)}
+        tail = {"service_tier": "default", "system_fingerprint": "fp_51m"}
+        return dumps({**head, "model": request.model, "choices": [choice], "usage": _usage(reply), **tail})
+
+    def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
+        options = request.body.get("stream_options") or {}
+        with_usage = options.get("include_usage") is True
+        common = {
+            "id": f"chatcmpl-{turn.token}",
+            "object": "chat.completion.chunk",
+            "created": int(turn.now),
+            "model": request.model,
+            "service_tier": "default",
+            "system_fingerprint": "fp_51m",
+        }
+        head = dumps(common)[:-1]
+        middle = b',"usage":null' if with_usage else b""
+        tail = (
+            b"" if options.get("include_obfuscation") is False else b',"obfuscation":"' + turn.token[:9].encode() + b'"'
+        )
+
+        def chunk(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+            choice = dumps({"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish})
+            return b'data: %s,"choices":[%s]%s%s}\n\n' % (head, choice, middle, tail)
+
+        content = [chunk(delta) for delta in _deltas(request, reply, turn)]
+        opening = chunk({"role": "assistant", "content": None if reply.tool_calls else "", "refusal": None})
+        closing = [chunk({}, _FINISH[reply.finish or "stop"])]
+        if with_usage:
+            closing.append(b'data: %s,"choices":[],"usage":%s%s}\n\n' % (head, dumps(_usage(reply)), tail))
+        closing.append(b"data: [DONE]\n\n")
+        end = 1 + len(content)
+        return Events(data=[opening, *content, *closing], content=range(1, end), end=end)
+
+    def error(self, problem: Problem, turn: Turn) -> bytes:
+        return dumps(openai_errors.body(problem))
+
+    def error_event(self, problem: Problem, turn: Turn) -> bytes:
+        return b"data: " + dumps(openai_errors.body(problem)) + b"\n\n"
+
+    def headers(self, status: int, turn: Turn) -> Headers:
+        return (
+            ("x-request-id", f"req_{turn.token}"),
+            ("openai-processing-ms", "12"),
+            ("openai-version", "2020-10-01"),
+            ("x-ratelimit-limit-requests", "5000"),
+            ("x-ratelimit-limit-tokens", "800000"),
+            ("x-ratelimit-remaining-requests", "4999" if status != 429 else "0"),
+            ("x-ratelimit-remaining-tokens", "799960"),
+            ("x-ratelimit-reset-requests", "12ms" if status != 429 else "1s"),
+            ("x-ratelimit-reset-tokens", "3ms"),
+        )
+
+    def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
+        return dumps({"object": "list", "data": [_entry(model) for model in models]})
+
+    def entry(self, model: str) -> bytes:
+        return dumps(_entry(model))
+
+    def count(self, request: ModelRequest) -> bytes | None:
+        return None
+
+
+def _entry(model: str) -> dict[str, Any]:
+    facts = {"id": model, "object": "model", "created": 1_780_000_000, "owned_by": "simulator"}
+    return {**facts, "shutdown_date": None}
+
+
+def _deltas(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
+    if reply.reasoning and request.provider != "openai":
+        for piece in pieces(reply.reasoning, turn.chunk_size):
+            yield {"reasoning_content": piece}
+    word, text = ("content", reply.text) if reply.refusal is None else ("refusal", reply.refusal)
+    for piece in pieces(text, turn.chunk_size):
+        yield {word: piece}
+    for at, call in enumerate(reply.tool_calls):
+        function = {"name": call.name, "arguments": ""}
+        yield {"tool_calls": [{"index": at, "id": _call_id(turn, at), "type": "function", "function": function}]}
+        for piece in pieces(call.json, turn.chunk_size):
+            yield {"tool_calls": [{"index": at, "function": {"arguments": piece}}]}
+
+
+def _call_id(turn: Turn, at: int) -> str:
+    return f"call_{turn.token}{at}"
+
+
+def _usage(reply: Reply) -> dict[str, Any]:
+    read, written = reply.input_tokens or 0, reply.output_tokens or 0
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": {
+            "cached_tokens": reply.cache_read_tokens,
+            "cache_write_tokens": reply.cache_write_tokens,
+            "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": reply.reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _tools(body: Mapping[str, Any]) -> Iterator[OfferedTool]:
+    choice = body.get("tool_choice")
+    allowed: set[str] | None = None
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        allowed = {each["function"]["name"] for each in choice["allowed_tools"]["tools"]}
+    for tool in body.get("tools") or ():
+        function = tool.get("function") or {}
+        if tool.get("type") == "function" and (allowed is None or function["name"] in allowed):
+            yield OfferedTool(name=function["name"], parameters=function.get("parameters") or {})
+
+
+def _tool_choice(choice: Any) -> str:
+    if isinstance(choice, dict):
+        if choice.get("type") == "allowed_tools":
+            return str(choice["allowed_tools"].get("mode", "auto"))
+        return str((choice.get("function") or choice.get("custom") or {}).get("name", "auto"))
+    return choice if isinstance(choice, str) else "auto"
+
+
+def _schema(wanted: Any) -> Mapping[str, Any] | None:
+    if not isinstance(wanted, dict) or wanted.get("type") in (None, "text"):
+        return None
+    return dict((wanted.get("json_schema") or {}).get("schema") or {})
+
+
+def _gather(message: Mapping[str, Any], gathered: Gathered) -> None:
+    content = message.get("content")
+    if isinstance(content, str):
+        gathered.add(content)
+    for part in content if isinstance(content, list) else ():
+        gathered.add(str(part.get("text") or part.get("refusal") or json.dumps(part)))
+        mark = part.get("prompt_cache_breakpoint")
+        if mark:
+            gathered.mark(str(mark.get("ttl", "30m")))
+    for call in message.get("tool_calls") or ():
+        gathered.add(json.dumps(call))
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""

@@ -1,0 +1,135 @@
+"""What OpenAI refuses, and the bodies it says it with: ``{"error": {"message", "type", "param", "code"}}``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .base import Problem
+
+STATUSES: Mapping[int, tuple[str, str | None, str]] = {
+    400: ("invalid_request_error", None, "Invalid request."),
+    401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
+    403: ("invalid_request_error", None, "You are not allowed to sample from this model"),
+    404: ("invalid_request_error", "model_not_found", "The model does not exist or you do not have access to it."),
+    409: ("invalid_request_error", "conflict", "The resource was changed by another request."),
+    413: ("invalid_request_error", None, "Request body is too large."),
+    422: ("invalid_request_error", None, "The request could not be processed."),
+    429: ("requests", "rate_limit_exceeded", "Rate limit reached for requests per min (RPM). Please try again in 1s."),
+    500: ("server_error", None, "The server had an error while processing your request. Sorry about that!"),
+    503: ("service_unavailable_error", "server_is_overloaded", "Our servers are currently overloaded."),
+}
+"""Status -> (type, code, message)."""
+
+_QUOTA = "You exceeded your current quota, please check your plan and billing details."
+CODES: Mapping[str, tuple[str, str]] = {
+    "insufficient_quota": ("insufficient_quota", _QUOTA),
+    "credit_balance_exhausted": ("insufficient_quota", _QUOTA),
+    "billing_hard_limit_reached": ("insufficient_quota", "Billing hard limit has been reached."),
+    "organization_spend_limit_exceeded": ("insufficient_quota", "The organization has reached its spend limit."),
+    "project_spend_limit_exceeded": ("insufficient_quota", "The project has reached its spend limit."),
+    "organization_usage_limit_exceeded": ("insufficient_quota", "The organization has reached its usage limit."),
+    "slow_down": ("rate_limit_error", "Traffic rose too fast. Please slow down."),
+    "flex_unavailable": ("rate_limit_error", "Flex capacity is not available."),
+    "context_length_exceeded": ("invalid_request_error", "This model's maximum context length is exceeded."),
+    "content_policy_violation": ("invalid_request_error", "The request was rejected by the safety system."),
+}
+"""Code -> (type, message), where they differ from the status's own."""
+
+ROLES = ("system", "assistant", "user", "function", "tool", "developer")
+
+
+def body(problem: Problem) -> dict[str, Any]:
+    """The error body."""
+    kind, code, message = STATUSES.get(problem.status, STATUSES[500 if problem.status >= 500 else 400])
+    code = problem.code or (None if problem.message and problem.status == 400 else code)
+    if code is not None and code in CODES:
+        kind, message = CODES[code]
+    return {"error": {"message": problem.message or message, "type": kind, "param": problem.param, "code": code}}
+
+
+def wrong_key(key: str) -> Problem:
+    """The refusal of a missing or wrong key, which is shown as OpenAI shows it: masked."""
+    if not key:
+        message = "You didn't provide an API key. You need to provide your API key in an Authorization header."
+        return Problem(status=401, code="invalid_api_key", message=message)
+    masked = f"{key[:7]}{'*' * 8}{key[-4:]}" if len(key) > 16 else "****"
+    return Problem(status=401, code="invalid_api_key", message=f"Incorrect API key provided: {masked}.")
+
+
+def check_body(given: Any) -> Problem | None:
+    """What is wrong with a chat request."""
+    if not isinstance(given, dict):
+        return _bad("We could not parse the JSON body of your request.")
+    if not given.get("model"):
+        return _bad("you must provide a model parameter")
+    messages = given.get("messages")
+    if messages is None:
+        return _bad("Missing required parameter: 'messages'.", "messages", "missing_required_parameter")
+    if not isinstance(messages, list):
+        return _bad("Invalid type for 'messages': expected an array of objects.", "messages", "invalid_type")
+    if not messages:
+        message = (
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        )
+        return _bad(message, "messages", "empty_array")
+    return _check_numbers(given) or _check_messages(messages) or _check_tools(given.get("tools"))
+
+
+def _check_numbers(given: Mapping[str, Any]) -> Problem | None:
+    if given.get("max_tokens") is not None and given.get("max_completion_tokens") is not None:
+        message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
+        return _bad(message, "max_tokens", "invalid_parameter_combination")
+    if given.get("stream_options") is not None and given.get("stream") is not True:
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        return _bad(message, "stream_options")
+    for name, most in (("temperature", 2), ("top_p", 1)):
+        value = given.get(name)
+        if isinstance(value, (int, float)) and value > most:
+            message = (
+                f"Invalid '{name}': decimal above maximum value. Expected a value <= {most}, but got {value} instead."
+            )
+            return _bad(message, name, "decimal_above_max_value")
+    return None
+
+
+def _check_messages(messages: Sequence[Any]) -> Problem | None:
+    open_calls: list[str] = []
+    for at, message in enumerate(messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        if role not in ROLES:
+            expected = ", ".join(f"'{each}'" for each in ROLES)
+            text = f"Invalid value: '{role}'. Supported values are: {expected}."
+            return _bad(text, f"messages[{at}].role", "invalid_value")
+        if role == "tool":
+            if message.get("tool_call_id") not in open_calls:
+                text = "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+                return _bad(f"Invalid parameter: {text}", f"messages.[{at}].role")
+            open_calls.remove(message["tool_call_id"])
+            continue
+        if open_calls:
+            break
+        if message.get("content") is None and role != "assistant":
+            text = f"Invalid value for 'content': expected a string, got null. (param: messages[{at}].content)"
+            return _bad(text, f"messages[{at}].content")
+        open_calls = [call.get("id") for call in message.get("tool_calls") or ()]
+    if open_calls:
+        text = (
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'."
+            f" The following tool_call_ids did not have response messages: {', '.join(open_calls)}"
+        )
+        return _bad(text, "messages")
+    return None
+
+
+def _check_tools(tools: Any) -> Problem | None:
+    for at, tool in enumerate(tools or ()):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind not in ("function", "custom") or not (tool.get(kind) or {}).get("name"):
+            name = f"tools[{at}].{'type' if kind is None else f'{kind}.name'}"
+            return _bad(f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
+    return None
+
+
+def _bad(message: str, param: str | None = None, code: str | None = None) -> Problem:
+    return Problem(status=400, code=code, message=message, param=param)
