@@ -1,0 +1,350 @@
+"""HTTP over httpx, httpx2 or httpx-aiohttp: the one module that imports them, and only the one that is asked for.
+
+The theory: the pool is ours and the connection is the library's. Every `slot.Slot` holds one transport of the library
+that is limited to one connection; `pool.Pool` hands slots out, one pool an origin. A request is built once, handed to
+the slot's ``handle_async_request``, and its body is read raw. The library's client, with its cookies, redirects,
+hooks and decoders, is not used.
+
+The rules:
+
+* An exchange that is under way is held strongly until it has ended, so that a forgotten one is never finalised by
+  chance.
+* What failed or was cancelled gives its permit back at once; its connection is closed by a background task.
+* While connections lie idle, one background task sweeps them. When its loop ends and cancels it, it closes them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal
+
+import anyio
+
+from ..errors import AsyncLLMError, ClientStateError, ConfigurationError, ConnectionLostError, WriteTimeoutError
+from .base import Reply, Spawn, TransportRequest
+from .exchange import HTTPExchange, open_exchange, whole
+from .failures import surfaced, translate
+from .outgoing import OutgoingRequests
+from .pool import Pool
+from .proxy import ProxyRules
+from .slot import Slot
+from .tls import TLS
+
+Library = Literal["httpx", "httpx2", "aiohttp"]
+
+_PACKAGES = {
+    "httpx": ("httpx", "httpx"),
+    "httpx2": ("httpx2", "asyncllm[httpx2]"),
+    "aiohttp": ("httpx_aiohttp", "asyncllm[aiohttp]"),
+}
+_MOST_TARGETS = 512
+_SWEEP_SECONDS = 1.0
+_CLOSING_SECONDS = 1.0
+_DRAINING_SECONDS = 0.2
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class _Target:
+    """What is worked out once for an address."""
+
+    __slots__ = ("host", "host_header", "pool", "tls", "url")
+
+    def __init__(self, url: Any, pool: Pool[Slot]) -> None:
+        self.url = url
+        self.host: str = url.host
+        self.host_header: bytes = url.netloc
+        self.tls: bool = url.scheme == "https"
+        self.pool = pool
+
+
+class HTTPTransport:
+    """A `base.Transport`.
+
+    Args:
+        spawn: starts background tasks.
+        library: which HTTP library carries the connections; ``aiohttp`` runs on asyncio only.
+        max_connections: connections to one origin; further requests wait their turn.
+        idle_connections: connections to one origin that are kept while nobody uses them.
+        keepalive: seconds an idle connection is kept.
+        max_age: seconds after which a connection is not used again.
+        trust_env: whether the environment's proxy and certificate variables are obeyed.
+        proxy: the proxy for everything; credentials may be part of the URL.
+        no_proxy: hosts that are reached directly; `proxy.ProxyRules` says what an entry may be.
+        ca_bundle: certificate authorities, a PEM file or a directory, in place of certifi's.
+        environ: the environment that ``trust_env`` speaks of; by default the process's.
+
+    Raises:
+        ConfigurationError: the library is not installed, or a proxy or bundle cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        spawn: Spawn,
+        library: Library = "httpx",
+        max_connections: int = 1000,
+        idle_connections: int = 20,
+        keepalive: float = 15.0,
+        max_age: float = 600.0,
+        trust_env: bool = False,
+        proxy: str | None = None,
+        no_proxy: Sequence[str] = (),
+        ca_bundle: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        environ = (os.environ if environ is None else environ) if trust_env else _NOTHING
+        self._lane = _Lane(library)
+        self._spawn = spawn
+        self._new_pool = partial(
+            Pool[Slot], limit=max_connections, most_idle=idle_connections, keepalive=keepalive, max_age=max_age
+        )
+        self._sweep_every = min(_SWEEP_SECONDS, max(keepalive / 2, 0.01))
+        self.proxies = ProxyRules(proxy=proxy, no_proxy=no_proxy, environ=environ)
+        self._tls = TLS(ca_bundle=ca_bundle, environ=environ)
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pools: dict[tuple[str, str, int | None], Pool[Slot]] = {}
+        self._targets: dict[str, _Target] = {}
+        self._exchanges: dict[HTTPExchange, Slot] = {}
+        self._background_tasks = 0
+        self._quiet: anyio.Event | None = None
+        self._stop_sweeping: anyio.Event | None = None
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """The certificate authorities in use, for others who open connections of their own; None for certifi's."""
+        return self._tls.ca_bundle
+
+    async def send(self, request: TransportRequest) -> Reply:
+        """Sends and reads the whole answer; `base.Transport.send` names the errors."""
+        return await whole(await self.stream(request), request.max_body)
+
+    async def stream(self, request: TransportRequest) -> HTTPExchange:
+        """Sends and returns as soon as the head of the answer is there."""
+        target = self._targets.get(request.url) or self._target(request.url)
+        if target.tls and not self._tls.ready:
+            await self._tls.prepare()
+        pool = target.pool
+        slot = await pool.acquire()
+        failure = None
+        try:
+            response, slot = await self._reach(request, target, slot)
+        except BaseException as error:  # noqa: BLE001  # raised below, outside of this block
+            failure = surfaced(error, target.host)
+        if failure is not None:
+            raise failure
+        return self._exchange(response, request, target, slot)
+
+    async def _reach(self, request: TransportRequest, target: _Target, slot: Slot) -> tuple[Any, Slot]:
+        """The answer's head. A reused connection that turns out to be dead is replaced, once."""
+        failure: AsyncLLMError | None = None
+        try:
+            return await self._attempt(request, target, slot), slot
+        except BaseException as error:
+            stale = slot.reused and isinstance(error, Exception)
+            failure = translate(error, target.host) if stale else None
+            if not isinstance(failure, ConnectionLostError) or isinstance(failure, WriteTimeoutError):
+                target.pool.discard(slot)
+                raise
+        if request.on_reconnect is not None:
+            request.on_reconnect()
+        fresh = target.pool.replace(slot)
+        try:
+            return await self._attempt(request, target, fresh), fresh
+        except BaseException:
+            target.pool.discard(fresh)
+            raise
+
+    async def _attempt(self, request: TransportRequest, target: _Target, slot: Slot) -> Any:
+        extensions: dict[str, Any] = {} if slot.network is not None or slot.reused else {"trace": slot.watch}
+        outgoing = self._lane.requests.build(request, target.url, target.host_header, extensions)
+        response = await slot.transport.handle_async_request(outgoing)
+        slot.network = response.extensions.get("network_stream")
+        slot.reused = True
+        return response
+
+    def _exchange(self, response: Any, request: TransportRequest, target: _Target, slot: Slot) -> HTTPExchange:
+        lease = _PoolLease(self, target.pool, slot)
+        exchange = open_exchange(response, request, host=target.host, lease=lease, background=self._background)
+        self._exchanges[exchange] = slot
+        return exchange
+
+    def _target(self, url: str) -> _Target:
+        if self._closed:
+            raise ClientStateError("The transport is closed.")
+        failure = None
+        try:
+            parsed = self._lane.module.URL(url)
+        except Exception as error:  # noqa: BLE001  # raised below, outside of this block
+            failure = surfaced(error, "the provider")
+        if failure is not None:
+            raise failure
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise ConfigurationError("The address of a provider must begin with http:// or https:// and name a host.")
+        origin = (parsed.scheme, parsed.host, parsed.port)
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = self._new_pool(self._opener(*origin))
+        if len(self._targets) >= _MOST_TARGETS:
+            self._targets.clear()
+        target = self._targets[url] = _Target(parsed, pool)
+        return target
+
+    def _opener(self, scheme: str, host: str, port: int | None) -> Callable[[], Slot]:
+        proxy = self.proxies.resolve(scheme, host, port)
+
+        def open_slot() -> Slot:
+            if self._closed:
+                raise ClientStateError("The transport is closed.")
+            context = self._tls.context(verify=scheme == "https" or (proxy or "").startswith("https"))
+            return Slot(self._lane.open(context, proxy), born=time.monotonic(), background=self._background)
+
+        return open_slot
+
+    def _background(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Starts background work, and counts it so that `aclose` can wait for it."""
+        self._background_tasks += 1
+
+        async def counted() -> None:
+            try:
+                await work()
+            finally:
+                self._background_tasks -= 1
+                if self._background_tasks <= 0 and self._quiet is not None:
+                    self._quiet.set()
+
+        self._spawn(counted)
+
+    def _ended(self, exchange: HTTPExchange) -> None:
+        self._exchanges.pop(exchange, None)
+
+    def _swept(self) -> None:
+        """A connection lies idle: somebody has to look after it."""
+        if self._stop_sweeping is None and not self._closed:
+            self._stop_sweeping = anyio.Event()
+            self._spawn(self._sweep)
+
+    async def _sweep(self) -> None:
+        stop = self._stop_sweeping
+        pools = self._pools
+        try:
+            while stop is self._stop_sweeping and stop is not None and any(pool.idle for pool in pools.values()):
+                with anyio.move_on_after(self._sweep_every):
+                    await stop.wait()
+                    return
+                for pool in pools.values():
+                    pool.sweep()
+        except BaseException:
+            await _close_now([slot for pool in pools.values() for slot in pool.empty()])
+            raise
+        finally:
+            if stop is self._stop_sweeping:
+                self._stop_sweeping = None
+
+    async def aclose(self) -> None:
+        """Lets what is being drained end, then closes every connection. Idempotent."""
+        self._closed = True
+        if self._stop_sweeping is not None:
+            self._stop_sweeping.set()
+        await self._settle(_DRAINING_SECONDS)
+        for exchange in list(self._exchanges):
+            exchange.abort()
+        for pool in self._pools.values():
+            for slot in pool.empty():
+                slot.close()
+        await self._settle(_CLOSING_SECONDS)
+        self._targets.clear()
+
+    async def _settle(self, seconds: float) -> None:
+        if self._background_tasks > 0:
+            self._quiet = anyio.Event()
+            with anyio.move_on_after(seconds):
+                await self._quiet.wait()
+            self._quiet = None
+
+    def forget(self) -> None:
+        """Drops every connection at once, because the event loop they belong to is gone."""
+        slots = list(self._exchanges.values())
+        slots += [slot for pool in self._pools.values() for slot in pool.empty()]
+        for slot in slots:
+            slot.forget()
+        self._tls.forget()
+        self._begin()
+
+
+class _PoolLease:
+    """Gives an exchange's connection back to its pool."""
+
+    __slots__ = ("_owner", "_pool", "_slot")
+
+    def __init__(self, owner: HTTPTransport, pool: Pool[Slot], slot: Slot) -> None:
+        self._owner = owner
+        self._pool = pool
+        self._slot = slot
+
+    def keep(self, exchange: HTTPExchange) -> None:
+        self._owner._ended(exchange)  # noqa: SLF001  # the lease is a part of the transport
+        self._pool.release(self._slot)
+        self._owner._swept()  # noqa: SLF001
+
+    def drop(self, exchange: HTTPExchange, unread: AsyncIterator[bytes]) -> None:
+        self._owner._ended(exchange)  # noqa: SLF001
+        self._slot.unread = unread
+        self._pool.discard(self._slot)
+
+
+class _Lane:
+    """One HTTP library: its module, its transports, its requests."""
+
+    def __init__(self, library: Library) -> None:
+        if library not in _PACKAGES:
+            raise ConfigurationError(f"http.library is {library!r}; it must be one of {', '.join(_PACKAGES)}.")
+        package, install = _PACKAGES[library]
+        try:
+            transports = importlib.import_module(package)
+        except ImportError:
+            transports = None
+        if transports is None:
+            raise ConfigurationError(f"http.library is {library!r}, which is not installed: pip install '{install}'.")
+        self._aiohttp = library == "aiohttp"
+        self.module: Any = importlib.import_module("httpx") if self._aiohttp else transports
+        self._transports = transports
+        self.requests = OutgoingRequests(self.module, whole_bodies=self._aiohttp)
+
+    def open(self, context: Any, proxy: str | None) -> Any:
+        """A transport of the library for one connection."""
+        module = self.module
+        encrypted = {"ssl_context": context} if proxy is not None and proxy.startswith("https") else {}
+        limits = module.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None)
+        options = {"verify": context, "limits": limits, "trust_env": False}
+        if proxy is not None:
+            options["proxy"] = module.Proxy(proxy, **encrypted)
+        if self._aiohttp:
+            if proxy is not None and proxy.startswith("socks"):
+                raise ConfigurationError("http.library 'aiohttp' cannot use a socks proxy; 'httpx' can.")
+            return self._transports.AiohttpTransport(**options, client=lambda: self._session(context))
+        return module.AsyncHTTPTransport(**options)
+
+    def _session(self, context: Any) -> Any:
+        aiohttp = importlib.import_module("aiohttp")
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=1, ssl=context, keepalive_timeout=3600),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept"),
+        )
+
+
+async def _close_now(slots: list[Slot]) -> None:
+    """Closes connections in a task that is being cancelled."""
+    for slot in slots:
+        try:
+            await slot.aclose()
+        except BaseException:  # noqa: BLE001, S112  # trio cancels again; the socket is closed before that
+            continue
