@@ -75,14 +75,16 @@ class Accumulator:
         elif isinstance(event, ResponseEnd):
             self._end = event
         elif isinstance(event, Restart):
-            self.__init__()  # type: ignore[misc]
+            self._start = ResponseStart()
+            self._parts.clear()
+            self._deltas.clear()
 
     def response(self) -> Response:
         """Everything fed so far; ``finish_reason`` is ``"other"`` and usage unknown until the end was fed."""
-        parts = [self._parts[index] for index in sorted(self._parts)]
+        known = {**self._parts}
         for index, deltas in self._deltas.items():
-            position = sorted(self._parts).index(index)
-            parts[position] = _with_deltas(parts[position], "".join(deltas))
+            known[index] = _with_deltas(known[index], "".join(deltas))
+        parts = [known[index] for index in sorted(known)]
         end = self._end
         return Response(
             message=Message("assistant", tuple(parts)),

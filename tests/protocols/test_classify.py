@@ -1,0 +1,155 @@
+"""From codes, statuses and texts to the exception that says what to do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncllm import errors
+from asyncllm.protocols.classify import (
+    as_dict,
+    build_error,
+    by_status,
+    classify,
+    parse_count,
+    parse_duration,
+    parse_retry_after,
+    snippet,
+)
+from recordings import context
+
+CODES = {
+    "rate_limit_exceeded": errors.RateLimitError,
+    "insufficient_quota": errors.BillingError,
+    "invalid_request_error": errors.BadRequestError,
+}
+TEXTS = [("prompt is too long", errors.ContextWindowExceededError)]
+VAGUE = frozenset({"invalid_request_error"})
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, errors.BadRequestError),
+        (401, errors.AuthenticationError),
+        (402, errors.BillingError),
+        (403, errors.PermissionDeniedError),
+        (404, errors.ModelNotFoundError),
+        (408, errors.ProviderTimeoutError),
+        (413, errors.RequestTooLargeError),
+        (418, errors.BadRequestError),
+        (422, errors.BadRequestError),
+        (429, errors.RateLimitError),
+        (500, errors.ServerError),
+        (502, errors.ServerError),
+        (503, errors.OverloadedError),
+        (504, errors.ProviderTimeoutError),
+        (529, errors.OverloadedError),
+        (599, errors.ServerError),
+    ],
+)
+def test_a_status_alone_has_its_exception(status: int, expected: type[Exception]) -> None:
+    """Every row of statuses, and the rule for unknown ones."""
+    assert expected is by_status(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "codes", "text", "expected"),
+    [
+        (429, ["insufficient_quota"], "", errors.BillingError),
+        (400, ["RATE_LIMIT_EXCEEDED"], "", errors.RateLimitError),
+        (429, [None, "", "unheard_of"], "", errors.RateLimitError),
+        (400, ["invalid_request_error"], "the prompt is too long: 9 tokens", errors.ContextWindowExceededError),
+        (400, ["invalid_request_error"], "bad", errors.BadRequestError),
+        (404, ["invalid_request_error"], "no such model", errors.ModelNotFoundError),
+        (None, ["invalid_request_error"], "bad", errors.BadRequestError),
+        (None, [503], "", errors.OverloadedError),
+        (200, ["429"], "", errors.RateLimitError),
+        (500, ["429"], "", errors.ServerError),
+        (None, [], "", errors.ServerError),
+    ],
+)
+def test_codes_come_before_the_status_and_text_last(
+    status: int | None, codes: list[object], text: str, expected: type[Exception]
+) -> None:
+    """A telling code wins, a vague one gives way, and numbers count as statuses only where there is none."""
+    assert expected is classify(status, codes, text, code_rows=CODES, text_rows=TEXTS, vague_codes=VAGUE)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "9", "retry-after-ms": "1500"}, 1.5),
+        ({"x-amz-retry-after": "250"}, 0.25),
+        ({"retry-after": "Wed, 18 Nov 2026 12:26:50 GMT"}, 10.0),
+        ({"retry-after": "Wed, 18 Nov 2020 12:26:50 GMT"}, 0.0),
+    ],
+)
+def test_retry_after_in_all_its_forms(headers: dict[str, str], expected: float | None) -> None:
+    """Seconds, milliseconds and dates become seconds; nonsense becomes nothing."""
+    assert expected == parse_retry_after(headers, lambda: 1_795_004_800.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("6m0s", 360.0),
+        ("8.64s", 8.64),
+        ("6ms", 0.006),
+        ("1h2m", 3720.0),
+        ("3", 3.0),
+        ("", None),
+        (None, None),
+        ("6q", None),
+    ],
+)
+def test_durations(text: str | None, expected: float | None) -> None:
+    """Durations of the rate-limit headers become seconds."""
+    assert expected == pytest.approx(parse_duration(text))
+
+
+def test_counts() -> None:
+    """Whole numbers are read, nonsense is nothing."""
+    assert (12, None, None) == (parse_count("12"), parse_count("x"), parse_count(None))
+
+
+def test_the_exception_carries_every_fact() -> None:
+    """Provider, model, status, code, request id, wait and verdict end on the exception."""
+    error = build_error(
+        errors.RateLimitError,
+        "slow down",
+        status=429,
+        code=1302,
+        headers={"retry-after": "2", "x-should-retry": "false"},
+        context=context("groq", model="m"),
+        request_id="req_1",
+    )
+    assert ("slow down", "groq", "m", 429, "1302", "req_1", 2.0, False) == (
+        error.message,
+        error.provider,
+        error.model,
+        error.status,
+        error.code,
+        error.request_id,
+        error.retry_after,
+        error.should_retry,
+    )
+
+
+def test_small_readers() -> None:
+    """A snippet is one short line, and what is no object reads as an empty one."""
+    assert "<html> a b" == snippet(b"<html>\n a \xffb".replace(b"\xff", b""))
+    assert ({}, {"a": 1}) == (as_dict([1]), as_dict({"a": 1}))
+
+
+@given(st.text(), st.lists(st.none() | st.integers() | st.text(), max_size=3), st.none() | st.integers(100, 999))
+def test_every_answer_has_an_exception(text: str, codes: list[object], status: int | None) -> None:
+    """Whatever a provider says, there is one exception for it."""
+    kind = classify(status, codes, text, code_rows=CODES, text_rows=TEXTS, vague_codes=VAGUE)
+    assert issubclass(kind, errors.AsyncLLMError)
