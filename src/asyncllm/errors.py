@@ -173,7 +173,19 @@ def _blank(kind: type[AsyncLLMError], args: tuple[Any, ...]) -> AsyncLLMError:
 
 
 class ConfigurationError(AsyncLLMError):
-    """The configuration, or the call, names something that does not exist or does not fit."""
+    """The configuration, or the call, names something that does not exist or does not fit.
+
+    Attributes:
+        problems: what is wrong with a configuration, a sentence each, with file, line and dotted key where known. They
+            quote no value that could be a secret.
+    """
+
+    def __init__(self, message: str = "", *, problems: tuple[str, ...] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n  ".join([super().__str__(), *self.problems])
 
 
 class ClientStateError(AsyncLLMError):

@@ -1,0 +1,178 @@
+"""Between what was written and what is validated: kinds, variables, inheritance, paths.
+
+An entry's kind decides which keys it may hold. What the entry leaves open is taken from the environment (a copy of the
+vendor's own rule, as data in ``kinds``). A variable that an entry needs and that is not set is the entry's own trouble
+until somebody uses it; for the active entry, that is at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from .document import Document, shown
+from .interpolate import KeyPath, Unresolved, unresolved_in
+from .kinds import COMMON_KEYS, CREDENTIALS, KINDS, Kind
+from .nearest import hint
+from .sections import MEMORY
+
+_EVERY_KEY = COMMON_KEYS.union(*(kind.keys for kind in KINDS.values()))
+_SECRET_WORDS = ("key", "token", "secret", "password", "credential")
+_FILE_DATABASE = "sqlite:///asyncllm.db"
+Problem = tuple[KeyPath, str]
+
+
+def complete(
+    document: Document, tree: dict[str, Any], environ: Mapping[str, str], extra_kinds: frozenset[str]
+) -> list[Problem]:
+    """Completes a resolved tree, in place; returns what is wrong with it."""
+    problems = list(_take_unresolved(tree))
+    providers = tree.get("providers")
+    entries: dict[str, Any] = providers if isinstance(providers, dict) else {}
+    entries.update({name: {} for name, entry in entries.items() if entry is None})  # `ollama:` with nothing after it
+    for name, entry in entries.items():
+        if isinstance(entry, dict):
+            wrong, pending = _complete_entry(("providers", name), entry, environ, extra_kinds)
+            _inherit(tree, entry)
+            _absolute(document.base, entry, "credentials_path")
+            problems += wrong
+            if tree.get("active_provider") == name:
+                problems += pending
+            else:
+                entry["pending"] = tuple(f"{document.place(path)}: {sentence}" for path, sentence in pending)
+    _complete_tracking(document.base, tree)
+    for section, key in (("http", "ca_bundle"), ("cost_tracking", "log_path"), ("catalog", "cache_path")):
+        _absolute(document.base, tree.get(section), key)
+    return problems
+
+
+def _take_unresolved(tree: dict[str, Any]) -> Iterator[Problem]:
+    """Takes out what could not be resolved, but for variables in the keys of an entry, which may wait."""
+    for path, unresolved in list(unresolved_in(tree)):
+        if path[0] != "providers" or len(path) < 3 or unresolved.malformed:
+            _remove(tree, path)
+            yield from ((path, sentence) for sentence in _sentences(unresolved))
+
+
+def _remove(tree: Any, path: KeyPath) -> None:
+    """Takes a value out, with the whole list if it stands in one, so that no index moves."""
+    end = next((position for position, key in enumerate(path) if isinstance(key, int)), len(path))
+    for key in path[: end - 1]:
+        tree = tree.get(key, {})
+    tree.pop(path[end - 1], None)
+
+
+def _sentences(unresolved: Unresolved) -> Iterator[str]:
+    for name in unresolved.missing:
+        yield f"the environment variable {shown(name)} is not set"
+    if unresolved.malformed:
+        yield "a reference is ${NAME} or ${NAME:-default}, without another one inside; write $${ for a literal ${"
+
+
+def _complete_entry(
+    path: KeyPath, entry: dict[str, Any], environ: Mapping[str, str], extra_kinds: frozenset[str]
+) -> tuple[list[Problem], list[Problem]]:
+    """Completes one entry, in place; returns what is wrong, and what is wrong only for whoever uses it."""
+    missing = list(unresolved_in(entry))
+    pending = [((*path, *where), sentence) for where, unresolved in missing for sentence in _sentences(unresolved)]
+    for where, _ in missing:
+        entry.pop(str(where[0]), None)
+    if any(where == ("kind",) for where, _ in missing):
+        entry.clear()  # nothing can be said of the other keys
+    name = entry.setdefault("kind", path[-1])
+    if not isinstance(name, str):
+        return [], pending
+    if name in extra_kinds:
+        entry["custom"] = {key: _hide(key, entry.pop(key)) for key in list(entry) if key not in _EVERY_KEY}
+        return [], pending
+    kind = KINDS.get(name)
+    if kind is None:
+        wrong = [] if pending else [((*path, "kind"), f"there is no such kind{hint(name, KINDS.keys() | extra_kinds)}")]
+        for key in entry.keys() - _EVERY_KEY:
+            del entry[key]
+        return wrong, pending
+    wrong = list(_check_keys(path, entry, kind))
+    _fill(entry, kind, environ, credentials=not pending)
+    if not pending:
+        pending = [(path, sentence) for sentence in _what_is_missing(entry, kind)]
+    return wrong, pending
+
+
+def _check_keys(path: KeyPath, entry: dict[str, Any], kind: Kind) -> Iterator[Problem]:
+    """Takes out the keys that the kind does not know."""
+    known = COMMON_KEYS | kind.keys
+    for key in [key for key in entry if key not in known]:
+        del entry[key]
+        what = "not a key of this kind of provider" if key in _EVERY_KEY else "unknown key"
+        yield (*path, key), what + hint(key, known)
+    api = entry.get("api")
+    if isinstance(api, str) and api not in kind.apis:
+        yield (*path, "api"), f"must be {' or '.join(kind.apis)}"
+
+
+def _fill(entry: dict[str, Any], kind: Kind, environ: Mapping[str, str], *, credentials: bool) -> None:
+    """Fills in what the entry leaves open and the environment knows."""
+    for key in CREDENTIALS & entry.keys():
+        if isinstance(entry[key], str) and not entry[key].strip():
+            del entry[key]  # `${KEY:-}` that is not there
+    credentials = credentials and not CREDENTIALS & entry.keys()
+    for key, names in kind.variables.items():
+        if entry.get(key) is None and (credentials or key not in CREDENTIALS):
+            value = next((value for name in names if (value := environ.get(name, "").strip())), None)
+            if value is not None:
+                entry[key] = SecretStr(value) if key in CREDENTIALS else value
+
+
+def _what_is_missing(entry: dict[str, Any], kind: Kind) -> Iterator[str]:
+    has_url = entry.get("base_url") is not None
+    wanted: list[tuple[str, tuple[str, ...]]] = []
+    if kind.needs_base_url and not has_url:
+        wanted.append(("base_url", kind.variables.get("base_url", ())))
+    if kind.needs_credential and (kind.needs_base_url or not has_url) and not CREDENTIALS & entry.keys():
+        wanted.append(("api_key", kind.variables["api_key"]))
+    for key, names in wanted:
+        yield f"needs {key}" + (f", or the environment variable {' or '.join(names)}" if names else "")
+
+
+def _hide(key: str, value: Any) -> Any:
+    """A value of a custom kind, hidden if its name says that it is a secret."""
+    return SecretStr(value) if isinstance(value, str) and any(word in key.lower() for word in _SECRET_WORDS) else value
+
+
+def _inherit(tree: dict[str, Any], entry: dict[str, Any]) -> None:
+    for section in ("timeouts", "retry"):
+        own, general = entry.get(section), tree.get(section)
+        if isinstance(own, dict) and isinstance(general, dict):
+            entry[section] = {**general, **own}
+
+
+def _complete_tracking(base: Path | None, tree: dict[str, Any]) -> None:
+    if tree.get("cost_tracking") is None:
+        tree["cost_tracking"] = {}
+    tracking = tree["cost_tracking"]
+    if not isinstance(tracking, dict):
+        return
+    database = tracking.get("database")
+    if database is None:
+        database = MEMORY if base is None else _FILE_DATABASE
+    if base is not None and isinstance(database, str) and database.startswith("sqlite:///"):
+        path = database.removeprefix("sqlite:///")
+        if path not in ("", MEMORY):
+            database = f"sqlite:///{(base / _from_home(path)).as_posix()}"
+    tracking["database"] = database
+
+
+def _absolute(base: Path | None, section: Any, key: str) -> None:
+    if base is not None and isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
+        section[key] = base / _from_home(section[key])
+
+
+def _from_home(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # nobody's home: the path is taken literally
+        return Path(path)

@@ -1,0 +1,73 @@
+"""``${NAME}`` and ``${NAME:-default}`` in the values of a configuration.
+
+The rules, all of them: a reference may stand anywhere in a string value; keys are never touched. A default is used when
+the variable is unset or empty, as in a shell; it is plain text up to the next ``}`` and may hold no ``${`` itself. What
+a variable holds is put in as it is: neither read as YAML nor searched for references again. ``$${`` is a literal
+``${``; every other ``$`` stands for itself. A reference that is none of this is refused rather than left in place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+KeyPath = tuple[str | int, ...]
+
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Stands in the tree for a value whose references could not all be resolved.
+
+    Attributes:
+        missing: variables that are not set.
+        malformed: something that starts like a reference and is none.
+    """
+
+    missing: tuple[str, ...]
+    malformed: bool
+
+
+def interpolate(text: str, environ: Mapping[str, str]) -> str | Unresolved:
+    """The text with its references replaced, once."""
+    if "${" not in text:
+        return text
+    missing: list[str] = []
+    malformed = False
+
+    def value_of(found: re.Match[str]) -> str:
+        nonlocal malformed
+        name, default = found[1], found[2]
+        if name is None:
+            malformed = malformed or found[0] == "${"
+            return "${"
+        value = environ.get(name)
+        if value is None and default is None:
+            missing.append(name)
+        return (value or default) if default is not None else (value or "")
+
+    resolved = _REFERENCE.sub(value_of, text)
+    return Unresolved(tuple(dict.fromkeys(missing)), malformed) if missing or malformed else resolved
+
+
+def resolve_values(tree: Any, environ: Mapping[str, str]) -> Any:
+    """The tree with every string value interpolated; the tree that was given is left as it is."""
+    if isinstance(tree, str):
+        return interpolate(tree, environ)
+    if isinstance(tree, dict):
+        return {key: resolve_values(value, environ) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [resolve_values(value, environ) for value in tree]
+    return tree
+
+
+def unresolved_in(tree: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Unresolved]]:
+    """Where in the tree values are missing."""
+    if isinstance(tree, Unresolved):
+        yield path, tree
+    elif isinstance(tree, (dict, list)):
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from unresolved_in(value, (*path, key))

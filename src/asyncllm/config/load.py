@@ -1,0 +1,127 @@
+"""Any source -> `Settings`, or a `ConfigurationError` that says everything that is wrong at once.
+
+The steps: read (``document``), resolve references (``interpolate``), complete (``complete``), validate (pydantic), and
+translate what pydantic says into sentences with a place. A sentence may quote what was written, never what a reference
+resolved to, and never the value of a key whose name sounds like a secret. The error is handed up as a value and raised
+by the outermost function, after it has let go of its arguments: no traceback's frame holds the environment or the text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import ConfigurationError, redact
+from .complete import Problem, complete
+from .document import Document, RefusedError, place, read_file, read_mapping
+from .interpolate import KeyPath, resolve_values
+from .nearest import hint
+from .settings import Settings
+from .unknown import known_keys
+
+MOST_PROBLEMS = 20
+_SECRET_KEY = re.compile(r"(?i)(?:^|_)(?:key|token|secret|password|credentials?|proxy|database|url)(?:_|$)")
+_SHOULD = re.compile(r"^(?:\w+ ){1,2}should ")
+Source = str | os.PathLike[str] | Mapping[str, Any] | Settings
+
+
+def load(
+    source: Source, *, environ: Mapping[str, str] = os.environ, extra_kinds: frozenset[str] = frozenset()
+) -> Settings:
+    """The checked configuration.
+
+    Args:
+        source: a path to a YAML file, a mapping of the same shape, or settings, which are returned as they are. In a
+            file relative paths are relative to the file; in a mapping they are left as they are, and the ledger is kept
+            in memory (``:memory:``) unless ``cost_tracking.database`` says otherwise.
+        environ: the variables for ``${NAME}`` and for credentials that an entry leaves out.
+        extra_kinds: kinds of providers besides the built-in ones; their entries may hold any key.
+
+    Raises:
+        ConfigurationError: with one sentence a problem. A variable that only an inactive provider needs is no problem
+            until that provider is used: see `ProviderSettings.options`.
+    """
+    outcome = source if isinstance(source, Settings) else _read(source, environ, extra_kinds)
+    del source, environ
+    if isinstance(outcome, Settings):
+        return outcome
+    raise outcome
+
+
+def _read(
+    source: str | os.PathLike[str] | Mapping[str, Any], environ: Mapping[str, str], extra_kinds: frozenset[str]
+) -> Settings | ConfigurationError:
+    name = None if isinstance(source, Mapping) else os.fspath(source)
+    try:
+        document = read_mapping(source) if isinstance(source, Mapping) else read_file(source)
+    except RefusedError as refused:
+        where = place(name, refused.line, refused.path)
+        return refusal([f"{where}: {refused.sentence}" if where else refused.sentence])
+    return settle(document, resolve_values(document.tree, environ), environ, extra_kinds)
+
+
+def settle(
+    document: Document, tree: dict[str, Any], environ: Mapping[str, str], extra_kinds: frozenset[str]
+) -> Settings | ConfigurationError:
+    """The settings of a resolved tree, which is changed; or the error, as a value."""
+    problems = complete(document, tree, environ, extra_kinds)
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        reported = [path for path, _ in problems]
+        for details in error.errors(include_url=False, include_input=False):
+            if not any(path[: len(details["loc"])] == details["loc"] for path in reported):
+                problems += _translate(details)
+    if not problems:
+        return settings
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem[0]) or 0)
+    sentences = [_sentence(document, *problem) for problem in ordered[:MOST_PROBLEMS]]
+    if len(ordered) > MOST_PROBLEMS:
+        sentences.append(f"and {len(ordered) - MOST_PROBLEMS} more")
+    return refusal(sentences)
+
+
+def refusal(sentences: Sequence[str]) -> ConfigurationError:
+    """The error of a configuration with these problems."""
+    return ConfigurationError("the configuration cannot be used", problems=tuple(sentences))
+
+
+def _sentence(document: Document, path: KeyPath, sentence: str) -> str:
+    written = document.written(path)
+    quotable = isinstance(written, (str, int, float)) and not any(_SECRET_KEY.search(str(key)) for key in path)
+    found = f" (found {_short(written)})" if quotable and sentence.startswith(("must", "there")) else ""
+    return f"{document.place(path)}: {redact(sentence)}{redact(found)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _translate(details: Any) -> list[Problem]:
+    """What pydantic found, as key paths and sentences."""
+    path: KeyPath = details["loc"]
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "references":
+            return list(context["problems"])
+        case "extra_forbidden":
+            return [(path, f"unknown key{hint(str(path[-1]), known_keys(path[:-1]))}")]
+        case "missing":
+            return [(path, "is required")]
+        case "value_error":
+            return [(path, str(context["error"]))]
+        case "literal_error":
+            return [(path, f"must be {context['expected']}")]
+        case "model_type" | "dict_type":
+            return [(path, "must be a mapping: keys with values")]
+        case "tuple_type" | "list_type":
+            return [(path, "must be a list")]
+        case "string_type" | "secret_str":
+            return [(path, "must be a string; put it in quotes")]
+        case _:
+            return [(path, _SHOULD.sub("must ", details["msg"]))]

@@ -1,0 +1,38 @@
+"""URLs of a configuration: a plain base, nothing that could carry a secret or move the request elsewhere."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+_NEVER = frozenset(' \\"<>^`{|}')
+
+
+def plain_url(url: str, *, may_log_in: bool = False) -> str:
+    """The URL without a trailing slash.
+
+    Args:
+        url: what was configured.
+        may_log_in: a user name and a password are allowed in it.
+
+    Raises:
+        ValueError: it is no http or https URL, or has parts that a base URL cannot have. The text quotes nothing.
+    """
+    if not url.isascii() or not url.isprintable() or _NEVER & set(url):
+        raise ValueError("must be a URL without spaces, control characters or backslashes")
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL that starts with http:// or https:// and names a host")
+    if "@" in parts.netloc and not may_log_in:
+        raise ValueError("must be a URL without a user name or password; credentials have keys of their own")
+    if "?" in url or "#" in url:
+        raise ValueError("must be a URL without a query or a fragment")
+    return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read for its check
+    except ValueError:  # its text quotes the URL
+        return None
+    return parts
