@@ -1,0 +1,191 @@
+"""What differs between the hosts and the models of Google's generateContent format, as data.
+
+Two hosts speak it. They share the body and differ around it:
+
+====================  ================================  ==========================================
+what                  Gemini API                        Vertex AI
+====================  ================================  ==========================================
+path of a model       ``models/{id}``                   ``projects/P/locations/L/publishers/google/models/{id}``
+version               ``v1``; ``v1beta`` for some       ``v1beta1``
+uploaded files        Files API                         none: ``gs://`` and https addresses
+names of documents    none                              ``displayName``
+streamed arguments    none                              ``partialArgs``, when asked for
+``toolCall`` parts    yes                               none
+citations             ``citationSources``               ``citations`` (both are read on both)
+====================  ================================  ==========================================
+
+Signatures are not portable between the two, nor between either and anybody else.
+
+Models differ in how they are told to think: Gemini 3 and later by ``thinkingLevel``, 2.5 by ``thinkingBudget``,
+older ones not at all. `FAMILIES` has one row for each family, the most particular first.
+
+Sources: google-genai 3.4.0 (types.py, models.py, _transformers.py), pydantic-ai 2.68.0 (profiles/google.py),
+November 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+from ...errors import BadRequestError
+
+LOW_TO_HIGH = ("LOW", "MEDIUM", "HIGH")
+MINIMAL_TO_HIGH = ("MINIMAL", *LOW_TO_HIGH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFamily:
+    """What is known of the models whose id begins with ``prefix``.
+
+    Attributes: generation: the major version; 0 for models we know nothing of. thinking: how the model is told to
+    think; ``"any"`` takes a level or a budget and leaves the verdict to the host. levels: the thinking levels it
+    takes, the least first. budgets: the smallest and the largest thinking budget, in tokens. budget_zero: a
+    thinking budget of 0 switches thinking off. sampling: temperature and top_p have an effect.
+    """
+
+    prefix: str
+    generation: int
+    thinking: Literal["level", "budget", "none", "any"]
+    levels: tuple[str, ...] = ()
+    budgets: tuple[int, int] = (0, 0)
+    budget_zero: bool = False
+    sampling: bool = True
+
+
+def _level(
+    prefix: str, *, levels: tuple[str, ...] = LOW_TO_HIGH, zero: bool = False, samples: bool = False
+) -> ModelFamily:
+    generation = int(prefix[7]) if prefix[7:8].isdigit() else 3
+    return ModelFamily(
+        prefix=prefix, generation=generation, thinking="level", levels=levels, budget_zero=zero, sampling=samples
+    )
+
+
+def _budget(prefix: str, smallest: int, largest: int, *, zero: bool = True) -> ModelFamily:
+    return ModelFamily(prefix=prefix, generation=2, thinking="budget", budgets=(smallest, largest), budget_zero=zero)
+
+
+FAMILIES: tuple[ModelFamily, ...] = (
+    _level("gemini-4-argon"),
+    _level("gemini-4-carbon"),
+    _level("gemini-3.8-flash"),
+    _level("gemini-3.7-flash"),
+    _level("gemini-3.6", levels=MINIMAL_TO_HIGH),
+    _level("gemini-3.5-flash-lite", levels=MINIMAL_TO_HIGH),
+    _level("gemini-3.1-flash-lite-image", levels=("MINIMAL", "HIGH"), samples=True),
+    _level("gemini-3.1-pro", samples=True),
+    _level("gemini-3-pro", samples=True),
+    _level("gemini-3.", levels=MINIMAL_TO_HIGH, samples=True),
+    _level("gemini-3", levels=MINIMAL_TO_HIGH, samples=True),
+    _budget("gemini-2.5-pro", 128, 32_768, zero=False),
+    _budget("gemini-2.5-flash-lite", 512, 24_576),
+    _budget("gemini-2.5", 1, 24_576),
+    ModelFamily(prefix="gemini-2", generation=2, thinking="none"),
+    ModelFamily(prefix="gemini-1", generation=1, thinking="none"),
+    ModelFamily(prefix="gemini-exp", generation=2, thinking="none"),
+    _level("gemini-"),  # the -latest aliases and generations to come
+    ModelFamily(prefix="gemma", generation=1, thinking="none"),
+    ModelFamily(prefix="learnlm", generation=1, thinking="none"),
+    ModelFamily(prefix="", generation=0, thinking="any"),  # tuned models, endpoints
+)
+
+VERTEX_FAMILIES: tuple[ModelFamily, ...] = (
+    # Vertex lets this one be switched off by a budget, the Gemini API does not (pydantic-ai, verified live).
+    _level("gemini-3.1-pro-preview", zero=True, samples=True),
+    *FAMILIES,
+)
+
+BETA_MARKS = ("-latest", "-preview", "-tts", "-exp")
+"""Ids with one of these are served by ``v1beta``, many of them only there; ``v1`` has the stable ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeminiDialect:
+    """One host of the format; the defaults are the Gemini API.
+
+    Attributes:
+        host: its name in sentences.
+        version: the API version; None takes ``v1``, or ``v1beta`` for ids with one of ``beta_marks``.
+        parent: what stands in the path before a model, ``""`` or ending in ``/``.
+        model_prefix: what a bare model id gets in front.
+        kept_prefixes: ids that begin so are sent as they are, below ``parent``.
+        absolute_prefixes: ids that begin so are sent as they are, without ``parent``.
+        publishers: an id ``a/b`` means ``publishers/a/models/b``.
+        families: rows of what models take, the first match wins.
+        files_base: where ids of uploaded files live; None where the host has no such files.
+        url_safe_base64: write media in the URL-safe alphabet, as Google's SDK does; both hosts take either.
+        display_names: inline media may carry a name.
+        safety_settings: ``{"category": ..., "threshold": ...}`` each, sent with every request.
+        labels: sent with every request, for the host's billing reports.
+        service_tier: ``"flex"``, ``"standard"``, ``"priority"``.
+        stream_arguments: ask for tool arguments in pieces when streaming (Vertex only).
+    """
+
+    host: str = "the Gemini API"
+    version: str | None = None
+    beta_marks: tuple[str, ...] = BETA_MARKS
+    parent: str = ""
+    model_prefix: str = "models/"
+    kept_prefixes: tuple[str, ...] = ("models/", "tunedModels/")
+    absolute_prefixes: tuple[str, ...] = ()
+    publishers: bool = False
+    families: tuple[ModelFamily, ...] = FAMILIES
+    files_base: str | None = "https://generativelanguage.googleapis.com/v1beta/"
+    url_safe_base64: bool = False
+    display_names: bool = False
+    safety_settings: tuple[Mapping[str, Any], ...] = ()
+    labels: Mapping[str, str] | None = None
+    service_tier: str | None = None
+    stream_arguments: bool = False
+
+    @classmethod
+    def vertex(cls, project: str | None, location: str | None, **options: Any) -> GeminiDialect:
+        """Vertex AI; ``project`` and ``location`` stand in every path, both None for express mode (an API key alone).
+
+        Args:
+            project: the project id.
+            location: a region, ``"global"``, ``"us"`` or ``"eu"``.
+            options: any other field of the dialect.
+        """
+        fields: dict[str, Any] = {
+            "host": "Vertex AI",
+            "version": "v1beta1",
+            "parent": f"projects/{project}/locations/{location}/" if project and location else "",
+            "model_prefix": "publishers/google/models/",
+            "kept_prefixes": ("models/", "publishers/", "endpoints/"),
+            "absolute_prefixes": ("projects/",),
+            "publishers": True,
+            "families": VERTEX_FAMILIES,
+            "files_base": None,
+            "display_names": True,
+        }
+        return cls(**{**fields, **options})
+
+    def family(self, model: str) -> ModelFamily:
+        """The row for a model, whatever path stands before its id."""
+        bare = model.rpartition("/")[2] if not model.startswith("tunedModels/") else model
+        return next(row for row in self.families if bare.startswith(row.prefix))
+
+    def path(self, model: str, verb: str) -> str:
+        """The percent-encoded path of ``verb`` (``"generateContent"``) on a model.
+
+        Raises:
+            BadRequestError: the id would change the path (``..``, ``?``, ``&``), as Google's SDK refuses it too.
+        """
+        if not model or any(mark in model for mark in ("..", "?", "&", "//")) or model.startswith("/"):
+            raise BadRequestError(f"{model!r} is not a model id: it must not be empty nor hold '..', '?' or '&'")
+        version = self.version or ("v1beta" if any(mark in model for mark in self.beta_marks) else "v1")
+        return f"/{version}/{quote(self._resource(model), safe='/-._~@')}:{verb}"
+
+    def _resource(self, model: str) -> str:
+        if model.startswith(self.absolute_prefixes):
+            return model
+        if model.startswith(self.kept_prefixes):
+            return self.parent + model
+        if self.publishers and "/" in model:
+            publisher, _, name = model.partition("/")
+            return f"{self.parent}publishers/{publisher}/models/{name}"
+        return self.parent + self.model_prefix + model
