@@ -1,10 +1,35 @@
-"""What every test may use: both event loops."""
+"""What every test may use: both event loops; and the choice of the HTTP library for a whole run."""
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import pytest
+
+from asyncllm.testing import Simulator
+
+LIBRARY = os.environ.get("ASYNCLLM_TEST_LIBRARY")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def http_library() -> str:
+    """The HTTP library of this run: httpx, or what ``ASYNCLLM_TEST_LIBRARY`` names."""
+    return LIBRARY or "httpx"
+
+
+def pytest_configure() -> None:
+    """Lets every configuration that a simulator gives out name the HTTP library of this run."""
+    if LIBRARY is None:
+        return
+    plain = Simulator.config
+
+    def on_this_library(self: Simulator, **changes: Any) -> dict[str, Any]:
+        return plain(self, **{"http": {"library": LIBRARY}, **changes})
+
+    Simulator.config = on_this_library  # type: ignore[method-assign]  # for the tests of this process only

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 @dataclass(frozen=True)
 class Target:
-    """A provider, the variable of its key, and the smallest model of its current line (November 2026)."""
+    """A provider, the variable of its key, and a cheap current model (November 2026)."""
 
     provider: str
     key: str
@@ -26,7 +26,7 @@ class Target:
 
 
 TARGETS = [
-    Target("openai", "OPENAI_API_KEY", os.environ.get("ASYNCLLM_TEST_OPENAI_MODEL", "gpt-6-luna")),
+    Target("openai", "OPENAI_API_KEY", os.environ.get("ASYNCLLM_TEST_OPENAI_MODEL", "gpt-5.4-mini")),
     Target("anthropic", "ANTHROPIC_API_KEY", os.environ.get("ASYNCLLM_TEST_ANTHROPIC_MODEL", "claude-haiku-5-5")),
 ]
 WEATHER = asyncllm.Tool(

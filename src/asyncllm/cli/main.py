@@ -1,0 +1,66 @@
+"""``asyncllm``: finds the command, runs it, and turns what went wrong into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, ModuleType
+
+from .._version import __version__
+from ..errors import AsyncLLMError
+from . import chat, demo, simulate
+
+COMMANDS: Mapping[str, ModuleType] = MappingProxyType({"demo": demo, "chat": chat, "simulate": simulate})
+
+FAILED = 1
+INTERRUPTED = 130  # 128 + SIGINT
+READER_GONE = 141  # 128 + SIGPIPE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="asyncllm", description="Large language models over raw HTTP, one message schema for every provider."
+    )
+    parser.add_argument("--version", action="version", version=f"asyncllm {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for name, command in COMMANDS.items():
+        summary = (command.__doc__ or "").partition("\n")[0].partition(": ")[2]
+        command.configure(commands.add_parser(name, help=summary, description=summary))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: the words after ``asyncllm``; those of the process when left out.
+
+    Returns:
+        The exit code: 0, or 1 after one sentence on stderr; 130 after Ctrl-C; 141 when nobody reads stdout any more.
+    """
+    parsed = build_parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character must not end an answer
+    try:
+        code: int = COMMANDS[parsed.command].run(parsed)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return READER_GONE
+    except (AsyncLLMError, OSError) as error:
+        print(f"asyncllm: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _forget_stdout() -> None:
+    """Points stdout at nothing, so that the interpreter's last flush does not complain."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)

@@ -1,0 +1,31 @@
+"""What the tests of the commands share: a simulator in a thread, and a configuration file that points to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from asyncllm.testing import Simulator
+
+
+@pytest.fixture(scope="package")
+def running() -> Iterator[Simulator]:
+    with Simulator.in_thread() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(running: Simulator) -> Simulator:
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def folder(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a config.yaml of simulated providers in it."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(simulator.config()), encoding="utf8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

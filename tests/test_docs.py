@@ -1,0 +1,147 @@
+"""Every code block of the README and of docs/ does what it says: python runs, yaml loads, commands parse."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from asyncllm import config, errors
+from asyncllm.cli.main import build_parser
+from asyncllm.testing import Simulator
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+KEYS = {"OPENAI_API_KEY": "sk-simulated", "ANTHROPIC_API_KEY": "sk-ant-simulated"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+
+def blocks(page: Path, *languages: str) -> list[Block]:
+    """The fenced blocks of a page in these languages, in order."""
+    source = page.read_text(encoding="utf8")
+    return [
+        Block(page, source.count("\n", 0, found.start()) + 1, found[1], found[2])
+        for found in re.finditer(r"^```(\w*)\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
+        if found[1] in languages
+    ]
+
+
+def run(block: Block, names: dict[str, Any]) -> None:
+    """Runs a block as `python -m asyncio` would: ``await`` and ``async with`` may stand at the top."""
+    source = "\n" * block.line + block.text
+    code = compile(source, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(eval(code, names))
+    else:
+        exec(code, names)
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator.in_thread() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the README's configuration, whose providers are simulated."""
+    settings = yaml.safe_load(blocks(README, "yaml")[0].text)
+    for name, entry in settings["providers"].items():
+        entry["base_url"] = simulator.url(name)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf8")
+    monkeypatch.chdir(tmp_path)
+    for name, key in KEYS.items():
+        monkeypatch.setenv(name, key)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page: Path, folder: Path) -> None:
+    """A reader may copy the blocks of a page, top to bottom, into a file beside the README's config.yaml."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(page, "python"):
+        run(block, names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_yaml_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every configuration shown is one that loads."""
+    for name, key in KEYS.items():
+        monkeypatch.setenv(name, key)
+    for block in blocks(page, "yaml"):
+        path = tmp_path / "config.yaml"
+        path.write_text(block.text, encoding="utf8")
+        config.load(path)
+
+
+def test_the_defaults_shown_are_the_defaults() -> None:
+    """Leaving out every optional section that docs/configuration.md shows changes nothing."""
+    shown = yaml.safe_load(blocks(ROOT / "docs" / "configuration.md", "yaml")[1].text)
+    least = {name: shown[name] for name in ("active_provider", "providers")}
+    assert config.load(least, environ=KEYS) == config.load(shown, environ=KEYS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_parse(page: Path) -> None:
+    """Every `asyncllm ...` shown is one that the command line accepts."""
+    for block in blocks(page, "sh"):
+        for line in block.text.splitlines():
+            for command in re.split(r"[|]|&&", line):
+                words = shlex.split(command, comments=True)
+                if words[:1] == ["asyncllm"]:
+                    build_parser().parse_args(words[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    """A relative link names a file that is there."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf8"))
+    assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_readme_opens_with_one_line_to_see_and_one_to_test() -> None:
+    """The first two commands of the README install what they need and do the main job, then the tests."""
+    first, second = blocks(README, "sh")[:2]
+    assert "python -m pip install '.[cli]' && asyncllm demo\n" == first.text
+    assert "python -m pip install '.[cli,test]' && python -m pytest\n" == second.text
+
+
+def test_the_whole_check_runs_the_tests_as_the_readme_does() -> None:
+    """What checks a commit ends with the very line that the README gives to users."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf8")
+    assert blocks(README, "sh")[1].text == script.splitlines(keepends=True)[-1]
+
+
+def test_the_index_names_every_page() -> None:
+    """Nobody has to know a page's name to find it."""
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf8")
+    assert [] == [page.name for page in PAGES[1:] if page.name != "index.md" and f"({page.name})" not in index]
+
+
+def test_the_error_page_draws_the_real_tree() -> None:
+    """The tree in docs/errors.md is the one in the docstring of ``asyncllm.errors``, without its remarks' drift."""
+    drawn = blocks(ROOT / "docs" / "errors.md", "text")[0].text.splitlines()
+    documented = [line.strip() for line in (errors.__doc__ or "").splitlines()]
+    assert drawn
+    assert [] == [line for line in drawn if line.strip() not in documented]
+    assert len(drawn) == sum(bool(re.match(r"[│├└─ ]*[A-Z]\w+Error\b", line)) for line in documented)
