@@ -1,0 +1,252 @@
+"""What failed, from every body shape a host of the chat format was seen to answer with.
+
+Shapes: ``{"error": {message, type, param, code}}`` (OpenAI), the same with numbers for codes (OpenRouter, vLLM,
+llama.cpp), flat ``{message, type, code}`` (Cerebras, Mistral), ``{"error": "text", "code": "text"}`` (xAI, Hugging
+Face), ``{"detail": "text" | [...]}`` (FastAPI: Mistral, Hugging Face), plain text, HTML, nothing. The most telling code
+comes first: OpenRouter's ``metadata.error_type``, then ``code``, then Azure's ``innererror.code``, then ``type``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from ... import errors
+from ..base import Context
+from ..classify import ErrorType, as_dict, build_error, classify, parse_retry_after, snippet
+from .dialect import ChatDialect
+from .headers import rate_limits, request_id
+
+CODES: Mapping[str, ErrorType] = MappingProxyType(
+    {
+        # the prompt is too long
+        "context_length_exceeded": errors.ContextWindowExceededError,
+        "exceed_context_size_error": errors.ContextWindowExceededError,
+        "string_above_max_length": errors.ContextWindowExceededError,
+        "request_too_large": errors.RequestTooLargeError,
+        "payload_too_large": errors.RequestTooLargeError,
+        # money
+        "insufficient_quota": errors.BillingError,
+        "billing_hard_limit_reached": errors.BillingError,
+        "billing_not_active": errors.BillingError,
+        "credit_balance_exhausted": errors.BillingError,
+        "organization_spend_limit_exceeded": errors.BillingError,
+        "project_spend_limit_exceeded": errors.BillingError,
+        "organization_usage_limit_exceeded": errors.BillingError,
+        "exceeded_current_quota_error": errors.BillingError,
+        "payment_required": errors.BillingError,
+        # who asks
+        "invalid_api_key": errors.AuthenticationError,
+        "wrong_api_key": errors.AuthenticationError,
+        "invalid_key": errors.AuthenticationError,
+        "authentication_error": errors.AuthenticationError,
+        "authentication": errors.AuthenticationError,
+        "permission_denied": errors.PermissionDeniedError,
+        "permission_error": errors.PermissionDeniedError,
+        "unsupported_country_region_territory": errors.PermissionDeniedError,
+        # which model
+        "model_not_found": errors.ModelNotFoundError,
+        "model_not_available": errors.ModelNotFoundError,
+        "model_decommissioned": errors.ModelNotFoundError,
+        "invalid_model": errors.ModelNotFoundError,
+        "deploymentnotfound": errors.ModelNotFoundError,
+        "unknown_model": errors.ModelNotFoundError,
+        # too much at once
+        "rate_limit_exceeded": errors.RateLimitError,
+        "rate_limit_error": errors.RateLimitError,
+        "ratelimitreached": errors.RateLimitError,
+        "too_many_requests": errors.RateLimitError,
+        "slow_down": errors.RateLimitError,
+        "flex_unavailable": errors.OverloadedError,
+        "server_is_overloaded": errors.OverloadedError,
+        "service_unavailable": errors.OverloadedError,
+        "overloaded": errors.OverloadedError,
+        "overloaded_error": errors.OverloadedError,
+        "provider_overloaded": errors.OverloadedError,
+        "provider_unavailable": errors.ServerError,
+        "timeout": errors.ProviderTimeoutError,
+        # what is not allowed
+        "content_filter": errors.ContentBlockedError,
+        "content_policy_violation": errors.ContentBlockedError,
+        "responsibleaipolicyviolation": errors.ContentBlockedError,
+        "misalignment_policy_violation": errors.ContentBlockedError,
+        "cyber_policy": errors.ContentBlockedError,
+        "refusal": errors.ContentBlockedError,
+        # what says little by itself
+        "invalid_request_error": errors.BadRequestError,
+        "invalid_request": errors.BadRequestError,
+        "invalid_prompt": errors.BadRequestError,
+        "invalid_parameter_error": errors.BadRequestError,
+        "tool_use_failed": errors.BadRequestError,
+        "server_error": errors.ServerError,
+        "internal_server_error": errors.ServerError,
+        "server": errors.ServerError,
+    }
+)
+VAGUE = frozenset(
+    {
+        "invalid_request_error",
+        "invalid_request",
+        "invalid_prompt",
+        "invalid_parameter_error",
+        "tool_use_failed",
+        "server_error",
+        "internal_server_error",
+        "server",
+        "permission_error",
+        "refusal",
+    }
+)
+PHRASES: tuple[tuple[str, ErrorType], ...] = (
+    ("maximum context length", errors.ContextWindowExceededError),
+    ("reduce the length of the messages", errors.ContextWindowExceededError),
+    ("context size has been exceeded", errors.ContextWindowExceededError),
+    ("exceeds the available context size", errors.ContextWindowExceededError),
+    ("exceeded max context length", errors.ContextWindowExceededError),
+    ("prompt is too long", errors.ContextWindowExceededError),
+    ("input is too long", errors.ContextWindowExceededError),
+    ("too large for model with", errors.ContextWindowExceededError),
+    ("exceeded your current quota", errors.BillingError),
+    ("insufficient balance", errors.BillingError),
+    ("insufficient credits", errors.BillingError),
+    ("incorrect api key", errors.AuthenticationError),
+    ("invalid api key", errors.AuthenticationError),
+    ("please check the api-key", errors.AuthenticationError),
+    ("is not a valid model id", errors.ModelNotFoundError),
+    ("invalid model id", errors.ModelNotFoundError),
+    ("model not exist", errors.ModelNotFoundError),
+    ("supported api model names are", errors.ModelNotFoundError),
+    ("has been decommissioned", errors.ModelNotFoundError),
+    ("content violates usage guidelines", errors.ContentBlockedError),
+    ("overloaded", errors.OverloadedError),
+    ("over capacity", errors.OverloadedError),
+)
+
+
+class Failure(NamedTuple):
+    """What a body says of a failure: the sentence, its codes (most telling first), and an object of its own details."""
+
+    message: str
+    codes: tuple[object, ...]
+    metadata: dict[str, Any]
+
+
+def read_failure(body: Any) -> Failure:
+    """Reads a parsed error body of any shape; the message is ``""`` where it has none."""
+    outer = as_dict(body)
+    inner = outer.get("error")
+    error = inner if isinstance(inner, dict) else outer
+    metadata = as_dict(error.get("metadata"))
+    codes: tuple[object, ...] = (
+        metadata.get("error_type"),
+        error.get("code"),
+        as_dict(error.get("innererror")).get("code"),
+        error.get("type"),
+        error.get("status_code"),
+        error.get("status"),
+        outer.get("code"),
+    )
+    parts = [_message(error, inner, outer)]
+    if metadata.get("flagged_input") is not None:  # OpenRouter: the prompt was moderated (403)
+        codes = ("content_policy_violation", *codes)
+    if isinstance(metadata.get("raw"), str):  # OpenRouter: the words of the host behind it
+        parts.append(metadata["raw"])
+    return Failure(": ".join([part for part in parts if part]), tuple(map(_plain, codes)), metadata)
+
+
+def _plain(code: object) -> object:
+    return code if isinstance(code, (str, int)) and not isinstance(code, bool) else None
+
+
+def _message(error: dict[str, Any], inner: object, outer: dict[str, Any]) -> str:
+    for found in (error.get("message"), inner, outer.get("message"), error.get("detail"), outer.get("detail")):
+        if isinstance(found, str) and found:
+            return found
+        if isinstance(found, list):  # FastAPI: what is wrong, and where
+            told = [f"{_where(item)}{item['msg']}" for item in found if isinstance(item, dict) and "msg" in item]
+            if told:
+                return "; ".join(told[:3])
+    return ""
+
+
+def _where(item: dict[str, Any]) -> str:
+    where = item.get("loc")
+    return f"{'.'.join(map(str, where))}: " if isinstance(where, list) and where else ""
+
+
+def failure_error(
+    failure: Failure,
+    status: int | None,
+    headers: Mapping[str, str],
+    context: Context,
+    dialect: ChatDialect,
+) -> errors.AsyncLLMError:
+    """The exception for a failure that came with ``status``, or inside a success (its codes may name a status)."""
+    rows = {**CODES, **dict(dialect.error_codes)} if dialect.error_codes else CODES
+    text = " ".join([failure.message, *[code for code in failure.codes if isinstance(code, str)]])
+    kind = classify(status, failure.codes, text, code_rows=rows, text_rows=PHRASES, vague_codes=VAGUE)
+    code = next((code for code in failure.codes if code not in (None, "")), None)
+    error = build_error(
+        kind,
+        failure.message,
+        status=_status(status, failure.codes),
+        code=code,
+        headers=headers,
+        context=context,
+        request_id=request_id(headers),
+        retry_after=_retry_after(failure.metadata, headers, context),
+        rate_limits=rate_limits(headers),
+    )
+    if str(code) in dialect.retryable_codes and error.should_retry is None:
+        error.should_retry = True
+    return error
+
+
+def _status(status: int | None, codes: tuple[object, ...]) -> int | None:
+    """The HTTP status, or the one that an error inside a success names."""
+    if status is not None and status >= 400:
+        return status
+    for code in codes:
+        word = str(code)
+        if word.isdecimal() and 400 <= int(word[:4]) <= 599:
+            return int(word[:4])
+    return status
+
+
+def _retry_after(metadata: dict[str, Any], headers: Mapping[str, str], context: Context) -> float | None:
+    """OpenRouter repeats the headers of the host behind it, and its own reset as milliseconds since the epoch."""
+    found = parse_retry_after(headers, context.now)
+    inner = {str(name).lower(): str(value) for name, value in as_dict(metadata.get("headers")).items()}
+    if found is not None or not inner:
+        return found
+    found = parse_retry_after(inner, context.now)
+    reset = inner.get("x-ratelimit-reset", "")
+    if found is None and reset.isdecimal() and len(reset) == 13:
+        return max(0.0, int(reset) / 1000 - context.now())
+    return found
+
+
+def decode_error(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect
+) -> errors.AsyncLLMError:
+    """The exception for a failed answer, whatever its body holds."""
+    try:
+        parsed = context.json.loads(body)
+    except errors.ProtocolError:
+        parsed = None
+    if isinstance(parsed, str):
+        parsed = {"message": parsed}
+    failure = read_failure(parsed)
+    if not failure.message:
+        failure = failure._replace(message=_told_by(status, body))
+    return failure_error(failure, status, headers, context, dialect)
+
+
+def _told_by(status: int, body: bytes) -> str:
+    start = body.lstrip()[:1]
+    if not start:
+        return f"the provider answered {status} with an empty body"
+    if start == b"<":
+        return f"the provider answered {status} with a page instead of JSON: {snippet(body, 100)}"
+    return snippet(body)
