@@ -128,9 +128,11 @@ class SSEFramer:
         tail += data[:end]
         if not self._fits(len(tail) + 2):
             return b""
-        block = bytes(tail)
-        tail.clear()
-        self._dispatch(block, frames)
+        self._tail = bytearray()
+        if tail.startswith(b"data: ") and _LF not in tail:
+            frames.append(Frame("", bytes(memoryview(tail)[6:])))  # copied once: it may be megabytes
+        else:
+            self._dispatch(bytes(tail), frames)
         return data[after:]
 
     def _keep(self, data: bytes) -> None:
