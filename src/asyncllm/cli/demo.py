@@ -97,7 +97,7 @@ def _table(rows: list[tuple[str, Response]]) -> Any:
         table.add_column(heading, justify="right")
     for call, response in rows:
         usage = response.usage
-        figures = [len(response.attempts), usage.input_tokens, usage.output_tokens, usage.total_tokens]
+        figures: list[object] = [len(response.attempts), usage.input_tokens, usage.output_tokens, usage.total_tokens]
         figures += [response.cost] if priced else []
         latency = response.attempts[-1].latency
         cells = ["?" if figure is None else str(figure) for figure in figures]
