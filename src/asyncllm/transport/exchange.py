@@ -8,7 +8,8 @@ stream's own end (``[DONE]``) comes a few bytes before the end of its body, and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import anyio
@@ -18,12 +19,14 @@ from .base import Reply, TransportRequest
 from .decompress import Inflater, inflater
 from .failures import surfaced, translate
 from .outgoing import received
+from .slot import Background, Work
 
 DRAIN_SECONDS = 0.05
 DRAIN_BYTES = 64 * 1024
 
 
-Background = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+_MOST_UNWINDING = 1.0  # seconds
+_MOST_UNWOUND = 10_000  # pieces
 
 
 class Lease(Protocol):
@@ -33,8 +36,8 @@ class Lease(Protocol):
         """The answer was read to its end: the connection can be used again."""
         ...
 
-    def drop(self, exchange: HTTPExchange, unread: AsyncIterator[bytes]) -> None:
-        """The connection has to be closed, and what is left of the body is of no interest."""
+    def drop(self, exchange: HTTPExchange, leftover: Work) -> None:
+        """The connection has to be closed, and after that the leftover work done, all in the background."""
         ...
 
 
@@ -160,13 +163,25 @@ class HTTPExchange:
         if self._reusable:
             lease.keep(self)
         else:
-            lease.drop(self, self._body)
+            lease.drop(self, self._unwind)
 
     def _lose(self) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
             self._next = _released
-            lease.drop(self, self._body)
+            lease.drop(self, self._unwind)
+
+    async def _unwind(self) -> None:
+        """Reads a body whose connection is closed until it fails.
+
+        The library's body is a chain of async generators. Closing the outermost leaves the inner ones to the garbage
+        collector, which trio warns about; an exception from the innermost ends them all.
+        """
+        with suppress(Exception), anyio.move_on_after(_MOST_UNWINDING):
+            for _ in range(_MOST_UNWOUND):
+                await self._body.__anext__()
+        with suppress(Exception):
+            await self._response.aclose()
 
 
 class InflatedExchange(HTTPExchange):

@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from .failures import surfaced, translate
 from .outgoing import OutgoingRequests
 from .pool import Pool
 from .proxy import ProxyRules
-from .slot import Slot
+from .slot import Slot, Work
 from .tls import TLS
 
 Library = Literal["httpx", "httpx2", "aiohttp"]
@@ -208,7 +208,7 @@ class HTTPTransport:
 
         return open_slot
 
-    def _background(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _background(self, work: Work) -> None:
         """Starts background work, and counts it so that `aclose` can wait for it."""
         self._background_tasks += 1
 
@@ -294,9 +294,9 @@ class _PoolLease:
         self._pool.release(self._slot)
         self._owner._swept()  # noqa: SLF001
 
-    def drop(self, exchange: HTTPExchange, unread: AsyncIterator[bytes]) -> None:
+    def drop(self, exchange: HTTPExchange, leftover: Work) -> None:
         self._owner._ended(exchange)  # noqa: SLF001
-        self._slot.unread = unread
+        self._slot.leftover = leftover
         self._pool.discard(self._slot)
 
 

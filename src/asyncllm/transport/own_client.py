@@ -8,14 +8,13 @@ here. Nothing is imported: the client brings its library along.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 from .base import Reply, Spawn, TransportRequest
 from .exchange import HTTPExchange, open_exchange, whole
 from .failures import surfaced
 from .outgoing import ACCEPTED, encoded
-from .slot import Slot
+from .slot import Slot, Work
 
 
 class ClientTransport:
@@ -82,7 +81,7 @@ class _Loan:
     def keep(self, exchange: HTTPExchange) -> None:
         self._exchanges.pop(exchange, None)
 
-    def drop(self, exchange: HTTPExchange, unread: AsyncIterator[bytes]) -> None:
+    def drop(self, exchange: HTTPExchange, leftover: Work) -> None:
         self._exchanges.pop(exchange, None)
-        self._slot.unread = unread
+        self._slot.leftover = leftover
         self._slot.close()

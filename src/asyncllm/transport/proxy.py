@@ -116,7 +116,7 @@ class ProxyRules:
 def _from(environ: Mapping[str, str], scheme: str) -> str | None:
     names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"]
     if "REQUEST_METHOD" in environ:  # under CGI a client sets HTTP_PROXY by sending a header named Proxy
-        names.remove("HTTP_PROXY") if scheme == "http" else None
+        names = [name for name in names if name != "HTTP_PROXY"]
     found = next((environ[name] for name in names if environ.get(name)), None)
     return found if found is None or "://" in found else f"http://{found}"
 

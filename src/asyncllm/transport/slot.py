@@ -7,14 +7,13 @@ it is cancelled stays here: a slot that was cancelled, or failed, is closed and 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-import anyio
-
-_MOST_UNWINDING = 1.0  # seconds
-_MOST_UNWOUND = 10_000  # pieces
+Work = Callable[[], Coroutine[Any, Any, None]]
+Background = Callable[[Work], None]
+"""Starts background work."""
 
 
 class Slot:
@@ -24,19 +23,17 @@ class Slot:
         transport: the library's transport.
         network: the library's network stream, as soon as there is one (the aiohttp lane never has).
         reused: whether it has carried a request before.
-        unread: the body iterator of an answer that was given up.
+        leftover: what is still to be done for an answer that was given up, once the connection is closed.
     """
 
-    __slots__ = ("_background", "_closed", "born", "idle_since", "network", "reused", "transport", "unread")
+    __slots__ = ("_background", "_closed", "born", "idle_since", "leftover", "network", "reused", "transport")
 
-    def __init__(
-        self, transport: Any, *, born: float, background: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
-    ):
+    def __init__(self, transport: Any, *, born: float, background: Background):
         self.transport = transport
         self.born = self.idle_since = born
         self.network: Any = None
         self.reused = False
-        self.unread: AsyncIterator[bytes] | None = None
+        self.leftover: Work | None = None
         self._background = background
         self._closed = False
 
@@ -63,9 +60,9 @@ class Slot:
                 await self.network.aclose()
         with suppress(Exception):
             await self.transport.aclose()
-        if self.unread is not None:
-            await unwind(self.unread)
-            self.unread = None
+        if self.leftover is not None:
+            leftover, self.leftover = self.leftover, None
+            await leftover()
 
     async def watch(self, event: str, info: dict[str, Any]) -> None:
         """The library's ``trace`` hook: takes hold of the socket before the first answer, to be able to close it."""
@@ -79,17 +76,6 @@ class Slot:
         if self.network is not None:
             with suppress(Exception):
                 abandon(self.network)
-
-
-async def unwind(body: AsyncIterator[bytes]) -> None:
-    """Reads a body whose connection is closed until it fails.
-
-    The library's body is a chain of async generators. Closing the outermost leaves the inner ones to the garbage
-    collector, which trio warns about; an exception from the innermost ends them all.
-    """
-    with suppress(Exception), anyio.move_on_after(_MOST_UNWINDING):
-        for _ in range(_MOST_UNWOUND):
-            await body.__anext__()
 
 
 def abandon(network: Any) -> None:
