@@ -43,6 +43,7 @@ from ..classify import as_dict, snippet
 from .blocks import INVALID_JSON
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
+from .limits import read_rate_limits
 from .response import check_blocked, finish_reason, read_block
 from .usage import read_usage
 
@@ -87,10 +88,14 @@ class AnthropicStreamDecoder:
         "_stop",
         "_usage",
         "done",
+        "rate_limits",
+        "request_id",
     )
 
     def __init__(self, headers: Mapping[str, str], context: Context, dialect: AnthropicDialect) -> None:
         self.done = False
+        self.request_id = request_id_of(headers, dialect)
+        self.rate_limits = read_rate_limits(headers, context.now)
         self._headers = headers
         self._context = context
         self._dialect = dialect
@@ -156,7 +161,7 @@ class AnthropicStreamDecoder:
                 "the stream ended without message_stop",
                 provider=self._context.provider,
                 model=self._context.model,
-                request_id=request_id_of(self._headers, self._dialect),
+                request_id=self.request_id,
             )
         return []
 
@@ -286,8 +291,7 @@ class AnthropicStreamDecoder:
         word, sequence = self._stop.get("stop_reason"), self._stop.get("stop_sequence")
         word = word if isinstance(word, str) else None
         finish = finish_reason(word, parts)
-        request_id = request_id_of(self._headers, self._dialect)
-        check_blocked(finish, parts, self._stop.get("stop_details"), self._context, request_id)
+        check_blocked(finish, parts, self._stop.get("stop_details"), self._context, self.request_id)
         events.append(
             ResponseEnd(
                 finish,
@@ -310,7 +314,7 @@ class AnthropicStreamDecoder:
         )
 
     def _broken(self, what: str, frame: Frame) -> ProtocolError:
-        return ProtocolError(f"{what}: {snippet(frame.data)!r}", request_id=request_id_of(self._headers, self._dialect))
+        return ProtocolError(f"{what}: {snippet(frame.data)!r}", request_id=self.request_id)
 
 
 def _merge(wire: dict[str, Any], delta: Mapping[str, Any]) -> None:
