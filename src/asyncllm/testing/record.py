@@ -52,8 +52,8 @@ class Received:
         time: seconds since the epoch.
         status: the HTTP status answered; None when it was none.
         fault: the kind of the fault that happened to it.
-        outcome: ``"sent"``, ``"broken off"`` (by a fault) or ``"abandoned"`` (the client left first, or has not yet read
-            it all).
+        outcome: ``"sent"``, ``"broken off"`` (by a fault) or ``"abandoned"`` (the client left first); None while it is
+            being answered.
         writes: how many writes of the body were made.
     """
 

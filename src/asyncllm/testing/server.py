@@ -18,6 +18,7 @@ import anyio
 import h11
 from anyio.abc import SocketAttribute, SocketStream
 
+from .record import Received
 from .script import HangUp, Pause, Script
 
 MAX_BODY = 64 * 1024 * 1024
@@ -57,7 +58,6 @@ class Connection:
         self._stream = socket_stream
         self._respond = respond
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-        self.writes = 0
 
     async def run(self) -> None:
         """Serves requests until either side ends the connection."""
@@ -75,29 +75,39 @@ class Connection:
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()
 
-    async def perform(self, script: Script) -> None:
+    async def perform(self, script: Script, record: Received, ended: Callable[[], None]) -> None:
         """Sends an answer.
+
+        Args:
+            script: the answer.
+            record: where the writes of the body are counted.
+            ended: called just before the last write, so that a client which has read the answer finds it settled.
 
         Raises:
             GoneError: the client left before the end.
             HungUpError: the script ended the connection.
         """
-        self.writes = 0
         for step in script.before:
             await self._silent(step)
         pending = self._head(script)
         if not script.joined:
             await self._write(pending)
             pending = b""
+        left = script.length
         for step in script.steps:
-            if isinstance(step, bytes):
-                await self._write(pending + (self._http.send(h11.Data(step)) or b""))
-                pending = b""
-                self.writes += 1
-            else:
+            if not isinstance(step, bytes):
                 await self._silent(step)
-        end = pending + (self._http.send(h11.EndOfMessage()) or b"")
+                continue
+            record.writes += 1
+            if left is not None:
+                left -= len(step)
+                if not left:
+                    ended()
+            await self._write(pending + (self._http.send(h11.Data(step)) or b""))
+            pending = b""
+        end = self._http.send(h11.EndOfMessage())
         if end:
+            ended()
             await self._write(end)
         if script.after != "keep":
             if script.after == "late":
@@ -182,9 +192,9 @@ class Connection:
 def reset(stream: SocketStream) -> None:
     """Resets the TCP connection at once.
 
-    A stream may be closed with a FIN before the reset, which clients take for a close. Putting an unconnected socket in the
-    place of its descriptor closes the connection in the kernel, and without linger that is an RST and nothing else. Where
-    descriptors cannot be replaced so (Windows), the close that follows has to do.
+    A stream may be closed with a FIN before the reset, which clients take for a close. Putting an unconnected socket in
+    the place of its descriptor closes the connection in the kernel, and without linger that is an RST and nothing else.
+    Where descriptors cannot be replaced so (Windows), the close that follows has to do.
     """
     raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's extra, not Django's
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

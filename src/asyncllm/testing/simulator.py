@@ -25,7 +25,7 @@ from .faults import Fault, FaultPlan
 from .hosts import HOSTS
 from .model import ModelBehaviour
 from .record import Received
-from .server import Connection, HungUpError, RawRequest
+from .server import Connection, GoneError, HungUpError, RawRequest
 from .wires.base import Rules
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Simulator:
         host: the address to listen on.
         port: the port to listen on; 0 for any free one.
         models: the models that exist (any other is answered with 404); None: every name works.
-        require_key: refuse requests without a key, and with other keys than those of `config` (or than those given here).
+        require_key: refuse requests without a key, or with other keys than those of `config` (or those given here).
         check_signatures: refuse thinking that comes back without the signature it was given, as Anthropic does.
         keep: how many requests ``requests`` remembers; None for all. The counts are not affected.
         behaviour: fields of `ModelBehaviour`, for every model: ``reply``, ``latency``, ``chunk_delay``, ...
@@ -117,7 +117,7 @@ class Simulator:
         return f"http://{host}:{self._port}/{kind}{HOSTS[kind].suffix}"
 
     def config(self, **changes: Any) -> dict[str, Any]:
-        """A configuration for `asyncllm.Client`, an entry for every main provider; ``changes`` replace top-level keys."""
+        """A configuration for `asyncllm.Client` with every main provider; ``changes`` replace top-level keys."""
         providers = {
             kind: {
                 "api_key": f"sk-sim-{kind}",
@@ -162,7 +162,7 @@ class Simulator:
         status: int | None = None,
         operation: str = "generate",
     ) -> int:
-        """How many requests were answered or broken off, all or those that match; a 200 that went wrong counts as 200."""
+        """How many requests were answered or broken off, all or those that match; a 200 that goes wrong is a 200."""
         wanted = (provider, model, status, operation)
         return sum(
             number
@@ -292,16 +292,23 @@ class Simulator:
         self._counts[record.provider, record.model, record.status, record.operation] += 1
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
-        record.outcome = "abandoned"
+
+        def ended() -> None:
+            if record.outcome is None:
+                record.outcome = "sent"
+                self.in_flight -= 1
+
         try:
-            await connection.perform(script)
-            record.outcome = "sent"
+            await connection.perform(script, record, ended)
+        except GoneError:
+            record.outcome = record.outcome or "abandoned"
+            raise
         except HungUpError:
-            record.outcome = "broken off" if record.fault != "stale" else "sent"
+            record.outcome = record.outcome or "broken off"
             raise
         finally:
-            record.writes = connection.writes
-            self.in_flight -= 1
+            if record.outcome != "sent":
+                self.in_flight -= 1
 
     def _failed(self, error: Exception) -> None:
         self._failure = error

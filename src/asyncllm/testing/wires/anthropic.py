@@ -1,7 +1,8 @@
 """Anthropic's Messages API, as the server.
 
 Shapes as in Anthropic's own SDK types (``message.py``, ``raw_message_stream_event.py``, ``usage.py``,
-``model_info.py``); a ``ping`` after the first block has begun and blanks at the end of data lines, as public recordings show them.
+``model_info.py``); a ``ping`` after the first block has begun and blanks at the end of data lines, as public
+recordings show them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _FINISH = {
     "pause": "pause_turn",
 }
 
+_CHOICE = {"any": "required", "none": "none"}
+
 
 class Anthropic:
     """``POST /v1/messages``, ``POST /v1/messages/count_tokens``, ``GET /v1/models``."""
@@ -36,6 +39,7 @@ class Anthropic:
     heartbeat = b'event: ping\ndata: {"type": "ping"}\n\n'
 
     def operation(self, arrival: Arrival) -> Operation | None:
+        """What the request wants; None when the path is not of this format."""
         path = arrival.path
         body = arrival.body if isinstance(arrival.body, dict) else {}
         model = str(body.get("model") or "")
@@ -50,6 +54,7 @@ class Anthropic:
         return None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
+        """What the provider would refuse the request for."""
         key = (
             arrival.headers.get("x-api-key") or arrival.headers.get("authorization", "").removeprefix("Bearer ").strip()
         )
@@ -72,9 +77,11 @@ class Anthropic:
         return None
 
     def too_long(self, length: int, window: int) -> Problem:
+        """The refusal of a prompt that does not fit the context window."""
         return Problem(status=400, message=f"prompt is too long: {length} tokens > {window} maximum")
 
     def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
+        """Reads a request that passed `check`."""
         body: Mapping[str, Any] = arrival.body
         messages: Sequence[Mapping[str, Any]] = body["messages"]
         choice = body.get("tool_choice") or {}
@@ -95,7 +102,7 @@ class Anthropic:
                 for tool in body.get("tools") or ()
                 if "input_schema" in tool
             ),
-            tool_choice=choice.get("name") or {"any": "required"}.get(choice.get("type"), choice.get("type", "auto")),
+            tool_choice=str(choice.get("name") or _CHOICE.get(str(choice.get("type")), "auto")),
             parallel=choice.get("disable_parallel_tool_use") is not True,
             tool_results=tuple(_results(messages[-1])),
             schema=((body.get("output_config") or {}).get("format") or {}).get("schema"),
@@ -106,13 +113,16 @@ class Anthropic:
         )
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
+        """The whole answer."""
         blocks = [block for block, _ in _blocks(request, reply, turn)]
         message = _message(request, turn, _usage(request, reply))
         return dumps({**message, "content": blocks, **_ending(reply)})
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
+        """The answer as a stream."""
         usage = _usage(request, reply)
-        opening = {**_message(request, turn, {**usage, "output_tokens": 1}), "stop_reason": None, "stop_sequence": None}
+        begun = {word: value for word, value in usage.items() if word != "output_tokens_details"} | {"output_tokens": 1}
+        opening = {**_message(request, turn, begun), "stop_reason": None, "stop_sequence": None}
         data = [_event({"type": "message_start", "message": opening})]
         content: list[int] = []
         for index, (block, deltas) in enumerate(_blocks(request, reply, turn)):
@@ -133,12 +143,15 @@ class Anthropic:
         return Events(data=data, content=content, end=end)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
+        """The error body."""
         return dumps(anthropic_errors.body(problem, f"req_{turn.token}"))
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as an event of a stream."""
         return b"event: error\ndata: " + self.error(problem, turn) + b"\n\n"
 
     def headers(self, status: int, turn: Turn) -> Headers:
+        """The request id and the rate limits."""
         reset = datetime.fromtimestamp(int(turn.now) + 1, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         retry = (("x-should-retry", "false"),) if 400 <= status < 500 and status not in (408, 409, 429) else ()
         return (
@@ -154,6 +167,7 @@ class Anthropic:
         )
 
     def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
+        """The list of models."""
         asked = dict(pair.split("=", 1) for pair in arrival.query.split("&") if "=" in pair)
         start = list(models).index(asked["after_id"]) + 1 if asked.get("after_id") in models else 0
         limit = int(asked["limit"]) if asked.get("limit", "").isdigit() else 20
@@ -162,9 +176,11 @@ class Anthropic:
         return dumps({"data": list(map(_entry, page)), "has_more": start + limit < len(models), **bounds})
 
     def entry(self, model: str) -> bytes:
+        """One model of the list."""
         return dumps(_entry(model))
 
     def count(self, request: ModelRequest) -> bytes | None:
+        """The answer to a request to count tokens."""
         return dumps({"input_tokens": tokens(request.text)})
 
 
@@ -235,7 +251,11 @@ def _thinking(request: ModelRequest, reply: Reply, turn: Turn) -> tuple[dict[str
 
 def _begun(block: Mapping[str, Any]) -> dict[str, Any]:
     """A block as ``content_block_start`` shows it: its texts still empty."""
-    empty = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}
+    empty: dict[str, dict[str, Any]] = {
+        "text": {"text": ""},
+        "thinking": {"thinking": "", "signature": ""},
+        "tool_use": {"input": {}},
+    }
     return {**block, **empty.get(str(block["type"]), {})}
 
 

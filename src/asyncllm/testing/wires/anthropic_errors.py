@@ -103,8 +103,8 @@ def _check_blocks(
         if kind == "tool_result":
             if block.get("tool_use_id") not in called:
                 return _bad(
-                    f"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block.get('tool_use_id')}. Each "
-                    "`tool_result` block must have a corresponding `tool_use` block in the previous message."
+                    f"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block.get('tool_use_id')}. "
+                    "Each `tool_result` block must have a corresponding `tool_use` block in the previous message."
                 )
             answered.append(block["tool_use_id"])
     missing = [each for each in called if each not in answered]
@@ -113,8 +113,8 @@ def _check_blocks(
 
 def _unanswered(at: int, missing: Sequence[str]) -> Problem:
     return _bad(
-        f"messages.{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {', '.join(missing)}. "
-        "Each `tool_use` block must have a corresponding `tool_result` block in the next message."
+        f"messages.{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {', '.join(missing)}"
+        ". Each `tool_use` block must have a corresponding `tool_result` block in the next message."
     )
 
 

@@ -1,8 +1,8 @@
 """OpenAI's chat completions, as the server.
 
-Shapes as in OpenAI's own SDK types (``chat_completion.py``, ``chat_completion_chunk.py``, ``completion_usage.py``); error
-messages as the API gave them in public recordings. A host of another kind ("groq", "deepseek", ...) gets the same, and
-with it ``reasoning_content``, which OpenAI itself does not have.
+Shapes as in OpenAI's own SDK types (``chat_completion.py``, ``chat_completion_chunk.py``, ``completion_usage.py``);
+error messages as the API gave them in public recordings. A host of another kind ("groq", ...) gets the same, and with
+it ``reasoning_content``, which OpenAI itself does not have.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class OpenAIChat:
     heartbeat = b": keep-alive\n\n"
 
     def operation(self, arrival: Arrival) -> Operation | None:
+        """What the request wants; None when the path is not of this format."""
         path = arrival.path
         body = arrival.body if isinstance(arrival.body, dict) else {}
         if path.endswith("/chat/completions") and arrival.method == "POST":
@@ -47,6 +48,7 @@ class OpenAIChat:
         return None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
+        """What the provider would refuse the request for."""
         key = arrival.headers.get("authorization", "").removeprefix("Bearer ").strip()
         key = key or arrival.headers.get("api-key", "")
         if rules.keys is not None and not accepted(key, rules.keys):
@@ -61,13 +63,15 @@ class OpenAIChat:
         return None
 
     def too_long(self, length: int, window: int) -> Problem:
+        """The refusal of a prompt that does not fit the context window."""
         message = (
-            f"This model's maximum context length is {window} tokens. However, your messages resulted in {length} tokens. "
-            "Please reduce the length of the messages."
+            f"This model's maximum context length is {window} tokens. However, your messages resulted in {length} "
+            "tokens. Please reduce the length of the messages."
         )
         return Problem(status=400, code="context_length_exceeded", message=message, param="messages")
 
     def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
+        """Reads a request that passed `check`."""
         body: Mapping[str, Any] = arrival.body
         messages: Sequence[Mapping[str, Any]] = body["messages"]
         gathered = Gathered()
@@ -102,6 +106,7 @@ class OpenAIChat:
         )
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
+        """The whole answer."""
         message: dict[str, Any] = {
             "role": "assistant",
             "content": None if reply.refusal is not None or (reply.tool_calls and not reply.text) else reply.text,
@@ -121,6 +126,7 @@ class OpenAIChat:
         return dumps({**head, "model": request.model, "choices": [choice], "usage": _usage(reply), **tail})
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
+        """The answer as a stream."""
         options = request.body.get("stream_options") or {}
         with_usage = options.get("include_usage") is True
         common = {
@@ -151,12 +157,15 @@ class OpenAIChat:
         return Events(data=[opening, *content, *closing], content=range(1, end), end=end)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
+        """The error body."""
         return dumps(openai_errors.body(problem))
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as an event of a stream."""
         return b"data: " + dumps(openai_errors.body(problem)) + b"\n\n"
 
     def headers(self, status: int, turn: Turn) -> Headers:
+        """The request id and the rate limits."""
         return (
             ("x-request-id", f"req_{turn.token}"),
             ("openai-processing-ms", "12"),
@@ -170,12 +179,15 @@ class OpenAIChat:
         )
 
     def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
+        """The list of models."""
         return dumps({"object": "list", "data": [_entry(model) for model in models]})
 
     def entry(self, model: str) -> bytes:
+        """One model of the list."""
         return dumps(_entry(model))
 
     def count(self, request: ModelRequest) -> bytes | None:
+        """None: there is no such request."""
         return None
 
 

@@ -115,8 +115,8 @@ def _check_messages(messages: Sequence[Any]) -> Problem | None:
         open_calls = [call.get("id") for call in message.get("tool_calls") or ()]
     if open_calls:
         text = (
-            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'."
-            f" The following tool_call_ids did not have response messages: {', '.join(open_calls)}"
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+            f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(open_calls)}"
         )
         return _bad(text, "messages")
     return None
