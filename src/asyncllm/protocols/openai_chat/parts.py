@@ -15,7 +15,7 @@ from ...schema.content import Audio, CacheMark, Document, Image, Json, Origin, P
 from ..base import Context
 from .dialect import ChatDialect
 
-_AUDIO_FORMATS = {
+_AUDIO_FORMATS: Mapping[str, str] = {
     "audio/wav": "wav",
     "audio/x-wav": "wav",
     "audio/wave": "wav",
@@ -23,7 +23,12 @@ _AUDIO_FORMATS = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
 }
-_SUFFIXES = {"application/pdf": ".pdf", "text/plain": ".txt", "text/markdown": ".md", "text/csv": ".csv"}
+_SUFFIXES: Mapping[str, str] = {
+    "application/pdf": ".pdf",
+    "text/plain": ".txt",
+    "text/markdown": ".md",
+    "text/csv": ".csv",
+}
 # How long a marked prompt is kept, in OpenAI's words; chat answers 400 to the third, 12h, which only Responses has.
 _BREAKPOINT_TTL = "30m"
 
@@ -146,7 +151,7 @@ def _address(writer: Writer, part: Image | Video, kind: str) -> str:
     raise writer.bad(f"this {kind} is empty: give data with a media_type, or a url")
 
 
-_EXAMPLES = {"Image": "png", "Video": "mp4"}
+_EXAMPLES: Mapping[str, str] = {"Image": "png", "Video": "mp4"}
 
 
 def _video(writer: Writer, part: Video) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...schema.content import Origin, Reasoning
 
-_TEXT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
+_TEXT_KEYS: Mapping[str, str] = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
 def merge_details(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
