@@ -40,10 +40,13 @@ MINIMAL_TO_HIGH = ("MINIMAL", *LOW_TO_HIGH)
 class ModelFamily:
     """What is known of the models whose id begins with ``prefix``.
 
-    Attributes: generation: the major version; 0 for models we know nothing of. thinking: how the model is told to
-    think; ``"any"`` takes a level or a budget and leaves the verdict to the host. levels: the thinking levels it
-    takes, the least first. budgets: the smallest and the largest thinking budget, in tokens. budget_zero: a
-    thinking budget of 0 switches thinking off. sampling: temperature and top_p have an effect.
+    Attributes:
+        generation: the major version; 0 for models we know nothing of.
+        thinking: how the model is told to think; ``"any"`` takes a level or a budget, and the host is the judge.
+        levels: the thinking levels it takes, the least first.
+        budgets: the smallest and the largest thinking budget, in tokens.
+        budget_zero: a thinking budget of 0 switches thinking off.
+        sampling: temperature and top_p have an effect.
     """
 
     prefix: str
