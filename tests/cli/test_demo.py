@@ -21,7 +21,7 @@ def test_the_demo_shows_every_provider(capsys: pytest.CaptureFixture[str]) -> No
     assert "" == shown.err
     for provider in ("openai", "anthropic"):
         for call in ("send", "stream", "fallback"):
-            assert re.search(rf"{provider} {call} +\S+ +[12] +\d+ +\d+ +\d+ +\d+", shown.out)
+            assert re.search(rf"{provider} +{call} +\S+ +[12] +\d+ +\d+ +\d+ +\d+", shown.out)
     assert "said 503" in shown.out
     assert "1 2 3 4 5 6 7 8 9 10" in shown.out
 

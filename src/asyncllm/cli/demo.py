@@ -6,6 +6,7 @@ Only the models are simulated: requests leave through the real `Client`, over re
 from __future__ import annotations
 
 import argparse
+import logging
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         ) from None
     import anyio
 
+    logging.getLogger("asyncllm").addHandler(logging.NullHandler())  # the story tells of the fallbacks already
     anyio.run(_demonstrate, Console(highlight=False))
     return 0
 
@@ -72,9 +74,9 @@ async def _show_provider(
     console.print()
 
     simulator.on(models[0], Fault.status(503, times=1), provider=provider)
-    rescued = await client.send("Are you there?", provider=provider)
+    rescued = await client.send("Hello", provider=provider)
     console.print(f"  fallback  {_story(rescued)} → [green]{rescued.text}[/]")
-    return [(f"{provider} send", asked), (f"{provider} stream", stream.response), (f"{provider} fallback", rescued)]
+    return [("send", asked), ("stream", stream.response), ("fallback", rescued)]
 
 
 def _story(response: Response) -> str:
@@ -91,15 +93,17 @@ def _table(rows: list[tuple[str, Response]]) -> Any:
 
     priced = any(response.cost is not None for _, response in rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("call")
-    table.add_column("model that answered")
-    for heading in ("attempts", "tokens in", "out", "total", *(["USD"] if priced else []), "ms"):
-        table.add_column(heading, justify="right")
+    for heading in ("provider", "call", "answered by"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("attempts", "in", "out", "tokens", *(["USD"] if priced else []), "ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for call, response in rows:
         usage = response.usage
         figures: list[object] = [len(response.attempts), usage.input_tokens, usage.output_tokens, usage.total_tokens]
         figures += [response.cost] if priced else []
         latency = response.attempts[-1].latency
         cells = ["?" if figure is None else str(figure) for figure in figures]
-        table.add_row(call, response.model, *cells, "?" if latency is None else f"{latency * 1000:.0f}")
+        table.add_row(
+            response.provider, call, response.model, *cells, "?" if latency is None else f"{latency * 1000:.0f}"
+        )
     return table
