@@ -17,13 +17,12 @@ from pydantic import SecretStr
 from .document import Document, shown
 from .interpolate import KeyPath, Unresolved, unresolved_in
 from .kinds import COMMON_KEYS, CREDENTIALS, KINDS, Kind
-from .nearest import hint
+from .nearest import Problem
 from .sections import MEMORY
 
 _EVERY_KEY = COMMON_KEYS.union(*(kind.keys for kind in KINDS.values()))
 _SECRET_WORDS = ("key", "token", "secret", "password", "credential")
 _FILE_DATABASE = "sqlite:///asyncllm.db"
-Problem = tuple[KeyPath, str]
 
 
 def complete(
@@ -43,7 +42,7 @@ def complete(
             if tree.get("active_provider") == name:
                 problems += pending
             else:
-                entry["pending"] = tuple(f"{document.place(path)}: {sentence}" for path, sentence in pending)
+                entry["pending"] = tuple(f"{document.place(found.path)}: {found.text}" for found in pending)
     _complete_tracking(document.base, tree)
     for section, key in (("http", "ca_bundle"), ("cost_tracking", "log_path"), ("catalog", "cache_path")):
         _absolute(document.base, tree.get(section), key)
@@ -55,7 +54,7 @@ def _take_unresolved(tree: dict[str, Any]) -> Iterator[Problem]:
     for path, unresolved in list(unresolved_in(tree)):
         if path[0] != "providers" or len(path) < 3 or unresolved.malformed:
             _remove(tree, path)
-            yield from ((path, sentence) for sentence in _sentences(unresolved))
+            yield from (Problem(path, sentence) for sentence in _sentences(unresolved))
 
 
 def _remove(tree: Any, path: KeyPath) -> None:
@@ -78,7 +77,7 @@ def _complete_entry(
 ) -> tuple[list[Problem], list[Problem]]:
     """Completes one entry, in place; returns what is wrong, and what is wrong only for whoever uses it."""
     missing = list(unresolved_in(entry))
-    pending = [((*path, *where), sentence) for where, unresolved in missing for sentence in _sentences(unresolved)]
+    pending = [Problem((*path, *where), text) for where, unresolved in missing for text in _sentences(unresolved)]
     for where, _ in missing:
         entry.pop(str(where[0]), None)
     if any(where == ("kind",) for where, _ in missing):
@@ -91,14 +90,14 @@ def _complete_entry(
         return [], pending
     kind = KINDS.get(name)
     if kind is None:
-        wrong = [] if pending else [((*path, "kind"), f"there is no such kind{hint(name, KINDS.keys() | extra_kinds)}")]
+        unknown = Problem((*path, "kind"), "there is no such kind", name, extra_kinds.union(KINDS))
         for key in entry.keys() - _EVERY_KEY:
             del entry[key]
-        return wrong, pending
+        return [] if pending else [unknown], pending
     wrong = list(_check_keys(path, entry, kind))
     _fill(entry, kind, environ, credentials=not pending)
     if not pending:
-        pending = [(path, sentence) for sentence in _what_is_missing(entry, kind)]
+        pending = [Problem(path, sentence) for sentence in _what_is_missing(entry, kind)]
     return wrong, pending
 
 
@@ -108,10 +107,10 @@ def _check_keys(path: KeyPath, entry: dict[str, Any], kind: Kind) -> Iterator[Pr
     for key in [key for key in entry if key not in known]:
         del entry[key]
         what = "not a key of this kind of provider" if key in _EVERY_KEY else "unknown key"
-        yield (*path, key), what + hint(key, known)
+        yield Problem((*path, key), what, key, known)
     api = entry.get("api")
     if isinstance(api, str) and api not in kind.apis:
-        yield (*path, "api"), f"must be {' or '.join(kind.apis)}"
+        yield Problem((*path, "api"), f"must be {' or '.join(kind.apis)}")
 
 
 def _fill(entry: dict[str, Any], kind: Kind, environ: Mapping[str, str], *, credentials: bool) -> None:

@@ -3,8 +3,9 @@
 YAML is read from the parser's events, not through a constructor: nothing is ever made but dicts, lists and scalars, and
 nesting is counted instead of recursed into. Refused, each at the first sight of it: anchors and aliases (the "billion
 laughs"), tags and directives, merge keys, duplicate keys, keys that are not strings, a second document, more than 32
-levels, more than 1 MiB, anything that is not UTF-8. Plain scalars follow YAML 1.2: ``yes`` and ``2026-10-21`` are
-strings (a version that looks like a date stays what it is), and ``1:30`` is no number of seconds.
+levels, more than 10,000 keys and values, more than 1 MiB, anything that is not UTF-8. Plain scalars follow YAML 1.2:
+``yes`` and ``2026-10-21`` are strings (a version that looks like a date stays what it is), and ``1:30`` is no number of
+seconds.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from .interpolate import KeyPath
 
 MOST_BYTES = 1 << 20
 MOST_LEVELS = 32
+MOST_NODES = 10_000
 
-_INTEGER = re.compile(r"[-+]?[0-9]{1,40}")
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_MOST_DIGITS = 40  # what is longer is no number that anybody configures
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _WORDS: Mapping[str, object] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -182,6 +185,7 @@ class _Builder:
         self.root: Any = None
         self.lines: dict[KeyPath, int] = {}
         self._documents = 0
+        self._nodes = 0
         self._open: list[dict[str, Any] | list[Any]] = []
         self._path: list[str | int] = []  # one step for each open container but the first, and a pending key
         self._key: str | None = None
@@ -204,6 +208,9 @@ class _Builder:
                 self._path.pop()
 
     def _node(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, line: int) -> None:
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise RefusedError(f"more than {MOST_NODES} keys and values", line)
         if event.anchor is not None:
             raise RefusedError("anchors are not allowed", line, tuple(self._path))
         if event.tag is not None:
@@ -258,6 +265,8 @@ class _Builder:
 def _scalar(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
+    if len(text) > _MOST_DIGITS:
+        return text
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text

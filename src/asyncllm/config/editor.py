@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .kinds import KINDS
 from .settings import Settings
 
-_REFERENCE = {"type": "string", "pattern": r"\$\{"}
+_REFERENCE: Mapping[str, str] = {"type": "string", "pattern": r"\$\{"}
 
 
 def json_schema() -> dict[str, Any]:

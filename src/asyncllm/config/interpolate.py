@@ -17,6 +17,8 @@ KeyPath = tuple[str | int, ...]
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\})?")
 
+_MOST_MISSING = 20  # enough to tell
+
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
@@ -35,22 +37,23 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str | Unresolved:
     """The text with its references replaced, once."""
     if "${" not in text:
         return text
+    parts: list[str] = []
     missing: list[str] = []
-    malformed = False
-
-    def value_of(found: re.Match[str]) -> str:
-        nonlocal malformed
+    end = 0
+    for found in _REFERENCE.finditer(text):
         name, default = found[1], found[2]
-        if name is None:
-            malformed = malformed or found[0] == "${"
-            return "${"
-        value = environ.get(name)
-        if value is None and default is None:
+        if found[0] == "${":
+            return Unresolved((), malformed=True)
+        value = "${" if name is None else environ.get(name) or default
+        if value is None and name not in environ:
             missing.append(name)
-        return (value or default) if default is not None else (value or "")
-
-    resolved = _REFERENCE.sub(value_of, text)
-    return Unresolved(tuple(dict.fromkeys(missing)), malformed) if missing or malformed else resolved
+            if len(missing) == _MOST_MISSING:
+                break
+        parts += (text[end : found.start()], value or "")
+        end = found.end()
+    if missing:
+        return Unresolved(tuple(dict.fromkeys(missing)), malformed=False)
+    return "".join([*parts, text[end:]])
 
 
 def resolve_values(tree: Any, environ: Mapping[str, str]) -> Any:

@@ -46,11 +46,6 @@ class Kind:
     apis: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
 
-    @property
-    def credential_variables(self) -> tuple[str, ...]:
-        """The variables that hold a credential of this kind, in the order they are looked at."""
-        return tuple(name for key, names in self.variables.items() if key in CREDENTIALS for name in names)
-
 
 def _keyed(variables: str, *models: str, keys: str = "api_key", apis: tuple[str, ...] = ()) -> Kind:
     """A kind that is one API key, from the first of these variables."""

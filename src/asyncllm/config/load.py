@@ -16,15 +16,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigurationError, redact
-from .complete import Problem, complete
+from .complete import complete
 from .document import Document, RefusedError, place, read_file, read_mapping
 from .interpolate import KeyPath, resolve_values
-from .nearest import hint
+from .nearest import Problem
 from .settings import Settings
 from .unknown import known_keys
 
 MOST_PROBLEMS = 20
 _SECRET_KEY = re.compile(r"(?i)(?:^|_)(?:key|token|secret|password|credentials?|proxy|database|url)(?:_|$)")
+_UNKNOWN_KEY = "unknown key"
 _SHOULD = re.compile(r"^(?:\w+ ){1,2}should ")
 Source = str | os.PathLike[str] | Mapping[str, Any] | Settings
 
@@ -72,14 +73,14 @@ def settle(
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
-        reported = [path for path, _ in problems]
+        around = {problem.path[:length] for problem in problems for length in range(len(problem.path) + 1)}
         for details in error.errors(include_url=False, include_input=False):
-            if not any(path[: len(details["loc"])] == details["loc"] for path in reported):
+            if details["loc"] not in around:
                 problems += _translate(details)
     if not problems:
         return settings
-    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem[0]) or 0)
-    sentences = [_sentence(document, *problem) for problem in ordered[:MOST_PROBLEMS]]
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem.path) or 0)
+    sentences = [_sentence(document, problem) for problem in ordered[:MOST_PROBLEMS]]
     if len(ordered) > MOST_PROBLEMS:
         sentences.append(f"and {len(ordered) - MOST_PROBLEMS} more")
     return refusal(sentences)
@@ -90,11 +91,14 @@ def refusal(sentences: Sequence[str]) -> ConfigurationError:
     return ConfigurationError("the configuration cannot be used", problems=tuple(sentences))
 
 
-def _sentence(document: Document, path: KeyPath, sentence: str) -> str:
+def _sentence(document: Document, problem: Problem) -> str:
+    path = problem.path
+    if problem.text == _UNKNOWN_KEY and not problem.known:
+        problem = problem._replace(known=known_keys(path[:-1]))
     written = document.written(path)
     quotable = isinstance(written, (str, int, float)) and not any(_SECRET_KEY.search(str(key)) for key in path)
-    found = f" (found {_short(written)})" if quotable and sentence.startswith(("must", "there")) else ""
-    return f"{document.place(path)}: {redact(sentence)}{redact(found)}"
+    found = f" (found {_short(written)})" if quotable and problem.text.startswith(("must", "there")) else ""
+    return f"{document.place(path)}: {redact(problem.sentence())}{redact(found)}"
 
 
 def _short(value: Any) -> str:
@@ -103,25 +107,26 @@ def _short(value: Any) -> str:
 
 
 def _translate(details: Any) -> list[Problem]:
-    """What pydantic found, as key paths and sentences."""
+    """What pydantic found, in sentences."""
     path: KeyPath = details["loc"]
     context = details.get("ctx", {})
     match details["type"]:
         case "references":
             return list(context["problems"])
         case "extra_forbidden":
-            return [(path, f"unknown key{hint(str(path[-1]), known_keys(path[:-1]))}")]
+            return [Problem(path, _UNKNOWN_KEY, str(path[-1]))]
         case "missing":
-            return [(path, "is required")]
+            text = "is required"
         case "value_error":
-            return [(path, str(context["error"]))]
+            text = str(context["error"])
         case "literal_error":
-            return [(path, f"must be {context['expected']}")]
+            text = f"must be {context['expected']}"
         case "model_type" | "dict_type":
-            return [(path, "must be a mapping: keys with values")]
+            text = "must be a mapping: keys with values"
         case "tuple_type" | "list_type":
-            return [(path, "must be a list")]
+            text = "must be a list"
         case "string_type" | "secret_str":
-            return [(path, "must be a string; put it in quotes")]
+            text = "must be a string; put it in quotes"
         case _:
-            return [(path, _SHOULD.sub("must ", details["msg"]))]
+            text = _SHOULD.sub("must ", details["msg"])
+    return [Problem(path, text)]

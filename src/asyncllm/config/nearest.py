@@ -1,13 +1,38 @@
-"""What somebody may have meant."""
+"""What is wrong at a place of the configuration, and what may have been meant there.
+
+A hint costs a comparison with every known name, so it is worked out only for the problems that are shown.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from .document import shown
+from .interpolate import KeyPath
 
 _LONGEST = 64  # a longer name is no misspelling, and comparing takes time
+
+
+class Problem(NamedTuple):
+    """Something wrong.
+
+    Attributes:
+        path: where.
+        text: what.
+        name: the unknown name, if that is what is wrong; never quoted.
+        known: the names it could have been.
+    """
+
+    path: KeyPath
+    text: str
+    name: str | None = None
+    known: frozenset[str] = frozenset()
+
+    def sentence(self) -> str:
+        """What is wrong, with what may have been meant."""
+        return self.text if self.name is None else self.text + hint(self.name, self.known)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

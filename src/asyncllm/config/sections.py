@@ -185,7 +185,8 @@ class RoutingSettings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> RoutingSettings:
-        foreign = {"targets", "tiers", "tasks"} & self.model_fields_set - ROUTING_KEYS[self.strategy]
+        set_keys = {key for key in ("targets", "tiers", "tasks") if getattr(self, key)}
+        foreign = set_keys - ROUTING_KEYS[self.strategy]
         if foreign:
             raise ValueError(f"strategy {self.strategy} has no key {' or '.join(sorted(foreign))}")
         if self.strategy == "capability" and not self.tasks:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from ..errors import ConfigurationError
 from .interpolate import KeyPath
-from .nearest import hint
+from .nearest import Problem
 from .sections import (
     BudgetSettings,
     CatalogSettings,
@@ -165,16 +165,16 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _check_references(self) -> Settings:
-        known = self.providers
+        known = frozenset(self.providers)
         problems = [
-            (path, f"there is no such provider{hint(name, known)}")
+            Problem(path, "there is no such provider", name, known)
             for path, name in self._named_providers()
             if name not in known
         ]
         if self.budgets and not self.cost_tracking.enabled:
-            problems.append((("budgets",), "budgets need cost_tracking.enabled: true"))
+            problems.append(Problem(("budgets",), "budgets need cost_tracking.enabled: true"))
         if problems:
-            text = "; ".join(sentence for _, sentence in problems)
+            text = "; ".join(problem.sentence() for problem in problems[:3])
             raise PydanticCustomError("references", "{text}", {"text": text, "problems": problems})
         return self
 
