@@ -20,6 +20,7 @@ from .engine.stream import Plan, Stream
 from .engine.targeting import Entry, Fallback, Targeting
 from .engine.unary import send
 from .engine.watch import Watch
+from .errors import ConfigurationError
 from .providers import kinds
 from .providers.base import Provider
 from .schema.request import Request, ToolChoice
@@ -37,8 +38,9 @@ class Client:
     Works with or without ``async with``; `aclose` ends it. It belongs to the event loop of its first call.
 
     Args:
-        config: the path of a config file, a mapping of the same shape, or `Settings`.
-        providers: hosts of your own, besides the configured ones.
+        config: the path of a config file, a mapping of the same shape, or `Settings`; may be left out where
+            ``providers`` holds a host, and the first of them is then the active one.
+        providers: hosts of your own; an entry of the configuration with the same name holds their models and timeouts.
         http_client: an ``httpx.AsyncClient`` of your own to send everything through; never closed here.
         environ: where ``${VAR}`` and keys are looked up; the process's environment by default.
 
@@ -48,7 +50,7 @@ class Client:
 
     def __init__(
         self,
-        config: str | os.PathLike[str] | Mapping[str, Any] | Settings,
+        config: str | os.PathLike[str] | Mapping[str, Any] | Settings | None = None,
         *,
         providers: Sequence[Provider] = (),
         http_client: httpx.AsyncClient | None = None,
@@ -56,7 +58,11 @@ class Client:
     ) -> None:
         self._environ = os.environ if environ is None else environ
         own = {provider.name: provider for provider in providers}
-        self.settings = load(config, environ=self._environ, extra_kinds=frozenset(p.kind for p in providers))
+        self.settings = load(
+            _only(providers) if config is None else config,
+            environ=self._environ,
+            extra_kinds=frozenset(provider.kind for provider in providers),
+        )
         self._http_client = http_client
         self._json = WireJSON()
         self._lifetime = Lifetime(self._build_engine)
@@ -237,10 +243,12 @@ class Client:
         )
 
     def _build_transport(self, background: Background) -> Transport:
-        from .transport.http import ClientTransport, HTTPTransport
-
         if self._http_client is not None:
-            return ClientTransport(self._http_client)
+            from .transport.own_client import ClientTransport
+
+            return ClientTransport(self._http_client, spawn=background.spawn)
+        from .transport.http import HTTPTransport
+
         http = self.settings.http
         return HTTPTransport(
             spawn=background.spawn,
@@ -251,13 +259,22 @@ class Client:
             trust_env=http.trust_env,
             proxy=http.proxy.get_secret_value() if http.proxy is not None else None,
             no_proxy=http.no_proxy,
-            ca_bundle=http.ca_bundle,
+            ca_bundle=None if http.ca_bundle is None else str(http.ca_bundle),
             environ=self._environ,
         )
 
 
 def _new_id(prefix: str) -> str:
     return f"{prefix}{uuid.uuid4().hex[:24]}"
+
+
+def _only(providers: Sequence[Provider]) -> dict[str, Any]:
+    if not providers:
+        raise ConfigurationError(
+            "a client needs a configuration: Client('config.yaml'), a dict of the same shape, or Client.from_env()"
+        )
+    entries = {provider.name: {"kind": provider.kind} for provider in providers}
+    return {"active_provider": providers[0].name, "providers": entries}
 
 
 def _entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[str, str]) -> dict[str, Entry]:
@@ -267,10 +284,6 @@ def _entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[s
         def make(name: str = name, kind: str = entry.kind, options: Any = entry.options) -> Provider:
             return own.get(name) or kinds.build(kind, name, options(), environ)
 
-        timeouts = {**settings.timeouts.model_dump(), **entry.timeouts.model_dump(exclude_unset=True)}
-        entries[name] = Entry(name, tuple(entry.fallback_models), Timeouts(**timeouts), make)
-    for name, provider in own.items():
-        entries.setdefault(
-            name, Entry(name, (), Timeouts(**settings.timeouts.model_dump()), lambda provider=provider: provider)
-        )
+        timeouts = Timeouts(**(entry.timeouts or settings.timeouts).model_dump())
+        entries[name] = Entry(name, entry.fallback_models, timeouts, make)
     return entries

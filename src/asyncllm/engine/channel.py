@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..errors import AsyncLLMError
 from ..schema.content import ToolCall
@@ -17,13 +17,18 @@ class Channel:
 
     Attributes:
         ended: the protocol's end was reached; nothing more will come.
+        heard_at: when the last bytes came, on the loop's clock.
+        pull: gives the next bytes, to be handed to `take`; None at their end.
     """
 
-    __slots__ = ("_decoder", "_exchange", "_framer", "ended", "prepared")
+    __slots__ = ("_clock", "_decoder", "_exchange", "_framer", "ended", "heard_at", "prepared", "pull")
 
-    def __init__(self, prepared: Prepared, exchange: Exchange) -> None:
+    def __init__(self, prepared: Prepared, exchange: Exchange, clock: Callable[[], float]) -> None:
         self.prepared = prepared
         self.ended = False
+        self.heard_at = clock()
+        self._clock = clock
+        self.pull = exchange.receive
         self._exchange = exchange
         self._framer = prepared.route.framing()
         self._decoder = prepared.route.protocol.decoder(exchange.headers, prepared.context)
@@ -47,25 +52,34 @@ class Channel:
         """The next events, at least one; empty only at the end.
 
         Raises:
-            AsyncLLMError: the network, the framing, or an error the provider reported inside the stream; events that
-                came before it in the same read are in its ``events``.
+            AsyncLLMError: as `take`, and what the network raises.
         """
-        exchange, framer, decoder = self._exchange, self._framer, self._decoder
         while not self.ended:
-            data = await exchange.receive()
-            if data is None:
-                self.ended = True
-                events = decoder.feed(framer.close())
-                if not decoder.done:
-                    events = [*events, *decoder.close()]
-            else:
-                events = decoder.feed(framer.feed(data))
-                self.ended = decoder.done
-            if self.ended:
-                exchange.release()
+            events = self.take(await self.pull())
             if events:
                 return events
         return []
+
+    def take(self, data: bytes | None) -> list[Event]:
+        """The events that these bytes (None for their end) complete; often none.
+
+        Raises:
+            AsyncLLMError: the framing, or an error the provider reported inside the stream; events that came before it
+                in the same read are in its ``events``.
+        """
+        self.heard_at = self._clock()
+        decoder = self._decoder
+        if data is not None:
+            events = decoder.feed(self._framer.feed(data))
+            if not decoder.done:
+                return events
+        else:
+            events = decoder.feed(self._framer.close())
+            if not decoder.done:
+                events = [*events, *decoder.close()]
+        self.ended = True
+        self._exchange.release()
+        return events
 
     def abort(self) -> None:
         """Closes the connection; a read that waits fails at once."""

@@ -6,6 +6,7 @@ Until its first content a stream is not committed: whatever fails (the connectio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import anyio
@@ -28,10 +29,12 @@ class Opened(NamedTuple):
         failure: what went wrong right after it, in the same read.
     """
 
+    engine: Engine
     target: Target
     channel: Channel
     events: list[Event]
     failure: AsyncLLMError | None
+    clock: Callable[[], float]
 
 
 async def open_on(engine: Engine, target: Target, request: Request, attempts: Attempts) -> Opened:
@@ -53,7 +56,7 @@ async def open_on(engine: Engine, target: Target, request: Request, attempts: At
             if not 200 <= exchange.status < 300:
                 body = await exchange.read(MAX_ERROR_BODY_BYTES)
                 raise judge(prepared, exchange.status, exchange.headers, body)
-            channel = Channel(prepared, exchange)
+            channel = Channel(prepared, exchange, engine.background.clock)
             while not has_content(events) and not channel.ended:
                 events += await channel.receive()
         if channel is None or scope.cancelled_caught:
@@ -73,4 +76,4 @@ async def open_on(engine: Engine, target: Target, request: Request, attempts: At
         attempts.settle("unknown" if isinstance(error, Exception) else "cancelled")
         raise
     attempts.first_content()
-    return Opened(target, channel, events, failure)
+    return Opened(engine, target, channel, events, failure, engine.background.clock)

@@ -20,6 +20,7 @@ from ..errors import (
     AsyncLLMError,
     ClientStateError,
     DeadlineExceededError,
+    IdleTimeoutError,
     NoContentTimeoutError,
     StreamInterruptedError,
     StructuredOutputError,
@@ -56,6 +57,9 @@ class Plan:
     parse: Parse | None
 
 
+_TWO_TASKS = "two tasks read one stream at once; read it in one task, or give each its own stream"
+
+
 class Stream:
     """Events of one reply, in the grammar of `asyncllm.schema.events`.
 
@@ -68,17 +72,16 @@ class Stream:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._engine: Engine | None = None
         self._attempts: Attempts | None = None
         self._opened: Opened | None = None
+        self._steady: Opened | None = None  # what is opened, while nothing has failed or ended
         self._accumulator = Accumulator()
         self._ready: deque[Event] = deque()
         self._failure: AsyncLLMError | None = None
         self._timeout: AsyncLLMError | None = None
         self._response: Response | None = None
         self._over = False
-        self._busy = False
-        self._waiting_since = math.inf
+        self._waiting_since: float | None = None
         self._ends_at = math.inf
 
     # What the caller does with it.
@@ -89,7 +92,7 @@ class Stream:
     async def __anext__(self) -> Event:
         ready = self._ready
         while not ready:
-            await self._fill()
+            await (self._fill() if self._steady is None else self._read(self._steady))
         return ready.popleft()
 
     async def __aenter__(self) -> Stream:
@@ -112,11 +115,11 @@ class Stream:
 
     async def batch(self) -> list[Event]:
         """All events that are there, at least one; empty at the end."""
-        while not self._ready:
-            try:
-                await self._fill()
-            except StopAsyncIteration:
-                return []
+        try:
+            while not self._ready:
+                await (self._fill() if self._steady is None else self._read(self._steady))
+        except StopAsyncIteration:
+            return []
         events = list(self._ready)
         self._ready.clear()
         return events
@@ -128,40 +131,41 @@ class Stream:
 
     def __del__(self) -> None:
         # A consumer left its loop without closing: the connection is closed from here, on the loop's own thread.
-        if not self._over and self._opened is not None and self._engine is not None:
-            self._engine.background.call_soon(self._opened.channel.abort)
+        opened = self._opened
+        if not self._over and opened is not None:
+            opened.engine.background.call_soon(opened.channel.abort)
 
     # Reading.
 
     async def _fill(self) -> None:
-        """Waits for the next read; raises what the stream ends with."""
+        """Opens the stream, or raises what it ends with."""
         if self._failure is not None:
             raise self._end_with(self._failure)
         if self._over:
             raise StopAsyncIteration
-        if self._busy:
-            raise ClientStateError(
-                "two tasks read one stream at once; read it in one task, or give each its own stream"
-            )
-        self._busy = True
+        if self._waiting_since is not None:
+            raise ClientStateError(_TWO_TASKS)
+        self._waiting_since = math.inf  # nothing of this stream can time out yet
         try:
-            events = await (self._open() if self._opened is None else self._read(self._opened))
+            opened = await self._open()
         except BaseException as error:
             self._settle("error" if isinstance(error, AsyncLLMError) else "cancelled")
             raise
         finally:
-            self._busy = False
-        self._accumulator.feed(events)
-        self._ready.extend(events)
-        if self._failure is None and self._opened is not None and self._opened.channel.ended:
-            self._finish(self._opened)
+            self._waiting_since = None
+        self._failure = opened.failure
+        self._take(opened, opened.events)
+        if not self._over and self._failure is None:
+            self._steady = opened
+            opened.engine.watch.add(self)
 
-    async def _open(self) -> list[Event]:
+    async def _open(self) -> Opened:
         plan = self._plan
-        engine = self._engine = plan.engine()
-        attempts = self._attempts = Attempts(engine.background.clock)
+        engine = plan.engine()
+        clock = engine.background.clock
+        attempts = self._attempts = Attempts(clock)
         if plan.whole is not None:
-            self._ends_at = engine.background.clock() + plan.whole
+            self._ends_at = clock() + plan.whole
         with anyio.move_on_after(plan.total):
             self._opened = await with_fallback(
                 plan.targets, attempts, lambda target: open_on(engine, target, plan.request, attempts)
@@ -173,49 +177,70 @@ class Stream:
                 model=plan.targets[0].model,
                 attempts=attempts.all(),
             )
-        self._failure = self._opened.failure
-        if not self._opened.channel.ended:
-            engine.watch.add(self)
-        return self._opened.events
+        return self._opened
 
-    async def _read(self, opened: Opened) -> list[Event]:
-        """The next events of a committed stream; a failure after them waits until they are delivered."""
-        self._waiting_since = now = self._clock()
+    async def _read(self, opened: Opened) -> None:
+        """Waits for the next events of a committed stream; a failure after them waits until they are delivered."""
+        if self._waiting_since is not None:
+            raise ClientStateError(_TWO_TASKS)
+        channel = opened.channel
+        pull, take = channel.pull, channel.take
+        self._waiting_since = now = opened.clock()
         if now >= self._ends_at:
             self.expire()
+        events: list[Event] = []
         try:
-            return await opened.channel.receive()
+            while not events and not channel.ended:
+                events = take(await pull())
         except AsyncLLMError as error:
-            opened.channel.abort()
+            channel.abort()
             self._failure = self._timeout or error
-            return events_before(error)
+            self._steady = None
+            events = events_before(error)
+        except BaseException:
+            self._settle("cancelled")
+            raise
         finally:
-            self._waiting_since = math.inf
+            self._waiting_since = None
+        self._take(opened, events)
+
+    def _take(self, opened: Opened, events: list[Event]) -> None:
+        self._accumulator.feed(events)
+        self._ready.extend(events)
+        if opened.channel.ended and self._failure is None:
+            self._finish(opened)
 
     # What the watch asks and does.
 
     def due(self, now: float) -> float:
         """The earliest moment at which a wait of this stream may time out."""
-        waits_since = min(self._waiting_since, now)
-        patience = None if self._opened is None else self._opened.target.timeouts.no_content
-        silent = math.inf if patience is None else waits_since + patience
-        if self._waiting_since > now and self._ends_at <= now:
-            return silent  # nothing waits: the next read will see that the deadline has passed
-        return min(silent, self._ends_at)
+        if self._opened is None:
+            return math.inf
+        timeouts = self._opened.target.timeouts
+        idle = math.inf if timeouts.idle is None else timeouts.idle
+        silent = math.inf if timeouts.no_content is None else timeouts.no_content
+        if self._waiting_since is None:  # a wait that begins later cannot time out earlier than this
+            ends_at = (
+                self._ends_at if self._ends_at > now else math.inf
+            )  # a deadline in the past is seen by the next read
+            return min(now + idle, now + silent, ends_at)
+        heard_at = max(self._waiting_since, self._opened.channel.heard_at)
+        return min(heard_at + idle, self._waiting_since + silent, self._ends_at)
 
     def expire(self) -> None:
         """Fails the read that waits."""
         if self._opened is None:
             return
-        if self._clock() >= self._ends_at:
+        now = self._opened.engine.background.clock()
+        timeouts = self._opened.target.timeouts
+        heard_at = max(self._waiting_since or 0.0, self._opened.channel.heard_at)
+        if now >= self._ends_at:
             self._timeout = DeadlineExceededError(f"the stream did not end within its {self._plan.whole:g} s")
+        elif timeouts.idle is not None and now >= heard_at + timeouts.idle:
+            self._timeout = IdleTimeoutError(f"nothing came for {timeouts.idle:g} s")
         else:
-            patience = self._opened.target.timeouts.no_content
-            self._timeout = NoContentTimeoutError(f"nothing but heartbeats came for {patience:g} s")
+            self._timeout = NoContentTimeoutError(f"nothing but heartbeats came for {timeouts.no_content:g} s")
         self._opened.channel.abort()
-
-    def _clock(self) -> float:
-        return math.inf if self._engine is None else self._engine.background.clock()
 
     # The end.
 
@@ -282,12 +307,13 @@ class Stream:
         if self._over:
             return
         self._over = True
+        self._steady = None
         if self._attempts is not None:
             self._attempts.settle(outcome, error=error)
         if self._opened is not None and not self._opened.channel.ended:
             self._opened.channel.abort()
-        if self._engine is not None:
-            self._engine.watch.remove(self)
+        if self._opened is not None:
+            self._opened.engine.watch.remove(self)
 
 
 class TextStream:

@@ -1,4 +1,4 @@
-"""Watches open streams for the two timeouts that no single read can keep: heartbeats without content, and a deadline.
+"""Watches open streams for what no single read can keep cheaply: silence, heartbeats without content, a deadline.
 
 A cancel scope cannot stay open across the yields of a stream, and one for each read would cost as much as the read.
 So one task looks at all open streams of a client, exactly when the earliest of them may be due, and aborts the

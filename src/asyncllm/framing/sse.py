@@ -21,6 +21,7 @@ from __future__ import annotations
 from ..errors import ResponseTooLargeError
 from .base import MAX_EVENT_BYTES, Frame
 
+_new = tuple.__new__  # a Frame without the detour through its constructor
 _BOM = b"\xef\xbb\xbf"
 _LF, _CR = b"\n\r"
 _SLICE = 64 * 1024
@@ -60,6 +61,9 @@ class SSEFramer:
         size = self._slice
         whole = len(data) <= size
         if whole and not self._odd and not self._tail:
+            alone = data.startswith(b"data: ") and data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2
+            if alone and _CR not in data:  # one event: what most reads of a stream hold
+                return [_new(Frame, ("", data[6:-2], "event"))]
             usual = _usual(data)
             if usual is not None:
                 return usual
@@ -203,7 +207,7 @@ def _usual(data: bytes) -> list[Frame] | None:
         parts = data[6:cut].split(data_seam)
         if data.count(_LF) != 2 * len(parts):
             return None
-        return [tuple.__new__(Frame, ("", part, "event")) for part in parts]
+        return [_new(Frame, ("", part, "event")) for part in parts]
     if data.startswith(b"event: "):
         parts = data[7:cut].split(event_seam)
         if data.count(_LF) != 3 * len(parts):
@@ -213,6 +217,6 @@ def _usual(data: bytes) -> list[Frame] | None:
             name, found, payload = part.partition(inner)
             if not found:
                 return None
-            frames.append(tuple.__new__(Frame, (name.decode("utf8", "replace"), payload, "event")))
+            frames.append(_new(Frame, (name.decode("utf8", "replace"), payload, "event")))
         return frames
     return None
