@@ -52,6 +52,11 @@ class Peer:
     async def more(self) -> None:
         self.buffer += await self.stream.receive()
 
+    async def hang(self) -> None:
+        """Says nothing until the client hangs up."""
+        while True:
+            await self.more()
+
     async def next_request(self) -> Visit:
         while b"\r\n\r\n" not in self.buffer:
             await self.more()
@@ -72,6 +77,7 @@ class Server:
     """What the tests look at."""
 
     script: Script
+    greet: Callable[[Peer], Awaitable[Any]] | None = None
     port: int = 0
     tls: bool = False
     connections: int = 0
@@ -89,6 +95,9 @@ class Server:
         peer = Peer(self.connections, stream)
         try:
             async with stream:
+                if self.greet is not None:
+                    await self.greet(peer)
+                    return
                 while True:
                     visit = await peer.next_request()
                     self.visits.append(visit)

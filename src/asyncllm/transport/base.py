@@ -73,7 +73,7 @@ class TransportRequest:
     method: str
     url: str
     headers: Headers
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     connect_timeout: float | None = 5.0
     write_timeout: float | None = 30.0
     head_timeout: float | None = None

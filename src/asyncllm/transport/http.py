@@ -31,7 +31,7 @@ from .exchange import HTTPExchange, open_exchange, whole
 from .failures import surfaced, translate
 from .outgoing import OutgoingRequests
 from .pool import Pool
-from .proxy import ProxyRules
+from .proxy import ProxyRules, split_credentials
 from .slot import Slot, Work
 from .tls import TLS
 
@@ -321,16 +321,26 @@ class _Lane:
     def open(self, context: Any, proxy: str | None) -> Any:
         """A transport of the library for one connection."""
         module = self.module
-        encrypted = {"ssl_context": context} if proxy is not None and proxy.startswith("https") else {}
         limits = module.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None)
         options = {"verify": context, "limits": limits, "trust_env": False}
         if proxy is not None:
-            options["proxy"] = module.Proxy(proxy, **encrypted)
+            options["proxy"] = self._proxy(proxy, context)
         if self._aiohttp:
-            if proxy is not None and proxy.startswith("socks"):
-                raise ConfigurationError("http.library 'aiohttp' cannot use a socks proxy; 'httpx' can.")
             return self._transports.AiohttpTransport(**options, client=lambda: self._session(context))
         return module.AsyncHTTPTransport(**options)
+
+    def _proxy(self, url: str, context: Any) -> Any:
+        module = self.module
+        if url.startswith("socks"):
+            if self._aiohttp:
+                raise ConfigurationError("http.library 'aiohttp' cannot use a socks proxy; 'httpx' can.")
+            return module.Proxy(url)
+        address, credentials = split_credentials(url)
+        # aiohttp moves a proxy's "authorization" to where it belongs; httpx sends proxy headers as they are.
+        name = "Authorization" if self._aiohttp else "Proxy-Authorization"
+        headers = self.requests.headers([(name, credentials)] if credentials else [])
+        encrypted = {"ssl_context": context} if url.startswith("https") else {}
+        return module.Proxy(address, headers=headers, **encrypted)
 
     def _session(self, context: Any) -> Any:
         aiohttp = importlib.import_module("aiohttp")

@@ -49,6 +49,9 @@ class OutgoingRequests:
     Args:
         module: httpx or httpx2.
         whole_bodies: the transport wants small bodies as bytes (httpx-aiohttp does).
+
+    Attributes:
+        headers: the library's header type, with a repr that shows names only.
     """
 
     def __init__(self, module: Any, *, whole_bodies: bool = False) -> None:
@@ -66,7 +69,7 @@ class OutgoingRequests:
             def __aiter__(self) -> Blocks:
                 return Blocks(self._body)
 
-        self._headers = NamesOnly
+        self.headers: Any = NamesOnly
         self._body = Body
 
     def build(self, request: TransportRequest, url: Any, host: bytes, extensions: dict[str, Any]) -> Any:
@@ -94,7 +97,7 @@ class OutgoingRequests:
             built = self._request(request.method, url, content=request.body, extensions=extensions)
         else:
             built = self._request(request.method, url, stream=self._body(request.body), extensions=extensions)
-        built.headers = self._headers(raw)
+        built.headers = self.headers(raw)
         return built
 
 

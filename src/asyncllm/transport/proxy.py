@@ -14,11 +14,12 @@ Explicit settings come first, then (where the environment is trusted) ``https_pr
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError
 
@@ -135,3 +136,13 @@ def checked(proxy: str) -> str:
     if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise ConfigurationError("A socks5 proxy needs the package socksio: pip install 'httpx[socks]'.")
     return proxy
+
+
+def split_credentials(proxy: str) -> tuple[str, str]:
+    """The proxy's URL without credentials, and the ``authorization`` value that stands for them ("" if there are none)."""
+    parts = urlsplit(proxy)
+    host = parts.netloc.rpartition("@")[2]
+    if parts.username is None:
+        return f"{parts.scheme}://{host}", ""
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"{parts.scheme}://{host}", "Basic " + base64.b64encode(pair.encode()).decode()
