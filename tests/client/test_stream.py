@@ -24,6 +24,7 @@ from asyncllm import (
 )
 from asyncllm.engine.stream import Stream
 from asyncllm.testing import Fault, Simulator
+from clients import OpenClient
 
 WIRES = ["openai", "anthropic"]
 LONG = "one two three four five six seven eight nine ten eleven twelve"
@@ -168,7 +169,7 @@ async def test_a_failure_before_the_first_content_is_invisible(
 async def test_a_failure_after_the_first_content_is_told(
     open_client: OpenClient, wire: str, fault: Fault, kind: type[Exception], inner: type
 ) -> None:
-    """The deltas are delivered, then the error comes with exactly them as its partial response, and nothing is replayed."""
+    """The deltas are delivered, then the error comes with exactly them as its partial response; nothing is replayed."""
     async with Simulator(reply=LONG) as sim, open_client(sim) as client:
         sim.on("*", fault)
         delivered = ""
@@ -306,9 +307,9 @@ def test_timeouts_are_exact_on_a_clock_of_their_own() -> None:
         """A transport whose answer says two words and then only what the test wants."""
 
         status = 200
-        headers: dict[str, str] = {"content-type": "text/event-stream"}
 
         def __init__(self, heartbeat: float | None) -> None:
+            self.headers = {"content-type": "text/event-stream"}
             self.heartbeat = heartbeat
             self.lost = trio.Event()
             chunk = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
