@@ -29,12 +29,8 @@ ANSWER = {
 
 def events(*choices: dict[str, Any]) -> bytes:
     """A whole stream, one event a choice."""
-    chunks = [b"data: " + json.dumps({"choices": [{"index": 0, **choice}]}).encode() + b"
-
-" for choice in choices]
-    return b"".join([*chunks, b"data: [DONE]
-
-"])
+    chunks = [b"data: " + json.dumps({"choices": [{"index": 0, **choice}]}).encode() + b"\n\n" for choice in choices]
+    return b"".join([*chunks, b"data: [DONE]\n\n"])
 
 
 async def test_a_mocked_answer() -> None:
@@ -54,9 +50,7 @@ async def test_a_mocked_stream() -> None:
     body = events({"delta": {"content": "4"}}, {"delta": {}, "finish_reason": "stop"})
     headers = {"content-type": "text/event-stream"}
     with respx.mock() as router:
-        router.post(URL).mock(
-            httpx.Response(200, content=body, headers=headers)
-        )
+        router.post(URL).mock(httpx.Response(200, content=body, headers=headers))
         async with asyncllm.Client(CONFIG) as client:
             assert "4" == "".join([text async for text in client.stream("What is 2+2?").text()])
 
