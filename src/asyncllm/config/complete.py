@@ -1,14 +1,13 @@
-"""Between what was written and what is validated: kinds, variables, inheritance, paths.
+"""Between what was written and what is validated: kinds, inheritance, paths.
 
-An entry's kind decides which keys it may hold. What the entry leaves open is taken from the environment (a copy of the
-vendor's own rule, as data in ``kinds``). A variable that an entry needs and that is not set is the entry's own trouble
-until somebody uses it; for the active entry, that is at once.
+An entry's kind decides which keys it may hold. A variable that an entry refers to and that is not set is the entry's
+own trouble until somebody uses it; for the active entry, that is at once.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,7 @@ _SECRET_WORDS = ("key", "token", "secret", "password", "credential")
 _FILE_DATABASE = "sqlite:///asyncllm.db"
 
 
-def complete(
-    document: Document, tree: dict[str, Any], environ: Mapping[str, str], extra_kinds: frozenset[str]
-) -> list[Problem]:
+def complete(document: Document, tree: dict[str, Any], extra_kinds: frozenset[str]) -> list[Problem]:
     """Completes a resolved tree, in place; returns what is wrong with it."""
     problems = list(_take_unresolved(tree))
     providers = tree.get("providers")
@@ -35,7 +32,7 @@ def complete(
     entries.update({name: {} for name, entry in entries.items() if entry is None})  # `ollama:` with nothing after it
     for name, entry in entries.items():
         if isinstance(entry, dict):
-            wrong, pending = _complete_entry(("providers", name), entry, environ, extra_kinds)
+            wrong, pending = _complete_entry(("providers", name), entry, extra_kinds)
             _inherit(tree, entry)
             _absolute(document.base, entry, "credentials_path")
             problems += wrong
@@ -73,13 +70,16 @@ def _sentences(unresolved: Unresolved) -> Iterator[str]:
 
 
 def _complete_entry(
-    path: KeyPath, entry: dict[str, Any], environ: Mapping[str, str], extra_kinds: frozenset[str]
+    path: KeyPath, entry: dict[str, Any], extra_kinds: frozenset[str]
 ) -> tuple[list[Problem], list[Problem]]:
     """Completes one entry, in place; returns what is wrong, and what is wrong only for whoever uses it."""
     missing = list(unresolved_in(entry))
     pending = [Problem((*path, *where), text) for where, unresolved in missing for text in _sentences(unresolved)]
     for where, _ in missing:
         entry.pop(str(where[0]), None)
+    for key in CREDENTIALS & entry.keys():
+        if isinstance(entry[key], str) and not entry[key].strip():
+            del entry[key]  # `${KEY:-}` that is not there
     if any(where == ("kind",) for where, _ in missing):
         entry.clear()  # nothing can be said of the other keys
     name = entry.setdefault("kind", path[-1])
@@ -95,9 +95,8 @@ def _complete_entry(
             del entry[key]
         return [] if pending else [unknown], pending
     wrong = list(_check_keys(path, entry, kind))
-    _fill(entry, kind, environ, credentials=not pending)
-    if not pending:
-        pending = [Problem(path, sentence) for sentence in _what_is_missing(entry, kind)]
+    if kind.needs_base_url and entry.get("base_url") is None and not pending:
+        wrong.append(Problem(path, f"an entry of kind {name} needs base_url"))
     return wrong, pending
 
 
@@ -111,30 +110,6 @@ def _check_keys(path: KeyPath, entry: dict[str, Any], kind: Kind) -> Iterator[Pr
     api = entry.get("api")
     if isinstance(api, str) and api not in kind.apis:
         yield Problem((*path, "api"), f"must be {' or '.join(kind.apis)}")
-
-
-def _fill(entry: dict[str, Any], kind: Kind, environ: Mapping[str, str], *, credentials: bool) -> None:
-    """Fills in what the entry leaves open and the environment knows."""
-    for key in CREDENTIALS & entry.keys():
-        if isinstance(entry[key], str) and not entry[key].strip():
-            del entry[key]  # `${KEY:-}` that is not there
-    credentials = credentials and not CREDENTIALS & entry.keys()
-    for key, names in kind.variables.items():
-        if entry.get(key) is None and (credentials or key not in CREDENTIALS):
-            value = next((value for name in names if (value := environ.get(name, "").strip())), None)
-            if value is not None:
-                entry[key] = SecretStr(value) if key in CREDENTIALS else value
-
-
-def _what_is_missing(entry: dict[str, Any], kind: Kind) -> Iterator[str]:
-    has_url = entry.get("base_url") is not None
-    wanted: list[tuple[str, tuple[str, ...]]] = []
-    if kind.needs_base_url and not has_url:
-        wanted.append(("base_url", kind.variables.get("base_url", ())))
-    if kind.needs_credential and (kind.needs_base_url or not has_url) and not CREDENTIALS & entry.keys():
-        wanted.append(("api_key", kind.variables["api_key"]))
-    for key, names in wanted:
-        yield f"needs {key}" + (f", or the environment variable {' or '.join(names)}" if names else "")
 
 
 def _hide(key: str, value: Any) -> Any:

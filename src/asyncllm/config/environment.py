@@ -11,13 +11,12 @@ from pydantic import SecretStr
 from ..errors import ConfigurationError
 from .document import Document
 from .interpolate import KeyPath
-from .kinds import KINDS, Kind
+from .kinds import CREDENTIALS, KINDS, Kind
 from .load import refusal, settle
 from .nearest import hint
 from .settings import Settings
 
-# Static AWS credentials, for an entry without a bearer key.
-_AWS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+_AWS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})  # a group, and none beside a key
 _BUDGETS = (("ASYNCLLM_DAILY_BUDGET", "day"), ("ASYNCLLM_MONTHLY_BUDGET", "month"))
 
 
@@ -53,7 +52,7 @@ def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
         )
     written, variables = _own_variables(environ)
     tree = {**written, "active_provider": chosen or next(iter(providers)), "providers": providers}
-    return settle(Document(tree=written, variables=variables), tree, environ, frozenset())
+    return settle(Document(tree=written, variables=variables), tree)
 
 
 def _get(environ: Mapping[str, str], name: str) -> str:
@@ -69,13 +68,14 @@ def _wanted(kind: Kind) -> str:
 
 
 def _entry(kind: Kind, environ: Mapping[str, str]) -> dict[str, Any]:
-    """An entry of this kind; what the kind's variables hold is filled in later, as in any entry."""
-    entry: dict[str, Any] = {"fallback_models": list(kind.models)}
-    if not any(_get(environ, name) for name in kind.variables.get("api_key", ())):
-        values = {key: _get(environ, key.upper()) for key in _AWS if key in kind.keys}
-        if values.get(_AWS[0]) and values.get(_AWS[1]):
-            entry |= {key: SecretStr(value) for key, value in values.items() if value}
-    return entry
+    values = {
+        key: next((value for name in names if (value := _get(environ, name))), "")
+        for key, names in kind.variables.items()
+    }
+    if values.get("api_key") or not (values.get("aws_access_key_id") and values.get("aws_secret_access_key")):
+        values |= dict.fromkeys(_AWS & values.keys(), "")
+    entry = {key: SecretStr(value) if key in CREDENTIALS else value for key, value in values.items() if value}
+    return {**entry, "fallback_models": list(kind.models)}
 
 
 def _own_variables(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[KeyPath, str]]:

@@ -1,7 +1,7 @@
-"""The kinds of provider entries, as data: which keys each knows, and which environment variables stand in for them.
+"""The kinds of provider entries, as data: which keys each knows, and in which environment variables its keys are found.
 
-A key that the entry does not set is read from the first of its variables that is set and not empty, as the vendor's own
-SDK does. An explicit credential of any sort in the entry keeps every variable for credentials out of it.
+An entry that leaves out its credential is no error here: the provider's own file looks it up when the entry is used.
+The variables in this table are for `asyncllm.config.from_env`, which has nothing else.
 """
 
 from __future__ import annotations
@@ -29,11 +29,9 @@ class Kind:
 
     Attributes:
         keys: what an entry of this kind may hold besides `COMMON_KEYS`.
-        variables: key -> the environment variables that stand in for it, first found wins.
+        variables: key -> the environment variables that hold it, first found wins.
         found_by: sets of variables; with every variable of one set present, `from_env` finds this provider.
-        needs_credential: an entry that keeps the vendor's own URL must have a credential; other kinds have a chain of
-            their own (AWS, Google) or need none (local servers).
-        needs_base_url: there is no URL to fall back on.
+        needs_base_url: there is no URL to fall back on, and no variable that holds one.
         apis: the values of ``api``.
         models: what `from_env` puts into ``fallback_models``: current models, the cheap one first.
     """
@@ -41,7 +39,6 @@ class Kind:
     keys: frozenset[str] = frozenset({"api_key"})
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     found_by: tuple[frozenset[str], ...] = ()
-    needs_credential: bool = False
     needs_base_url: bool = False
     apis: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
@@ -54,7 +51,6 @@ def _keyed(variables: str, *models: str, keys: str = "api_key", apis: tuple[str,
         keys=frozenset(keys.split()),
         variables={"api_key": names},
         found_by=tuple(frozenset({name}) for name in names),
-        needs_credential=True,
         apis=apis,
         models=models,
     )
@@ -72,7 +68,13 @@ _BEDROCK = Kind(
             "api",
         }
     ),
-    variables={"api_key": ("AWS_BEARER_TOKEN_BEDROCK",), "region_name": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+    variables={
+        "api_key": ("AWS_BEARER_TOKEN_BEDROCK",),
+        "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
+        "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+        "aws_session_token": ("AWS_SESSION_TOKEN",),
+        "region_name": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    },
     found_by=(
         frozenset({"AWS_BEARER_TOKEN_BEDROCK"}),
         frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}),
@@ -84,8 +86,6 @@ _AZURE = Kind(
     keys=frozenset({"api_key", "access_token"}),
     variables={"api_key": ("AZURE_OPENAI_API_KEY",), "base_url": ("AZURE_OPENAI_ENDPOINT",)},
     found_by=(frozenset({"AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"}),),
-    needs_credential=True,
-    needs_base_url=True,
 )
 _VERTEX = Kind(
     keys=frozenset({"access_token", "credentials_path", "project_id", "location"}),
@@ -124,8 +124,8 @@ KINDS: Mapping[str, Kind] = {
     "perplexity": _keyed("PERPLEXITY_API_KEY", "sonar", "sonar-pro"),
     "huggingface": _keyed("HF_TOKEN", "moonshotai/kimi-k2-instruct-0905"),
     "zai": _keyed("ZAI_API_KEY", "glm-4.7-flash", "glm-4.7"),
-    # Set on many machines for other purposes, so its variable is read for a configured entry only.
-    "github": Kind(variables={"api_key": ("GITHUB_TOKEN",)}, needs_credential=True),
+    # Its variable is set on many machines for other purposes, so it does not make this provider be found.
+    "github": Kind(variables={"api_key": ("GITHUB_TOKEN",)}),
     "openai_compatible": Kind(needs_base_url=True),
     "ollama": Kind(),
     "vllm": Kind(),

@@ -39,7 +39,7 @@ def load(
         source: a path to a YAML file, a mapping of the same shape, or settings, which are returned as they are. In a
             file relative paths are relative to the file; in a mapping they are left as they are, and the ledger is kept
             in memory (``:memory:``) unless ``cost_tracking.database`` says otherwise.
-        environ: the variables for ``${NAME}`` and for credentials that an entry leaves out.
+        environ: the variables for ``${NAME}``.
         extra_kinds: kinds of providers besides the built-in ones; their entries may hold any key.
 
     Raises:
@@ -62,14 +62,14 @@ def _read(
     except RefusedError as refused:
         where = place(name, refused.line, refused.path)
         return refusal([f"{where}: {refused.sentence}" if where else refused.sentence])
-    return settle(document, resolve_values(document.tree, environ), environ, extra_kinds)
+    return settle(document, resolve_values(document.tree, environ), extra_kinds)
 
 
 def settle(
-    document: Document, tree: dict[str, Any], environ: Mapping[str, str], extra_kinds: frozenset[str]
+    document: Document, tree: dict[str, Any], extra_kinds: frozenset[str] = frozenset()
 ) -> Settings | ConfigurationError:
     """The settings of a resolved tree, which is changed; or the error, as a value."""
-    problems = complete(document, tree, environ, extra_kinds)
+    problems = complete(document, tree, extra_kinds)
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, f
 
 from .urls import plain_url
 
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 MEMORY = ":memory:"  # the ledger's database when nothing is to be kept on disk
 
 
@@ -51,7 +52,8 @@ class HTTPSettings(Section):
     keepalive: Pause = Field(default=15, description="Seconds an idle connection is kept.")
     trust_env: bool = Field(default=False, description="Read HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE.")
     proxy: SecretStr | None = Field(
-        default=None, description="The proxy's URL, http or https; it may hold a user name and a password."
+        default=None,
+        description="The proxy's URL: http, https, socks5 or socks5h; it may hold a user name and a password.",
     )
     no_proxy: tuple[Name, ...] = Field(default=(), description="Host names that are reached without the proxy.")
     ca_bundle: Path | None = Field(
@@ -61,7 +63,11 @@ class HTTPSettings(Section):
     @field_validator("proxy")
     @classmethod
     def _check_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
-        return None if proxy is None else SecretStr(plain_url(proxy.get_secret_value(), may_log_in=True))
+        return (
+            None
+            if proxy is None
+            else SecretStr(plain_url(proxy.get_secret_value(), schemes=_PROXY_SCHEMES, may_log_in=True))
+        )
 
 
 class RetrySettings(Section):

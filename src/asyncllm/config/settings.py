@@ -74,7 +74,9 @@ class ProviderSettings(Section):
         default=None, description="This provider's own, besides those of the section limits."
     )
 
-    api_key: Secret | None = Field(default=None, description="The key; without it the vendor's usual variable is read.")
+    api_key: Secret | None = Field(
+        default=None, description="The key; without it the vendor's usual variables are looked at."
+    )
     access_token: Secret | None = Field(default=None, description="vertex, azure: an OAuth token, instead of a key.")
     api: str | None = Field(
         default=None, description="openai: auto, chat or responses (default auto). bedrock: converse or invoke."

@@ -7,21 +7,23 @@ from urllib.parse import SplitResult, urlsplit
 _NEVER = frozenset(' \\"<>^`{|}')
 
 
-def plain_url(url: str, *, may_log_in: bool = False) -> str:
+def plain_url(url: str, *, schemes: tuple[str, ...] = ("http", "https"), may_log_in: bool = False) -> str:
     """The URL without a trailing slash.
 
     Args:
         url: what was configured.
+        schemes: what it may start with.
         may_log_in: a user name and a password are allowed in it.
 
     Raises:
-        ValueError: it is no http or https URL, or has parts that a base URL cannot have. The text quotes nothing.
+        ValueError: it is no such URL, or has parts that a base URL cannot have. The text quotes nothing.
     """
     if not url.isascii() or not url.isprintable() or _NEVER & set(url):
         raise ValueError("must be a URL without spaces, control characters or backslashes")
     parts = _split(url)
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a URL that starts with http:// or https:// and names a host")
+    if parts is None or parts.scheme not in schemes or not parts.hostname:
+        starts = " or ".join([f"{scheme}://" for scheme in schemes])
+        raise ValueError(f"must be a URL that starts with {starts} and names a host")
     if "@" in parts.netloc and not may_log_in:
         raise ValueError("must be a URL without a user name or password; credentials have keys of their own")
     if "?" in url or "#" in url:
