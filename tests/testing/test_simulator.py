@@ -184,10 +184,17 @@ async def test_replies_of_ones_own(sim: Simulator, http: httpx.AsyncClient) -> N
 
 
 async def test_refusal_of_anthropic(sim: Simulator, http: httpx.AsyncClient) -> None:
-    """A refusal is Anthropic's stop reason with its details and no text."""
+    """A refusal is Anthropic's stop reason with its details; without words it has no content."""
     sim.behave("claude-sim", reply=Reply(refusal="No."))
     body = (await http.post(messages(sim), headers=VERSION, json=CLAUDE)).json()
-    assert ([], "refusal", "No.") == (body["content"], body["stop_reason"], body["stop_details"]["explanation"])
+    assert ("No.", "refusal", "No.") == (
+        body["content"][0]["text"],
+        body["stop_reason"],
+        body["stop_details"]["explanation"],
+    )
+    sim.behave("claude-sim", reply=Reply(refusal=""))
+    body = (await http.post(messages(sim), headers=VERSION, json=CLAUDE)).json()
+    assert ([], "refusal") == (body["content"], body["stop_reason"])
 
 
 async def test_a_failing_reply_function_is_raised_on_exit(http: httpx.AsyncClient) -> None:

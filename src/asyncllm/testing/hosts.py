@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .wires.anthropic import Anthropic
 from .wires.base import Wire
+from .wires.gemini import Gemini
 from .wires.openai_chat import OpenAIChat
 
 
@@ -34,6 +35,7 @@ _COMPATIBLE = Host(wires=_OPENAI.wires, suffix="/v1", models=("sim", "sim-mini",
 HOSTS: Mapping[str, Host] = {
     "openai": _OPENAI,
     "anthropic": Host(wires=(Anthropic(),), models=("claude-sim", "claude-sim-mini", "claude-sim-nano"), main=True),
+    "gemini": Host(wires=(Gemini(),), models=("gemini-sim", "gemini-sim-mini", "gemini-sim-nano"), main=True),
     **dict.fromkeys(
         (
             *("azure", "cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),

@@ -80,7 +80,7 @@ class Reply:
     Attributes:
         reasoning: thinking before the answer; written only where the wire has a place for it.
         redacted: the thinking is sent encrypted (Anthropic's ``redacted_thinking``).
-        refusal: why the model refuses; it then says nothing else.
+        refusal: why the model refuses; it then says nothing else. ``""`` is blocked without a word where the wire can.
         finish: why it ended.
         stop_sequence: the stop sequence that ended it.
         input_tokens: tokens read, cached ones included.

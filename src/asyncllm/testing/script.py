@@ -80,9 +80,12 @@ def failure(fault: Fault, wire: Wire, turn: Turn, latency: float) -> Script | No
     detail = fault.detail
     match fault.kind:
         case "status":
-            problem = Problem(status=status, code=detail.get("code"), message=detail.get("message"))
-            body = wire.error(problem, turn)
-            return plain(status, (*headers, *_retry_headers(fault, headers)), body, latency=latency)
+            after = detail.get("retry_after")
+            wait = after if wire.waits_in_body and isinstance(after, (int, float)) else None
+            problem = Problem(status=status, code=detail.get("code"), message=detail.get("message"), wait=wait)
+            extra = {name: value for name, value in _retry_headers(fault) if wait is None or name != "retry-after"}
+            kept = [pair for pair in headers if pair[0] not in extra]
+            return plain(status, (*kept, *extra.items()), wire.error(problem, turn), latency=latency)
         case "answer":
             return plain(status, headers, detail["body"], kind=detail["content_type"], latency=latency)
         case "redirect":
@@ -251,14 +254,14 @@ def _problem(fault: Fault) -> Problem:
     return Problem(status=fault.code or 503, code=fault.detail.get("code"), message=fault.detail.get("message"))
 
 
-def _retry_headers(fault: Fault, usual: Headers) -> Iterator[tuple[str, str]]:
+def _retry_headers(fault: Fault) -> Iterator[tuple[str, str]]:
     detail = fault.detail
     after = detail.get("retry_after")
     if after is not None:
         yield "retry-after", after if isinstance(after, str) else _seconds_or_date(after)
     if detail.get("retry_after_ms") is not None:
         yield "retry-after-ms", str(detail["retry_after_ms"])
-    if detail.get("should_retry") is not None and "x-should-retry" not in dict(usual):
+    if detail.get("should_retry") is not None:
         yield "x-should-retry", str(detail["should_retry"]).lower()
     yield from (detail.get("headers") or {}).items()
 

@@ -37,6 +37,7 @@ class Anthropic:
 
     name = "anthropic"
     heartbeat = b'event: ping\ndata: {"type": "ping"}\n\n'
+    waits_in_body = False
 
     def operation(self, arrival: Arrival) -> Operation | None:
         """What the request wants; None when the path is not of this format."""
@@ -225,11 +226,10 @@ def _blocks(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[tuple[d
     """Each block whole, and the deltas a stream builds it from."""
     if reply.reasoning and request.reasoning:
         yield _thinking(request, reply, turn)
-    if reply.text:
-        yield (
-            {"type": "text", "text": reply.text},
-            [{"type": "text_delta", "text": piece} for piece in pieces(reply.text, turn.chunk_size)],
-        )
+    text = reply.refusal or reply.text
+    if text:
+        deltas = [{"type": "text_delta", "text": piece} for piece in pieces(text, turn.chunk_size)]
+        yield {"type": "text", "text": text}, deltas
     for at, call in enumerate(reply.tool_calls):
         block = {"type": "tool_use", "id": f"toolu_{turn.token}{at}", "name": call.name, "input": _object(call.json)}
         deltas = [{"type": "input_json_delta", "partial_json": ""}]

@@ -20,12 +20,17 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An error answer: None where the wire's usual word for the status will do."""
+    """An error answer: None where the wire's usual word for the status will do.
+
+    Attributes:
+        wait: seconds after which to come again, for wires that say so in the body.
+    """
 
     status: int
     code: str | None = None
     message: str | None = None
     param: str | None = None
+    wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,11 @@ class Wire(Protocol):
     @property
     def heartbeat(self) -> bytes:
         """What this format sends to keep a stream alive."""
+        ...
+
+    @property
+    def waits_in_body(self) -> bool:
+        """Waiting times are in the error body, not in a header."""
         ...
 
     def operation(self, arrival: Arrival) -> Operation | None:

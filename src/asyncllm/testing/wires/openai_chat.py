@@ -32,6 +32,7 @@ class OpenAIChat:
 
     name = "openai_chat"
     heartbeat = b": keep-alive\n\n"
+    waits_in_body = False
 
     def operation(self, arrival: Arrival) -> Operation | None:
         """What the request wants; None when the path is not of this format."""

@@ -1,0 +1,239 @@
+"""Google's Gemini API, as the server.
+
+Shapes as in google-genai's own types (``GenerateContentResponse``, ``Candidate``, ``UsageMetadata``) and public
+recordings: a stream is a row of partial responses, its last one with the finish reason; calls arrive whole and end with
+``STOP``; the first call of an answer carries a ``thoughtSignature`` that must come back. Streams need ``alt=sse``.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
+from ..record import Arrival
+from . import gemini_errors
+from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
+
+_FINISH = {"length": "MAX_TOKENS", "content_filter": "SAFETY", "refusal": "SAFETY"}
+_CHOICE = {"ANY": "required", "NONE": "none"}
+_VERBS = {"generateContent": "generate", "streamGenerateContent": "generate", "countTokens": "count_tokens"}
+_VERSIONS = ("v1", "v1beta", "v1alpha")
+
+
+class Gemini:
+    """``POST /{version}/models/{model}:generateContent`` and its neighbours."""
+
+    name = "gemini"
+    heartbeat = b": keep-alive\n\n"
+    waits_in_body = True
+
+    def operation(self, arrival: Arrival) -> Operation | None:
+        """What the request wants; None when the path is not of this format."""
+        version, _, rest = arrival.path.lstrip("/").partition("/")
+        if version not in _VERSIONS or not rest.startswith(("models", "tunedModels/")):
+            return None
+        name, _, verb = rest.removeprefix("models/").partition(":")
+        if arrival.method == "POST" and verb in _VERBS:
+            return Operation(name=_VERBS[verb], model=name, stream=verb == "streamGenerateContent")
+        if arrival.method == "GET" and not verb:
+            return Operation(name="models") if rest == "models" else Operation(name="model", model=name)
+        return None
+
+    def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
+        """What the provider would refuse the request for."""
+        key = arrival.headers.get("x-goog-api-key") or arrival.headers.get("authorization", "").removeprefix("Bearer ")
+        if rules.keys is not None and not accepted(key, rules.keys):
+            return gemini_errors.wrong_key(key)
+        if operation.model and rules.models is not None and operation.model not in rules.models:
+            message = f"models/{operation.model} is not found for this API version, or is not supported."
+            return Problem(status=404, message=message)
+        if operation.stream and "alt=sse" not in arrival.query.split("&"):
+            return Problem(status=400, message="The simulator streams with alt=sse only.")
+        if operation.name not in ("generate", "count_tokens"):
+            return None
+        return gemini_errors.check_body(arrival.body, signature if rules.signatures else None)
+
+    def too_long(self, length: int, window: int) -> Problem:
+        """The refusal of a prompt that does not fit the context window."""
+        message = f"The input token count ({length}) exceeds the maximum number of tokens allowed ({window})."
+        return Problem(status=400, message=message)
+
+    def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
+        """Reads a request that passed `check`."""
+        body: Mapping[str, Any] = arrival.body
+        contents: Sequence[Mapping[str, Any]] = body["contents"]
+        settings = body.get("generationConfig") or {}
+        calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+        allowed = calling.get("allowedFunctionNames")
+        tools = [tool for tool in _tools(body) if allowed is None or tool.name in allowed]
+        users = [text for content in contents if content.get("role") != "model" and (text := _text_of(content))]
+        thinking = settings.get("thinkingConfig") or {}
+        wanted = settings.get("responseJsonSchema") or settings.get("responseSchema")
+        if wanted is None and settings.get("responseMimeType") == "application/json":
+            wanted = {}
+        return ModelRequest(
+            provider=arrival.provider,
+            model=operation.model,
+            stream=operation.stream,
+            prompt=users[-1] if users else "",
+            text=_gathered(body).text,
+            tools=tuple(tools),
+            tool_choice=_CHOICE.get(str(calling.get("mode")), "auto"),
+            tool_results=tuple(_results(contents[-1])),
+            schema=wanted,
+            max_tokens=settings.get("maxOutputTokens"),
+            stop=tuple(settings.get("stopSequences") or ()),
+            reasoning=bool(thinking) and (True if thinking.get("includeThoughts") else "omitted"),
+            body=body,
+        )
+
+    def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
+        """The whole answer."""
+        parts = list(_parts(request, reply, turn, whole=True))
+        return dumps(_chunk(request, reply, turn, parts, final=True))
+
+    def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
+        """The answer as a stream."""
+        data = [
+            b"data: %s\r\n\r\n" % dumps(_chunk(request, reply, turn, [part], final=False))
+            for part in _parts(request, reply, turn, whole=False)
+        ]
+        end = len(data)
+        last = [] if reply.refusal is not None else [{"text": ""}]
+        data.append(b"data: %s\r\n\r\n" % dumps(_chunk(request, reply, turn, last, final=True)))
+        return Events(data=data, content=range(end), end=end)
+
+    def error(self, problem: Problem, turn: Turn) -> bytes:
+        """The error body."""
+        return dumps(gemini_errors.body(problem))
+
+    def error_event(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as an event of a stream."""
+        return b"data: %s\r\n\r\n" % self.error(problem, turn)
+
+    def headers(self, status: int, turn: Turn) -> Headers:
+        """Google sends neither a request id nor rate limits."""
+        return (("server", "scaffolding on HTTPServer2"), ("server-timing", "gfet4t7; dur=12"))
+
+    def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
+        """The list of models, by pages."""
+        asked = dict(pair.split("=", 1) for pair in arrival.query.split("&") if "=" in pair)
+        start = int(asked["pageToken"]) if asked.get("pageToken", "").isdigit() else 0
+        size = int(asked["pageSize"]) if asked.get("pageSize", "").isdigit() else 50
+        more = {"nextPageToken": str(start + size)} if start + size < len(models) else {}
+        return dumps({"models": [_entry(model) for model in models[start : start + size]], **more})
+
+    def entry(self, model: str) -> bytes:
+        """One model of the list."""
+        return dumps(_entry(model))
+
+    def count(self, request: ModelRequest) -> bytes | None:
+        """The answer to a request to count tokens."""
+        total = tokens(request.text)
+        return dumps({"totalTokens": total, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": total}]})
+
+
+def signature(call: Mapping[str, Any]) -> str:
+    """The signature this server gives to a function call, and demands back."""
+    said = json.dumps([call.get("name"), call.get("args") or {}], sort_keys=True)
+    return "Esim" + b64encode(blake2b(said.encode(), digest_size=45).digest()).decode()
+
+
+def _entry(model: str) -> dict[str, Any]:
+    return {
+        "name": f"models/{model}",
+        "version": "001",
+        "displayName": model.replace("-", " ").title(),
+        "description": "A simulated model.",
+        "inputTokenLimit": 1_048_576,
+        "outputTokenLimit": 65_536,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "temperature": 1,
+        "topP": 0.95,
+        "topK": 64,
+        "maxTemperature": 2,
+        "thinking": True,
+    }
+
+
+def _chunk(
+    request: ModelRequest, reply: Reply, turn: Turn, parts: Sequence[Mapping[str, Any]], *, final: bool
+) -> dict[str, Any]:
+    candidate: dict[str, Any] = {"index": 0}
+    if parts:
+        candidate = {"content": {"parts": parts, "role": "model"}, "index": 0}
+    if final:
+        candidate["finishReason"] = _FINISH.get(reply.finish or "stop", "STOP")
+        if reply.refusal:
+            candidate["finishMessage"] = reply.refusal
+    head = {"candidates": [candidate], "usageMetadata": _usage(reply, final=final)}
+    return {**head, "modelVersion": request.model, "responseId": turn.token}
+
+
+def _parts(request: ModelRequest, reply: Reply, turn: Turn, *, whole: bool) -> Iterator[dict[str, Any]]:
+    """The parts of the answer: text whole, or in pieces as a stream has it; calls are always whole."""
+    if reply.reasoning and request.reasoning is True:
+        for piece in [reply.reasoning] if whole else pieces(reply.reasoning, turn.chunk_size):
+            yield {"text": piece, "thought": True}
+    if reply.text:
+        for piece in [reply.text] if whole else pieces(reply.text, turn.chunk_size):
+            yield {"text": piece}
+    for at, call in enumerate(reply.tool_calls):
+        told = {"id": f"{turn.token[:8]}{at}", "name": call.name, "args": _object(call.json)}
+        yield {"functionCall": told, **({} if at else {"thoughtSignature": signature(told)})}
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Arguments as the object that travels; what is none cannot travel on this wire."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _usage(reply: Reply, *, final: bool) -> dict[str, Any]:
+    read, thought = reply.input_tokens or 0, reply.reasoning_tokens or 0
+    said = max(0, (reply.output_tokens or 0) - thought) if final else 0
+    usage: dict[str, Any] = {"promptTokenCount": read, "totalTokenCount": read + said + thought}
+    if said:
+        usage["candidatesTokenCount"] = said
+    if thought:
+        usage["thoughtsTokenCount"] = thought
+    if reply.cache_read_tokens:
+        usage["cachedContentTokenCount"] = reply.cache_read_tokens
+    return {**usage, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": read}], "serviceTier": "standard"}
+
+
+def _tools(body: Mapping[str, Any]) -> Iterator[OfferedTool]:
+    for tool in body.get("tools") or ():
+        for declared in tool.get("functionDeclarations") or ():
+            schema = declared.get("parametersJsonSchema") or declared.get("parameters") or {}
+            yield OfferedTool(name=declared["name"], parameters=schema)
+
+
+def _gathered(body: Mapping[str, Any]) -> Gathered:
+    gathered = Gathered()
+    for tool in body.get("tools") or ():
+        gathered.add(json.dumps(tool))
+    for content in [body.get("systemInstruction") or {}, *body["contents"]]:
+        for part in content.get("parts") or ():
+            gathered.add(part["text"] if set(part) == {"text"} else json.dumps(part))
+    return gathered
+
+
+def _text_of(content: Mapping[str, Any]) -> str:
+    return "".join(str(part.get("text", "")) for part in content.get("parts") or ())
+
+
+def _results(content: Mapping[str, Any]) -> Iterator[str]:
+    """The function results in the last content, as text."""
+    for part in content.get("parts") or ():
+        if "functionResponse" in part:
+            response = part["functionResponse"].get("response") or {}
+            value = response.get("output", response.get("error", response))
+            yield value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,332 @@
+"""Everything the simulator can say, asked and read by the library's own codecs: both sides speak the same format."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+
+from asyncllm import errors
+from asyncllm.framing.sse import SSEFramer
+from asyncllm.protocols.anthropic import AnthropicMessages
+from asyncllm.protocols.base import Context, WireProtocol
+from asyncllm.protocols.gemini import Gemini
+from asyncllm.protocols.openai_chat import OpenAIChat
+from asyncllm.schema.accumulate import Accumulator
+from asyncllm.schema.content import Reasoning
+from asyncllm.schema.messages import Message
+from asyncllm.schema.request import Request, ResponseFormat, Tool, ToolChoice
+from asyncllm.schema.response import Response
+from asyncllm.testing import Fault, Reply, Simulator
+from recordings import context
+
+pytestmark = pytest.mark.anyio
+
+WEATHER = Tool(
+    "get_weather",
+    "Tells the weather.",
+    {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+)
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}},
+    "required": ["name", "tags"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A codec with the kind of host and a model whose rules it writes for."""
+
+    kind: str
+    codec: WireProtocol
+    model: str
+
+    def context(self) -> Context:
+        return context(self.kind, self.codec.name, self.model)
+
+
+SPEAKERS = [
+    Speaker("openai", OpenAIChat(), "gpt-5.6-terra"),
+    Speaker("anthropic", AnthropicMessages(), "claude-opus-4-8"),
+    Speaker("gemini", Gemini(), "gemini-3.5-flash"),
+]
+BASES = {"openai": "/openai/v1", "anthropic": "/anthropic", "gemini": "/gemini"}
+
+
+@pytest.fixture(params=SPEAKERS, ids=lambda speaker: speaker.kind)
+def speaker(request: pytest.FixtureRequest) -> Speaker:
+    found: Speaker = request.param
+    return found
+
+
+@pytest.fixture(params=[False, True], ids=["unary", "stream"])
+def stream(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with Simulator(seed=5) as running:
+        yield running
+
+
+async def ask(
+    sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, *messages: Message, stream: bool, **more: Any
+) -> Response:
+    """Sends a request as the codec writes it, and reads the answer as the codec reads it."""
+    told = speaker.context()
+    request = Request(model=speaker.model, messages=messages, stream=stream, **{"max_tokens": 1000, **more})
+    wire = speaker.codec.encode(request, told)
+    url = f"{sim.url(speaker.kind)}{wire.path}" + (f"?{wire.query}" if wire.query else "")
+    headers = {"anthropic-version": "2026-10-21"} | dict(wire.headers)
+    answer = await http.request(wire.method, url, headers=headers, content=wire.body)
+    lower = {name.lower(): value for name, value in answer.headers.items()}
+    if answer.status_code >= 400:
+        raise speaker.codec.decode_error(answer.status_code, lower, answer.content, told)
+    if not stream:
+        return speaker.codec.decode(answer.status_code, lower, answer.content, told)
+    return decoded(speaker, lower, _split(answer.content, 50), told)
+
+
+def decoded(speaker: Speaker, headers: dict[str, str], chunks: Iterable[bytes], told: Context) -> Response:
+    """The response of a stream."""
+    framer, decoder, result = SSEFramer(), speaker.codec.decoder(headers, told), Accumulator()
+    for chunk in chunks:
+        result.feed(decoder.feed(framer.feed(chunk)))
+    result.feed(decoder.feed(framer.close()))
+    result.feed(decoder.close())
+    return result.response()
+
+
+def _split(body: bytes, size: int) -> list[bytes]:
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+async def test_text_and_usage(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """Text, finish reason, model and usage arrive."""
+    found = await ask(sim, http, speaker, Message.user("Count to 10"), stream=stream)
+    assert ("1 2 3 4 5 6 7 8 9 10", "stop") == (found.text, found.finish_reason)
+    assert speaker.model == found.model
+    assert (3, 5, 8) == (found.usage.input_tokens, found.usage.output_tokens, found.usage.total_tokens)
+    assert found.id
+
+
+async def test_tools_there_and_back(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """A call arrives with its arguments, and its answer put into the history is accepted and quoted."""
+    question = Message.user("How is the weather in Oslo?")
+    first = await ask(sim, http, speaker, question, stream=stream, tools=(WEATHER,))
+    (call,) = first.tool_calls
+    assert ("tool_calls", "get_weather", {"city": "Oslo"}) == (first.finish_reason, call.name, call.arguments)
+    history = (question, first.message, Message.tool(call.id, "3 C", name="get_weather"))
+    second = await ask(sim, http, speaker, *history, stream=stream, tools=(WEATHER,))
+    assert ("The tool answered: 3 C", "stop") == (second.text, second.finish_reason)
+
+
+async def test_parallel_tools(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """Several calls in one answer are told apart, and all their answers accepted."""
+    sim.behave("*", tool_calls=3)
+    question = Message.user("How is the weather in Oslo?")
+    more = {"tools": (WEATHER,), "tool_choice": ToolChoice("auto"), "parallel_tool_calls": True}
+    if speaker.kind == "gemini":
+        del more["parallel_tool_calls"]
+    first = await ask(sim, http, speaker, question, stream=stream, **more)
+    assert 3 == len({call.id for call in first.tool_calls})
+    answers = [Message.tool(call.id, f"{at} C", name=call.name) for at, call in enumerate(first.tool_calls)]
+    second = await ask(sim, http, speaker, question, first.message, *answers, stream=stream, **more)
+    assert "The tool answered: 0 C 1 C 2 C" == second.text
+
+
+async def test_reasoning(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """Reasoning is counted everywhere, and readable with a signature that is accepted back where the wire has it."""
+    question = Message.user("How is the weather in Oslo?")
+    first = await ask(sim, http, speaker, question, stream=stream, tools=(WEATHER,), reasoning="low")
+    assert first.usage.reasoning_tokens
+    assert (speaker.kind != "openai") == bool(first.reasoning)
+    answer = Message.tool(first.tool_calls[0].id, {"degrees": 3}, name="get_weather")
+    second = await ask(
+        sim, http, speaker, question, first.message, answer, stream=stream, tools=(WEATHER,), reasoning="low"
+    )
+    assert '"degrees"' in second.text
+
+
+async def test_redacted_reasoning(sim: Simulator, http: httpx.AsyncClient, stream: bool) -> None:
+    """Encrypted reasoning arrives as such."""
+    sim.behave("*", redacted=True)
+    found = await ask(sim, http, SPEAKERS[1], Message.user("Hm?"), stream=stream, reasoning="low")
+    assert isinstance(found.message.content[0], Reasoning)
+    assert found.message.content[0].encrypted
+
+
+async def test_structured_output(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """An answer that must fit a schema fits it."""
+    wanted = ResponseFormat(schema=PERSON)
+    found = await ask(sim, http, speaker, Message.user("Who?"), stream=stream, response_format=wanted)
+    assert '{"name": "name", "tags": ["tags"]}' == found.text
+
+
+async def test_limits(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """Token limits and stop sequences cut the answer and say so."""
+    short = await ask(sim, http, speaker, Message.user("Count to 100"), stream=stream, max_tokens=3)
+    assert ("1 2 3 4 5 6 ", "length") == (short.text, short.finish_reason)
+    stopped = await ask(sim, http, speaker, Message.user("Count to 100"), stream=stream, stop=("5",), reasoning="none")
+    assert ("1 2 3 4 ", "stop") == (stopped.text, stopped.finish_reason)
+
+
+async def test_refusals(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """A refusal is no success: each wire's word for it is understood, or it is blocked content."""
+    sim.behave("*", reply=Reply(refusal="I will not."))
+    found = await ask(sim, http, speaker, Message.user("Do evil"), stream=stream)
+    assert found.finish_reason in ("refusal", "content_filter")
+    sim.behave("*", reply=Reply(text="Well, ", finish="content_filter"))
+    found = await ask(sim, http, speaker, Message.user("Do evil"), stream=stream)
+    assert found.finish_reason in ("refusal", "content_filter")
+
+
+async def test_cache(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """Numbers of a reply travel: cached tokens are part of the input on every wire."""
+    sim.behave("*", reply=Reply(text="ok", input_tokens=100, output_tokens=7, cache_read_tokens=60))
+    usage = (await ask(sim, http, speaker, Message.user("hi"), stream=stream)).usage
+    assert (100, 7, 60) == (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (400, None, errors.BadRequestError),
+        (401, None, errors.AuthenticationError),
+        (403, None, errors.PermissionDeniedError),
+        (404, None, errors.ModelNotFoundError),
+        (429, None, errors.RateLimitError),
+        (500, None, errors.ServerError),
+        (502, None, errors.ServerError),
+        (503, None, errors.OverloadedError),
+        (504, None, errors.ProviderTimeoutError),
+    ],
+)
+async def test_errors(
+    sim: Simulator,
+    http: httpx.AsyncClient,
+    speaker: Speaker,
+    stream: bool,
+    status: int,
+    code: str | None,
+    expected: type[errors.AsyncLLMError],
+) -> None:
+    """Each status is the error it should be, with its waiting time."""
+    sim.on("*", Fault.status(status, code=code, retry_after=2))
+    with pytest.raises(expected) as caught:
+        await ask(sim, http, speaker, Message.user("hi"), stream=stream)
+    assert expected is type(caught.value)
+    assert 2 == caught.value.retry_after
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code", "expected"),
+    [
+        ("openai", 429, "insufficient_quota", errors.BillingError),
+        ("openai", 400, "context_length_exceeded", errors.ContextWindowExceededError),
+        ("anthropic", 529, None, errors.OverloadedError),
+        ("anthropic", 402, None, errors.BillingError),
+        ("anthropic", 413, None, errors.RequestTooLargeError),
+        ("anthropic", 429, "enforced_spend_limit_reached", errors.BillingError),
+        ("gemini", 429, "GenerateRequestsPerDayPerProjectPerModel-FreeTier", errors.QuotaExhaustedError),
+        ("gemini", 429, "GenerateRequestsPerMinutePerProjectPerModel", errors.RateLimitError),
+        ("gemini", 400, "API_KEY_INVALID", errors.AuthenticationError),
+    ],
+)
+async def test_error_codes(
+    sim: Simulator, http: httpx.AsyncClient, kind: str, status: int, code: str, expected: type[errors.AsyncLLMError]
+) -> None:
+    """Each provider's own codes are understood."""
+    (speaker,) = [each for each in SPEAKERS if each.kind == kind]
+    sim.on("*", Fault.status(status, code=code))
+    with pytest.raises(expected) as caught:
+        await ask(sim, http, speaker, Message.user("hi"), stream=False)
+    assert expected is type(caught.value)
+
+
+async def test_context_window(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """A prompt that does not fit is the error for that."""
+    sim.behave("*", context_window=5)
+    with pytest.raises(errors.ContextWindowExceededError):
+        await ask(sim, http, speaker, Message.user("word " * 20), stream=stream)
+
+
+async def test_unknown_models_and_wrong_keys(http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """What the provider would refuse is refused in its words."""
+    async with Simulator(models=("other",)) as sim:
+        with pytest.raises(errors.ModelNotFoundError):
+            await ask(sim, http, speaker, Message.user("hi"), stream=stream)
+    async with Simulator(require_key=True) as sim:
+        key = {"openai": "authorization", "anthropic": "x-api-key", "gemini": "x-goog-api-key"}[speaker.kind]
+        http.headers[key] = "Bearer wrong-key-of-some-length" if key == "authorization" else "wrong"
+        with pytest.raises(errors.AuthenticationError):
+            await ask(sim, http, speaker, Message.user("hi"), stream=stream)
+        http.headers[key] = "Bearer sk-sim-x" if key == "authorization" else "sk-sim-x"
+        assert (await ask(sim, http, speaker, Message.user("hi"), stream=stream)).text
+
+
+@pytest.mark.parametrize("after", [0, 2])
+async def test_broken_streams(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, after: int) -> None:
+    """Truncation, errors in the stream and broken bytes are what they should be."""
+    expected = [
+        (Fault.truncate(after_events=after or None, times=1), errors.StreamTruncatedError),
+        (Fault.error_event(status=503, after_events=after, times=1), errors.OverloadedError),
+        (Fault.error_event(status=429, after_events=after, times=1), errors.RateLimitError),
+        (Fault.error_event(status=500, after_events=after, times=1), errors.ServerError),
+        (Fault.malformed(after_events=after, times=1), errors.ProtocolError),
+        (Fault.bad_utf8(after_events=after, times=1), errors.ProtocolError),
+    ]
+    for fault, kind in expected:
+        sim.on("*", fault)
+        with pytest.raises(errors.AsyncLLMError) as caught:
+            await ask(sim, http, speaker, Message.user("Count to 20"), stream=True)
+        assert (fault.kind, kind) == (fault.kind, type(caught.value))
+
+
+@pytest.mark.parametrize("fault", [Fault.html(), Fault.empty(), Fault.malformed(), Fault.bad_utf8(), Fault.truncate()])
+async def test_broken_bodies(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, fault: Fault) -> None:
+    """A 200 that is not the protocol's is a protocol error."""
+    sim.on("*", fault)
+    with pytest.raises(errors.ProtocolError):
+        await ask(sim, http, speaker, Message.user("hi"), stream=False)
+
+
+async def test_heartbeats_are_skipped(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
+    """Heartbeats and slow bytes change nothing."""
+    sim.on("*", Fault.heartbeats(interval=0.001, seconds=0.005, after_events=1, times=1))
+    sim.on("*", Fault.drip(size=64, interval=0.0, times=1))
+    for _ in range(2):
+        found = await ask(sim, http, speaker, Message.user("Count to 10"), stream=stream)
+        assert "1 2 3 4 5 6 7 8 9 10" == found.text
+
+
+async def test_every_byte_offset(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker) -> None:
+    """Wherever a stream is cut into reads, the same response comes out."""
+    told = speaker.context()
+    request = Request(model=speaker.model, messages=(Message.user("Hi"),), stream=True, max_tokens=100)
+    wire = speaker.codec.encode(request, told)
+    url = f"{sim.url(speaker.kind)}{wire.path}" + (f"?{wire.query}" if wire.query else "")
+    headers = {"anthropic-version": "2026-10-21"} | dict(wire.headers)
+    answer = await http.request("POST", url, headers=headers, content=wire.body)
+    body, lower = answer.content, dict(answer.headers)
+    whole = decoded(speaker, lower, [body], told)
+    for at in range(1, len(body), 7):
+        found = decoded(speaker, lower, [body[:at], body[at:]], told)
+        assert replace(whole, raw=None) == replace(found, raw=None)
