@@ -56,7 +56,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "trio": frozenset({"transport", "engine", "testing"}),
     "certifi": frozenset({"transport"}),
     "h11": frozenset({"testing"}),
-    "pydantic": frozenset({"config", "engine", "client", "testing"}),
+    "pydantic": frozenset({"providers", "config", "engine", "client", "testing"}),
     "pydantic_core": frozenset({"wire_json", "config"}),
     "orjson": frozenset({"wire_json"}),
     "yaml": frozenset({"config"}),

@@ -11,7 +11,7 @@ import yaml
 from asyncllm.testing import Simulator
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def running() -> Iterator[Simulator]:
     with Simulator.in_thread() as simulator:
         yield simulator

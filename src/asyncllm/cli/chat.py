@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AsyncLLMError, ConfigurationError
+from . import interrupt
 from .figures import summary
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Asks, prints the answer, and returns the exit code."""
-    import anyio
-
-    question = _question(arguments.question)
-    return anyio.run(_ask, arguments, question)
+    return interrupt.run(_ask(arguments, _question(arguments.question)))
 
 
 def _question(argument: str) -> str:

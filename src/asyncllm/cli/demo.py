@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from . import interrupt
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,10 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(
             "asyncllm demo draws its output with rich, which is not installed: python -m pip install 'asyncllm[cli]'"
         ) from None
-    import anyio
-
     logging.getLogger("asyncllm").addHandler(logging.NullHandler())  # the story tells of the fallbacks already
-    anyio.run(_demonstrate, Console(highlight=False))
+    interrupt.run(_demonstrate(Console(highlight=False)))
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from . import interrupt
+
 USUAL_PORT = 8080
 
 
@@ -25,10 +27,8 @@ def _seconds(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until Ctrl-C, which is its proper end."""
-    import anyio
-
     try:
-        anyio.run(_serve, arguments)
+        interrupt.run(_serve(arguments))
     except KeyboardInterrupt:
         print(file=sys.stderr)
     return 0
