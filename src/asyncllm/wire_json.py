@@ -43,7 +43,8 @@ _LONG = b"0" * 100
 
 _LEAVES = frozenset({str, bool, type(None)})
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F])?|.)")
-_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{][ \t\n\r]*[\]}]|([\[{])|([\]}])', re.DOTALL)
+# A string may lack its end: a pattern that gave up there would look at every quote of it again.
+_NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{][ \t\n\r]*[\]}]|([\[{])|([\]}])', re.DOTALL)
 
 
 class WireJSON:
