@@ -268,6 +268,7 @@ def test_frames_before_the_too_large_event_come_first() -> None:
         framer.close()
 
 
+@pytest.mark.slow
 def test_a_million_tiny_events() -> None:
     """A million events pass with flat memory."""
     framer, chunk, seen = SSEFramer(), b"data\n\n" * 1000, 0

@@ -198,19 +198,20 @@ def _usual(data: bytes) -> list[Frame] | None:
     if data.endswith(b"\n\n"):
         if _CR in data:
             return None
+        lines = data.count(_LF)
         cut, data_seam, event_seam, inner = -2, b"\n\ndata: ", b"\n\nevent: ", b"\ndata: "
-    elif data.endswith(b"\r\n\r\n") and data.count(_CR) == data.count(_LF):
+    elif data.endswith(b"\r\n\r\n") and (lines := data.count(_LF)) == data.count(_CR):
         cut, data_seam, event_seam, inner = -4, b"\r\n\r\ndata: ", b"\r\n\r\nevent: ", b"\r\ndata: "
     else:
         return None
     if data.startswith(b"data: "):
         parts = data[6:cut].split(data_seam)
-        if data.count(_LF) != 2 * len(parts):
+        if lines != 2 * len(parts):
             return None
         return [_new(Frame, ("", part, "event")) for part in parts]
     if data.startswith(b"event: "):
         parts = data[7:cut].split(event_seam)
-        if data.count(_LF) != 3 * len(parts):
+        if lines != 3 * len(parts):
             return None
         frames = []
         for part in parts:
