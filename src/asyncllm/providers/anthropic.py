@@ -1,7 +1,7 @@
 """The Claude API: api.anthropic.com, or whatever serves the same format at another base URL.
 
-The key goes in ``x-api-key``, which the API prefers where both headers are present. ``base_url`` is without ``/v1``, as in
-Anthropic's own SDK. Source: anthropic SDK 2.11 (``_client.py``, ``_constants.py``), November 2026.
+The key goes in ``x-api-key``, which the API prefers where both headers are present. ``base_url`` is without ``/v1``, as
+in Anthropic's own SDK. Source: anthropic SDK 2.11 (``_client.py``, ``_constants.py``), November 2026.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
     Args:
         name: what the configuration calls it.
-        options: ``api_key`` (a secret), ``base_url`` (without ``/v1``), ``api_version`` (sent with every request, whatever
-            it holds), ``beta`` (names of beta features), ``max_tokens`` (asked for where a call does not say).
+        options: ``api_key`` (a secret), ``base_url`` (without ``/v1``), ``api_version`` (sent with every request,
+            whatever it holds), ``beta`` (names of beta features), ``max_tokens`` (asked for where a call does not say).
         environ: ``ANTHROPIC_API_KEY``, ``ANTHROPIC_BASE_URL``.
 
     Raises:

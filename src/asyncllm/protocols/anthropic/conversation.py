@@ -62,7 +62,7 @@ class _Turns:
         if not content:
             return self._writer.warn("an assistant message with nothing to send was left out")
         self.written.append({"role": "assistant", "content": content})
-        self._unanswered = len(message.content) > 0 and bool(message.tool_calls)
+        self._unanswered = isinstance(content, list) and bool(message.tool_calls)
         return None
 
     def user(self, content: Content) -> None:
