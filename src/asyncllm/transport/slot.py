@@ -73,9 +73,15 @@ class Slot:
     def forget(self) -> None:
         """Closes the socket without its event loop, which is gone."""
         self._closed = True
-        if self.network is not None:
-            with suppress(Exception):
+        with suppress(Exception):
+            if self.network is not None:
                 abandon(self.network)
+        # Closing a transport of aiohttp needs no loop up to its first wait, and that of httpx has nothing left to close.
+        closing = self.transport.aclose()
+        with suppress(Exception):
+            closing.send(None)
+        with suppress(Exception):
+            closing.close()
 
 
 def abandon(network: Any) -> None:
