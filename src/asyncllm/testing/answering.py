@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .behaviour import CacheMemory, compose
@@ -145,11 +146,11 @@ def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
     )
     if kind in HOSTS:
         return kind, arrival
-    # a URL without a kind in front, as other tools may use: the first main host that knows the path
-    for name, host in HOSTS.items():
-        if host.main and any(wire.operation(arrival) for wire in host.wires):
-            return name, arrival
-    return "", arrival
+    # A URL without a kind in front, as other tools use: the host whose mark it bears, else the first that knows the path.
+    found = [name for name, host in HOSTS.items() if host.main and any(wire.operation(arrival) for wire in host.wires)]
+    marked = [name for name in found if HOSTS[name].mark in raw.headers]
+    kind = next(iter(marked + found), "")
+    return kind, replace(arrival, provider=kind)
 
 
 def _meaning(host: Host | None, arrival: Arrival) -> tuple[Wire | None, Operation | None]:

@@ -19,12 +19,14 @@ class Host:
         wires: the formats it speaks, asked in this order.
         suffix: what its base URL ends in.
         models: what it lists when the simulator was told of none.
+        mark: a header that only its clients send; it tells whom a URL without a kind in front is for.
         main: whether `asyncllm.testing.Simulator.config` has an entry for it.
     """
 
     wires: tuple[Wire, ...]
     suffix: str = ""
     models: tuple[str, ...] = ()
+    mark: str = ""
     main: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -34,8 +36,18 @@ _COMPATIBLE = Host(wires=_OPENAI.wires, suffix="/v1", models=("sim", "sim-mini",
 
 HOSTS: Mapping[str, Host] = {
     "openai": _OPENAI,
-    "anthropic": Host(wires=(Anthropic(),), models=("claude-sim", "claude-sim-mini", "claude-sim-nano"), main=True),
-    "gemini": Host(wires=(Gemini(),), models=("gemini-sim", "gemini-sim-mini", "gemini-sim-nano"), main=True),
+    "anthropic": Host(
+        wires=(Anthropic(),),
+        models=("claude-sim", "claude-sim-mini", "claude-sim-nano"),
+        mark="anthropic-version",
+        main=True,
+    ),
+    "gemini": Host(
+        wires=(Gemini(),),
+        models=("gemini-sim", "gemini-sim-mini", "gemini-sim-nano"),
+        mark="x-goog-api-key",
+        main=True,
+    ),
     **dict.fromkeys(
         (
             *("azure", "cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),

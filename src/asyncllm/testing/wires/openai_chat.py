@@ -40,7 +40,7 @@ class OpenAIChat:
         body = arrival.body if isinstance(arrival.body, dict) else {}
         if path.endswith("/chat/completions") and arrival.method == "POST":
             return Operation(name="generate", model=str(body.get("model") or ""), stream=body.get("stream") is True)
-        if arrival.method != "GET" or "anthropic-version" in arrival.headers:
+        if arrival.method != "GET":
             return None
         if path.endswith("/models"):
             return Operation(name="models")
