@@ -78,6 +78,11 @@ def test_a_plain_request() -> None:
     assert {"content-type": "application/json", "anthropic-version": "2026-10-21"} == dict(encoded.headers)
 
 
+def test_the_format_has_a_name() -> None:
+    """Parts remember by this name which format they came in."""
+    assert "anthropic" == AnthropicMessages().name
+
+
 def test_every_keyword_in_its_place() -> None:
     """Keywords go where the API has them."""
     encoded = body(stream=True, stop=("END",), max_tokens=7, temperature=0.5, top_p=0.9)
