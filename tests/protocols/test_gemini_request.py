@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from recordings import context
 
 from asyncllm.errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
 from asyncllm.protocols.base import WireRequest
@@ -32,6 +31,7 @@ from asyncllm.schema.content import (
 )
 from asyncllm.schema.messages import Message
 from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from recordings import context
 
 OWN = Origin("gemini", "gemini")
 FOREIGN = Origin("anthropic", "anthropic")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import body_of, context, headers_of, recorded
 
 from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError, RateLimitError
 from asyncllm.protocols.base import Context
@@ -32,6 +32,7 @@ from asyncllm.schema.content import (
 from asyncllm.schema.messages import Message
 from asyncllm.schema.request import Request
 from asyncllm.schema.response import Response
+from recordings import body_of, context, headers_of, recorded
 
 OWN = Origin("gemini", "gemini")
 
@@ -139,7 +140,7 @@ def test_media_in_a_reply() -> None:
         {"fileData": {"mimeType": "image/png", "fileUri": "https://x/y"}, "thought": True},
     ]
     response = decode(answer(*wire))
-    image, audio, video, document, linked = response.message.content
+    image, linked = response.message.content[0], response.message.content[-1]
 
     assert [Image, Audio, Video, Document, Image] == [type(part) for part in response.message.content]
     assert isinstance(image, Image)
@@ -249,12 +250,36 @@ def test_arguments_in_pieces_are_put_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [{}, {"jsonPath": "a", "numberValue": 1}, {"jsonPath": "$", "numberValue": 1}, {"jsonPath": "$.l[9]", "numberValue": 1}, {"jsonPath": "$" + ".a" * 200, "boolValue": True}, {"jsonPath": "$..a", "boolValue": True}]
-)  # fmt: skip
+    "piece",
+    [
+        {},
+        {"jsonPath": "a", "numberValue": 1},
+        {"jsonPath": "$", "numberValue": 1},
+        {"jsonPath": "$.l[9]", "numberValue": 1},
+        {"jsonPath": "$" + ".a" * 200, "boolValue": True},
+        {"jsonPath": "$..a", "boolValue": True},
+    ],
+)
 def test_pieces_that_do_not_fit_are_an_error(piece: dict[str, Any]) -> None:
     """A path that is none, is endless or would leave a hole is refused."""
     with pytest.raises(ProtocolError):
         decode(answer({"functionCall": {"name": "f", "partialArgs": [piece]}}))
+
+
+def test_answers_by_id_leave_other_calls_to_the_caller() -> None:
+    """Two calls of one function: only the one that was answered was run by the provider."""
+    response = decode(
+        answer(
+            {"functionCall": {"name": "f", "args": {"a": 1}}},
+            {"functionCall": {"name": "f", "args": {"a": 2}}},
+            {"functionResponse": {"name": "f", "response": {}}},
+            {"functionCall": {"id": "9", "name": "f"}},
+            {"functionResponse": {"id": "9", "name": "f", "response": {}}},
+            {"functionResponse": {"id": "9", "name": "f", "response": {}}},
+        )
+    )
+
+    assert [{"a": 2}] == [call.arguments for call in response.tool_calls]
 
 
 # -- how it ended -----------------------------------------------------------------------------------------------------
@@ -308,7 +333,7 @@ def test_a_blocked_reply_is_a_reply(content: dict[str, Any]) -> None:
 
 def test_a_blocked_prompt_is_an_error_with_its_reason() -> None:
     """Without candidates the feedback says why, and the usage is kept."""
-    with pytest.raises(ContentBlockedError, match="JAILBREAK.*no way") as caught:
+    with pytest.raises(ContentBlockedError, match=r"JAILBREAK.*no way") as caught:
         decode(
             {
                 "promptFeedback": {"blockReason": "JAILBREAK", "blockReasonMessage": "no way"},
@@ -328,9 +353,11 @@ def test_an_empty_failed_generation_is_an_error(word: str) -> None:
     assert word == caught.value.code
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b'"x"', b"5", b"null", b"{}", b"[]", b'{"candidates": []}', b'{"candidates": 5}', b"\xff\xfe", b'[{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}]', b"[5]"]
-)  # fmt: skip
+UNFINISHED = b'[{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}]'
+OTHER_BODIES = [b"", b"<html>", b'"x"', b"5", b"null", b"{}", b"[]", b'{"candidates":[]}', b"\xff", UNFINISHED, b"[5]"]
+
+
+@pytest.mark.parametrize("body", [*OTHER_BODIES, b'{"candidates":5}'])
 def test_what_is_not_this_protocol(body: bytes) -> None:
     """HTML, nothing, scalars, objects that hold no reply and unfinished arrays are protocol errors."""
     with pytest.raises(ProtocolError) as caught:
@@ -558,11 +585,12 @@ def test_recorded_parts_go_back_as_they_came() -> None:
 # -- anything at all --------------------------------------------------------------------------------------------------
 
 WORDS = st.sampled_from(
-    "candidates content parts text thought thoughtSignature functionCall functionResponse name args id index finishReason "
-    "inlineData fileData mimeType data fileUri executableCode codeExecutionResult toolCall toolResponse usageMetadata "
-    "promptTokenCount totalTokenCount candidatesTokensDetails modality tokenCount promptFeedback blockReason error code "
-    "message status details groundingMetadata groundingChunks groundingSupports groundingChunkIndices segment endIndex web "
-    "citationMetadata citations uri partialArgs jsonPath stringValue willContinue responseId modelVersion STOP SAFETY".split()
+    """candidates content parts text thought thoughtSignature functionCall functionResponse name args id index
+    finishReason inlineData fileData mimeType data fileUri executableCode codeExecutionResult toolCall toolResponse
+    usageMetadata promptTokenCount totalTokenCount candidatesTokensDetails modality tokenCount promptFeedback
+    blockReason error code message status details groundingMetadata groundingChunks groundingSupports groundingChunkIndices segment
+    endIndex web citationMetadata citations uri partialArgs jsonPath stringValue willContinue responseId modelVersion
+    STOP SAFETY""".split()
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | WORDS | st.just("$.a[0]")
 JSON = st.recursive(
@@ -576,21 +604,19 @@ CHUNKS = JSON | st.builds(
 
 
 @pytest.mark.slow
+@settings(deadline=None)
 @given(CHUNKS)
 def test_any_json_gives_a_response_or_one_of_our_errors(value: Any) -> None:
     """Whatever JSON comes, the answer is a response or a documented error."""
-    try:
+    with contextlib.suppress(AsyncLLMError):
         decode(value)
-    except AsyncLLMError:
-        pass
 
 
 @pytest.mark.slow
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_give_one_of_our_errors(body: bytes) -> None:
     """Whatever bytes come, nothing else is raised, and errors are classified without raising."""
     assert isinstance(Gemini().decode_error(500, {}, body, here()), AsyncLLMError)
-    try:
+    with contextlib.suppress(AsyncLLMError):
         Gemini().decode(200, {}, body, here())
-    except AsyncLLMError:
-        pass

@@ -103,7 +103,7 @@ class _Writer:
         self._contents: list[dict[str, Any]] = []
         self._warnings: dict[str, None] = {}
         self._calls: dict[str, _Call] = {}
-        self._foreign_calls: list[dict[str, Any]] = []
+        self._foreign_calls: set[int] = set()  # identities of wire parts, which live as long as this
         self._results: list[tuple[int, dict[str, Any]]] = []
         self._late_media: list[dict[str, Any]] = []
 
@@ -188,7 +188,7 @@ class _Writer:
         turn = max((at for at, content in enumerate(contents) if _opens_turn(content)), default=-1)
         for content in contents[turn + 1 :]:
             first = next((part for part in content["parts"] if "functionCall" in part), None)
-            if first is not None and any(first is call for call in self._foreign_calls):
+            if first is not None and id(first) in self._foreign_calls:
                 first["thoughtSignature"] = SKIP_SIGNATURE
                 self._warn(
                     "a tool call of the current turn came from another host and has no signature of this one; "
@@ -256,7 +256,7 @@ class _Writer:
         if call["id"] is None:
             del call["id"]
         if "thoughtSignature" not in wire and part.origin != self._context.origin:
-            self._foreign_calls.append(wire)
+            self._foreign_calls.add(id(wire))
         self._calls[part.id] = _Call(part.name, call.get("id"), len(self._calls))
         return wire
 

@@ -11,7 +11,7 @@ MCP servers). An empty text part that carries nothing says nothing and is left o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import AsyncLLMError, ProtocolError
@@ -201,16 +201,42 @@ _READERS: Mapping[str, Callable[[PartReader, dict[str, Any]], Part]] = {
 }
 
 
-def answered_by(calls: Sequence[ToolCall], result: ProviderToolResult) -> int | None:
-    """Which of these calls the provider has answered itself: by id where both have one, else by name."""
-    for position, call in enumerate(calls):
-        if result.call_id == call.id or (not result.call_id and result.name == call.name):
-            return position
-    return None
+class OpenCalls:
+    """Function calls of one content that the provider may yet answer itself, found in constant time."""
+
+    __slots__ = ("_open", "_places")
+
+    def __init__(self) -> None:
+        self._open: dict[int, tuple[ToolCall, dict[str, Any]]] = {}
+        self._places: dict[tuple[str, str], list[int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def add(self, place: int, call: ToolCall, wire: dict[str, Any]) -> None:
+        """A call, with its place in the content and its wire part."""
+        self._open[place] = call, wire
+        for key in (("id", call.id), ("name", call.name)):
+            self._places.setdefault(key, []).append(place)
+
+    def answer(self, result: ProviderToolResult) -> tuple[int, ProviderToolCall] | None:
+        """The call that this result answers, as one the provider ran: by id where the result has one, else by name."""
+        places = self._places.get(("id", result.call_id) if result.call_id else ("name", result.name), [])
+        while places:
+            place = places.pop(0)
+            if place in self._open:
+                return place, _run_by_provider(*self._open.pop(place))
+        return None
+
+    def close(self) -> list[tuple[int, ToolCall]]:
+        """The calls that nobody answered: the caller's."""
+        left = [(place, call) for place, (call, _) in self._open.items()]
+        self._open.clear()
+        self._places.clear()
+        return left
 
 
-def run_by_provider(call: ToolCall, wire: Mapping[str, Any]) -> ProviderToolCall:
-    """The same call, as one that the caller need not run."""
+def _run_by_provider(call: ToolCall, wire: Mapping[str, Any]) -> ProviderToolCall:
     return ProviderToolCall(
         id=call.id,
         name=call.name,

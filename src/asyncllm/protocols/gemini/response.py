@@ -29,7 +29,7 @@ from ..base import Context
 from ..classify import as_dict, snippet
 from .errors import error_object, read_inner_error
 from .grounding import count_searches, read_citations
-from .parts import PartReader, answered_by, run_by_provider
+from .parts import OpenCalls, PartReader
 from .usage import read_usage
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -144,18 +144,17 @@ def _read_parts(candidate: dict[str, Any], context: Context) -> list[Part]:
     wires = as_dict(candidate.get("content")).get("parts")
     reader = PartReader(context)
     parts: list[Part] = []
-    calls: dict[int, Any] = {}
+    calls = OpenCalls()
     for wire in wires if isinstance(wires, list) else ():
         part = reader.read(wire)
         if part is None:
             continue
         if type(part) is ToolCall:
-            calls[len(parts)] = (part, wire)
+            calls.add(len(parts), part, wire)
         elif type(part) is ProviderToolResult and "functionResponse" in wire:
-            positions = list(calls)
-            answered = answered_by([calls[position][0] for position in positions], part)
+            answered = calls.answer(part)
             if answered is not None:
-                parts[positions[answered]] = run_by_provider(*calls.pop(positions[answered]))
+                parts[answered[0]] = answered[1]
         parts.append(part)
     return parts
 

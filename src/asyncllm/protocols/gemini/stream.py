@@ -40,7 +40,7 @@ from ..classify import as_dict, snippet
 from .errors import error_object, read_inner_error
 from .grounding import count_searches, read_citations
 from .partial_arguments import PartialArguments
-from .parts import PartReader, answered_by, run_by_provider
+from .parts import OpenCalls, PartReader
 from .response import check_generation, continuation, finish_reason, not_this_protocol, prompt_blocked, reason_word
 from .usage import read_usage
 
@@ -59,6 +59,7 @@ class GeminiStreamDecoder:
         "_blocked",
         "_calls",
         "_citations",
+        "_cited_already",
         "_context",
         "_count",
         "_has_calls",
@@ -91,7 +92,8 @@ class GeminiStreamDecoder:
         self._open: type[Text | Reasoning] | None = None  # the kind of the last part, while it goes on
         self._pieces: list[str] = []
         self._citations: list[Citation] = []
-        self._calls: list[tuple[int, ToolCall, dict[str, Any]]] = []  # begun, their end not told
+        self._cited_already: set[tuple[object, ...]] = set()
+        self._calls = OpenCalls()  # begun, their end not told
         self._has_calls = False
         self._partial: tuple[dict[str, Any], PartialArguments] | None = None
         self._usage: dict[str, Any] | None = None
@@ -223,7 +225,11 @@ class GeminiStreamDecoder:
             self._reason = reason_word(reason) or self._reason
             self._remark = candidate.get("finishMessage")
         if candidate.get("groundingMetadata") or candidate.get("citationMetadata"):
-            self._citations += [found for found in read_citations(candidate) if found not in self._citations]
+            for found in read_citations(candidate):
+                key = found.url, found.title, found.cited_text, found.start, found.end
+                if key not in self._cited_already:  # some hosts repeat in every chunk what they have named so far
+                    self._cited_already.add(key)
+                    self._citations.append(found)
             self._searches += count_searches(candidate)
         if "continuationToken" in candidate:
             self.continuation_token = continuation({"candidates": [candidate]}) or self.continuation_token
@@ -302,7 +308,7 @@ class GeminiStreamDecoder:
         self._end_text(events)
         index = self._count
         self._count += 1
-        self._calls.append((index, call, wire))
+        self._calls.add(index, call, wire)
         begun = ToolCall(
             call.id, call.name, raw_arguments="", signature=call.signature, origin=call.origin, extra=call.extra
         )
@@ -325,15 +331,13 @@ class GeminiStreamDecoder:
 
     def _answer(self, result: ProviderToolResult, events: list[Event]) -> None:
         """The provider has answered a call itself: it is not for the caller."""
-        position = answered_by([call for _, call, _ in self._calls], result)
-        if position is not None:
-            index, call, wire = self._calls.pop(position)
-            events.append(PartEnd(index, run_by_provider(call, wire)))
+        answered = self._calls.answer(result)
+        if answered is not None:
+            events.append(PartEnd(*answered))
 
     def _end_calls(self, events: list[Event]) -> None:
         if self._calls:
-            events += [PartEnd(index, call) for index, call, _ in self._calls]
-            self._calls = []
+            events += [PartEnd(index, call) for index, call in self._calls.close()]
             self._has_calls = True
 
 
