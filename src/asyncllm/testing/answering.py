@@ -146,7 +146,7 @@ def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
     )
     if kind in HOSTS:
         return kind, arrival
-    # A URL without a kind in front, as other tools use: the host whose mark it bears, else the first that knows the path.
+    # A URL without a kind in front: the host whose mark it bears, else the first that knows the path.
     found = [name for name, host in HOSTS.items() if host.main and any(wire.operation(arrival) for wire in host.wires)]
     marked = [name for name in found if HOSTS[name].mark in raw.headers]
     kind = next(iter(marked + found), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .wires.anthropic import Anthropic
 from .wires.base import Wire
@@ -21,6 +21,7 @@ class Host:
         models: what it lists when the simulator was told of none.
         mark: a header that only its clients send; it tells whom a URL without a kind in front is for.
         main: whether `asyncllm.testing.Simulator.config` has an entry for it.
+        settings: what else that entry needs.
     """
 
     wires: tuple[Wire, ...]
@@ -31,11 +32,11 @@ class Host:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-_OPENAI = Host(wires=(OpenAIChat(),), suffix="/v1", models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"), main=True)
-_COMPATIBLE = Host(wires=_OPENAI.wires, suffix="/v1", models=("sim", "sim-mini", "sim-nano"))
+_AZURE = Host(wires=(OpenAIChat(),), suffix="/v1", models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"))
+_COMPATIBLE = Host(wires=(OpenAIChat(shows_reasoning=True),), suffix="/v1", models=("sim", "sim-mini", "sim-nano"))
 
 HOSTS: Mapping[str, Host] = {
-    "openai": _OPENAI,
+    "openai": replace(_AZURE, main=True),
     "anthropic": Host(
         wires=(Anthropic(),),
         models=("claude-sim", "claude-sim-mini", "claude-sim-nano"),
@@ -48,9 +49,10 @@ HOSTS: Mapping[str, Host] = {
         mark="x-goog-api-key",
         main=True,
     ),
+    "azure": _AZURE,
     **dict.fromkeys(
         (
-            *("azure", "cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),
+            *("cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),
             *("mistral", "ollama", "openai_compatible", "openrouter", "perplexity", "together", "vllm", "xai", "zai"),
         ),
         _COMPATIBLE,

@@ -19,7 +19,7 @@ from ..record import Arrival
 from . import anthropic_errors
 from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
 
-_FINISH = {
+_FINISH: Mapping[str, str] = {
     "stop": "end_turn",
     "stop_sequence": "stop_sequence",
     "length": "max_tokens",
@@ -29,7 +29,7 @@ _FINISH = {
     "pause": "pause_turn",
 }
 
-_CHOICE = {"any": "required", "none": "none"}
+_CHOICE: Mapping[str, str] = {"any": "required", "none": "none"}
 
 
 class Anthropic:

@@ -18,9 +18,13 @@ from ..record import Arrival
 from . import gemini_errors
 from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
 
-_FINISH = {"length": "MAX_TOKENS", "content_filter": "SAFETY", "refusal": "SAFETY"}
-_CHOICE = {"ANY": "required", "NONE": "none"}
-_VERBS = {"generateContent": "generate", "streamGenerateContent": "generate", "countTokens": "count_tokens"}
+_FINISH: Mapping[str, str] = {"length": "MAX_TOKENS", "content_filter": "SAFETY", "refusal": "SAFETY"}
+_CHOICE: Mapping[str, str] = {"ANY": "required", "NONE": "none"}
+_VERBS: Mapping[str, str] = {
+    "generateContent": "generate",
+    "streamGenerateContent": "generate",
+    "countTokens": "count_tokens",
+}
 _VERSIONS = ("v1", "v1beta", "v1alpha")
 
 

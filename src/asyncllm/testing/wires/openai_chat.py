@@ -1,22 +1,23 @@
 """OpenAI's chat completions, as the server.
 
 Shapes as in OpenAI's own SDK types (``chat_completion.py``, ``chat_completion_chunk.py``, ``completion_usage.py``);
-error messages as the API gave them in public recordings. A host of another kind ("groq", ...) gets the same, and with
-it ``reasoning_content``, which OpenAI itself does not have.
+error messages as the API gave them in public recordings. Compatible hosts say the same, and ``reasoning_content``
+besides, which OpenAI itself does not have.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ..model import ModelRequest, OfferedTool, Reply, pieces
 from ..record import Arrival
 from . import openai_errors
 from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
 
-_FINISH = {
+_FINISH: Mapping[str, str] = {
     "stop": "stop",
     "stop_sequence": "stop",
     "length": "length",
@@ -27,12 +28,19 @@ _FINISH = {
 }
 
 
+@dataclass(frozen=True)
 class OpenAIChat:
-    """``POST /chat/completions``, ``GET /models``."""
+    """``POST /chat/completions``, ``GET /models``.
 
-    name = "openai_chat"
-    heartbeat = b": keep-alive\n\n"
-    waits_in_body = False
+    Attributes:
+        shows_reasoning: reasoning is written as ``reasoning_content``, as many compatible hosts do; else only counted.
+    """
+
+    shows_reasoning: bool = False
+
+    name: ClassVar[str] = "openai_chat"
+    heartbeat: ClassVar[bytes] = b": keep-alive\n\n"
+    waits_in_body: ClassVar[bool] = False
 
     def operation(self, arrival: Arrival) -> Operation | None:
         """What the request wants; None when the path is not of this format."""
@@ -114,7 +122,7 @@ class OpenAIChat:
             "refusal": reply.refusal,
             "annotations": [],
         }
-        if reply.reasoning and request.provider != "openai":
+        if reply.reasoning and self.shows_reasoning:
             message["reasoning_content"] = reply.reasoning
         if reply.tool_calls:
             message["tool_calls"] = [
@@ -148,7 +156,9 @@ class OpenAIChat:
             choice = dumps({"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish})
             return b'data: %s,"choices":[%s]%s%s}\n\n' % (head, choice, middle, tail)
 
-        content = [chunk(delta) for delta in _deltas(request, reply, turn)]
+        thought = pieces(reply.reasoning, turn.chunk_size) if self.shows_reasoning else ()
+        content = [chunk({"reasoning_content": piece}) for piece in thought]
+        content += [chunk(delta) for delta in _deltas(reply, turn)]
         opening = chunk({"role": "assistant", "content": None if reply.tool_calls else "", "refusal": None})
         closing = [chunk({}, _FINISH[reply.finish or "stop"])]
         if with_usage:
@@ -197,10 +207,7 @@ def _entry(model: str) -> dict[str, Any]:
     return {**facts, "shutdown_date": None}
 
 
-def _deltas(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
-    if reply.reasoning and request.provider != "openai":
-        for piece in pieces(reply.reasoning, turn.chunk_size):
-            yield {"reasoning_content": piece}
+def _deltas(reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
     word, text = ("content", reply.text) if reply.refusal is None else ("refusal", reply.refusal)
     for piece in pieces(text, turn.chunk_size):
         yield {word: piece}
