@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ def decoded(encoding: str, pieces: list[bytes]) -> bytes:
 
 def cut(data: bytes, at: list[int]) -> list[bytes]:
     edges = [0, *sorted({edge % (len(data) + 1) for edge in at}), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def raw_deflate(data: bytes) -> bytes:

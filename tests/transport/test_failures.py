@@ -122,7 +122,7 @@ def test_reasons_come_from_the_system(package: str) -> None:
 def test_a_peer_that_went_away_is_told_from_one_that_speaks_nonsense(
     package: str, text: str, expected: type[AsyncLLMError]
 ) -> None:
-    """httpx calls both RemoteProtocolError; h11's words tell which it is."""
+    """Httpx calls both RemoteProtocolError; h11's words tell which it is."""
     module = pytest.importorskip(package)
     assert expected is type(translate(module.RemoteProtocolError(text), "host"))
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 from loopback import Peer, Spawner, Visit, ask, chunk, chunked, hello, serving
@@ -59,6 +60,8 @@ def test_five_loops_in_a_row(lane: tuple[str, Callable[[Any], None]]) -> None:
             assert 1 == server.connections
             exchange = await transport.stream(ask(server.url, b"stream"))
             assert b"first" == await exchange.receive()
+            await transport.send(ask(server.url))
+            assert (2, 1) == (server.connections, next(iter(transport._pools.values())).idle)
 
     for _ in range(RUNS):
         run(use)
@@ -98,4 +101,4 @@ async def test_forget_in_a_living_loop_closes_the_sockets(library: str) -> None:
             await until(lambda: server.open == 0)
         await transport.send(ask(server.url))
         assert 2 == server.connections
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()

@@ -175,7 +175,7 @@ async def test_a_key_with_a_line_break_is_refused_without_being_shown(library: s
 
 
 def frames_of(error: BaseException) -> str:
-    """All that a thorough crash report would show below the test: frames with locals, and what hangs on the exception."""
+    """What a thorough crash report would show below the test: frames with locals, and what hangs on the error."""
     below = error.__traceback__ and error.__traceback__.tb_next
     return "".join(traceback.TracebackException(type(error), error, below, capture_locals=True).format())
 

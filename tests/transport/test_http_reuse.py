@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 
 import anyio
 import pytest
-from loopback import Peer, Visit, answer, ask, chunk, chunked, close_waits, hello, opened, serving, until
+from loopback import Peer, Spawner, Visit, answer, ask, chunk, chunked, close_waits, hello, opened, serving, until
 
-from asyncllm.errors import ClientStateError, ConnectionLostError, WriteTimeoutError
+from asyncllm.errors import ClientStateError, ConfigurationError, ConnectionLostError, WriteTimeoutError
+from asyncllm.transport.http import HTTPTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -277,3 +279,67 @@ async def test_a_closed_transport_says_so(library: str) -> None:
             await exchange.receive()
         with pytest.raises(ClientStateError):
             await transport.send(ask(server.url))
+
+
+async def test_a_call_under_way_ends_when_the_transport_closes(library: str) -> None:
+    """A call that waits for its answer, or for its turn, while the transport is closed fails at once."""
+    failures = []
+
+    async def script(peer: Peer, visit: Visit) -> None:
+        await peer.hang()
+
+    async def call() -> None:
+        try:
+            await transport.send(ask(server.url))
+        except (ClientStateError, ConnectionLostError) as error:
+            failures.append(error)
+
+    with anyio.fail_after(2):
+        async with serving(script) as server, opened(library, max_connections=1) as transport:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(call)
+                await until(lambda: len(server.visits) == 1)
+                await transport.aclose()
+            assert 3 == len(failures)
+            await until(lambda: server.open == 0)
+
+
+async def test_a_stream_read_to_its_end_after_closing_is_not_kept(library: str) -> None:
+    """A connection that comes back to a closed transport is closed."""
+    async with serving(hello) as server, opened(library) as transport:
+        exchange = await transport.stream(ask(server.url))
+        transport._closed = True
+        assert [b"hello", None] == [await exchange.receive(), await exchange.receive()]
+        await until(lambda: server.open == 0)
+
+
+async def test_many_addresses_are_remembered_only_so_long(library: str) -> None:
+    """What is worked out for an address is forgotten when there are too many."""
+    async with serving(hello) as server, opened(library) as transport:
+        for number in range(520):
+            transport._target(f"{server.url}?page={number}")
+        assert 8 == len(transport._targets)
+        await transport.send(ask(server.url))
+
+
+def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown library, and one that is not installed, are errors of the configuration that say what to do."""
+    with pytest.raises(ConfigurationError, match="must be one of"):
+        HTTPTransport(spawn=Spawner(), library="requests")  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'asyncllm\[httpx2\]'"):
+        HTTPTransport(spawn=Spawner(), library="httpx2")
+
+
+@pytest.mark.parametrize("lane", ["httpx", "aiohttp"])
+async def test_socks_works_where_it_can(lane: str, anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socks proxy is handed to httpx with its credentials; aiohttp cannot use one and says so."""
+    pytest.importorskip("httpx_aiohttp")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    transport = HTTPTransport(spawn=Spawner(), library=lane, proxy="socks5://user:pass@127.0.0.1:1")  # type: ignore[arg-type]
+    if lane == "aiohttp":
+        with pytest.raises(ConfigurationError, match="socks"):
+            await transport.send(ask("http://host/"))
+    else:
+        assert ("user", "pass") == transport._lane._proxy("socks5://user:pass@127.0.0.1:1", None).auth

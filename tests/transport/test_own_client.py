@@ -116,7 +116,7 @@ async def test_a_mock_transport_answers(module: Any) -> None:
 
 
 async def test_respx_sees_our_traffic() -> None:
-    """respx answers for the default library, whole and streamed, and what it does not know fails as it says."""
+    """Respx answers for the default library, whole and streamed, and what it does not know fails as it says."""
     respx = pytest.importorskip("respx")
     async with opened() as transport:
         with respx.mock(assert_all_called=True) as router:

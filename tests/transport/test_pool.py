@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,7 +123,7 @@ async def test_waiters_are_served_in_order() -> None:
     async def wait(number: int) -> None:
         line = await world.pool.acquire()
         served.append(number)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         (world.pool.release if number % 2 else world.pool.discard)(line)
 
     first = await world.pool.acquire()

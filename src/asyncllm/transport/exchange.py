@@ -17,7 +17,7 @@ import anyio
 from ..errors import ConnectionLostError, ProtocolError, ResponseTooLargeError
 from .base import Reply, TransportRequest
 from .decompress import Inflater, inflater
-from .failures import surfaced, translate
+from .failures import surfaced
 from .outgoing import received
 from .slot import Background, Work
 
@@ -132,15 +132,12 @@ class HTTPExchange:
     async def _drain(self) -> None:
         left = DRAIN_BYTES
         try:
-            with anyio.move_on_after(DRAIN_SECONDS):
+            with suppress(Exception), anyio.move_on_after(DRAIN_SECONDS):
                 async for data in self._body:
                     left -= len(data)
                     if left < 0:
                         return
                 await self._end()
-        except Exception as error:
-            if translate(error, self._host) is None and not isinstance(error, RuntimeError):
-                raise
         finally:
             self._lose()
 

@@ -112,7 +112,7 @@ class HTTPTransport:
     def _begin(self) -> None:
         self._pools: dict[tuple[str, str, int | None], Pool[Slot]] = {}
         self._targets: dict[str, _Target] = {}
-        self._exchanges: dict[HTTPExchange, Slot] = {}
+        self._exchanges: set[HTTPExchange] = set()
         self._background_tasks = 0
         self._quiet: anyio.Event | None = None
         self._stop_sweeping: anyio.Event | None = None
@@ -173,7 +173,7 @@ class HTTPTransport:
     def _exchange(self, response: Any, request: TransportRequest, target: _Target, slot: Slot) -> HTTPExchange:
         lease = _PoolLease(self, target.pool, slot)
         exchange = open_exchange(response, request, host=target.host, lease=lease, background=self._background)
-        self._exchanges[exchange] = slot
+        self._exchanges.add(exchange)
         return exchange
 
     def _target(self, url: str) -> _Target:
@@ -223,11 +223,14 @@ class HTTPTransport:
         self._spawn(counted)
 
     def _ended(self, exchange: HTTPExchange) -> None:
-        self._exchanges.pop(exchange, None)
+        self._exchanges.discard(exchange)
 
-    def _swept(self) -> None:
-        """A connection lies idle: somebody has to look after it."""
-        if self._stop_sweeping is None and not self._closed:
+    def _look_after(self, pool: Pool[Slot]) -> None:
+        """Connections lie idle: a task has to sweep them, or nobody will ever need them."""
+        if self._closed:
+            for slot in pool.empty():
+                slot.close()
+        elif self._stop_sweeping is None:
             self._stop_sweeping = anyio.Event()
             self._spawn(self._sweep)
 
@@ -257,7 +260,7 @@ class HTTPTransport:
         for exchange in list(self._exchanges):
             exchange.abort()
         for pool in self._pools.values():
-            for slot in pool.empty():
+            for slot in (*pool.empty(), *pool.out):
                 slot.close()
         await self._settle(_CLOSING_SECONDS)
         self._targets.clear()
@@ -271,10 +274,9 @@ class HTTPTransport:
 
     def forget(self) -> None:
         """Drops every connection at once, because the event loop they belong to is gone."""
-        slots = list(self._exchanges.values())
-        slots += [slot for pool in self._pools.values() for slot in pool.empty()]
-        for slot in slots:
-            slot.forget()
+        for pool in self._pools.values():
+            for slot in (*pool.empty(), *pool.out):
+                slot.forget()
         self._tls.forget()
         self._begin()
 
@@ -292,7 +294,7 @@ class _PoolLease:
     def keep(self, exchange: HTTPExchange) -> None:
         self._owner._ended(exchange)  # noqa: SLF001  # the lease is a part of the transport
         self._pool.release(self._slot)
-        self._owner._swept()  # noqa: SLF001
+        self._owner._look_after(self._pool)  # noqa: SLF001
 
     def drop(self, exchange: HTTPExchange, leftover: Work) -> None:
         self._owner._ended(exchange)  # noqa: SLF001

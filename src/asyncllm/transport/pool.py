@@ -75,6 +75,7 @@ class Pool(Generic[ConnectionT]):
         self._clock = clock
         self._used = 0
         self._idle: deque[ConnectionT] = deque()
+        self._out: set[ConnectionT] = set()
         self._waiting: OrderedDict[anyio.Event, None] = OrderedDict()
 
     @property
@@ -86,6 +87,11 @@ class Pool(Generic[ConnectionT]):
     def used(self) -> int:
         """How many permits are out."""
         return self._used
+
+    @property
+    def out(self) -> list[ConnectionT]:
+        """The connections in use."""
+        return list(self._out)
 
     @property
     def waiting(self) -> int:
@@ -102,14 +108,17 @@ class Pool(Generic[ConnectionT]):
         else:
             self._used += 1
         try:
-            return self._take() or self._open()
+            connection = self._take() or self._open()
         except BaseException:
             self._pass_on()
             raise
+        self._out.add(connection)
+        return connection
 
     def release(self, connection: ConnectionT) -> None:
         """Gives back a connection that may be used again."""
         now = connection.idle_since = self._clock()
+        self._out.discard(connection)
         if now - connection.born < self._max_age:
             self._idle.append(connection)
         else:
@@ -119,17 +128,21 @@ class Pool(Generic[ConnectionT]):
 
     def discard(self, connection: ConnectionT) -> None:
         """Gives back a connection that must not be used again: it is closed, and its permit is free at once."""
+        self._out.discard(connection)
         self._pass_on()
         connection.close()
 
     def replace(self, connection: ConnectionT) -> ConnectionT:
         """A new connection under the permit of this one, which is closed."""
+        self._out.discard(connection)
         connection.close()
         try:
-            return self._open()
+            fresh = self._open()
         except BaseException:
             self._pass_on()
             raise
+        self._out.add(fresh)
+        return fresh
 
     def sweep(self) -> None:
         """Closes idle connections that are too old, too many, or closed by the peer."""

@@ -139,7 +139,7 @@ def checked(proxy: str) -> str:
 
 
 def split_credentials(proxy: str) -> tuple[str, str]:
-    """The proxy's URL without credentials, and the ``authorization`` value that stands for them ("" if there are none)."""
+    """The proxy's URL without its credentials, and the ``authorization`` value for them ("" where there are none)."""
     parts = urlsplit(proxy)
     host = parts.netloc.rpartition("@")[2]
     if parts.username is None:

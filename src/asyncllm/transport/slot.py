@@ -76,7 +76,7 @@ class Slot:
         with suppress(Exception):
             if self.network is not None:
                 abandon(self.network)
-        # Closing a transport of aiohttp needs no loop up to its first wait, and that of httpx has nothing left to close.
+        # Closing aiohttp's needs no loop up to its first wait, and httpx's has nothing left to close.
         closing = self.transport.aclose()
         with suppress(Exception):
             closing.send(None)
