@@ -586,11 +586,11 @@ def test_recorded_parts_go_back_as_they_came() -> None:
 
 WORDS = st.sampled_from(
     """candidates content parts text thought thoughtSignature functionCall functionResponse name args id index
-    finishReason inlineData fileData mimeType data fileUri executableCode codeExecutionResult toolCall toolResponse
-    usageMetadata promptTokenCount totalTokenCount candidatesTokensDetails modality tokenCount promptFeedback
-    blockReason error code message status details groundingMetadata groundingChunks groundingSupports groundingChunkIndices segment
-    endIndex web citationMetadata citations uri partialArgs jsonPath stringValue willContinue responseId modelVersion
-    STOP SAFETY""".split()
+    finishReason inlineData fileData mimeType data fileUri executableCode codeExecutionResult toolCall
+    toolResponse usageMetadata promptTokenCount totalTokenCount candidatesTokensDetails modality tokenCount
+    promptFeedback blockReason error code message status details groundingMetadata groundingChunks
+    groundingSupports groundingChunkIndices segment endIndex web citationMetadata citations uri partialArgs
+    jsonPath stringValue willContinue responseId modelVersion STOP SAFETY""".split()
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | WORDS | st.just("$.a[0]")
 JSON = st.recursive(

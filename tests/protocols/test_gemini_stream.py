@@ -239,6 +239,21 @@ def test_arguments_in_pieces() -> None:
     assert "s" == response.tool_calls[0].signature
 
 
+def test_a_piece_of_a_call_that_never_began_is_kept() -> None:
+    """Pieces of arguments without a name before them are unknown content, not a call."""
+    response = gather(
+        run(
+            chunk({"functionCall": {"willContinue": True}}),
+            chunk({"functionCall": {"name": "f", "willContinue": True}}),
+            chunk({"functionCall": {"name": 5, "willContinue": True}}),
+            STOP,
+        )
+    )
+
+    assert [Unknown, ToolCall, Unknown] == [type(part) for part in response.message.content]
+    assert "tool_calls" == response.finish_reason
+
+
 def test_nothing_is_done_before_the_close() -> None:
     """Chunks may follow a finish reason, so a stream is done when its bytes end; a second close gives nothing."""
     found = decoder()

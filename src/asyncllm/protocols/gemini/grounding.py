@@ -45,12 +45,12 @@ def _grounded(metadata: Any) -> list[Citation]:
             continue
         segment = support.get("segment")
         span = _span(segment) if isinstance(segment, dict) else {}
-        for index in _items(support, "groundingChunkIndices"):
-            if isinstance(index, int) and 0 <= index < len(chunks):
+        indices = [index for index in _items(support, "groundingChunkIndices") if isinstance(index, int)]
+        for index in dict.fromkeys(indices):
+            if 0 <= index < len(chunks):
                 supported.add(index)
-                found.append(
-                    _source(chunks[index], {"groundingSupport": support, "groundingChunk": chunks[index]}, span)
-                )
+                raw = {"groundingSupport": support, "groundingChunk": chunks[index]}
+                found.append(_source(chunks[index], raw, span))
     for index, chunk in enumerate(chunks):
         if index not in supported:
             found.append(_source(chunk, {"groundingChunk": chunk}, {}))

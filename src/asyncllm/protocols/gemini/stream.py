@@ -318,6 +318,9 @@ class GeminiStreamDecoder:
         if call.get("name"):
             self._end_partial(events)
         if self._partial is None:
+            if not call.get("name") or not isinstance(call["name"], str):
+                self._whole(self._reader.unknown(part), part, events)  # a piece of a call that never began
+                return
             self._partial = (part, PartialArguments(self._context))
         self._partial[1].feed(call.get("partialArgs"))
         if call.get("willContinue") is not True:
