@@ -86,7 +86,8 @@ class Advice:
 _SECRETS = re.compile(
     r"""(?ix)
     (\b(?:bearer|basic)\s+)[^\s"',;]{6,}                                    # an Authorization value
-    | \b(?:sk|pk|rk|gsk|xai|hf|key|r8|pplx|csk|fw|nvapi|ghp|gho|ya29)[-_.][A-Za-z0-9*._\-]{6,}   # vendor key shapes
+    | \b(?:sk|pk|rk|gsk|hf|key|r8|pplx|csk|fw|nvapi|ghp|gho|ya29)[-_.][A-Za-z0-9*._\-]{6,}   # vendor key shapes
+    | \bxai-[A-Za-z0-9*]{6,}                                               # not XAI_API_KEY, not providers.xai.api_key
     | \bAIza[0-9A-Za-z_\-*]{10,}
     | \b(?:AKIA|ASIA|ABIA|ABSK)[0-9A-Za-z+/=]{12,}
     | \beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*            # a JWT
