@@ -2,8 +2,8 @@
 
     python benchmarks/cancels.py [--cancels 5000] [--slots 10]
 
-For each HTTP library, event loop and way to cancel it prints how many of the ten succeeded, how many connections the server still
-held, and the same for the library's own client where that is asked for (``--stock``).
+For each HTTP library, event loop and way to cancel it prints how many of the ten succeeded and how many connections
+the server still held; and the same for the library's own client where that is asked for (``--stock``).
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ async def measure(whole: Call, streamed: Call, cancels: int, how: Callable[[Call
 
     async def healthy() -> None:
         nonlocal good
-        good += await whole() == b"firstlast"
+        body = await whole()
+        good += body == b"firstlast"
 
     with anyio.move_on_after(5):
         async with anyio.create_task_group() as tasks:
@@ -131,10 +132,8 @@ def main() -> None:
                 work = (pool, library, chosen.slots, chosen.cancels, how)
                 good, left = asyncio.run(pool(*work[1:])) if loop is asyncio else trio.run(*work)
                 took = time.perf_counter() - began
-                print(
-                    f"{pool.__name__:<6} {library:<8} {loop.__name__:<8} {how.__name__:<12} {good:>6} {left:>5} {took:>8.1f}",
-                    flush=True,
-                )
+                names = f"{pool.__name__:<6} {library:<8} {loop.__name__:<8} {how.__name__:<12}"
+                print(f"{names} {good:>6} {left:>5} {took:>8.1f}", flush=True)
 
 
 if __name__ == "__main__":
