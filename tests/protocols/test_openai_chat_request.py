@@ -722,3 +722,8 @@ def test_recorded_histories() -> None:
             assert theirs["content"] == ours["content"], exchange["id"]
         compared += 1
     assert 60 <= compared
+
+
+def test_name() -> None:
+    """The format's name is the one that origins carry."""
+    assert "openai_chat" == OpenAIChat().name
