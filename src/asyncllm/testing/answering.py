@@ -93,18 +93,9 @@ class Answering:
         if operation.name == "generate":
             request = wire.parse(arrival, operation)
             return self._generate(request, wire, turn, behaviour, fault)
-        body = self._listing(arrival, wire, operation, host)
-        if body is None:
-            return _refused(wire, Problem(status=404), turn)
-        return unary(body, wire, turn, behaviour, fault)
-
-    def _listing(self, arrival: Arrival, wire: Wire, operation: Operation, host: Host) -> bytes | None:
         models: Sequence[str] = host.models if self._rules.models is None else self._rules.models
-        if operation.name == "models":
-            return wire.listing(arrival, models)
-        if operation.name == "model":
-            return wire.entry(operation.model)
-        return wire.count(wire.parse(arrival, operation))
+        body = wire.look_up(arrival, operation, models)
+        return unary(body, wire, turn, behaviour, fault)
 
     def _generate(
         self, request: ModelRequest, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fault: Fault | None

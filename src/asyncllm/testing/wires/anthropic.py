@@ -167,22 +167,18 @@ class Anthropic:
             *retry,
         )
 
-    def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
-        """The list of models."""
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[str]) -> bytes:
+        """The list of models by pages, one of them, or a count of tokens."""
+        if operation.name == "count_tokens":
+            return dumps({"input_tokens": tokens(self.parse(arrival, operation).text)})
+        if operation.name == "model":
+            return dumps(_entry(operation.model))
         asked = dict(pair.split("=", 1) for pair in arrival.query.split("&") if "=" in pair)
         start = list(models).index(asked["after_id"]) + 1 if asked.get("after_id") in models else 0
         limit = int(asked["limit"]) if asked.get("limit", "").isdigit() else 20
         page = models[start : start + limit]
         bounds = {"first_id": page[0] if page else None, "last_id": page[-1] if page else None}
         return dumps({"data": list(map(_entry, page)), "has_more": start + limit < len(models), **bounds})
-
-    def entry(self, model: str) -> bytes:
-        """One model of the list."""
-        return dumps(_entry(model))
-
-    def count(self, request: ModelRequest) -> bytes | None:
-        """The answer to a request to count tokens."""
-        return dumps({"input_tokens": tokens(request.text)})
 
 
 def signature(thinking: str) -> str:

@@ -140,16 +140,8 @@ class Wire(Protocol):
         """What every answer carries: the request id and the rate limits."""
         ...
 
-    def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
-        """The list of models."""
-        ...
-
-    def entry(self, model: str) -> bytes:
-        """One model of the list."""
-        ...
-
-    def count(self, request: ModelRequest) -> bytes | None:
-        """The answer to a request to count tokens; None where the format has none."""
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[str]) -> bytes:
+        """The answer to everything but ``generate``: the list of models, one of them, a count of tokens."""
         ...
 
 

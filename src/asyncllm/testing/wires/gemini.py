@@ -123,22 +123,18 @@ class Gemini:
         """Google sends neither a request id nor rate limits."""
         return (("server", "scaffolding on HTTPServer2"), ("server-timing", "gfet4t7; dur=12"))
 
-    def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
-        """The list of models, by pages."""
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[str]) -> bytes:
+        """The list of models by pages, one of them, or a count of tokens."""
+        if operation.name == "count_tokens":
+            total = tokens(self.parse(arrival, operation).text)
+            return dumps({"totalTokens": total, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": total}]})
+        if operation.name == "model":
+            return dumps(_entry(operation.model))
         asked = dict(pair.split("=", 1) for pair in arrival.query.split("&") if "=" in pair)
         start = int(asked["pageToken"]) if asked.get("pageToken", "").isdigit() else 0
         size = int(asked["pageSize"]) if asked.get("pageSize", "").isdigit() else 50
         more = {"nextPageToken": str(start + size)} if start + size < len(models) else {}
         return dumps({"models": [_entry(model) for model in models[start : start + size]], **more})
-
-    def entry(self, model: str) -> bytes:
-        """One model of the list."""
-        return dumps(_entry(model))
-
-    def count(self, request: ModelRequest) -> bytes | None:
-        """The answer to a request to count tokens."""
-        total = tokens(request.text)
-        return dumps({"totalTokens": total, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": total}]})
 
 
 def signature(call: Mapping[str, Any]) -> str:

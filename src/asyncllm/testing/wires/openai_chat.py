@@ -189,17 +189,11 @@ class OpenAIChat:
             ("x-ratelimit-reset-tokens", "3ms"),
         )
 
-    def listing(self, arrival: Arrival, models: Sequence[str]) -> bytes:
-        """The list of models."""
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[str]) -> bytes:
+        """The list of models, or one of them."""
+        if operation.name == "model":
+            return dumps(_entry(operation.model))
         return dumps({"object": "list", "data": [_entry(model) for model in models]})
-
-    def entry(self, model: str) -> bytes:
-        """One model of the list."""
-        return dumps(_entry(model))
-
-    def count(self, request: ModelRequest) -> bytes | None:
-        """None: there is no such request."""
-        return None
 
 
 def _entry(model: str) -> dict[str, Any]:
