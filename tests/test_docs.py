@@ -17,6 +17,7 @@ import yaml
 
 from asyncllm import config, errors
 from asyncllm.cli.main import build_parser
+from asyncllm.providers import compatible
 from asyncllm.testing import Simulator
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,6 +100,15 @@ def test_the_defaults_shown_are_the_defaults() -> None:
     shown = yaml.safe_load(blocks(ROOT / "docs" / "configuration.md", "yaml")[1].text)
     least = {name: shown[name] for name in ("active_provider", "providers")}
     assert config.load(least, environ=KEYS) == config.load(shown, environ=KEYS)
+
+
+def test_every_kind_of_provider_is_listed_with_its_variables() -> None:
+    """docs/configuration.md has a row for each kind that a client can be built of, with where its key is looked for."""
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf8")
+    for kind in ("openai", "anthropic", "gemini", *compatible.COMPATIBLE):
+        row = next((line for line in page.splitlines() if line.startswith(f"| `{kind}` |")), "")
+        assert row, kind
+        assert [] == [name for name in config.KINDS[kind].credential_variables if f"`{name}`" not in row]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
