@@ -396,3 +396,78 @@ async def test_expect_continue(sim: Simulator) -> None:
         assert (await stream.receive()).startswith(b"HTTP/1.1 100")
         await stream.send(body)
         assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+
+
+async def test_requests_over_the_bound(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, http: httpx.AsyncClient
+) -> None:
+    """A body over the bound is the provider's 413."""
+    monkeypatch.setattr("asyncllm.testing.server.MAX_BODY", 10)
+    for url in (chat(sim), messages(sim)):
+        assert 413 == (await http.post(url, json=HI, headers=VERSION)).status_code
+
+
+async def test_a_client_that_asks_to_close(sim: Simulator, http: httpx.AsyncClient) -> None:
+    """The connection is closed after the answer when the client says so."""
+    answer = await http.post(chat(sim), json=HI, headers={"connection": "close"})
+    assert 200 == answer.status_code
+    with anyio.fail_after(2):
+        while sim.open_connections:
+            await anyio.sleep(0.001)
+
+
+async def test_a_client_that_speaks_during_a_pause(sim: Simulator) -> None:
+    """A second request on the wire before the first is answered waits for its turn."""
+    sim.behave("*", latency=0.15)
+    body = json.dumps(HI).encode()
+    head = f"POST /openai/v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    async with await anyio.connect_tcp("127.0.0.1", sim.port) as stream:
+        await stream.send(head + body)
+        await anyio.sleep(0.02)
+        await stream.send(head + body)
+        got = b""
+        with anyio.fail_after(5):
+            while got.count(b"HTTP/1.1 200") < 2:
+                got += await stream.receive()
+
+
+async def test_odd_but_legal_requests(sim: Simulator, http: httpx.AsyncClient) -> None:
+    """Custom and allowed tools, JSON mode, parts of every kind and broken arguments are understood."""
+    sim.behave("broken", reply=Reply(tool_calls=(ToolUse("f", '{"a"'), ToolUse("g", "[1]"), ToolUse("h", "{}"))))
+    sim.behave("odd", reply=Reply(finish="pause", text="..."))
+    tools = [
+        {"type": "custom", "custom": {"name": "free"}},
+        {"type": "function", "function": {"name": "f"}},
+        {"type": "function", "function": {"name": "g"}},
+    ]
+    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "g"}}]}
+    body = {**HI, "tools": tools, "tool_choice": {"type": "allowed_tools", "allowed_tools": allowed}}
+    called = (await http.post(chat(sim), json=body)).json()["choices"][0]["message"]["tool_calls"]
+    assert ["g"] == [call["function"]["name"] for call in called]
+    body["tool_choice"] = {"type": "function", "function": {"name": "f"}}
+    called = (await http.post(chat(sim), json=body)).json()["choices"][0]["message"]["tool_calls"]
+    assert ["f"] == [call["function"]["name"] for call in called]
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    parts = [{"type": "text", "text": "1+1"}, picture]
+    system = {"role": "system", "content": [{"type": "text", "text": "x"}]}
+    body = {
+        "model": "m",
+        "messages": [system, {"role": "user", "content": parts}],
+        "response_format": {"type": "json_object"},
+        "stream": True,
+        "stream_options": {"include_obfuscation": False},
+    }
+    chunks = data_of((await http.post(chat(sim), json=body)).text)
+    assert {"answer": "2"} == json.loads("".join(c["choices"][0]["delta"].get("content") or "" for c in chunks))
+    assert "obfuscation" not in chunks[0]
+    answers = [
+        (await http.post(messages(sim), headers=VERSION, json={**CLAUDE, "model": model, "cache_control": {}})).json()
+        for model in ("broken", "odd")
+    ]
+    assert ([{}, {}, {}], "pause_turn") == ([use["input"] for use in answers[0]["content"]], answers[1]["stop_reason"])
+    gemini = {"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"responseMimeType": "application/json"}}
+    url = f"{sim.url('gemini')}/v1/models"
+    made = (await http.post(f"{url}/m:generateContent", json=gemini)).json()["candidates"][0]["content"]["parts"]
+    assert ["answer"] == list(json.loads(made[0]["text"]))
+    broken = (await http.post(f"{url}/broken:generateContent", json=gemini)).json()["candidates"][0]["content"]["parts"]
+    assert [{}, {}, {}] == [part["functionCall"]["args"] for part in broken]

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 
+import anyio
 import httpx
 import pytest
 
 from asyncllm.testing import Simulator
+from asyncllm.testing.__main__ import main
 from asyncllm.testing.pytest_plugin import simulator, simulator_thread
 
 __all__ = ["simulator", "simulator_thread"]
@@ -53,6 +55,14 @@ async def test_under_another_plugin() -> None:
     """It may be opened and closed under pytest-asyncio as well."""
     async with Simulator() as sim, httpx.AsyncClient() as http:
         assert 200 == (await http.post(f"{sim.url('openai')}/chat/completions", json=HI)).status_code
+
+
+@pytest.mark.anyio
+async def test_the_command_in_process(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command names the URL of every main provider."""
+    with anyio.move_on_after(0.05):
+        await main(0)
+    assert ["openai", "anthropic", "gemini"] == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.mark.slow
