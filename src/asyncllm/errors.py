@@ -51,12 +51,12 @@ The text of an exception never holds a key (`redact`) and at most 500 characters
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from .schema.response import Attempt, RateLimits, Response
+    from .schema.usage import Usage
 
 RetryAdvice = Literal["no", "yes", "once", "after_refresh"]
 FallbackAdvice = Literal["no", "yes", "larger_window", "opt_in", "as_inner"]
@@ -416,6 +416,14 @@ class ResponseTooLargeError(ProviderError):
 
 
 class ContentBlockedError(ProviderError):
-    """The prompt or the answer was blocked, and nothing came at all."""
+    """The prompt or the answer was blocked, and nothing came at all.
+
+    Attributes:
+        usage: the tokens the provider counted for it, where it said so.
+    """
 
     advice = Advice(fallback="opt_in", ledger="real")
+
+    def __init__(self, message: str = "", *, usage: Usage | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.usage = usage

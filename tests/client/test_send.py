@@ -153,9 +153,9 @@ async def test_another_provider_only_when_the_call_names_it(open_client: OpenCli
     [
         (Fault(status=401), errors.AuthenticationError, ""),
         (Fault(status=404), errors.ModelNotFoundError, ""),
-        (Fault.malformed(), errors.ProtocolError, "JSON"),
+        (Fault.malformed(), errors.ProtocolError, ""),
         (Fault.html(), errors.ProtocolError, "HTML"),
-        (Fault.empty(), errors.ProtocolError, "empty"),
+        (Fault.empty(), errors.ProtocolError, ""),
         (Fault.bad_utf8(), errors.ProtocolError, ""),
         (Fault.redirect(), errors.ProtocolError, "base_url"),
         (Fault.reset(), errors.ConnectionLostError, ""),

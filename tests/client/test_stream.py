@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from typing import Any
 
 import anyio
@@ -182,6 +183,26 @@ async def test_a_failure_after_the_first_content_is_told(
     assert caught.value.partial is not None
     assert (delivered, wire) == (caught.value.partial.text, caught.value.provider)
     assert ["interrupted"] == [one.outcome for one in caught.value.attempts]
+
+
+@anyio_test
+async def test_a_server_that_does_not_stream(open_client: OpenClient) -> None:
+    """A whole JSON body answers a stream request as one short stream; a stream under a wrong name is still one."""
+    message = {"role": "assistant", "content": LONG}
+    whole = {"id": "c1", "model": "m1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    part = {"choices": [{"index": 0, "delta": {"content": LONG}, "finish_reason": "stop"}]}
+    bodies = [json.dumps(whole).encode(), b"data: " + json.dumps(part).encode() + b"\n\ndata: [DONE]\n\n"]
+    for body in bodies:
+        async with Simulator() as sim, open_client(sim) as client:
+            sim.on("*", Fault.answer(body))
+            stream = client.stream("Count")
+            events = await collect(stream)
+        assert LONG == "".join(map(str, events)) == stream.response.text
+        assert ["ok"] == [one.outcome for one in stream.response.attempts]
+    async with Simulator() as sim, open_client(sim) as client:
+        sim.on("*", Fault.answer(b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}'))
+        with pytest.raises(errors.RateLimitError):
+            await collect(client.stream("Count", fallback=[]))
 
 
 @anyio_test

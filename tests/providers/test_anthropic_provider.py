@@ -63,7 +63,7 @@ def test_options_reach_the_codec() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "providers.a has no key: set api_key, or the environment variable ANTHROPIC_API_KEY"),
+        ({}, "providers.a has no key: set providers.a.api_key, or the environment variable ANTHROPIC_API_KEY"),
         ({"api_key": SecretStr("")}, "providers.a.api_key is empty"),
         ({**KEY, "base_url": "https://x.test/v1/"}, "must not end in /v1"),
         ({**KEY, "beta": [1]}, "providers.a.beta"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.content import Origin, Reasoning, Text, ToolCall
+from asyncllm.schema.content import Origin, ProviderToolCall, Reasoning, Refusal, Text, ToolCall
 from asyncllm.schema.events import (
     Event,
     PartEnd,
@@ -16,6 +18,7 @@ from asyncllm.schema.events import (
     ToolCallDelta,
 )
 from asyncllm.schema.messages import Message
+from asyncllm.schema.replay import events_of
 from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
 
 ORIGIN = Origin("p", "w")
@@ -69,6 +72,18 @@ def test_at_every_moment_the_text_equals_the_deltas() -> None:
         arguments = "".join(event.arguments for event in fed if isinstance(event, ToolCallDelta))
         assert arguments == "".join(call.raw_arguments for call in reply.tool_calls)
         assert ("other", UNKNOWN_USAGE) == (reply.finish_reason, reply.usage)
+
+
+def test_a_whole_reply_replayed_as_a_stream_is_the_same_reply() -> None:
+    """Events made of a response accumulate to that response."""
+    accumulator = Accumulator()
+    accumulator.feed(EVENTS)
+    whole = accumulator.response()
+    call = ProviderToolCall(id="p1", name="search", raw_arguments="{}", raw={"type": "search"}, origin=ORIGIN)
+    whole = replace(whole, message=Message.assistant(*whole.message.content, call, Refusal("no"), Text("")))
+    again = Accumulator()
+    again.feed(events_of(whole))
+    assert whole == again.response()
 
 
 def test_a_restart_voids_what_came_before() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from ..errors import AsyncLLMError
 from ..schema.content import ToolCall
 from ..schema.events import Event, PartStart, ResponseStart
+from ..schema.replay import events_of
 from ..schema.response import RateLimits
-from ..transport.base import Exchange
+from ..transport.base import MAX_BODY_BYTES, Exchange
 from .exchange import Prepared
 
 
@@ -59,6 +60,20 @@ class Channel:
             if events:
                 return events
         return []
+
+    async def receive_whole(self) -> list[Event]:
+        """All events of an answer that came in one JSON body, though a stream was asked for.
+
+        Raises:
+            AsyncLLMError: the body is an error, or not of this protocol.
+        """
+        exchange, prepared = self._exchange, self.prepared
+        body = await exchange.read(MAX_BODY_BYTES)
+        if body.lstrip()[:1] not in (b"{", b"["):  # a stream under the wrong name
+            return [*self.take(body), *(() if self.ended else self.take(None))]
+        self.ended = True
+        response = prepared.route.protocol.decode(exchange.status, exchange.headers, body, prepared.context)
+        return list(events_of(response))
 
     def take(self, data: bytes | None) -> list[Event]:
         """The events that these bytes (None for their end) complete; often none.

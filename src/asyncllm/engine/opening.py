@@ -57,6 +57,8 @@ async def open_on(engine: Engine, target: Target, request: Request, attempts: At
                 body = await exchange.read(MAX_ERROR_BODY_BYTES)
                 raise judge(prepared, exchange.status, exchange.headers, body)
             channel = Channel(prepared, exchange, engine.background.clock)
+            if exchange.headers.get("content-type", "").startswith("application/json"):
+                events += await channel.receive_whole()
             while not has_content(events) and not channel.ended:
                 events += await channel.receive()
         if channel is None or scope.cancelled_caught:

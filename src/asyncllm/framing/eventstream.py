@@ -18,7 +18,7 @@ Rules.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
@@ -146,7 +146,7 @@ class _Meaning(NamedTuple):
     message: str | None
 
 
-_NAMED_BY = {"exception": ":exception-type", "error": ":error-code"}
+_NAMED_BY: Mapping[str, str] = {"exception": ":exception-type", "error": ":error-code"}
 
 
 def _meaning_of(headers: dict[str, HeaderValue]) -> _Meaning:

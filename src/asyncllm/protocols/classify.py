@@ -116,7 +116,7 @@ def _verdict(value: str | None) -> bool | None:
 
 
 def parse_retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
-    """Seconds to wait: ``retry-after-ms``, ``x-amz-retry-after`` (milliseconds), then ``retry-after`` (seconds, date)."""
+    """Seconds to wait: ``retry-after-ms`` or ``x-amz-retry-after``, else ``retry-after`` (seconds or a date)."""
     for name in ("retry-after-ms", "x-amz-retry-after"):
         value = _number(headers.get(name))
         if value is not None:
@@ -144,7 +144,7 @@ def _number(text: str | None) -> float | None:
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_duration(text: str | None) -> float | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..auth.keys import HeaderKey, Secret
+from ..auth.keys import HeaderKey
 from ..errors import ConfigurationError
 from ..protocols.anthropic import AnthropicDialect, AnthropicMessages
 from .base import Provider, Route
+from .keys import find_key
 
 BASE_URL = "https://api.anthropic.com"
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
@@ -32,7 +33,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     Raises:
         ConfigurationError: there is no key, or an option is not what it must be.
     """
-    key, where = _key(name, options, environ)
+    key, where = find_key(name, options, environ, (KEY_VARIABLE,), needed=True)
     protocol = AnthropicMessages(_dialect(name, options))
     route = Route(protocol=protocol)
     return Provider(
@@ -44,20 +45,6 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         headers={"anthropic-version": protocol.dialect.version},
         max_request_bytes=MAX_REQUEST_BYTES,
     )
-
-
-def _key(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Secret, str]:
-    key: Secret | None = options.get("api_key")
-    if key is not None:
-        return key, f"providers.{name}.api_key"
-    value = environ.get(KEY_VARIABLE)
-    if not value:
-        raise ConfigurationError(
-            f"providers.{name} has no key: set api_key, or the environment variable {KEY_VARIABLE}"
-        )
-    from pydantic import SecretStr  # here: it is slow to import, and the configuration has it by now
-
-    return SecretStr(value), KEY_VARIABLE
 
 
 def _dialect(name: str, options: Mapping[str, Any]) -> AnthropicDialect:

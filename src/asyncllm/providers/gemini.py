@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..auth.keys import HeaderKey, Secret
+from ..auth.keys import HeaderKey
 from ..errors import ConfigurationError
 from ..protocols.gemini import Gemini, GeminiDialect
 from .base import Provider, Route
+from .keys import find_key
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one that is set wins, as in Google's SDK
@@ -36,7 +37,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     Raises:
         ConfigurationError: there is no key, or an option is not what it must be.
     """
-    key, where = _key(name, options, environ)
+    key, where = find_key(name, options, environ, KEY_VARIABLES, needed=True)
     dialect = GeminiDialect(
         version=_version(name, options.get("api_version") or environ.get("GOOGLE_GENAI_API_VERSION")),
         safety_settings=_safety(name, options.get("safety_settings")),
@@ -49,20 +50,6 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         auth=HeaderKey(key, header="x-goog-api-key", prefix="", where=where),
         resolve=lambda model, stream: route,
     )
-
-
-def _key(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Secret, str]:
-    key: Secret | None = options.get("api_key")
-    if key is not None:
-        return key, f"providers.{name}.api_key"
-    variable = next((variable for variable in KEY_VARIABLES if environ.get(variable)), None)
-    if variable is None:
-        raise ConfigurationError(
-            f"providers.{name} has no key: set api_key, or the environment variable {' or '.join(KEY_VARIABLES)}"
-        )
-    from pydantic import SecretStr  # here: it is slow to import, and the configuration has it by now
-
-    return SecretStr(environ[variable]), variable
 
 
 def _version(name: str, value: str | None) -> str | None:

@@ -50,7 +50,7 @@ def find_key(
             return EnvironKey(variable, value), variable
     if not needed:
         return None, ""
-    places = "".join([f", or the environment variable {variable}" for variable in variables])
+    places = f", or the environment variable {' or '.join(variables)}" if variables else ""
     raise ConfigurationError(f"providers.{name} has no key: set providers.{name}.api_key{places}", provider=name)
 
 

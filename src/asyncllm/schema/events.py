@@ -7,8 +7,8 @@
 
 Parts are numbered from 0 in the order in which they start, which is their order in the message; parts may overlap
 (parallel tool calls), so a delta names its part by ``index``. `PartEnd` carries the whole part. Every part that starts
-ends, before `ResponseEnd`. `Restart` appears only when the caller asked for it: everything shown so far is void, and a new
-`ResponseStart` follows.
+ends, before `ResponseEnd`. `Restart` appears only when the caller asked for it: everything shown so far is void, and a
+new `ResponseStart` follows.
 
 ``str(event)`` and ``event.text`` are the text to show: non-empty for `TextDelta` only.
 """

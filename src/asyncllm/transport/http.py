@@ -37,7 +37,7 @@ from .tls import TLS
 
 Library = Literal["httpx", "httpx2", "aiohttp"]
 
-_PACKAGES = {
+_PACKAGES: Mapping[str, tuple[str, str]] = {
     "httpx": ("httpx", "httpx"),
     "httpx2": ("httpx2", "asyncllm[httpx2]"),
     "aiohttp": ("httpx_aiohttp", "asyncllm[aiohttp]"),

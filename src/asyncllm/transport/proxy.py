@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
