@@ -1,7 +1,8 @@
 """What the library itself costs: CPU of a call and of a stream chunk over a transport that answers at once.
 
-Run ``python benchmarks/own_cost.py``. The answer's bytes are there before the request is, so everything measured is ours:
-reading the caller's words, encoding, the engine, framing, decoding, events. The JSON parse is measured alone beside it.
+Run ``python benchmarks/own_cost.py``. The answer's bytes are there before the request is, so everything measured is
+ours: reading the caller's words, encoding, the engine, framing, decoding, events. The JSON parse is measured alone
+beside it.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ async def best(work: Callable[[], Awaitable[None]], number: int, rounds: int = 7
 
 async def measure(kind: str, body: bytes, pieces: list[bytes]) -> None:
     offline = client(kind, body, pieces)
-    conversation = [{"role": ("user", "assistant")[turn % 2], "content": f"message {turn} " * 20} for turn in range(199)]
+    roles = ("user", "assistant")
+    conversation = [{"role": roles[turn % 2], "content": f"message {turn} " * 20} for turn in range(199)]
 
     async def calls() -> None:
         for _ in range(300):

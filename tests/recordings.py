@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "wire" / "de
 
 
 def recorded(*names: str, **where: Any) -> list[dict[str, Any]]:
-    """The exchanges of these files (``"anthropic"``) whose fields equal ``where``; skips the test where there are none."""
+    """The exchanges of these files (``"anthropic"``) whose fields equal ``where``; skips where there are no files."""
     if not FOLDER.is_dir():
         pytest.skip("the recorded exchanges are not beside this checkout")
     return [

@@ -77,7 +77,7 @@ IMPURE_STANDARD = frozenset(
     "asyncio concurrent http io json multiprocessing os pathlib queue random secrets select shutil signal socket "
     "sqlite3 ssl subprocess sys tempfile threading time urllib.request uuid".split()
 )
-# Tool arguments are parsed by the value that holds their text; a message in AWS headers becomes the payload it stands for.
+# Tool arguments are parsed by the value that holds their text; an AWS message in a header becomes the payload it means.
 PURE_MAY = frozenset({("schema/content.py", "json"), ("framing/eventstream.py", "json")})
 
 # Files that are one table from end to end, with what the table is of.
