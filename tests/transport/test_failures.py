@@ -132,3 +132,16 @@ def test_the_rows_advise() -> None:
     for kind, sentence in [*HTTPX_ROWS.values(), *AIOHTTP_ROWS.values()]:
         assert issubclass(kind, (TransportError, ProtocolError, ConfigurationError))  # type: ignore[arg-type]
         assert "{host}" in sentence
+
+
+@pytest.mark.parametrize("package", ["httpx", "httpx2"])
+def test_what_the_caller_was_handling_is_no_reason(package: str) -> None:
+    """A failure during the handling of another one does not inherit its reason."""
+    module = pytest.importorskip(package)
+    before = ConnectError("The certificate was refused.", certificate=True)
+    before.__context__ = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    after = module.ConnectError("foreign text")
+    after.__context__ = before
+    found = translate(after, "host")
+    assert isinstance(found, ConnectError)
+    assert not found.certificate

@@ -32,6 +32,9 @@ from ..errors import (
 
 Row = tuple[Callable[[str], AsyncLLMError], str]
 _LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2")
+_RUNTIMES = ("anyio", "trio", "h11")
+_FOREIGN = (*_LIBRARIES, *_RUNTIMES, "aiohttp")
+_DEEPEST = 12  # exceptions in a chain
 
 _CLOSED_WORDS = ("closed connection", "disconnected")  # h11's and httpcore's way to say that the peer went away
 
@@ -124,7 +127,7 @@ def _other(error: Exception, host: str, chain: list[BaseException]) -> AsyncLLME
         return ConfigurationError(f"The address of {host} is not a legal host name.")
     if isinstance(error, TimeoutError):
         return IdleTimeoutError(f"{host} was silent for too long.")
-    if isinstance(error, (OSError, EOFError)) or type(error).__module__.split(".")[0] in ("anyio", "trio", "h11"):
+    if isinstance(error, (OSError, EOFError)) or _package(error) in _RUNTIMES:
         return ConnectionLostError(f"The connection to {host} was lost{_reason(chain)}.")
     return None
 
@@ -144,13 +147,21 @@ def _aiohttp_row(error: BaseException) -> Row | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and what it was raised from, outermost first."""
+    """The exception and what it was raised from, outermost first.
+
+    httpcore cuts its causes off (``from None``), so that the libraries' contexts count too; anybody else's may be what
+    the caller was just handling.
+    """
     seen: BaseException | None = error
-    for _ in range(12):
+    for _ in range(_DEEPEST):
         if seen is None:
             return
         yield seen
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__ or (seen.__context__ if _package(seen) in _FOREIGN else None)
+
+
+def _package(error: BaseException) -> str:
+    return type(error).__module__.partition(".")[0]
 
 
 def _reason(chain: list[BaseException]) -> str:

@@ -153,10 +153,10 @@ class HTTPTransport:
             if not isinstance(failure, ConnectionLostError) or isinstance(failure, WriteTimeoutError):
                 target.pool.discard(slot)
                 raise
-        if request.on_reconnect is not None:
-            request.on_reconnect()
         fresh = target.pool.replace(slot)
         try:
+            if request.on_reconnect is not None:
+                request.on_reconnect()
             return await self._attempt(request, target, fresh), fresh
         except BaseException:
             target.pool.discard(fresh)

@@ -57,6 +57,7 @@ class OutgoingRequests:
     def __init__(self, module: Any, *, whole_bodies: bool = False) -> None:
         self._request = module.Request
         self._whole_bodies = whole_bodies
+        self._whole = module.ByteStream
 
         class NamesOnly(module.Headers):  # type: ignore[misc]  # the class depends on the library
             def __repr__(self) -> str:
@@ -94,10 +95,11 @@ class OutgoingRequests:
         if request.body or request.method in _WITH_BODY:
             raw.append((b"Content-Length", b"%d" % len(request.body)))
         if self._whole_bodies and len(request.body) <= BLOCK_BYTES:
-            built = self._request(request.method, url, content=request.body, extensions=extensions)
+            built = self._request(request.method, url, stream=self._whole(request.body), extensions=extensions)
+            built.read()
         else:
             built = self._request(request.method, url, stream=self._body(request.body), extensions=extensions)
-        built.headers = self.headers(raw)
+        built.headers = self.headers(raw, "ascii")
         return built
 
 
