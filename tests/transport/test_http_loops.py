@@ -41,7 +41,7 @@ def hold_warnings_to_account() -> None:
         gc.collect()
 
 
-def test_five_loops_in_a_row(lane: tuple[str, Callable[[Any], None]]) -> None:
+def test_five_loops_in_a_row(lane: tuple[str, Callable[[Any], None]], caplog: pytest.LogCaptureFixture) -> None:
     """A transport goes on in a new loop after ``forget``, and an ended loop leaves no warning behind."""
     library, run = lane
     transport = HTTPTransport(spawn=Spawner(), library=library)  # type: ignore[arg-type]
@@ -62,11 +62,16 @@ def test_five_loops_in_a_row(lane: tuple[str, Callable[[Any], None]]) -> None:
             assert b"first" == await exchange.receive()
             await transport.send(ask(server.url))
             assert (2, 1) == (server.connections, next(iter(transport._pools.values())).idle)
+            await transport.stream(ask(server.url))
+            half_read = await transport.stream(ask(server.url))
+            assert b"hello" == await half_read.receive()
 
     for _ in range(RUNS):
         run(use)
+    hold_warnings_to_account()
     transport.forget()
     hold_warnings_to_account()
+    assert [] == [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])

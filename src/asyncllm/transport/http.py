@@ -10,7 +10,8 @@ The rules:
 * An exchange that is under way is held strongly until it has ended, so that a forgotten one is never finalised by
   chance.
 * What failed or was cancelled gives its permit back at once; its connection is closed by a background task.
-* While connections lie idle, one background task sweeps them. When its loop ends and cancels it, it closes them.
+* While connections lie idle, or streams are open, one background task looks after them. When its loop ends and cancels
+  it, it closes them all, so that nothing is left to the loop's own way of tearing down.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class HTTPTransport:
         self._background_tasks = 0
         self._quiet: anyio.Event | None = None
         self._stop_sweeping: anyio.Event | None = None
+        self._gathered: list[Work] | None = None
 
     @property
     def ca_bundle(self) -> str | None:
@@ -174,6 +176,8 @@ class HTTPTransport:
         lease = _PoolLease(self, target.pool, slot)
         exchange = open_exchange(response, request, host=target.host, lease=lease, background=self._background)
         self._exchanges.add(exchange)
+        if self._stop_sweeping is None:
+            self._start_sweeping()
         return exchange
 
     def _target(self, url: str) -> _Target:
@@ -210,6 +214,9 @@ class HTTPTransport:
 
     def _background(self, work: Work) -> None:
         """Starts background work, and counts it so that `aclose` can wait for it."""
+        if self._gathered is not None:
+            self._gathered.append(work)
+            return
         self._background_tasks += 1
 
         async def counted() -> None:
@@ -231,25 +238,49 @@ class HTTPTransport:
             for slot in pool.empty():
                 slot.close()
         elif self._stop_sweeping is None:
-            self._stop_sweeping = anyio.Event()
-            self._spawn(self._sweep)
+            self._start_sweeping()
 
-    async def _sweep(self) -> None:
-        stop = self._stop_sweeping
-        pools = self._pools
+    def _start_sweeping(self) -> None:
+        if not self._closed:
+            self._stop_sweeping = stop = anyio.Event()
+            self._spawn(partial(self._sweep, stop))
+
+    async def _sweep(self, stop: anyio.Event) -> None:
         try:
-            while stop is self._stop_sweeping and stop is not None and any(pool.idle for pool in pools.values()):
+            while stop is self._stop_sweeping and (self._exchanges or any(pool.idle for pool in self._pools.values())):
                 with anyio.move_on_after(self._sweep_every):
                     await stop.wait()
                     return
-                for pool in pools.values():
+                for pool in self._pools.values():
                     pool.sweep()
         except BaseException:
-            await _close_now([slot for pool in pools.values() for slot in pool.empty()])
+            if stop is self._stop_sweeping:
+                await self._close_here()
             raise
         finally:
             if stop is self._stop_sweeping:
                 self._stop_sweeping = None
+
+    async def _close_here(self) -> None:
+        """Closes everything in this task, which is being cancelled because its loop ends: a new one would come late."""
+        works: list[Work] = []
+        self._gathered = works
+        try:
+            self._give_up()
+            for work in works:
+                try:
+                    await work()
+                except BaseException:  # noqa: BLE001, S112  # trio cancels again; the socket is closed before that
+                    continue
+        finally:
+            self._gathered = None
+
+    def _give_up(self) -> None:
+        for exchange in list(self._exchanges):
+            exchange.abort()
+        for pool in self._pools.values():
+            for slot in (*pool.empty(), *pool.out):
+                slot.close()
 
     async def aclose(self) -> None:
         """Lets what is being drained end, then closes every connection. Idempotent."""
@@ -257,11 +288,7 @@ class HTTPTransport:
         if self._stop_sweeping is not None:
             self._stop_sweeping.set()
         await self._settle(_DRAINING_SECONDS)
-        for exchange in list(self._exchanges):
-            exchange.abort()
-        for pool in self._pools.values():
-            for slot in (*pool.empty(), *pool.out):
-                slot.close()
+        self._give_up()
         await self._settle(_CLOSING_SECONDS)
         self._targets.clear()
 
@@ -351,12 +378,3 @@ class _Lane:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept"),
         )
-
-
-async def _close_now(slots: list[Slot]) -> None:
-    """Closes connections in a task that is being cancelled."""
-    for slot in slots:
-        try:
-            await slot.aclose()
-        except BaseException:  # noqa: BLE001, S112  # trio cancels again; the socket is closed before that
-            continue

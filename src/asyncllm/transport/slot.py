@@ -55,14 +55,16 @@ class Slot:
     async def aclose(self) -> None:
         """Closes the connection."""
         self._closed = True
-        if self.network is not None:
+        leftover, self.leftover = self.leftover, None
+        try:
+            if self.network is not None:
+                with suppress(Exception):
+                    await self.network.aclose()
             with suppress(Exception):
-                await self.network.aclose()
-        with suppress(Exception):
-            await self.transport.aclose()
-        if self.leftover is not None:
-            leftover, self.leftover = self.leftover, None
-            await leftover()
+                await self.transport.aclose()
+        finally:
+            if leftover is not None:
+                await leftover()
 
     async def watch(self, event: str, info: dict[str, Any]) -> None:
         """The library's ``trace`` hook: takes hold of the socket before the first answer, to be able to close it."""
