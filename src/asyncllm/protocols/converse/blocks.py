@@ -1,0 +1,304 @@
+"""Parts -> content blocks.
+
+Rules:
+
+* What only its maker can read (signatures, redacted reasoning, blocks of tools the model's host ran, citations, unknown
+  content, ``extra``) is written for the same origin only; elsewhere it is left out, and a warning says so.
+* A cache mark is a block of its own, ``cachePoint``, after the block it belongs to.
+* Converse fetches no URLs: media are bytes, or stand in S3 (``s3://bucket/key`` as ``url`` or ``file_id``).
+* An empty text is refused by the API: beside other content it is skipped, alone it is written, for the API to judge.
+* Ids of tool calls have 1 to 64 characters out of ``[a-zA-Z0-9_.:-]``. Others are replaced by a hash of themselves: the
+  same id always becomes the same one, so calls and results still match.
+
+Source: botocore 1.44.5, bedrock-runtime ``ContentBlock``, ``ToolUseId``.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from ...errors import UnsupportedContentError
+from ...schema.content import (
+    Audio,
+    CacheMark,
+    Document,
+    Image,
+    Json,
+    Origin,
+    Part,
+    ProviderToolCall,
+    ProviderToolResult,
+    Reasoning,
+    Refusal,
+    ResultPart,
+    Text,
+    ToolCall,
+    ToolResult,
+    Unknown,
+    Video,
+    parse_arguments,
+)
+from ..anthropic.blocks import INVALID_JSON
+from ..base import Context
+from .media import DOCUMENTS, IMAGES, SOUNDS, VIDEOS, DocumentNames, format_of
+from .models import ModelRules
+
+Block = dict[str, Any]
+
+_LIFETIMES = frozenset({"5m", "1h"})
+_TOOL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_IN_RESULTS = (Text, Image, Document, Video, Unknown)
+
+
+def tool_id(call_id: str) -> str:
+    """The id as Converse takes it."""
+    if _TOOL_ID.fullmatch(call_id):
+        return call_id
+    return "call_" + sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class BlockWriter:
+    """Writes the parts of one request, and collects what has to be said about it."""
+
+    __slots__ = ("_context", "_names", "_rules", "_warnings")
+
+    def __init__(self, context: Context, rules: ModelRules) -> None:
+        self._context = context
+        self._rules = rules
+        self._names = DocumentNames()
+        self._warnings: dict[str, None] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was left out or changed so far, each sentence once."""
+        return tuple(self._warnings)
+
+    def warn(self, sentence: str) -> None:
+        """Puts a sentence among the response's warnings."""
+        self._warnings[sentence] = None
+
+    def refuse(self, sentence: str) -> UnsupportedContentError:
+        """The exception for a part that cannot be carried."""
+        return UnsupportedContentError(sentence, provider=self._context.provider, model=self._context.model)
+
+    def blocks(self, parts: Iterable[Part], role: str) -> list[Block]:
+        """The blocks of one message, in order."""
+        parts = tuple(parts)
+        written: list[Block] = []
+        for part in parts:
+            if type(part) is Text and not part.text and len(parts) > 1 and part.cache is None:
+                continue
+            block = self._block(part, role)
+            if block is not None:
+                written.append(block)
+                if part.cache is not None:
+                    self._mark(written, part.cache)
+        return written
+
+    def cache_point(self, cache: CacheMark) -> Block:
+        """The block of a cache mark, as it stands in messages, in ``system`` and among tools."""
+        point = {"type": "default"}
+        if cache.ttl in _LIFETIMES:
+            point["ttl"] = str(cache.ttl)
+        elif cache.ttl is not None:
+            self.warn(f"the cache lifetime {cache.ttl!r} was left out: Bedrock's are 5m and 1h")
+        return {"cachePoint": point}
+
+    def _mark(self, written: list[Block], cache: CacheMark) -> None:
+        if "reasoningContent" in written[-1]:
+            return self.warn("a cache mark on reasoning was left out: put it on the part after it")
+        written.append(self.cache_point(cache))
+        return None
+
+    def _block(self, part: Part, role: str) -> Block | None:
+        """The block of one part; None for one that is left out."""
+        match part:
+            case Text():
+                return self._text(part, role)
+            case ToolCall():
+                return self._tool_call(part)
+            case ToolResult():
+                return self._tool_result(part)
+            case Reasoning():
+                return self._reasoning(part)
+            case Image():
+                return self._image(part)
+            case Document():
+                return self._document(part)
+            case Video():
+                return self._medium("video", part, VIDEOS)
+            case Audio():
+                return self._medium("audio", part, SOUNDS)
+            case ProviderToolCall() | ProviderToolResult():
+                return self._provider_tool(part)
+            case Unknown():
+                return self._unknown(part)
+            case Refusal():
+                return {"text": part.text}
+
+    def _ours(self, origin: Origin | None) -> bool:
+        return origin is not None and origin == self._context.origin
+
+    def _left_out(self, what: str, origin: Origin | None) -> None:
+        source = f"from {origin.provider} ({origin.protocol})" if origin else "of no known origin"
+        self.warn(f"{what} {source} was left out: {self._context.provider} would not recognise it")
+
+    def _extend(self, kind: str, body: Block, extra: Mapping[str, Any] | None, origin: Origin | None) -> Block:
+        """A block, with the wire's own further fields."""
+        if extra:
+            if self._ours(origin):
+                body = {**extra, **body}
+            else:
+                self._left_out(f"what else a {kind} part held ({', '.join(extra)})", origin)
+        return {kind: body}
+
+    def _text(self, part: Text, role: str) -> Block:
+        if part.signature is not None:
+            self._left_out("a signature on text", part.origin)
+        if part.extra is not None:
+            if self._ours(part.origin) and role == "assistant":
+                return dict(part.extra)
+            self._left_out(f"what else a text part held ({', '.join(part.extra)})", part.origin)
+        if part.citations:
+            raw = [dict(citation.raw) for citation in part.citations if citation.raw is not None]
+            if role == "assistant" and self._ours(part.origin) and len(raw) == len(part.citations):
+                return {"citationsContent": {"content": [{"text": part.text}], "citations": raw}}
+            self._left_out("a citation", part.origin)
+        return {"text": part.text}
+
+    def _source(self, kind: str, part: Image | Document | Video | Audio) -> Block | None:
+        """The source in S3; None where the part holds its content."""
+        address = part.url or part.file_id
+        if address is None:
+            return None
+        if not address.startswith("s3://"):
+            raise self.refuse(
+                f"{kind} has an address that Bedrock cannot fetch; give its bytes as data, or an s3:// address"
+            )
+        return {"s3Location": {"uri": address}}
+
+    def _bytes(self, kind: str, data: bytes | None) -> Block:
+        if data is None:
+            raise self.refuse(f"{kind} needs data with a media_type, or an s3:// address as its url")
+        return {"bytes": b64encode(data).decode()}
+
+    def _format(self, kind: str, part: Image | Document | Video | Audio, known: Mapping[str, str]) -> str:
+        word = format_of(part.media_type, known, part.url or part.file_id, getattr(part, "name", None))
+        if word is None:
+            raise self.refuse(
+                f"{kind} has media_type {part.media_type!r}, which Bedrock does not take; it takes {', '.join(known)}"
+            )
+        return word
+
+    def _medium(self, kind: str, part: Image | Video | Audio, known: Mapping[str, str]) -> Block:
+        body = {
+            "format": self._format(kind, part, known),
+            "source": self._source(kind, part) or self._bytes(kind, part.data),
+        }
+        return self._extend(kind, body, part.extra, part.origin)
+
+    def _image(self, part: Image) -> Block:
+        if part.detail not in (None, "auto"):
+            self.warn(f"an image's detail={part.detail!r} was left out: Bedrock has no such setting")
+        if part.signature is not None:
+            self._left_out("a signature on an image", part.origin)
+        return self._medium("image", part, IMAGES)
+
+    def _document(self, part: Document) -> Block:
+        name = self._names.give(part.name)
+        if part.name is not None and name != part.name:
+            self.warn(f"the document {part.name!r} was sent under the name {name!r}: Bedrock restricts the characters")
+        if part.text is not None:
+            word = format_of(part.media_type, DOCUMENTS, part.name) or "txt"
+            source = {"text": part.text} if part.citations else self._bytes("document", part.text.encode())
+        else:
+            word = self._format("document", part, DOCUMENTS)
+            source = self._source("document", part) or self._document_bytes(part)
+        body: Block = {"format": word, "name": name, "source": source}
+        if part.context is not None:
+            body["context"] = part.context
+        if part.citations:
+            body["citations"] = {"enabled": True}
+        return self._extend("document", body, part.extra, part.origin)
+
+    def _document_bytes(self, part: Document) -> Block:
+        """Text that is to be cited goes as text: the API cites only from that and from PDF."""
+        if part.citations and part.data is not None and (part.media_type or "").startswith("text/"):
+            try:
+                return {"text": part.data.decode()}
+            except UnicodeDecodeError:
+                pass
+        return self._bytes("document", part.data)
+
+    def _reasoning(self, part: Reasoning) -> Block | None:
+        if not self._ours(part.origin):
+            self._left_out("reasoning", part.origin)
+            return None
+        if part.encrypted is not None:
+            return self._extend("reasoningContent", {"redactedContent": part.encrypted}, part.extra, part.origin)
+        text: Block = {"text": part.text}
+        if part.signature is not None:
+            text["signature"] = part.signature
+        elif self._rules.claude:
+            self.warn("reasoning without a signature was left out: Claude takes only what it signed")
+            return None
+        return self._extend("reasoningContent", {"reasoningText": text}, part.extra, part.origin)
+
+    def _tool_call(self, part: ToolCall) -> Block:
+        if part.kind == "custom":
+            arguments: Any = {"input": part.raw_arguments}
+            self.warn(
+                f"the call of the free-form tool {part.name} was sent as {{'input': text}}: arguments are objects"
+            )
+        else:
+            arguments = parse_arguments(part.raw_arguments)
+        if arguments is None:
+            arguments = {INVALID_JSON: part.raw_arguments}
+            self.warn(
+                f"the arguments of the call of {part.name} are no JSON object, and were sent under {INVALID_JSON}"
+            )
+        if part.signature is not None:
+            self._left_out("a signature on a tool call", part.origin)
+        body = {"toolUseId": tool_id(part.id), "name": part.name, "input": arguments}
+        return self._extend("toolUse", body, part.extra, part.origin)
+
+    def _tool_result(self, part: ToolResult) -> Block:
+        body: Block = {
+            "toolUseId": tool_id(part.call_id),
+            "content": [self._in_result(item) for item in part.content],
+        }
+        if part.is_error and self._rules.result_status:
+            body["status"] = "error"
+        elif part.is_error:
+            self.warn(f"that a tool result is an error was left out: {self._context.model} has no place for it")
+        return self._extend("toolResult", body, part.extra, part.origin)
+
+    def _in_result(self, part: ResultPart) -> Block:
+        if isinstance(part, Json):
+            # A `json` block holds an object; every other value is said as text.
+            if isinstance(part.value, Mapping):
+                return {"json": dict(part.value)}
+            return {"text": self._context.json.dumps(part.value).decode()}
+        block = self._block(part, "user") if isinstance(part, _IN_RESULTS) else None
+        if block is None:
+            raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self._context.provider}")
+        if part.cache is not None:
+            self.warn("a cache mark inside a tool result was left out: put it on the result")
+        return block
+
+    def _provider_tool(self, part: ProviderToolCall | ProviderToolResult) -> Block | None:
+        if not self._ours(part.origin):
+            what = "call" if isinstance(part, ProviderToolCall) else "result"
+            self._left_out(f"the {what} of a tool the provider ran ({part.name})", part.origin)
+            return None
+        return dict(part.raw)
+
+    def _unknown(self, part: Unknown) -> Block | None:
+        if not self._ours(part.origin) or not isinstance(part.raw, Mapping):
+            self._left_out(f"content of type {part.type!r}", part.origin)
+            return None
+        return dict(part.raw)

@@ -1,0 +1,106 @@
+"""From a Bedrock error to the exception that says what to do.
+
+Over HTTP the code is in the header ``x-amzn-errortype``, with a suffix after a colon, or in the body's ``code`` or
+``__type``, with a prefix before a ``#``; inside a stream it is the name of the exception frame, in lower camel case.
+Case is ignored. ``ValidationException`` stands for everything a request can be wrong in, from an unknown model to a
+full context window, so its message is asked first; the daily quota hides in ``ThrottlingException``, a bad API key in
+``AccessDeniedException``. Sources: botocore 1.44.5 (``bedrock-runtime``, ``parsers``), pydantic-ai 2.68
+(``_model_errors``), recorded traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ... import errors
+from ..base import Context
+from ..classify import ErrorType, as_dict, build_error, classify, snippet
+
+CODES: Mapping[str, ErrorType] = {
+    "validationexception": errors.BadRequestError,
+    "servicequotaexceededexception": errors.QuotaExhaustedError,
+    "accessdeniedexception": errors.PermissionDeniedError,
+    "unrecognizedclientexception": errors.AuthenticationError,
+    "invalidsignatureexception": errors.AuthenticationError,
+    "signaturedoesnotmatch": errors.AuthenticationError,
+    "incompletesignatureexception": errors.AuthenticationError,
+    "missingauthenticationtokenexception": errors.AuthenticationError,
+    "invalidclienttokenid": errors.AuthenticationError,
+    "expiredtokenexception": errors.AuthenticationError,
+    "resourcenotfoundexception": errors.ModelNotFoundError,
+    "modeltimeoutexception": errors.ProviderTimeoutError,
+    "requesttimeoutexception": errors.ProviderTimeoutError,
+    "modelerrorexception": errors.ServerError,
+    "modelstreamerrorexception": errors.ServerError,
+    "throttlingexception": errors.RateLimitError,
+    "toomanyrequestsexception": errors.RateLimitError,
+    "modelnotreadyexception": errors.OverloadedError,
+    "serviceunavailableexception": errors.OverloadedError,
+    "internalserverexception": errors.ServerError,
+    "internalfailure": errors.ServerError,
+}
+VAGUE = frozenset({"validationexception", "accessdeniedexception", "throttlingexception", "modelerrorexception"})
+PHRASES: tuple[tuple[str, ErrorType], ...] = (
+    ("input is too long", errors.ContextWindowExceededError),
+    ("input tokens exceeded", errors.ContextWindowExceededError),
+    ("prompt is too long", errors.ContextWindowExceededError),
+    ("too many input tokens", errors.ContextWindowExceededError),
+    ("exceed context limit", errors.ContextWindowExceededError),
+    ("maximum context length", errors.ContextWindowExceededError),
+    ("on-demand throughput", errors.ModelNotFoundError),
+    ("model identifier is invalid", errors.ModelNotFoundError),
+    ("tokens per day", errors.QuotaExhaustedError),
+    ("api key is valid", errors.AuthenticationError),
+    ("security token included in the request", errors.AuthenticationError),
+)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """The id of the HTTP request."""
+    return headers.get("x-amzn-requestid") or None
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes, context: Context) -> errors.AsyncLLMError:
+    """The exception for a failed answer; never raises."""
+    return error_from(body, headers, context, status=status, code=headers.get("x-amzn-errortype"))
+
+
+def error_from(
+    body: bytes, headers: Mapping[str, str], context: Context, *, status: int | None, code: str | None
+) -> errors.AsyncLLMError:
+    """The exception for an error's body, in an answer or in a frame.
+
+    Args:
+        body: JSON with a ``message``, or anything else.
+        headers: of the answer.
+        context: of the call.
+        status: None in a stream, whose 200 says nothing.
+        code: the code that stood beside the body, suffix and all.
+    """
+    try:
+        value = as_dict(context.json.loads(body))
+    except errors.AsyncLLMError:
+        value = {}
+    codes = [plain for found in (code, value.get("code"), value.get("__type")) if (plain := _plain(found))]
+    message = _message(value) or snippet(body)
+    kind = classify(status, codes, message, code_rows=CODES, text_rows=PHRASES, vague_codes=VAGUE)
+    return build_error(
+        kind,
+        message,
+        status=status,
+        code=codes[0] if codes else None,
+        headers=headers,
+        context=context,
+        request_id=request_id_of(headers),
+    )
+
+
+def _plain(code: Any) -> str | None:
+    """A code without the namespaces around it."""
+    return code.rpartition("#")[2].partition(":")[0].strip() if isinstance(code, str) else None
+
+
+def _message(value: Mapping[str, Any]) -> str:
+    words = [value.get("message") or value.get("Message"), value.get("originalMessage")]
+    return ": ".join([word for word in words if isinstance(word, str) and word])
