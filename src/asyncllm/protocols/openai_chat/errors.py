@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ... import errors
 from ..base import Context
 from ..classify import ErrorType, as_dict, build_error, classify, parse_retry_after, snippet
-from .dialect import ChatDialect
 from .headers import rate_limits, request_id
 
 CODES: Mapping[str, ErrorType] = MappingProxyType(
@@ -116,12 +115,27 @@ PHRASES: tuple[tuple[str, ErrorType], ...] = (
     ("is not a valid model id", errors.ModelNotFoundError),
     ("invalid model id", errors.ModelNotFoundError),
     ("model not exist", errors.ModelNotFoundError),
+    ("model not found:", errors.ModelNotFoundError),
     ("supported api model names are", errors.ModelNotFoundError),
     ("has been decommissioned", errors.ModelNotFoundError),
     ("content violates usage guidelines", errors.ContentBlockedError),
     ("overloaded", errors.OverloadedError),
     ("over capacity", errors.OverloadedError),
 )
+
+
+class KnownErrors(Protocol):
+    """What a dialect says of errors; the Responses API has the same bodies."""
+
+    @property
+    def error_codes(self) -> tuple[tuple[str, ErrorType], ...]:
+        """The host's own codes, lower case, before the common ones."""
+        ...
+
+    @property
+    def retryable_codes(self) -> frozenset[str]:
+        """Refusals that are the model's slip, so that trying again makes sense."""
+        ...
 
 
 class Failure(NamedTuple):
@@ -180,7 +194,7 @@ def failure_error(
     status: int | None,
     headers: Mapping[str, str],
     context: Context,
-    dialect: ChatDialect,
+    dialect: KnownErrors,
 ) -> errors.AsyncLLMError:
     """The exception for a failure that came with ``status``, or inside a success (its codes may name a status)."""
     rows = {**CODES, **dict(dialect.error_codes)} if dialect.error_codes else CODES
@@ -228,7 +242,7 @@ def _retry_after(metadata: dict[str, Any], headers: Mapping[str, str], context: 
 
 
 def decode_error(
-    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: KnownErrors
 ) -> errors.AsyncLLMError:
     """The exception for a failed answer, whatever its body holds."""
     try:

@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import UnsupportedParameterError
 from ...schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..base import Context, WireRequest
+from ..merge import deep_merge
 from .dialect import ChatDialect
 from .messages import write_messages
 from .parts import Writer
@@ -61,16 +62,6 @@ def _headers(request: Request) -> tuple[tuple[str, str], ...]:
     if request.extra_headers:
         headers.update({name.lower(): value for name, value in request.extra_headers.items()})
     return tuple(headers.items())
-
-
-def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, the second one winning; objects on both sides are merged key by key."""
-    merged = dict(below)
-    for name, value in above.items():
-        known = merged.get(name)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        merged[name] = deep_merge(known, value) if both else value  # type: ignore[arg-type]  # both are mappings
-    return merged
 
 
 def _unsupported(writer: Writer, name: str, sentence: str) -> UnsupportedParameterError:
