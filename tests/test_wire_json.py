@@ -217,7 +217,7 @@ ITSELF += [ITSELF, ITSELF]
         ([Decimal(1)], "type Decimal"),
         ([iter(())], "type tuple_iterator"),
         (ITSELF, "deeper than 200 levels"),
-        pytest.param(10**5000, "4300 digits", id="huge"),
+        pytest.param(10**5000, "4300", id="huge"),
     ],
 )
 def test_refuses_to_write(wire: WireJSON, value: Any, reason: str) -> None:
