@@ -19,7 +19,7 @@ from source_tree import Module, modules
 # Lowest first. A room is a module or a package; the longest name that fits counts.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"schema", "_version"}),
-    frozenset({"errors", "transport.base"}),
+    frozenset({"errors", "transport.base", "transport.proxy"}),
     frozenset({"framing", "protocols", "auth"}),
     frozenset({"providers", "ledger", "catalog", "wire_json"}),
     frozenset({"config", "transport", "engine"}),
@@ -31,6 +31,7 @@ LEVELS: tuple[frozenset[str], ...] = (
 SIDEWAYS = frozenset(
     {
         ("transport.base", "errors"),
+        ("transport.proxy", "errors"),
         ("protocols", "framing"),
         ("ledger", "catalog"),
         ("testing", "sync"),
@@ -54,7 +55,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "httpcore2": frozenset({"transport"}),
     "httpx_aiohttp": frozenset({"transport"}),
     "trio": frozenset({"transport", "engine", "testing"}),
-    "certifi": frozenset({"transport"}),
+    "certifi": frozenset({"auth", "transport"}),
     "h11": frozenset({"testing"}),
     "pydantic": frozenset({"providers", "config", "engine", "client", "testing"}),
     "pydantic_core": frozenset({"wire_json", "config"}),
