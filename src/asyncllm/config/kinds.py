@@ -83,9 +83,17 @@ _BEDROCK = Kind(
     models=("global.anthropic.claude-haiku-5-5", "global.anthropic.claude-sonnet-5-5"),
 )
 _AZURE = Kind(
-    keys=frozenset({"api_key", "access_token"}),
-    variables={"api_key": ("AZURE_OPENAI_API_KEY",), "base_url": ("AZURE_OPENAI_ENDPOINT",)},
-    found_by=(frozenset({"AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"}),),
+    keys=frozenset({"api_key", "access_token", "api"}),
+    variables={
+        "api_key": ("AZURE_OPENAI_API_KEY",),
+        "access_token": ("AZURE_OPENAI_AD_TOKEN",),
+        "base_url": ("AZURE_OPENAI_ENDPOINT",),
+    },
+    found_by=(
+        frozenset({"AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"}),
+        frozenset({"AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_ENDPOINT"}),
+    ),
+    apis=("chat", "responses"),
 )
 _VERTEX = Kind(
     keys=frozenset({"access_token", "credentials_path", "project_id", "location"}),

@@ -79,7 +79,9 @@ class ProviderSettings(Section):
     )
     access_token: Secret | None = Field(default=None, description="vertex, azure: an OAuth token, instead of a key.")
     api: str | None = Field(
-        default=None, description="openai: auto, chat or responses (default auto). bedrock: converse or invoke."
+        default=None,
+        description="openai: auto, chat or responses (default auto). azure: chat or responses. "
+        "bedrock: converse or invoke.",
     )
     organization: Name | None = Field(default=None, description="openai: the OpenAI-Organization header.")
     project: Name | None = Field(default=None, description="openai: the OpenAI-Project header.")

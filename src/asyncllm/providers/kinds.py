@@ -1,5 +1,6 @@
 """From the ``kind`` of a configured entry to its host: a line a host; every OpenAI-compatible one is a row of its
-table."""
+table.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from typing import Any
 from ..errors import ConfigurationError
 from .base import Provider
 
-_MODULES: Mapping[str, str] = MappingProxyType({"openai": "openai", "anthropic": "anthropic", "gemini": "gemini"})
+_MODULES: Mapping[str, str] = MappingProxyType(
+    {"openai": "openai", "azure": "azure", "anthropic": "anthropic", "gemini": "gemini"}
+)
 """kind -> the module beside this one whose ``build`` makes the host; imported when such an entry is used."""
 
 

@@ -1,0 +1,129 @@
+"""Azure OpenAI, built from an entry and the environment; and which wire format OpenAI and Azure speak."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from asyncllm.config.kinds import KINDS
+from asyncllm.errors import ConfigurationError
+from asyncllm.protocols.openai_chat import OpenAIChat
+from asyncllm.protocols.openai_responses import OpenAIResponses
+from asyncllm.providers import azure, kinds, openai
+from asyncllm.transport.base import Headers
+
+ENDPOINT = "https://mine.openai.azure.com"
+KEY = {"api_key": SecretStr("key-of-entry")}
+TOKEN = {"access_token": SecretStr("token-of-entry")}
+ENVIRON = {"AZURE_OPENAI_ENDPOINT": f"{ENDPOINT}/", "AZURE_OPENAI_API_KEY": "key-of-environ"}
+
+
+def format_of(provider: Any, model: str) -> str:
+    """The name of the wire format that a model is spoken to in."""
+    return str(provider.resolve(model, False).protocol.name)
+
+
+@pytest.mark.parametrize(
+    ("written", "base_url"),
+    [
+        (ENDPOINT, f"{ENDPOINT}/openai/v1"),
+        (f"{ENDPOINT}/", f"{ENDPOINT}/openai/v1"),
+        (f"{ENDPOINT}/openai", f"{ENDPOINT}/openai/v1"),
+        (f"{ENDPOINT}/openai/v1/", f"{ENDPOINT}/openai/v1"),
+        ("http://127.0.0.1:1/azure/v1", "http://127.0.0.1:1/azure/v1"),
+    ],
+)
+def test_the_endpoint_becomes_the_v1_surface(written: str, base_url: str) -> None:
+    """What is missing of /openai/v1 is added to the endpoint."""
+    found = azure.build("a", {**KEY, "base_url": written}, {})
+    assert ("a", "azure", base_url) == (found.name, found.kind, found.base_url)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("options", "environ", "header"),
+    [
+        (KEY, {"AZURE_OPENAI_AD_TOKEN": "t"}, ("api-key", "key-of-entry")),
+        ({**KEY, **TOKEN}, {}, ("api-key", "key-of-entry")),
+        (TOKEN, ENVIRON, ("authorization", "Bearer token-of-entry")),
+        ({}, {**ENVIRON, "AZURE_OPENAI_AD_TOKEN": "t"}, ("api-key", "key-of-environ")),
+        ({}, {"AZURE_OPENAI_AD_TOKEN": "t"}, ("authorization", "Bearer t")),
+    ],
+)
+async def test_the_first_credential_counts(
+    options: dict[str, Any], environ: dict[str, str], header: tuple[str, str]
+) -> None:
+    """The entry's key, its token, the environment's key, its token: each in the header it belongs in."""
+    found = azure.build("a", {**options, "base_url": ENDPOINT}, environ)
+    assert (header,) == await found.auth.sign("POST", found.base_url, Headers(), b"")
+    assert header[1] not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "words"),
+    [
+        (KEY, {}, r"providers\.a has no endpoint.*AZURE_OPENAI_ENDPOINT"),
+        ({"base_url": ENDPOINT}, {}, r"providers\.a\.api_key.*AZURE_OPENAI_API_KEY.*AZURE_OPENAI_AD_TOKEN"),
+        ({**KEY, "base_url": ENDPOINT, "api": "auto"}, {}, r"providers\.a\.api must be one of chat, responses"),
+        ({**KEY, "base_url": "mine"}, {}, r"providers\.a\.base_url must begin with http"),
+    ],
+)
+def test_what_is_wrong_is_said(options: dict[str, Any], environ: dict[str, str], words: str) -> None:
+    """A bad entry names the key that is wrong, and what to set."""
+    with pytest.raises(ConfigurationError, match=words):
+        azure.build("a", options, environ)
+
+
+def test_azure_speaks_what_the_entry_says() -> None:
+    """Chat completions, without files, unless the entry asks for Responses; the model's name says nothing."""
+    chat = azure.build("a", KEY, ENVIRON)
+    protocol = chat.resolve("o3-pro", True).protocol
+    assert isinstance(protocol, OpenAIChat)
+    assert protocol.dialect.file_parts is False
+    assert "openai_responses" == format_of(azure.build("a", {**KEY, "api": "responses"}, ENVIRON), "my-deployment")
+
+
+def test_azure_is_a_kind() -> None:
+    """An entry of kind azure is built here, and the configuration knows every key that is read."""
+    assert "azure" == kinds.build("azure", "a", KEY, ENVIRON).kind
+    assert {"api_key", "access_token", "api"} == set(KINDS["azure"].keys)
+    assert ("chat", "responses") == KINDS["azure"].apis
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "expected"),
+    [
+        ({}, "gpt-6-sol", "openai_chat"),
+        ({}, "gpt-4o-mini", "openai_chat"),
+        ({}, "gpt-5.5-pro-2026-04-23", "openai_responses"),
+        ({}, "o3-deep-research", "openai_responses"),
+        ({}, "gpt-5.1-codex", "openai_chat"),
+        ({}, "gpt-5.1-codex-max", "openai_responses"),
+        ({"api": "auto", "base_url": "https://eu.api.openai.com/v1"}, "o3-pro", "openai_responses"),
+        ({"base_url": "https://proxy.test/v1"}, "o3-pro", "openai_chat"),
+        ({"base_url": "https://api.openai.com.evil.test/v1"}, "o3-pro", "openai_chat"),
+        ({"api": "chat"}, "o3-pro", "openai_chat"),
+        ({"api": "responses"}, "gpt-4o-mini", "openai_responses"),
+        ({"api": "responses", "base_url": "https://proxy.test/v1"}, "any", "openai_responses"),
+    ],
+)
+def test_which_format_openai_is_spoken_to_in(options: dict[str, Any], model: str, expected: str) -> None:
+    """Chat, but Responses for models that exist only there and only at OpenAI's own; or what the entry says."""
+    found = openai.build("main", {**KEY, **options}, {})
+    assert expected == format_of(found, model)
+    assert isinstance(found.resolve(model, True).protocol, (OpenAIChat, OpenAIResponses))
+
+
+def test_openai_knows_no_other_format() -> None:
+    """An api that does not exist is refused, with those that do."""
+    with pytest.raises(ConfigurationError, match=r"providers\.main\.api must be one of auto, chat, responses"):
+        openai.build("main", {**KEY, "api": "assistants"}, {})
+
+
+def test_the_names_of_formats_fit_the_configuration() -> None:
+    """What the configuration lets through is what the host knows."""
+    for kind in ("openai", "azure"):
+        for api in KINDS[kind].apis:
+            assert kind == kinds.build(kind, "x", {**KEY, "base_url": ENDPOINT, "api": api}, {}).kind
