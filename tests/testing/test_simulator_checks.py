@@ -194,7 +194,7 @@ async def test_gemini_listings_and_counts(sim: Simulator, http: httpx.AsyncClien
     [
         ("openai", "/models", "authorization", 401, 401),
         ("groq", "/models", "authorization", 401, 401),
-        ("azure", "/models", "api-key", 401, 401),
+        ("azure", "/openai/v1/models", "api-key", 401, 401),
         ("anthropic", "/v1/models", "x-api-key", 401, 401),
         ("gemini", "/v1/models", "x-goog-api-key", 403, 400),
     ],

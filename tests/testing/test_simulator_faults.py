@@ -297,8 +297,9 @@ async def test_huge(sim: Simulator, http: httpx.AsyncClient, wire: str, stream: 
 def test_a_bomb_is_never_whole_in_memory() -> None:
     """The bomb is packed piece by piece."""
     from asyncllm.testing.script import _bomb
+    from asyncllm.testing.wires.framings import WHOLE
 
-    pieces = _bomb(b" ", Fault.gzip_bomb(size=2**50), b"{}")
+    pieces = iter(_bomb(WHOLE.filler(2**50), b"{}"))
     assert all(len(next(pieces)) < 100_000 for _ in range(3))
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 from .behaviour import CacheMemory, compose
 from .faults import Fault
 from .hosts import HOSTS, Host
+from .listing import ListedModel, listed
 from .model import ModelBehaviour, ModelRequest, tokens
 from .record import CREDENTIALS, Arrival, Received
 from .script import Script, failure, plain, stream, unary
@@ -26,7 +28,8 @@ class Answering:
 
     Args:
         seed: what ids and wordings are drawn from.
-        rules: what requests must fulfil.
+        rules: what requests must fulfil, but for the models.
+        models_of: the models of a kind of host; None when every name is one.
         behaviour_of: the behaviour of a model.
         pick: the fault that happens to a request, if any.
         failed: told of an exception that a reply function raised; the client gets a 500.
@@ -37,12 +40,14 @@ class Answering:
         *,
         seed: int,
         rules: Rules,
+        models_of: Callable[[str], tuple[ListedModel, ...] | None],
         behaviour_of: Callable[[str], ModelBehaviour],
         pick: Callable[[Received], Fault | None],
         failed: Callable[[Exception], None],
     ) -> None:
         self._seed = seed
         self._rules = rules
+        self._models_of = models_of
         self._cache = CacheMemory()
         self._behaviour_of = behaviour_of
         self._pick = pick
@@ -73,7 +78,13 @@ class Answering:
         turn = Turn(token=token_of(self._seed, number), now=now)
         if host is None or wire is None or operation is None:
             return record, _nowhere(raw, host, turn)
-        problem = wire.check(arrival, operation, self._rules)
+        models = self._models_of(kind)
+        rules = self._rules
+        if models is not None:
+            today = datetime.fromtimestamp(now, timezone.utc).date()
+            rules = replace(rules, models=tuple(model.name for model in models if not model.retired(today)))
+            turn = replace(turn, listed=listed(operation.model, models))
+        problem = wire.check(arrival, operation, rules)
         if raw.body is None:
             problem = Problem(status=413)
         if problem is not None:
@@ -93,9 +104,9 @@ class Answering:
         if operation.name == "generate":
             request = wire.parse(arrival, operation)
             return self._generate(request, wire, turn, behaviour, fault)
-        models: Sequence[str] = host.models if self._rules.models is None else self._rules.models
-        body = wire.look_up(arrival, operation, models)
-        return unary(body, wire, turn, behaviour, fault)
+        known = self._models_of(record.provider)
+        models = [ListedModel(name) for name in host.models] if known is None else known
+        return unary(wire.look_up(arrival, operation, models), wire, turn, behaviour, fault)
 
     def _generate(
         self, request: ModelRequest, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fault: Fault | None
@@ -108,7 +119,7 @@ class Answering:
         except Exception as error:  # noqa: BLE001 - a user's reply function may raise anything; it is raised again on exit
             self._failed(error)
             return _refused(wire, Problem(status=500, message=f"the reply function raised {error!r}"), turn)
-        turn = Turn(token=turn.token, now=turn.now, chunk_size=behaviour.chunk_size)
+        turn = replace(turn, chunk_size=behaviour.chunk_size)
         if request.stream:
             return stream(wire.events(request, reply, turn), wire, turn, behaviour, fault)
         return unary(wire.unary(request, reply, turn), wire, turn, behaviour, fault)
@@ -132,7 +143,8 @@ def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
         query=query,
         headers=raw.headers,
         body=body,
-        size=len(raw.body or b""),
+        content=raw.body,
+        target=raw.target,
         connection=connection,
     )
     if kind in HOSTS:
@@ -153,7 +165,7 @@ def _meaning(host: Host | None, arrival: Arrival) -> tuple[Wire | None, Operatio
 
 
 def _refused(wire: Wire, problem: Problem, turn: Turn) -> Script:
-    return plain(problem.status, wire.headers(problem.status, turn), wire.error(problem, turn))
+    return plain(problem.status, wire.headers(problem.status, turn, problem.code), wire.error(problem, turn))
 
 
 def _nowhere(raw: RawRequest, host: Host | None, turn: Turn) -> Script:

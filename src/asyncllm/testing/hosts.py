@@ -9,6 +9,7 @@ from .wires.anthropic import Anthropic
 from .wires.base import Wire
 from .wires.gemini import Gemini
 from .wires.openai_chat import OpenAIChat
+from .wires.openai_responses import OpenAIResponses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Host:
         models: what it lists when the simulator was told of none.
         mark: a header that only its clients send; it tells whom a URL without a kind in front is for.
         main: whether `asyncllm.testing.Simulator.config` has an entry for it.
+        credential: the entry's key that holds its credential.
         settings: what else that entry needs.
     """
 
@@ -29,14 +31,17 @@ class Host:
     models: tuple[str, ...] = ()
     mark: str = ""
     main: bool = False
+    credential: str = "api_key"
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-_AZURE = Host(wires=(OpenAIChat(),), suffix="/v1", models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"))
+_OPENAI = Host(
+    wires=(OpenAIChat(), OpenAIResponses()), suffix="/v1", models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano")
+)
 _COMPATIBLE = Host(wires=(OpenAIChat(shows_reasoning=True),), suffix="/v1", models=("sim", "sim-mini", "sim-nano"))
 
 HOSTS: Mapping[str, Host] = {
-    "openai": replace(_AZURE, main=True),
+    "openai": replace(_OPENAI, main=True),
     "anthropic": Host(
         wires=(Anthropic(),),
         models=("claude-sim", "claude-sim-mini", "claude-sim-nano"),
@@ -49,7 +54,7 @@ HOSTS: Mapping[str, Host] = {
         mark="x-goog-api-key",
         main=True,
     ),
-    "azure": _AZURE,
+    "azure": replace(_OPENAI, suffix=""),
     **dict.fromkeys(
         (
             *("cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),

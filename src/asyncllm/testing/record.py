@@ -19,7 +19,8 @@ class Arrival:
         path: below the provider's base URL.
         headers: lower-case names.
         body: decoded; None when it is empty or not JSON.
-        size: bytes of the body.
+        content: the body as it came; None when it was over the bound.
+        target: the whole path and query, as sent.
         connection: the number of the connection it came on.
     """
 
@@ -29,7 +30,8 @@ class Arrival:
     query: str
     headers: Mapping[str, str]
     body: Any
-    size: int
+    content: bytes | None
+    target: str
     connection: int
 
 

@@ -15,11 +15,10 @@ from typing import Literal
 from .faults import Fault
 from .model import ModelBehaviour
 from .wires.base import Events, Headers, Problem, Turn, Wire
+from .wires.framings import WHOLE, Framing
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>\n"
-BLOCK = 64 * 1024
 JSON = "application/json"
-SSE = "text/event-stream; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,8 @@ def plain(status: int, headers: Headers, body: bytes, *, kind: str = JSON, laten
 def failure(fault: Fault, wire: Wire, turn: Turn, latency: float) -> Script | None:
     """The script of a fault that needs no answer of the model; None for the others."""
     status = fault.code or 200
-    headers = wire.headers(status, turn)
     detail = fault.detail
+    headers = wire.headers(status, turn, detail.get("code"))
     match fault.kind:
         case "status":
             after = detail.get("retry_after")
@@ -107,10 +106,10 @@ def unary(body: bytes, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fault:
         return plain(200, headers, body, latency=behaviour.latency)
     half = len(body) // 2
     if fault.kind == "error_event":
-        error = wire.error(_problem(fault), turn)
+        error = wire.failed(_problem(fault), turn)
         return plain(200, headers, error, latency=behaviour.latency)
     events = Events(data=(body[:half], body[half:]), content=(0, 1), end=1)
-    first, special, rest = _spliced(events, fault, b" ", b" ", b"")
+    first, special, rest = _spliced(events, fault, b" ", WHOLE, b"")
     steps: Iterable[Step] = chain(first, special, rest)
     if fault.kind == "drip":
         steps = _dripped(body, fault)
@@ -127,11 +126,11 @@ def stream(events: Events, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fa
         steps = _dripped(b"".join(events.data), fault)
     else:
         error = wire.error_event(_problem(fault), turn) if fault.kind == "error_event" else b""
-        first, special, rest = _spliced(events, fault, wire.heartbeat, b"x", error)
+        first, special, rest = _spliced(events, fault, wire.heartbeat, wire.framing, error)
         steps = chain(paced(first, behaviour), special, paced(rest, behaviour))
     if behaviour.first_chunk_delay:
         steps = chain((Pause(behaviour.first_chunk_delay),), steps)
-    return _finished(wire.headers(200, turn), SSE, steps, behaviour.latency, fault)
+    return _finished(wire.headers(200, turn), wire.framing.content_type, steps, behaviour.latency, fault)
 
 
 def paced(events: Sequence[bytes], behaviour: ModelBehaviour) -> Iterator[Step]:
@@ -179,7 +178,7 @@ def _finished(
 
 
 def _spliced(
-    events: Events, fault: Fault, heartbeat: bytes, filler: bytes, error: bytes
+    events: Events, fault: Fault, heartbeat: bytes, framing: Framing, error: bytes
 ) -> tuple[Sequence[bytes], Iterable[Step], Sequence[bytes]]:
     """The events before the fault, what the fault does, and the events after it."""
     data = events.data
@@ -194,15 +193,15 @@ def _spliced(
         case "error_event":
             return data[:at], (error,), ()
         case "malformed":
-            return data[:at], (data[at][: len(data[at]) // 2] + b"\n\n",), data[at + 1 :]
+            return data[:at], (framing.malformed(data[at]),), data[at + 1 :]
         case "bad_utf8":
-            return data[:at], (data[at].replace(b'{"', b'{"\xff\xfe":0,"', 1),), data[at + 1 :]
+            return data[:at], (framing.bad_utf8(data[at]),), data[at + 1 :]
         case "heartbeats":
             return data[:at], _heartbeats(heartbeat, fault), data[at:]
         case "huge":
-            return data[:at], _filled(filler, fault), data[at:]
+            return data[:at], framing.filler(fault.detail["size"]), data[at:]
         case "gzip_bomb":
-            return (), _bomb(filler, fault, b"".join(data)), ()
+            return (), _bomb(framing.filler(fault.detail["size"]), b"".join(data)), ()
         case _:
             return data, (), ()
 
@@ -230,21 +229,10 @@ def _dripped(body: bytes, fault: Fault) -> Iterator[Step]:
         yield body[start : start + size]
 
 
-def _filled(filler: bytes, fault: Fault) -> Iterator[bytes]:
-    """Filler up to the size: blanks before JSON, one endless comment line in a stream."""
-    block = filler * BLOCK
-    if filler != b" ":
-        yield b": "
-    for _ in range(-(-int(fault.detail["size"]) // BLOCK)):
-        yield block
-    if filler != b" ":
-        yield b"\n\n"
-
-
-def _bomb(filler: bytes, fault: Fault, body: bytes) -> Iterator[bytes]:
+def _bomb(filler: Iterable[bytes], body: bytes) -> Iterator[bytes]:
     """The filler and then the true body, compressed as it goes: never the whole of it in memory."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    for block in chain(_filled(filler, fault), (body,)):
+    for block in chain(filler, (body,)):
         if packed := packer.compress(block):
             yield packed
     yield packer.flush()

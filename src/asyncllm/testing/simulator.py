@@ -23,6 +23,7 @@ from anyio.from_thread import BlockingPortal
 from .answering import Answering
 from .faults import Fault, FaultPlan
 from .hosts import HOSTS
+from .listing import Models, models_of
 from .model import ModelBehaviour
 from .record import Received
 from .server import Connection, GoneError, HungUpError, RawRequest
@@ -42,13 +43,15 @@ class Simulator:
         seed: what ids, wordings and probabilities are drawn from; the same seed gives the same answers.
         host: the address to listen on.
         port: the port to listen on; 0 for any free one.
-        models: the models that exist (any other is answered with 404); None: every name works.
+        models: the models that exist (any other is answered as unknown): names and `ListedModel` values, or a mapping
+            of kinds of host to those; None: every name works.
         require_key: refuse requests without a key, or with other keys than those of `config` (or those given here).
         check_signatures: refuse thinking that comes back without the signature it was given, as Anthropic does.
         keep: how many requests ``requests`` remembers; None for all. The counts are not affected.
         behaviour: fields of `ModelBehaviour`, for every model: ``reply``, ``latency``, ``chunk_delay``, ...
 
     Attributes:
+        models: as the argument; it may be changed at any time, and holds from the next request on.
         requests: what it received, oldest first, as `Received` records.
         connections: connections accepted so far.
         open_connections: connections open now.
@@ -66,7 +69,7 @@ class Simulator:
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
-        models: Sequence[str] | None = None,
+        models: Models = None,
         require_key: bool | str | Sequence[str] = False,
         check_signatures: bool = True,
         keep: int | None = None,
@@ -77,16 +80,20 @@ class Simulator:
         self.open_connections = 0
         self.in_flight = 0
         self.peak_in_flight = 0
-        self._models = None if models is None else tuple(models)
+        self.models = models
         self._host = host
         self._port = port
         self._counts: Counter[tuple[str, str, int | None, str]] = Counter()
         self._plan = FaultPlan(seed)
         self._defaults = ModelBehaviour(**behaviour)
         self._behaviours: dict[str, ModelBehaviour] = {}
-        rules = Rules(keys=_keys(require_key), models=self._models, signatures=check_signatures)
         self._answering = Answering(
-            seed=seed, rules=rules, behaviour_of=self._behaviour_of, pick=self._plan.pick, failed=self._failed
+            seed=seed,
+            rules=Rules(keys=_keys(require_key), signatures=check_signatures),
+            models_of=lambda kind: models_of(kind, self.models),
+            behaviour_of=self._behaviour_of,
+            pick=self._plan.pick,
+            failed=self._failed,
         )
         self._received = 0
         self._running = False
@@ -120,9 +127,9 @@ class Simulator:
         """A configuration for `asyncllm.Client` with every main provider; ``changes`` replace top-level keys."""
         providers = {
             kind: {
-                "api_key": f"sk-sim-{kind}",
+                host.credential: f"sk-sim-{kind}",
                 "base_url": self.url(kind),
-                "fallback_models": list(self._models or host.models),
+                "fallback_models": [model.name for model in models_of(kind, self.models) or ()] or list(host.models),
                 **host.settings,
             }
             for kind, host in HOSTS.items()

@@ -13,11 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from hashlib import blake2b
 from typing import Any
+from urllib.parse import parse_qs
 
+from ..listing import ListedModel, listed, moment
 from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
 from . import anthropic_errors
 from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
+from .framings import SSE
 
 _FINISH: Mapping[str, str] = {
     "stop": "end_turn",
@@ -36,6 +39,7 @@ class Anthropic:
     """``POST /v1/messages``, ``POST /v1/messages/count_tokens``, ``GET /v1/models``."""
 
     name = "anthropic"
+    framing = SSE
     heartbeat = b'event: ping\ndata: {"type": "ping"}\n\n'
     waits_in_body = False
 
@@ -151,7 +155,11 @@ class Anthropic:
         """The error as an event of a stream."""
         return b"event: error\ndata: " + self.error(problem, turn) + b"\n\n"
 
-    def headers(self, status: int, turn: Turn) -> Headers:
+    def failed(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as the body of a 200 that is no stream."""
+        return self.error(problem, turn)
+
+    def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
         """The request id and the rate limits."""
         reset = datetime.fromtimestamp(int(turn.now) + 1, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         retry = (("x-should-retry", "false"),) if 400 <= status < 500 and status not in (408, 409, 429) else ()
@@ -167,18 +175,22 @@ class Anthropic:
             *retry,
         )
 
-    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[str]) -> bytes:
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
         """The list of models by pages, one of them, or a count of tokens."""
         if operation.name == "count_tokens":
             return dumps({"input_tokens": tokens(self.parse(arrival, operation).text)})
         if operation.name == "model":
-            return dumps(_entry(operation.model))
-        asked = dict(pair.split("=", 1) for pair in arrival.query.split("&") if "=" in pair)
-        start = list(models).index(asked["after_id"]) + 1 if asked.get("after_id") in models else 0
-        limit = int(asked["limit"]) if asked.get("limit", "").isdigit() else 20
-        page = models[start : start + limit]
-        bounds = {"first_id": page[0] if page else None, "last_id": page[-1] if page else None}
-        return dumps({"data": list(map(_entry, page)), "has_more": start + limit < len(models), **bounds})
+            return dumps(_entry(listed(operation.model, models)))
+        asked = parse_qs(arrival.query)
+        wanted = asked.get("lifecycle[]", ["active", "deprecated"])
+        entries = [entry for entry in map(_entry, models) if entry["lifecycle"] in wanted]
+        names = [entry["id"] for entry in entries]
+        after, limit = asked.get("after_id", [""])[0], asked.get("limit", [""])[0]
+        start = names.index(after) + 1 if after in names else 0
+        end = start + (int(limit) if limit.isdigit() else 20)
+        page = entries[start:end]
+        bounds = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
+        return dumps({"data": page, "has_more": end < len(entries), **bounds})
 
 
 def signature(thinking: str) -> str:
@@ -186,15 +198,16 @@ def signature(thinking: str) -> str:
     return "Esim" + b64encode(blake2b(thinking.encode("utf-8", "surrogatepass"), digest_size=45).digest()).decode()
 
 
-def _entry(model: str) -> dict[str, Any]:
+def _entry(model: ListedModel) -> dict[str, Any]:
+    retired = model.retired(datetime.now(timezone.utc).date())
     return {
         "type": "model",
-        "id": model,
-        "display_name": model.replace("-", " ").title(),
+        "id": model.name,
+        "display_name": model.name.replace("-", " ").title(),
         "created_at": "2026-06-01T00:00:00Z",
-        "lifecycle": "active",
-        "deprecated_at": None,
-        "retires_at": None,
+        "lifecycle": "retired" if retired else "deprecated" if model.deprecated else "active",
+        "deprecated_at": moment(model.deprecated),
+        "retires_at": moment(model.retires),
         "max_input_tokens": 1_000_000,
         "max_tokens": 128_000,
     }

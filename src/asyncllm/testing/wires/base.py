@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from ..listing import ListedModel
 from ..model import ModelRequest, Reply
 from ..record import Arrival
+from .framings import Framing
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -65,11 +67,13 @@ class Turn:
         token: a deterministic word, unique in this simulator, that ids are made of.
         now: seconds since the epoch.
         chunk_size: characters in one event.
+        listed: what is known of the model, where the simulator was told of any.
     """
 
     token: str
     now: float
     chunk_size: int = 8
+    listed: ListedModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +99,13 @@ class Wire(Protocol):
         ...
 
     @property
+    def framing(self) -> Framing:
+        """How its streams are cut into events."""
+        ...
+
+    @property
     def heartbeat(self) -> bytes:
-        """What this format sends to keep a stream alive."""
+        """What this format sends to keep a stream alive; empty where it has nothing for that."""
         ...
 
     @property
@@ -136,11 +145,15 @@ class Wire(Protocol):
         """The error as an event of a stream."""
         ...
 
-    def headers(self, status: int, turn: Turn) -> Headers:
-        """What every answer carries: the request id and the rate limits."""
+    def failed(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as the body of a 200 that is no stream."""
         ...
 
-    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[str]) -> bytes:
+    def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
+        """What every answer carries: the request id and the rate limits; ``code`` is that of an error."""
+        ...
+
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
         """The answer to everything but ``generate``: the list of models, one of them, a count of tokens."""
         ...
 

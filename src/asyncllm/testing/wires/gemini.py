@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from ..listing import ListedModel, listed, moment
 from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
 from . import gemini_errors
 from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
+from .framings import SSE
 
 _FINISH: Mapping[str, str] = {"length": "MAX_TOKENS", "content_filter": "SAFETY", "refusal": "SAFETY"}
 _CHOICE: Mapping[str, str] = {"ANY": "required", "NONE": "none"}
@@ -32,6 +34,7 @@ class Gemini:
     """``POST /{version}/models/{model}:generateContent`` and its neighbours."""
 
     name = "gemini"
+    framing = SSE
     heartbeat = b": keep-alive\n\n"
     waits_in_body = True
 
@@ -51,15 +54,23 @@ class Gemini:
         """What the provider would refuse the request for."""
         key = arrival.headers.get("x-goog-api-key") or arrival.headers.get("authorization", "").removeprefix("Bearer ")
         if rules.keys is not None and not accepted(key, rules.keys):
-            return gemini_errors.wrong_key(key)
+            return self.wrong_key(key)
         if operation.model and rules.models is not None and operation.model not in rules.models:
-            message = f"models/{operation.model} is not found for this API version, or is not supported."
-            return Problem(status=404, message=message)
+            return self.unknown_model(operation.model)
         if operation.stream and "alt=sse" not in arrival.query.split("&"):
             return Problem(status=400, message="The simulator streams with alt=sse only.")
         if operation.name not in ("generate", "count_tokens"):
             return None
         return gemini_errors.check_body(arrival.body, signature if rules.signatures else None)
+
+    def wrong_key(self, key: str) -> Problem:
+        """The refusal of a missing or wrong key."""
+        return gemini_errors.wrong_key(key)
+
+    def unknown_model(self, model: str) -> Problem:
+        """The refusal of a model that does not exist."""
+        message = f"models/{model} is not found for this API version, or is not supported."
+        return Problem(status=404, message=message)
 
     def too_long(self, length: int, window: int) -> Problem:
         """The refusal of a prompt that does not fit the context window."""
@@ -119,17 +130,21 @@ class Gemini:
         """The error as an event of a stream."""
         return b"data: %s\r\n\r\n" % self.error(problem, turn)
 
-    def headers(self, status: int, turn: Turn) -> Headers:
+    def failed(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as the body of a 200 that is no stream."""
+        return self.error(problem, turn)
+
+    def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
         """Google sends neither a request id nor rate limits."""
         return (("server", "scaffolding on HTTPServer2"), ("server-timing", "gfet4t7; dur=12"))
 
-    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[str]) -> bytes:
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
         """The list of models by pages, one of them, or a count of tokens."""
         if operation.name == "count_tokens":
             total = tokens(self.parse(arrival, operation).text)
             return dumps({"totalTokens": total, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": total}]})
         if operation.name == "model":
-            return dumps(_entry(operation.model))
+            return dumps(_entry(listed(operation.model, models)))
         asked = dict(pair.split("=", 1) for pair in arrival.query.split("&") if "=" in pair)
         start = int(asked["pageToken"]) if asked.get("pageToken", "").isdigit() else 0
         size = int(asked["pageSize"]) if asked.get("pageSize", "").isdigit() else 50
@@ -143,11 +158,13 @@ def signature(call: Mapping[str, Any]) -> str:
     return "Esim" + b64encode(blake2b(said.encode(), digest_size=45).digest()).decode()
 
 
-def _entry(model: str) -> dict[str, Any]:
+def _entry(model: ListedModel) -> dict[str, Any]:
+    name = model.name
     return {
-        "name": f"models/{model}",
+        "name": name if name.startswith("tunedModels/") else f"models/{name}",
+        **({"baseModelId": model.base} if model.base else {}),
         "version": "001",
-        "displayName": model.replace("-", " ").title(),
+        "displayName": name.replace("-", " ").title(),
         "description": "A simulated model.",
         "inputTokenLimit": 1_048_576,
         "outputTokenLimit": 65_536,
@@ -171,7 +188,17 @@ def _chunk(
         if reply.refusal:
             candidate["finishMessage"] = reply.refusal
     head = {"candidates": [candidate], "usageMetadata": _usage(reply, final=final)}
-    return {**head, "modelVersion": request.model, "responseId": turn.token}
+    return {**head, **_status(turn), "modelVersion": request.model, "responseId": turn.token}
+
+
+def _status(turn: Turn) -> dict[str, Any]:
+    """What a response says of a model that is going away; the listing says nothing of it."""
+    model = turn.listed
+    if model is None or not (model.deprecated or model.retires):
+        return {}
+    stage = "DEPRECATED" if model.deprecated else "LEGACY"
+    told = {"modelStage": stage, "message": f"{model.name} will be shut down."}
+    return {"modelStatus": {**told, **({"retirementTime": moment(model.retires)} if model.retires else {})}}
 
 
 def _parts(request: ModelRequest, reply: Reply, turn: Turn, *, whole: bool) -> Iterator[dict[str, Any]]:

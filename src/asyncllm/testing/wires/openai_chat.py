@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..listing import ListedModel, listed
 from ..model import ModelRequest, OfferedTool, Reply, pieces
 from ..record import Arrival
 from . import openai_errors
-from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
+from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
+from .framings import SSE, Framing
 
 _FINISH: Mapping[str, str] = {
     "stop": "stop",
@@ -39,6 +41,7 @@ class OpenAIChat:
     shows_reasoning: bool = False
 
     name: ClassVar[str] = "openai_chat"
+    framing: ClassVar[Framing] = SSE
     heartbeat: ClassVar[bytes] = b": keep-alive\n\n"
     waits_in_body: ClassVar[bool] = False
 
@@ -58,18 +61,10 @@ class OpenAIChat:
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
         """What the provider would refuse the request for."""
-        key = arrival.headers.get("authorization", "").removeprefix("Bearer ").strip()
-        key = key or arrival.headers.get("api-key", "")
-        if rules.keys is not None and not accepted(key, rules.keys):
-            return openai_errors.wrong_key(key)
-        if operation.name == "generate":
+        problem = openai_errors.check_key(arrival.headers, rules)
+        if problem is None and operation.name == "generate":
             problem = openai_errors.check_body(arrival.body)
-            if problem is not None:
-                return problem
-        if operation.model and rules.models is not None and operation.model not in rules.models:
-            message = f"The model `{operation.model}` does not exist or you do not have access to it."
-            return Problem(status=404, code="model_not_found", message=message)
-        return None
+        return problem or openai_errors.check_model(operation.model, rules)
 
     def too_long(self, length: int, window: int) -> Problem:
         """The refusal of a prompt that does not fit the context window."""
@@ -175,30 +170,40 @@ class OpenAIChat:
         """The error as an event of a stream."""
         return b"data: " + dumps(openai_errors.body(problem)) + b"\n\n"
 
-    def headers(self, status: int, turn: Turn) -> Headers:
-        """The request id and the rate limits."""
-        return (
-            ("x-request-id", f"req_{turn.token}"),
-            ("openai-processing-ms", "12"),
-            ("openai-version", "2020-10-01"),
-            ("x-ratelimit-limit-requests", "5000"),
-            ("x-ratelimit-limit-tokens", "800000"),
-            ("x-ratelimit-remaining-requests", "4999" if status != 429 else "0"),
-            ("x-ratelimit-remaining-tokens", "799960"),
-            ("x-ratelimit-reset-requests", "12ms" if status != 429 else "1s"),
-            ("x-ratelimit-reset-tokens", "3ms"),
-        )
+    def failed(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as the body of a 200 that is no stream."""
+        return self.error(problem, turn)
 
-    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[str]) -> bytes:
+    def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
+        """The request id and the rate limits."""
+        return openai_headers(status, turn)
+
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
         """The list of models, or one of them."""
         if operation.name == "model":
-            return dumps(_entry(operation.model))
+            return dumps(_entry(listed(operation.model, models)))
         return dumps({"object": "list", "data": [_entry(model) for model in models]})
 
 
-def _entry(model: str) -> dict[str, Any]:
-    facts = {"id": model, "object": "model", "created": 1_780_000_000, "owned_by": "simulator"}
-    return {**facts, "shutdown_date": None}
+def openai_headers(status: int, turn: Turn) -> Headers:
+    """The request id and the rate limits, as OpenAI sends them with every answer."""
+    return (
+        ("x-request-id", f"req_{turn.token}"),
+        ("openai-processing-ms", "12"),
+        ("openai-version", "2020-10-01"),
+        ("x-ratelimit-limit-requests", "5000"),
+        ("x-ratelimit-limit-tokens", "800000"),
+        ("x-ratelimit-remaining-requests", "4999" if status != 429 else "0"),
+        ("x-ratelimit-remaining-tokens", "799960"),
+        ("x-ratelimit-reset-requests", "12ms" if status != 429 else "1s"),
+        ("x-ratelimit-reset-tokens", "3ms"),
+    )
+
+
+def _entry(model: ListedModel) -> dict[str, Any]:
+    owner = "org-simulator" if model.base else "simulator"
+    facts = {"id": model.name, "object": "model", "created": 1_780_000_000, "owned_by": owner}
+    return {**facts, "shutdown_date": model.retires.isoformat() if model.retires else None}
 
 
 def _deltas(reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .base import Problem
+from .base import Problem, Rules, accepted
 
 STATUSES: Mapping[int, tuple[str, str | None, str]] = {
     400: ("invalid_request_error", None, "Invalid request."),
@@ -48,8 +48,11 @@ def body(problem: Problem) -> dict[str, Any]:
     return {"error": {"message": problem.message or message, "type": kind, "param": problem.param, "code": code}}
 
 
-def wrong_key(key: str) -> Problem:
+def check_key(headers: Mapping[str, str], rules: Rules) -> Problem | None:
     """The refusal of a missing or wrong key, which is shown as OpenAI shows it: masked."""
+    key = headers.get("authorization", "").removeprefix("Bearer ").strip() or headers.get("api-key", "")
+    if rules.keys is None or accepted(key, rules.keys):
+        return None
     if not key:
         message = "You didn't provide an API key. You need to provide your API key in an Authorization header."
         return Problem(status=401, code="invalid_api_key", message=message)
@@ -57,39 +60,47 @@ def wrong_key(key: str) -> Problem:
     return Problem(status=401, code="invalid_api_key", message=f"Incorrect API key provided: {masked}.")
 
 
+def check_model(model: str, rules: Rules) -> Problem | None:
+    """The refusal of a model that does not exist."""
+    if not model or rules.models is None or model in rules.models:
+        return None
+    message = f"The model `{model}` does not exist or you do not have access to it."
+    return Problem(status=404, code="model_not_found", message=message)
+
+
 def check_body(given: Any) -> Problem | None:
     """What is wrong with a chat request."""
     if not isinstance(given, dict):
-        return _bad("We could not parse the JSON body of your request.")
+        return bad("We could not parse the JSON body of your request.")
     if not given.get("model"):
-        return _bad("you must provide a model parameter")
+        return bad("you must provide a model parameter")
     messages = given.get("messages")
     if messages is None:
-        return _bad("Missing required parameter: 'messages'.", "messages", "missing_required_parameter")
+        return bad("Missing required parameter: 'messages'.", "messages", "missing_required_parameter")
     if not isinstance(messages, list):
-        return _bad("Invalid type for 'messages': expected an array of objects.", "messages", "invalid_type")
+        return bad("Invalid type for 'messages': expected an array of objects.", "messages", "invalid_type")
     if not messages:
         message = (
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
         )
-        return _bad(message, "messages", "empty_array")
+        return bad(message, "messages", "empty_array")
     return _check_numbers(given) or _check_messages(messages) or _check_tools(given.get("tools"))
 
 
 def _check_numbers(given: Mapping[str, Any]) -> Problem | None:
     if given.get("max_tokens") is not None and given.get("max_completion_tokens") is not None:
         message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
-        return _bad(message, "max_tokens", "invalid_parameter_combination")
+        return bad(message, "max_tokens", "invalid_parameter_combination")
     if given.get("stream_options") is not None and given.get("stream") is not True:
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
-        return _bad(message, "stream_options")
+        return bad(message, "stream_options")
     for name, most in (("temperature", 2), ("top_p", 1)):
         value = given.get(name)
         if isinstance(value, (int, float)) and value > most:
             message = (
                 f"Invalid '{name}': decimal above maximum value. Expected a value <= {most}, but got {value} instead."
             )
-            return _bad(message, name, "decimal_above_max_value")
+            return bad(message, name, "decimal_above_max_value")
     return None
 
 
@@ -100,25 +111,25 @@ def _check_messages(messages: Sequence[Any]) -> Problem | None:
         if role not in ROLES:
             expected = ", ".join(f"'{each}'" for each in ROLES)
             text = f"Invalid value: '{role}'. Supported values are: {expected}."
-            return _bad(text, f"messages[{at}].role", "invalid_value")
+            return bad(text, f"messages[{at}].role", "invalid_value")
         if role == "tool":
             if message.get("tool_call_id") not in open_calls:
                 text = "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
-                return _bad(f"Invalid parameter: {text}", f"messages.[{at}].role")
+                return bad(f"Invalid parameter: {text}", f"messages.[{at}].role")
             open_calls.remove(message["tool_call_id"])
             continue
         if open_calls:
             break
         if message.get("content") is None and role != "assistant":
             text = f"Invalid value for 'content': expected a string, got null. (param: messages[{at}].content)"
-            return _bad(text, f"messages[{at}].content")
+            return bad(text, f"messages[{at}].content")
         open_calls = [call.get("id") for call in message.get("tool_calls") or ()]
     if open_calls:
         text = (
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
             f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(open_calls)}"
         )
-        return _bad(text, "messages")
+        return bad(text, "messages")
     return None
 
 
@@ -127,9 +138,10 @@ def _check_tools(tools: Any) -> Problem | None:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if kind not in ("function", "custom") or not (tool.get(kind) or {}).get("name"):
             name = f"tools[{at}].{'type' if kind is None else f'{kind}.name'}"
-            return _bad(f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
+            return bad(f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
     return None
 
 
-def _bad(message: str, param: str | None = None, code: str | None = None) -> Problem:
+def bad(message: str, param: str | None = None, code: str | None = None) -> Problem:
+    """A refusal with 400."""
     return Problem(status=400, code=code, message=message, param=param)

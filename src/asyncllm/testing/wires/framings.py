@@ -1,0 +1,134 @@
+"""How a body is cut into events, and how one of them is spoilt: server-sent events, AWS event streams, a whole body.
+
+An AWS message is ``total length u32 | headers length u32 | CRC-32 of both | headers | payload | CRC-32 of all before``,
+big-endian; a header is ``length u8, name, type u8 (7: string), length u16, value``. Source: botocore's eventstream.py.
+Its faults keep what is not spoilt: broken UTF-8 has checksums that fit, and a message that is malformed has one that
+does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Protocol
+from zlib import crc32
+
+BLOCK = 64 * 1024
+
+_PRELUDE = Struct("!II")
+_CRC = Struct("!I")
+_AROUND = _PRELUDE.size + 2 * _CRC.size
+_STRING = 7
+
+
+class Framing(Protocol):
+    """A way to cut a body into events."""
+
+    @property
+    def content_type(self) -> str:
+        """The body's media type."""
+        ...
+
+    def malformed(self, event: bytes) -> bytes:
+        """The event, broken."""
+        ...
+
+    def bad_utf8(self, event: bytes) -> bytes:
+        """The event with bytes that are not UTF-8 in a JSON string."""
+        ...
+
+    def filler(self, size: int) -> Iterator[bytes]:
+        """At least ``size`` bytes that mean nothing, in pieces."""
+        ...
+
+
+class _Whole:
+    content_type = "application/json"
+
+    def malformed(self, event: bytes) -> bytes:
+        """Half of it."""
+        return event[: len(event) // 2] + b"\n\n"
+
+    def bad_utf8(self, event: bytes) -> bytes:
+        """A first member whose name no encoding has."""
+        return event.replace(b'{"', b'{"\xff\xfe":0,"', 1)
+
+    def filler(self, size: int) -> Iterator[bytes]:
+        """Blanks before the JSON."""
+        return _blocks(b" ", size)
+
+
+class _ServerSentEvents(_Whole):
+    content_type = "text/event-stream; charset=utf-8"
+
+    def filler(self, size: int) -> Iterator[bytes]:
+        """One endless comment line."""
+        yield b": "
+        yield from _blocks(b"x", size)
+        yield b"\n\n"
+
+
+class _EventStream:
+    content_type = "application/vnd.amazon.eventstream"
+
+    def malformed(self, event: bytes) -> bytes:
+        """A checksum that does not fit."""
+        return event[:-1] + bytes([event[-1] ^ 0xFF])
+
+    def bad_utf8(self, event: bytes) -> bytes:
+        """Broken text under checksums that fit."""
+        start = _PRELUDE.size + _CRC.size
+        headers = event[start : start + _PRELUDE.unpack_from(event)[1]]
+        return _message(headers, WHOLE.bad_utf8(event[start + len(headers) : -_CRC.size]))
+
+    def filler(self, size: int) -> Iterator[bytes]:
+        """One message of an unknown kind, with an endless padding."""
+        blocks = -(-size // BLOCK)
+        headers = _headers({":event-type": "padding", ":message-type": "event"})
+        before, after = b'{"p":"', b'"}'
+        prelude = _PRELUDE.pack(_AROUND + len(headers) + len(before) + blocks * BLOCK + len(after), len(headers))
+        head = prelude + _CRC.pack(crc32(prelude)) + headers + before
+        crc = crc32(head)
+        yield head
+        for block in _blocks(b"x", size):
+            crc = crc32(block, crc)
+            yield block
+        yield after + _CRC.pack(crc32(after, crc))
+
+
+WHOLE: Framing = _Whole()
+SSE: Framing = _ServerSentEvents()
+EVENT_STREAM: Framing = _EventStream()
+
+
+def message(name: str, payload: bytes, kind: str = "event") -> bytes:
+    """An AWS message with a JSON payload.
+
+    Args:
+        name: its ``:event-type`` or ``:exception-type``.
+        payload: the JSON.
+        kind: ``"event"`` or ``"exception"``.
+    """
+    return _message(
+        _headers({f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}), payload
+    )
+
+
+def _headers(values: dict[str, str]) -> bytes:
+    parts = []
+    for name, value in values.items():
+        parts.append(bytes([len(name)]) + name.encode() + bytes([_STRING]))
+        parts.append(len(value).to_bytes(2, "big") + value.encode())
+    return b"".join(parts)
+
+
+def _message(headers: bytes, payload: bytes) -> bytes:
+    prelude = _PRELUDE.pack(_AROUND + len(headers) + len(payload), len(headers))
+    whole = prelude + _CRC.pack(crc32(prelude)) + headers + payload
+    return whole + _CRC.pack(crc32(whole))
+
+
+def _blocks(filler: bytes, size: int) -> Iterator[bytes]:
+    block = filler * BLOCK
+    for _ in range(-(-size // BLOCK)):
+        yield block
