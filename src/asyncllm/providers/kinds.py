@@ -13,7 +13,7 @@ from ..errors import ConfigurationError
 from .base import Provider
 
 _MODULES: Mapping[str, str] = MappingProxyType(
-    {"openai": "openai", "azure": "azure", "anthropic": "anthropic", "gemini": "gemini"}
+    {"openai": "openai", "azure": "azure", "anthropic": "anthropic", "gemini": "gemini", "bedrock": "bedrock"}
 )
 """kind -> the module beside this one whose ``build`` makes the host; imported when such an entry is used."""
 

@@ -40,6 +40,8 @@ class AnthropicDialect:
         file_ids: the host has a file store, so parts may name files in it.
         adapt: a last change to the body before ``extra_body`` is merged: a pure function that gives a new body.
         codes: further error codes of the host, in lower case.
+        vague_codes: those of them that decide only if neither the message nor the status says more.
+        phrases: further messages of the host, in lower case, that say what is wrong.
         code_header: a response header that holds the error code (what follows a colon in it is dropped).
         request_id_headers: where the host puts the request's id, the first found wins.
     """
@@ -56,5 +58,7 @@ class AnthropicDialect:
     file_ids: bool = True
     adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     codes: Mapping[str, type[AsyncLLMError]] = field(default_factory=dict)
+    vague_codes: frozenset[str] = frozenset()
+    phrases: tuple[tuple[str, type[AsyncLLMError]], ...] = ()
     code_header: str | None = None
     request_id_headers: tuple[str, ...] = ("request-id", "x-request-id", "apim-request-id")

@@ -105,8 +105,8 @@ def error_from(
         codes,
         message,
         code_rows={**CODES, **dialect.codes},
-        text_rows=PHRASES,
-        vague_codes=VAGUE,
+        text_rows=(*PHRASES, *dialect.phrases),
+        vague_codes=VAGUE | dialect.vague_codes,
     )
     return build_error(
         kind,

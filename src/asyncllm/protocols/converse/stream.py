@@ -35,6 +35,7 @@ from ...schema.events import (
     TextDelta,
     ToolCallDelta,
 )
+from ...schema.response import RateLimits
 from ...schema.usage import UNKNOWN_USAGE, Usage
 from ..base import Context
 from ..classify import as_dict, snippet
@@ -64,7 +65,7 @@ class ConverseStreamDecoder:
     def __init__(self, headers: Mapping[str, str], context: Context) -> None:
         self.done = False
         self.request_id = request_id_of(headers)
-        self.rate_limits = None  # Bedrock sends none
+        self.rate_limits: RateLimits | None = None  # Bedrock sends none
         self._headers = headers
         self._context = context
         self._blocks: dict[int, OpenBlock] = {}
