@@ -64,3 +64,13 @@ def bench(session: nox.Session) -> None:
     """CPU time of a call and of a chunk, as a ratio to raw httpx on the same loopback server."""
     session.install(".[cli,test]")
     session.run("python", "benchmarks/loopback.py", *session.posargs)
+
+
+@nox.session
+def prices(session: nox.Session) -> None:
+    """Compiles the prices and capabilities in catalog/data anew, from the newest public data."""
+    session.install("-e", ".", "genai-prices")
+    session.run("python", "tools/compile_prices.py")
+    wheels = session.create_tmp()
+    session.run("pip", "download", "--quiet", "--no-deps", "--dest", wheels, "litellm", external=True)
+    session.run("python", "tools/compile_capabilities.py", wheels)

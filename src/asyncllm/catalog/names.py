@@ -1,0 +1,54 @@
+"""What a model is called: the names under which the catalog looks for it, and the names it never looks for.
+
+A host dresses a model's name: Bedrock in ARNs and geographic prefixes, Vertex in publishers and ``@`` versions, Gemini in
+``models/``. The name as given is tried first, then the same undressed step by step. Somebody's own model (fine-tuned,
+tuned, imported, provisioned, behind an application profile) has prices and limits that no public data knows: it is
+never looked up, because the name it is made from would give a wrong answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_CUSTOM = re.compile(
+    r"(?:^|[:/._-])ft[:-]"  # OpenAI, Azure, Mistral, Together
+    r"|^tunedmodels/|(?:^|/)endpoints/"  # Gemini, Vertex
+    r"|:(?:custom-model|custom-model-deployment|imported-model|provisioned-model|application-inference-profile"
+    r"|prompt-router|default-prompt-router)/"  # Bedrock
+)
+_PATH = re.compile(
+    r"^arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:(?:foundation-model|inference-profile)/"
+    r"|^(?:projects/[^/]+/locations/[^/]+/)?publishers/(?:google|anthropic)/models/"
+    r"|^models/"
+)
+_PUBLISHER = re.compile(r"^(?:google|anthropic)/")
+_REGION = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|sa|me|il|af|mx|in|uk|kr|global)\.(?=[a-z0-9-]+\.)")
+_MOVING = re.compile(r"@(?:default|latest)$")
+_COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+
+
+def is_custom(model: str) -> bool:
+    """Whether a model is somebody's own: fine-tuned, tuned, imported, provisioned, or hidden behind a profile."""
+    return _CUSTOM.search(model.lower()) is not None
+
+
+def dashed_date(name: str) -> str:
+    """``gpt-5.2-20251211`` as ``gpt-5.2-2025-12-11``: the other way to write the same version."""
+    return _COMPACT_DATE.sub(r"-\1-\2-\3", name)
+
+
+def spellings(model: str) -> Iterator[str]:
+    """The names to look for, in lower case, the one as given first, without doubles. None for a custom model."""
+    if is_custom(model):
+        return
+    given = model.lower()
+    bare = _PATH.sub("", given)
+    unversioned = _MOVING.sub("", _PUBLISHER.sub("", bare))
+    homeless = _REGION.sub("", unversioned)
+    seen: set[str] = set()
+    for name in (given, bare, unversioned, homeless, homeless.replace("@", "-")):
+        for spelling in (name, dashed_date(name)):
+            if spelling not in seen:
+                seen.add(spelling)
+                yield spelling
