@@ -92,7 +92,7 @@ async def test_failures_are_ours(module: Any) -> None:
             await transport.send(ask(server.url))
         assert (None, None) == (caught.value.__cause__, caught.value.__context__)
         with pytest.raises(IdleTimeoutError):
-            await transport.send(ask(server.url, b"hang", read_timeout=0.02))
+            await transport.send(ask(server.url, b"hang", head_timeout=0.02))
 
 
 async def test_a_mock_transport_answers(module: Any) -> None:

@@ -66,7 +66,7 @@ class TransportRequest:
         connect_timeout: seconds to connect.
         write_timeout: seconds for each block written.
         head_timeout: seconds until the first byte of the answer; None leaves it to the caller's own deadline.
-        read_timeout: seconds for each read after that.
+        read_timeout: seconds for each read after that (aiohttp knows one timeout for both: ``head_timeout``).
         max_body: the most bytes of a decoded body that are taken.
     """
 

@@ -168,6 +168,7 @@ class HTTPTransport:
         extensions: dict[str, Any] = {} if slot.network is not None or slot.reused else {"trace": slot.watch}
         outgoing = self._lane.requests.build(request, target.url, target.host_header, extensions)
         response = await slot.transport.handle_async_request(outgoing)
+        outgoing.extensions["timeout"]["read"] = request.read_timeout  # the library looks it up as the body begins
         slot.network = response.extensions.get("network_stream")
         slot.reused = True
         return response

@@ -88,7 +88,7 @@ class OutgoingRequests:
         extensions["timeout"] = {
             "connect": request.connect_timeout,
             "write": request.write_timeout,
-            "read": request.read_timeout,
+            "read": request.head_timeout,
             "pool": None,
         }
         raw = [(b"Host", host), *encoded(request.headers), *_FIXED]

@@ -37,12 +37,14 @@ class ClientTransport:
     async def stream(self, request: TransportRequest) -> HTTPExchange:
         """Sends and returns as soon as the head of the answer is there."""
         failure = None
+        built = self._build(request)
         try:
-            response = await self._client.send(self._build(request), stream=True, auth=None, follow_redirects=False)
+            response = await self._client.send(built, stream=True, auth=None, follow_redirects=False)
         except BaseException as error:  # noqa: BLE001  # raised below, outside of this block
             failure = surfaced(error, request.url.split("/")[2])
         if failure is not None:
             raise failure
+        built.extensions["timeout"]["read"] = request.read_timeout  # the library looks it up as the body begins
         slot = Slot(response, born=time.monotonic(), background=self._spawn)
         slot.network = response.extensions.get("network_stream")
         lease = _Loan(self._exchanges, slot)
@@ -56,7 +58,7 @@ class ClientTransport:
             request.url,
             headers=[*encoded(request.headers), *ACCEPTED],
             content=request.body or None,
-            timeout=(request.connect_timeout, request.read_timeout, request.write_timeout, None),
+            timeout=(request.connect_timeout, request.head_timeout, request.write_timeout, None),
         )
 
     async def aclose(self) -> None:

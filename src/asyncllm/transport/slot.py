@@ -92,15 +92,15 @@ def abandon(network: Any) -> None:
     trio's sockets give up their descriptor. asyncio's transports do so only through their loop, so that theirs is taken
     the way the loop itself would have taken it, which also spares the warning about an unclosed transport.
     """
-    sock = network.get_extra_info("socket")
-    if hasattr(sock, "detach"):
-        if sock.fileno() >= 0:
-            os.close(sock.detach())
-        return
     stream: Any = getattr(network, "_stream", None)
     while hasattr(stream, "transport_stream"):
         stream = stream.transport_stream
     transport: Any = getattr(stream, "_transport", None)
+    if transport is None:
+        sock = network.get_extra_info("socket")
+        if sock.fileno() >= 0:
+            os.close(sock.detach())
+        return
     try:
         transport.abort()
     except RuntimeError:  # the event loop is closed
