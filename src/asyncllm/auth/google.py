@@ -53,12 +53,22 @@ class GoogleToken:
 
 
 class GoogleAuth:
-    """Sends an OAuth access token that is refreshed in time; a value of `asyncllm.auth.base.Auth`."""
+    """Sends an OAuth access token that is refreshed in time; a value of `asyncllm.auth.base.Auth`.
 
-    __slots__ = ("_tokens",)
+    Args:
+        tokens: where the tokens come from.
+        projects: where the project comes from.
+    """
 
-    def __init__(self, tokens: Refreshing[GoogleToken]) -> None:
+    __slots__ = ("_projects", "_tokens")
+
+    def __init__(self, tokens: Refreshing[GoogleToken], projects: Refreshing[str | None]) -> None:
         self._tokens = tokens
+        self._projects = projects
+
+    async def project(self) -> str | None:
+        """The project that the credentials belong to: named in their file, or that of the machine."""
+        return await self._projects.get()
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
         """The headers with the token, and with the quota project unless they name one.
@@ -97,7 +107,8 @@ def find_auth(options: Mapping[str, Any], environ: Mapping[str, str], network: N
     if token is not None:
         return HeaderKey(token, where="access_token")
     http = CredentialHTTP(network, environ)
-    return GoogleAuth(Refreshing(_Source(credentials_file(options, environ), environ, http).fetch))
+    source = _Source(credentials_file(options, environ), environ, http)
+    return GoogleAuth(Refreshing(source.fetch), Refreshing(source.project))
 
 
 def credentials_file(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
@@ -122,24 +133,21 @@ def find_project(options: Mapping[str, Any], environ: Mapping[str, str]) -> str 
     """The project to work in, as far as it can be told without asking a server.
 
     It is ``project_id``, else the environment's, else the one in the credentials file (service accounts' files have
-    one). The metadata server knows one too: see `machine_project`.
+    one). The metadata server knows one too: `GoogleAuth.project` asks it.
     """
     named = options.get("project_id") or next(filter(None, map(environ.get, PROJECT_VARIABLES)), None)
     if named:
         return str(named)
-    path = credentials_file(options, environ) if "access_token" not in options else None
-    if path is None:
-        return None
+    path = credentials_file(options, environ) if options.get("access_token") is None else None
+    return None if path is None else _project_in(path)
+
+
+def _project_in(path: Path) -> str | None:
     try:
         found = json.loads(path.read_bytes()).get("project_id")
     except (OSError, ValueError, AttributeError):
         return None  # the first request says what is wrong with the file
     return found if isinstance(found, str) and found else None
-
-
-def machine_project(environ: Mapping[str, str], network: Network | None = None) -> str | None:
-    """The project of the machine on Google Cloud; blocks for seconds elsewhere, so it belongs into a thread."""
-    return MetadataServer(CredentialHTTP(network, environ), environ).project()
 
 
 class _Source:
@@ -169,6 +177,10 @@ class _Source:
             refresh_at=now + left - min(REFRESH_AHEAD, left / 2),
             expires_at=now + left - SAFETY,
         )
+
+    def project(self, renew: bool) -> Fetched[str | None]:  # a project is never refused
+        """The project in the file, or of the machine."""
+        return Fetched(self._metadata.project() if self._path is None else _project_in(self._path))
 
     def _ask_machine(self) -> tuple[str, float] | AsyncLLMError:
         try:

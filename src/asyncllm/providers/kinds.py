@@ -13,7 +13,14 @@ from ..errors import ConfigurationError
 from .base import Provider
 
 _MODULES: Mapping[str, str] = MappingProxyType(
-    {"openai": "openai", "azure": "azure", "anthropic": "anthropic", "gemini": "gemini", "bedrock": "bedrock"}
+    {
+        "openai": "openai",
+        "azure": "azure",
+        "anthropic": "anthropic",
+        "gemini": "gemini",
+        "bedrock": "bedrock",
+        "vertex": "vertex",
+    }
 )
 """kind -> the module beside this one whose ``build`` makes the host; imported when such an entry is used."""
 

@@ -148,6 +148,8 @@ class Failure(NamedTuple):
 
 def read_failure(body: Any) -> Failure:
     """Reads a parsed error body of any shape; the message is ``""`` where it has none."""
+    if isinstance(body, list) and body:  # Google: the error is the only element of a list
+        body = body[0]
     outer = as_dict(body)
     inner = outer.get("error")
     error = inner if isinstance(inner, dict) else outer
