@@ -62,7 +62,8 @@ async def test_the_command_in_process(capsys: pytest.CaptureFixture[str]) -> Non
     """The command names the URL of every main provider."""
     with anyio.move_on_after(0.05):
         await main(0)
-    assert ["openai", "anthropic", "gemini"] == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    expected = ["openai", "anthropic", "gemini", "bedrock", "vertex", "azure"]
+    assert expected == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.mark.slow

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from .wires.anthropic import Anthropic
 from .wires.base import Wire
+from .wires.converse import Converse
 from .wires.gemini import Gemini
+from .wires.hosted_claude import InvokeClaude, VertexClaude
 from .wires.openai_chat import OpenAIChat
 from .wires.openai_responses import OpenAIResponses
+from .wires.vertex import VertexChat, VertexGemini
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,20 @@ HOSTS: Mapping[str, Host] = {
         mark="x-goog-api-key",
         main=True,
     ),
-    "azure": replace(_OPENAI, suffix=""),
+    "bedrock": Host(
+        wires=(Converse(), InvokeClaude()),
+        models=("us.anthropic.claude-sim-v1:0", "us.anthropic.claude-sim-mini-v1:0", "us.amazon.nova-sim-v1:0"),
+        settings={"region_name": "us-east-1"},
+        main=True,
+    ),
+    "vertex": Host(
+        wires=(VertexGemini(), VertexClaude(), VertexChat(shows_reasoning=True), OpenAIResponses()),
+        models=("gemini-sim", "claude-sim", "meta/llama-sim-maas"),
+        credential="access_token",
+        settings={"project_id": "sim-project", "location": "us-central1"},
+        main=True,
+    ),
+    "azure": replace(_OPENAI, suffix="", main=True),
     **dict.fromkeys(
         (
             *("cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),

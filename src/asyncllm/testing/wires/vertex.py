@@ -1,0 +1,87 @@
+"""Vertex AI, as the server: Gemini and chat completions under Google's paths, tokens and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import unquote
+
+from ..listing import ListedModel
+from ..model import ModelRequest, Reply
+from ..record import Arrival
+from . import openai_errors, vertex_hosting
+from .base import Events, Headers, Operation, Problem, Rules, Turn
+from .gemini import Gemini
+from .openai_chat import OpenAIChat
+
+_VERBS: Mapping[str, Operation] = {
+    "generateContent": Operation(name="generate"),
+    "streamGenerateContent": Operation(name="generate", stream=True),
+    "countTokens": Operation(name="count_tokens"),
+}
+
+
+class VertexGemini(Gemini):
+    """``.../publishers/google/models/{id}:generateContent`` and its neighbours; the listing of every publisher."""
+
+    def operation(self, arrival: Arrival) -> Operation | None:
+        """What the request wants; None when the path is not of this format."""
+        found = vertex_hosting.method(arrival, "google")
+        if found is None:
+            return vertex_hosting.listing(arrival)
+        known = _VERBS.get(found[1])
+        if known is None:
+            return None
+        return Operation(name=known.name, model=unquote(found[0]), stream=known.stream)
+
+    def wrong_key(self, key: str) -> Problem:
+        """The refusal of a missing or wrong token."""
+        return vertex_hosting.wrong_token(key)
+
+    def unknown_model(self, model: str) -> Problem:
+        """The refusal of a model that does not exist."""
+        return vertex_hosting.unknown_model("google", model)
+
+    def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
+        """The whole answer, which says nothing of a model that is going away."""
+        return super().unary(request, reply, replace(turn, listed=None))
+
+    def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
+        """The answer as a stream."""
+        return super().events(request, reply, replace(turn, listed=None))
+
+    def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
+        """Google sends neither a request id nor rate limits."""
+        return vertex_hosting.HEADERS
+
+    def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
+        """The models of a publisher, one of them, or a count of tokens."""
+        if operation.name == "count_tokens":
+            return super().look_up(arrival, operation, models)
+        return vertex_hosting.look_up(arrival, operation, models)
+
+
+class VertexChat(OpenAIChat):
+    """``.../endpoints/openapi/chat/completions``, where a model is ``publisher/name``."""
+
+    def operation(self, arrival: Arrival) -> Operation | None:
+        """What the request wants; None when the path is not of this format."""
+        return super().operation(arrival) if vertex_hosting.is_endpoint(arrival) else None
+
+    def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
+        """What the provider would refuse the request for."""
+        publisher = operation.model.partition("/")[0]
+        problem = vertex_hosting.check(arrival, operation, rules, publisher)
+        return problem or openai_errors.check_body(arrival.body)
+
+    def error(self, problem: Problem, turn: Turn) -> bytes:
+        """Google's error body, in a list."""
+        return b"[%s]" % vertex_hosting.error(problem)
+
+    def error_event(self, problem: Problem, turn: Turn) -> bytes:
+        """The error as an event of a stream."""
+        return b"data: %s\n\n" % vertex_hosting.error(problem)
+
+    def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
+        """Google sends neither a request id nor rate limits."""
+        return vertex_hosting.HEADERS
