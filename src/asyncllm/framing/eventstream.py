@@ -70,14 +70,14 @@ class EventStreamFramer:
         """
         frames: list[Frame] = []
         if self._broken is None:
+            whole: bytes | bytearray = data
             if self._tail:
                 self._tail += data
                 if len(self._tail) < self._need:
                     return frames
-                data = bytes(self._tail)
-                self._tail = bytearray()
+                whole, self._tail = self._tail, bytearray()
             try:
-                self._cut(data, frames)
+                self._cut(whole, frames)
             except (ProtocolError, ResponseTooLargeError) as error:
                 self._broken = error
         if self._broken is not None and not frames:
@@ -95,7 +95,7 @@ class EventStreamFramer:
         self._tail.clear()
         return []
 
-    def _cut(self, data: bytes, frames: list[Frame]) -> None:
+    def _cut(self, data: bytes | bytearray, frames: list[Frame]) -> None:
         """Reads the whole messages of ``data`` and keeps the rest."""
         view, size, start, need = memoryview(data), len(data), 0, _PRELUDE.size
         while size - start >= _PRELUDE.size:
@@ -113,8 +113,8 @@ class EventStreamFramer:
             if crc32(view[start + 8 : end], crc) != _CRC.unpack_from(data, end)[0]:
                 raise ProtocolError("the event stream is broken: the checksum of a message does not fit")
             body = start + _PRELUDE.size + headers
-            event, kind, text = self._meaning(data[start + _PRELUDE.size : body])
-            content = data[body:end]
+            event, kind, text = self._meaning(bytes(view[start + _PRELUDE.size : body]))
+            content = bytes(view[body:end])
             if kind == "error" and not content and text is not None:
                 content = json.dumps({"message": text}).encode()
             frames.append(Frame(event, content, kind))
