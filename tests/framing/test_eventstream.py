@@ -313,7 +313,7 @@ def test_recorded_streams() -> None:
 
 @pytest.mark.slow
 def test_time_is_linear() -> None:
-    """A message eight times as large, takes far from 64 times as long, as it would if buffers were joined on every chunk."""
+    """A message eight times as large takes far from the 64 times as long of buffers joined on every chunk."""
 
     def seconds(stream: bytes, count: int) -> float:
         chunks = [stream[at : at + 256] for at in range(0, len(stream), 256)]
@@ -322,7 +322,7 @@ def test_time_is_linear() -> None:
         return time.process_time() - started
 
     headers = strings(message_type="event", event_type="x")
-    # Feeding costs so little that fresh memory for the large payload shows: 8 times the bytes may take 10 times as long.
+    # Feeding costs so little that fresh memory for the large payload shows: the ratio is near 10, not 8.
     for small, large in (
         ((message(headers, b"x" * 1_000_000), 1), (message(headers, b"x" * 8_000_000), 1)),
         ((DELTA * 5_000, 5_000), (DELTA * 40_000, 40_000)),
