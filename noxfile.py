@@ -72,5 +72,5 @@ def prices(session: nox.Session) -> None:
     session.install("-e", ".", "genai-prices")
     session.run("python", "tools/compile_prices.py")
     wheels = session.create_tmp()
-    session.run("pip", "download", "--quiet", "--no-deps", "--dest", wheels, "litellm", external=True)
+    session.run("python", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", wheels, "litellm")
     session.run("python", "tools/compile_capabilities.py", wheels)

@@ -141,7 +141,7 @@ def as_genai(usage: Usage) -> Any:
 
 
 def context_of(model: Any, provider: Any, tier: str | None, when: datetime) -> dict[str, str] | None:
-    """The request context of a tier; None where the model has no price for it at that moment, or is another vendor's."""
+    """The request context of a tier; None where the model has no price for it then, or is another vendor's."""
     if tier is None:
         return {}
     if not any(model is own for own in provider.models):

@@ -1,14 +1,14 @@
 """Counting: a usage and the rates of its model -> amounts by unit, or ``None`` where one of them is not known.
 
-Cached, audio and image tokens are parts of the input, reasoning, audio and image tokens parts of the output. A part with
-a price of its own is taken out of the whole and billed at it; a part without one is billed as the whole is, which is
-what every price list means. What cannot be told is not guessed:
+Cached, audio and image tokens are parts of the input, reasoning, audio and image tokens parts of the output. A part
+with a price of its own is taken out of the whole and billed at it; a part without one is billed as the whole is, which
+is what every price list means. What cannot be told is not guessed:
 
 - no count of the input or the output, or parts that add up to more than the whole;
 - tokens with no price at all;
 - cache writes of a lifetime that has no price of its own and is not the ordinary one;
 - cached *and* audio (or image) tokens with prices of their own: nobody says how many were both;
-- requests of a provider's tool whose fee is not known. A search is billed by the thousand; free allowances are left out.
+- requests of a provider's tool whose fee is not known. Free allowances of searches are left out: each one counts.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _add_fees(rates: Rates, usage: Usage, counts: dict[str, int]) -> bool:
 
 
 def dearest(rates: Rates, input_tokens: int, output_tokens: int) -> int | None:
-    """The most such a call can cost, in yocto-dollars, whatever its tokens turn out to be; tools' fees are not in it."""
+    """The most such a call can cost, in yocto-dollars, whatever its tokens turn out to be; without fees of tools."""
     needed = (("input", input_tokens), ("output", output_tokens))
     if any(count and unit not in rates for unit, count in needed):
         return None

@@ -1,9 +1,9 @@
 """What a model is called: the names under which the catalog looks for it, and the names it never looks for.
 
-A host dresses a model's name: Bedrock in ARNs and geographic prefixes, Vertex in publishers and ``@`` versions, Gemini in
-``models/``. The name as given is tried first, then the same undressed step by step. Somebody's own model (fine-tuned,
-tuned, imported, provisioned, behind an application profile) has prices and limits that no public data knows: it is
-never looked up, because the name it is made from would give a wrong answer.
+A host dresses a model's name: Bedrock in ARNs and geographic prefixes, Vertex in publishers and ``@`` versions, Gemini
+in ``models/``. The name as given is tried first, then the same undressed step by step. Somebody's own model
+(fine-tuned, tuned, imported, provisioned, behind an application profile) has prices and limits that no public data
+knows: it is never looked up, because the name it is made from would give a wrong answer.
 """
 
 from __future__ import annotations
@@ -27,10 +27,18 @@ _REGION = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|sa|me|il|af|mx|in|uk|kr|gl
 _MOVING = re.compile(r"@(?:default|latest)$")
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
+_REVISION = re.compile(r"(?:-v\d+)?(?::\d+[a-z0-9:]*)?$")  # Bedrock: -v1:0, -v1:0:200k
+_DATED = re.compile(r"[-@]20\d{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])$")
+
 
 def is_custom(model: str) -> bool:
     """Whether a model is somebody's own: fine-tuned, tuned, imported, provisioned, or hidden behind a profile."""
     return _CUSTOM.search(model.lower()) is not None
+
+
+def without_version(name: str) -> str:
+    """A name without the date and the revision of a snapshot: ``gpt-5.4`` for ``gpt-5.4-2026-03-05``."""
+    return _DATED.sub("", _REVISION.sub("", name))
 
 
 def dashed_date(name: str) -> str:

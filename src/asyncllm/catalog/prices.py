@@ -1,8 +1,8 @@
 """What a call costs: `PriceBook`, from the dated price data in the package and the prices of the configuration.
 
-Rules: nano-dollars, integers, rounded once a record and half to even; ``None`` where the price or the usage is not known,
-never 0; nothing is fetched. The configuration's prices stand above the data, unit by unit, and hold in every service
-tier. The data and where each price comes from: ``data/prices.json``, compiled by ``nox -s prices``.
+Rules: nano-dollars, integers, rounded once a record and half to even; ``None`` where the price or the usage is not
+known, never 0; nothing is fetched. The configuration's prices stand above the data, unit by unit, and hold in every
+service tier. The data and where each price comes from: ``data/prices.json``, compiled by ``nox -s prices``.
 
 The first question reads the file (blocking, some ten milliseconds: `PriceBook.load` does it where it does not matter);
 the first question about a model goes through its provider's rows; every later one is a lookup.
@@ -46,8 +46,8 @@ class Cost:
 
     Attributes:
         nano_dollars: the whole, rounded once, half to even.
-        breakdown: unit (``"input"``, ``"cache_read"``, ``"output"``, ``"web_search"`` ...) -> nano-dollars. The parts add
-            up to the whole; each is within one nano-dollar of its exact amount.
+        breakdown: unit (``"input"``, ``"cache_read"``, ``"output"``, ``"web_search"`` ...) -> nano-dollars. The parts
+            add up to the whole; each is within one nano-dollar of its exact amount.
         version: of the price data, with ``+config`` where the configuration's prices counted.
         source: where the model's prices come from: ``"genai-prices"``, ``"retired"`` or ``"config"``.
     """
@@ -230,7 +230,7 @@ class PriceBook:
         return nano_up(most)
 
     def rows(self) -> Iterator[ModelPrice]:
-        """Every row of the data, then the configuration's; rows that are overridden are told as they are in the data."""
+        """Every row of the data, as it is there whatever overrides it; then the configuration's."""
         data = self._loaded()
         for provider, content in data.providers.items():
             kinds = tuple(kind for kind, row in data.kinds.items() if _serves(row, provider))
@@ -249,7 +249,7 @@ class PriceBook:
     def _find(self, kind: str, model: str, provider: str | None) -> ModelPrice | None:
         data = self._loaded()
         row = None if is_custom(model) else _row(data, kind, model)
-        names = (f"{provider}/{model}", f"{kind}/{model}", model)
+        names = (f"{provider or kind}/{model}", f"{kind}/{model}", model)
         rates = next((found for name in names if (found := self._overrides.get(name.lower()))), {})
         if row is None:
             return _only_config(model, rates, data.version, kind) if rates else None

@@ -74,7 +74,7 @@ def yocto(dollars: str, per: int) -> int:
     sign, digits, exponent = Decimal(dollars).as_tuple()
     if sign or not isinstance(exponent, int) or exponent < -_YOCTO:
         raise ValueError(f"{dollars!r} is no price: a decimal number of US dollars is needed, not negative")
-    whole = int("".join(map(str, digits))) * 10 ** (exponent + _YOCTO)
+    whole: int = int("".join(map(str, digits))) * 10 ** (exponent + _YOCTO)
     one, rest = divmod(whole, per)
     if rest:
         raise ValueError(f"{dollars!r} is too fine: a price has at most 18 decimals")
