@@ -276,8 +276,10 @@ class ResponsesStream:
 
     def _last_word(self, at: int, wire: dict[str, Any], events: list[Event]) -> None:
         """What the terminal event says of an item that never ended, or never began."""
+        key: object = at
         ident = wire.get("id")
-        key = self._ids.get(ident, at) if isinstance(ident, str) else at
+        if at not in self._seen and isinstance(ident, str):
+            key = self._ids.get(ident, at)
         item = self._open.get(key)
         if item is not None:
             self._end_item(key, item, wire, events)
