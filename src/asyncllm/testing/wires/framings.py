@@ -8,6 +8,8 @@ does not.
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from struct import Struct
 from typing import Protocol
@@ -79,7 +81,10 @@ class _EventStream:
         """Broken text under checksums that fit."""
         start = _PRELUDE.size + _CRC.size
         headers = event[start : start + _PRELUDE.unpack_from(event)[1]]
-        return _message(headers, WHOLE.bad_utf8(event[start + len(headers) : -_CRC.size]))
+        return _message(headers, self._spoilt(event[start + len(headers) : -_CRC.size]))
+
+    def _spoilt(self, payload: bytes) -> bytes:
+        return WHOLE.bad_utf8(payload)
 
     def filler(self, size: int) -> Iterator[bytes]:
         """One message of an unknown kind, with an endless padding."""
@@ -96,9 +101,17 @@ class _EventStream:
         yield after + _CRC.pack(crc32(after, crc))
 
 
+class _Chunks(_EventStream):
+    def _spoilt(self, payload: bytes) -> bytes:
+        value = json.loads(payload)
+        return json.dumps({**value, "bytes": b64encode(WHOLE.bad_utf8(b64decode(value["bytes"]))).decode()}).encode()
+
+
 WHOLE: Framing = _Whole()
 SSE: Framing = _ServerSentEvents()
 EVENT_STREAM: Framing = _EventStream()
+CHUNKS: Framing = _Chunks()
+"""AWS messages whose payload is ``{"bytes": ...}``, another format's event in base64."""
 
 
 def message(name: str, payload: bytes, kind: str = "event") -> bytes:

@@ -21,7 +21,7 @@ from . import anthropic_errors, aws_auth, bedrock_errors, vertex_hosting
 from .anthropic import Anthropic, signature
 from .base import Events, Headers, Operation, Problem, Rules, Turn
 from .converse import Bedrock, model_operation, padded
-from .framings import message
+from .framings import CHUNKS, message
 
 _VERBS: Mapping[str, Operation] = {
     "invoke": Operation(name="generate"),
@@ -29,11 +29,12 @@ _VERBS: Mapping[str, Operation] = {
 }
 _BEDROCK_VERSION = re.compile(r"bedrock-2023-05-31")
 _VERTEX_VERSION = re.compile(r"vertex-2023-10-16|2023-06-01|2026-10-21")
-_RAW_PREDICT: Mapping[str, bool] = {"rawPredict": False, "streamRawPredict": True}
 
 
 class InvokeClaude(Bedrock, Anthropic):
     """``POST /model/{id}/invoke`` and ``/invoke-with-response-stream`` of a Claude model."""
+
+    framing = CHUNKS
 
     def operation(self, arrival: Arrival) -> Operation | None:
         """What the request wants; None when the path is not of this format."""
@@ -54,9 +55,9 @@ class InvokeClaude(Bedrock, Anthropic):
         return bedrock_errors.bad("Input is too long for requested model.")
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream: every event but the pings, in a frame of its own."""
+        """The answer as a stream: every event in a frame of its own; where a ping would be, there is nothing."""
         told = super().events(request, reply, turn)
-        kept = [at for at, event in enumerate(told.data) if event != Anthropic.heartbeat]
+        kept = [at for at, event in enumerate(told.data) if event != self.heartbeat]
         frames = []
         for at in kept:
             value = json.loads(told.data[at].partition(b"\ndata: ")[2])
@@ -74,13 +75,13 @@ class VertexClaude(Anthropic):
     def operation(self, arrival: Arrival) -> Operation | None:
         """What the request wants; None when the path is not of this format."""
         found = vertex_hosting.method(arrival, "anthropic")
-        if found is None or found[1] not in _RAW_PREDICT:
+        if found is None or found[1] not in vertex_hosting.RAW_PREDICT:
             return None
         model, verb = unquote(found[0]), found[1]
         if model == "count-tokens":
             body = arrival.body if isinstance(arrival.body, dict) else {}
             return Operation(name="count_tokens", model=str(body.get("model") or ""))
-        return Operation(name="generate", model=model, stream=_RAW_PREDICT[verb])
+        return Operation(name="generate", model=model, stream=vertex_hosting.RAW_PREDICT[verb])
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
         """What the provider would refuse the request for."""

@@ -19,6 +19,7 @@ _VERBS: Mapping[str, Operation] = {
     "streamGenerateContent": Operation(name="generate", stream=True),
     "countTokens": Operation(name="count_tokens"),
 }
+_CHAT_PUBLISHERS = ("mistralai", "ai21")
 
 
 class VertexGemini(Gemini):
@@ -62,11 +63,18 @@ class VertexGemini(Gemini):
 
 
 class VertexChat(OpenAIChat):
-    """``.../endpoints/openapi/chat/completions``, where a model is ``publisher/name``."""
+    """``.../endpoints/openapi/chat/completions``, a model is ``publisher/name``; rawPredict of some publishers."""
 
     def operation(self, arrival: Arrival) -> Operation | None:
         """What the request wants; None when the path is not of this format."""
-        return super().operation(arrival) if vertex_hosting.is_endpoint(arrival) else None
+        if vertex_hosting.is_endpoint(arrival):
+            return super().operation(arrival)
+        for publisher in _CHAT_PUBLISHERS:
+            model, verb = vertex_hosting.method(arrival, publisher) or ("", "")
+            if verb in vertex_hosting.RAW_PREDICT:
+                name = f"{publisher}/{unquote(model)}"
+                return Operation(name="generate", model=name, stream=vertex_hosting.RAW_PREDICT[verb])
+        return None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
         """What the provider would refuse the request for."""

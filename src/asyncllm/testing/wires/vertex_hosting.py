@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,6 +18,7 @@ _METHOD = re.compile(rf"{_VERSION}{_PLACE}?/publishers/(?P<publisher>[\w-]+)/mod
 _LIST = re.compile(rf"{_VERSION}{_PLACE}?/publishers/(?P<publisher>[\w-]+)/models(?:/(?P<model>[^/:]+))?")
 _ENDPOINT = re.compile(rf"{_VERSION}{_PLACE}/endpoints/[\w-]+/chat/completions")
 
+RAW_PREDICT: Mapping[str, bool] = {"rawPredict": False, "streamRawPredict": True}
 HOST_STATUSES = (401, 403, 404, 429)
 HEADERS: Headers = (("server", "scaffolding on HTTPServer2"),)
 
