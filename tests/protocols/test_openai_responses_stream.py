@@ -262,6 +262,19 @@ def test_a_refusal() -> None:
     assert "refusal" == getattr(found[-1], "finish_reason", None)
 
 
+def test_a_refusal_that_was_cut_or_never_streamed() -> None:
+    """Without its end a refusal is what was streamed; without deltas it is what its end says."""
+    found = streamed(
+        CREATED,
+        added({**HEAD, "content": []}),
+        event("refusal.delta", content_index=0, delta="no"),
+        done(message({"type": "refusal", "refusal": "never"}, id="m2"), 1),
+        completed(),
+    )
+    check_grammar(found)
+    assert ["never", "no"] == sorted(part.text for part in parts_of(found))
+
+
 def test_several_messages() -> None:
     """Commentary and answer are parts of their own, and a message may hold several."""
     first = message(text("a"), text("b"), {"type": "output_hologram"}, phase="commentary")
@@ -454,7 +467,8 @@ def test_an_end_without_a_beginning() -> None:
 def test_done_is_not_the_end() -> None:
     """``[DONE]`` and a closed connection without the terminal event are a truncated stream."""
     decoder = OpenAIResponses().decoder({"x-request-id": "req_1"}, here())
-    decoder.feed([Frame("", json.dumps(CREATED).encode()), Frame("", b" [DONE]"), Frame("", b" ")])
+    frames = [Frame("", b" " + json.dumps(CREATED).encode()), Frame("", b" [DONE]"), Frame("", b" ")]
+    assert [ResponseStart(id="resp_1", model="m-1")] == decoder.feed(frames)
     assert (False, "req_1") == (decoder.done, decoder.request_id)
     with pytest.raises(StreamTruncatedError, match=r"without response\.completed") as caught:
         decoder.close()

@@ -113,24 +113,21 @@ class OpenMessage:
             self._tally.end(self._tally.start(part, events), part, events)
 
     def _finish(self, at: int, content: dict[str, Any], head: dict[str, Any], events: list[Event]) -> None:
-        tally, open_text = self._tally, self._texts.get(at)
+        tally, said = self._tally, self._texts.get(at)
         part = read_content(head, content, tally.context)
-        if not isinstance(part, (Text, Refusal)) and open_text is None:
+        if said is not None and not (isinstance(part, (Text, Refusal)) and type_of(content) == said.kind):
+            part = read_content(head, said.content(), tally.context)
+        if not isinstance(part, (Text, Refusal)):
             tally.end(tally.start(part, events), part, events)
             return
-        if open_text is None:
-            open_text = self.text(at, type_of(content), events)
-        elif type_of(content) != open_text.kind or not isinstance(part, (Text, Refusal)):
-            part = read_content(head, open_text.content(), tally.context)
-        if isinstance(part, (Text, Refusal)):
-            rest = missing(part.text, open_text.taken)
-            if rest:
-                open_text.taken.append(rest)
-                if isinstance(part, Text):
-                    events.append(TextDelta(rest, open_text.index))
-            streamed = "".join(open_text.taken)
-            part = part if part.text == streamed else replace(part, text=streamed)
-        tally.end(open_text.index, part, events)
+        said = said or self.text(at, type_of(content), events)
+        rest = missing(part.text, said.taken)
+        if rest:
+            said.taken.append(rest)
+            if isinstance(part, Text):
+                events.append(TextDelta(rest, said.index))
+        streamed = "".join(said.taken)
+        tally.end(said.index, part if part.text == streamed else replace(part, text=streamed), events)
 
 
 class OpenReasoning:
