@@ -96,6 +96,7 @@ class _Data:
     """The price file, as it is read; rows are read further when they are asked for."""
 
     version: str
+    date: str
     kinds: Mapping[str, Mapping[str, str]]
     providers: Mapping[str, Mapping[str, Any]]
 
@@ -135,6 +136,11 @@ class PriceBook:
     def version(self) -> str:
         """Date and source of the price data."""
         return self._loaded().version
+
+    @property
+    def date(self) -> str:
+        """The day on which the data was compiled, as ``YYYY-MM-DD``."""
+        return self._loaded().date
 
     def find(self, kind: str, model: str, *, provider: str | None = None) -> ModelPrice | None:
         """The prices of a model; ``None`` where nobody knows them.
@@ -243,7 +249,7 @@ class PriceBook:
     def _loaded(self) -> _Data:
         if self._data is None:
             raw = read_data("prices.json")
-            self._data = _Data(raw["version"], raw["kinds"], raw["providers"])
+            self._data = _Data(raw["version"], raw["date"], raw["kinds"], raw["providers"])
         return self._data
 
     def _find(self, kind: str, model: str, provider: str | None) -> ModelPrice | None:

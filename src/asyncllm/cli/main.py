@@ -11,9 +11,11 @@ from types import MappingProxyType, ModuleType
 
 from .._version import __version__
 from ..errors import AsyncLLMError
-from . import chat, demo, simulate
+from . import chat, demo, prices, simulate
 
-COMMANDS: Mapping[str, ModuleType] = MappingProxyType({"demo": demo, "chat": chat, "simulate": simulate})
+COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
+    {"demo": demo, "chat": chat, "prices": prices, "simulate": simulate}
+)
 
 FAILED = 1
 INTERRUPTED = 130  # 128 + SIGINT
