@@ -4,6 +4,7 @@ Rules:
 
 * What only its maker can read (signatures, redacted reasoning, blocks of tools the model's host ran, citations, unknown
   content, ``extra``) is written for the same origin only; elsewhere it is left out, and a warning says so.
+* Only Claude signs its reasoning and takes signatures back; to other models reasoning goes without.
 * A cache mark is a block of its own, ``cachePoint``, after the block it belongs to.
 * Converse fetches no URLs: media are bytes, or stand in S3 (``s3://bucket/key`` as ``url`` or ``file_id``).
 * An empty text is refused by the API: beside other content it is skipped, alone it is written, for the API to judge.
@@ -71,6 +72,11 @@ class BlockWriter:
         self._rules = rules
         self._names = DocumentNames()
         self._warnings: dict[str, None] = {}
+
+    @property
+    def claude(self) -> bool:
+        """Whether the parts are for a Claude model."""
+        return self._rules.claude
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -239,13 +245,18 @@ class BlockWriter:
             self._left_out("reasoning", part.origin)
             return None
         if part.encrypted is not None:
+            if not self._rules.signatures:
+                self.warn(f"redacted reasoning was left out: {self._context.model} would refuse it")
+                return None
             return self._extend("reasoningContent", {"redactedContent": part.encrypted}, part.extra, part.origin)
         text: Block = {"text": part.text}
-        if part.signature is not None:
-            text["signature"] = part.signature
-        elif self._rules.claude:
+        if part.signature is None and self._rules.claude:
             self.warn("reasoning without a signature was left out: Claude takes only what it signed")
             return None
+        if part.signature is not None and self._rules.signatures:
+            text["signature"] = part.signature
+        elif part.signature is not None:
+            self.warn(f"a signature on reasoning was left out: {self._context.model} would refuse it")
         return self._extend("reasoningContent", {"reasoningText": text}, part.extra, part.origin)
 
     def _tool_call(self, part: ToolCall) -> Block:

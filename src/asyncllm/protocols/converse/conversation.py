@@ -6,7 +6,8 @@
   takes that, and is said by the user where it does not (or where it would part a call from its result), with a warning.
 * A message with a document needs a text beside it: where there is none, one that names the document is added, with a
   warning.
-* An assistant message that has nothing to send is left out, with a warning. Nothing else is invented: a conversation
+* An assistant message that has nothing to send is left out, with a warning; so is one of reasoning alone, which Claude
+  takes for the beginning of an answer and refuses. Nothing else is invented: a conversation
   that begins with the assistant is sent as it is, since Claude, Qwen and others take it, and the API says who does not.
 
 Sources: botocore 1.44.5, bedrock-runtime (``Message``, ``SystemContentBlock``); AWS's reference of ``Message``.
@@ -51,8 +52,11 @@ def write_conversation(
             writer.warn("a system message within the conversation was sent as the user's: it cannot stand there")
             waiting += message.content
         elif message.role == "assistant":
-            _flush(waiting, written, writer)
-            unanswered = _assistant(message, written, writer)
+            content = _assistant(message, writer)
+            if content:
+                _flush(waiting, written, writer)
+                written.append({"role": "assistant", "content": content})
+                unanswered = bool(message.tool_calls)
         else:
             waiting += message.content
             unanswered = False
@@ -76,14 +80,14 @@ def _flush(waiting: list[Part], written: list[dict[str, Any]], writer: BlockWrit
         written.append({"role": "user", "content": content})
 
 
-def _assistant(message: Message, written: list[dict[str, Any]], writer: BlockWriter) -> bool:
-    """Writes the assistant's message; True where calls in it wait for their results."""
+def _assistant(message: Message, writer: BlockWriter) -> list[Block]:
+    """The content of the assistant's message; empty where it is left out."""
     content = writer.blocks(message.content, "assistant")
-    if content:
-        written.append({"role": "assistant", "content": content})
-    else:
+    if writer.claude and all("reasoningContent" in block or "cachePoint" in block for block in content):
+        content = []
+    if not content:
         writer.warn("an assistant message with nothing to send was left out")
-    return bool(content and message.tool_calls)
+    return content
 
 
 def _system(parts: list[Part] | tuple[Part, ...], writer: BlockWriter) -> list[Block]:

@@ -27,6 +27,7 @@ class ModelRules:
         claude: a Claude model: its own thinking, its own ``tool_choice`` beside Converse's.
         efforts: the words ``reasoning`` may be; empty where it is not to be asked for.
         asking: an effort -> ``additionalModelRequestFields``.
+        signatures: reasoning may carry a signature, or come as a blob; others refuse the whole request for that.
         sampling: ``temperature`` and ``topP`` are taken.
         result_status: a tool result may say that it is an error.
     """
@@ -34,6 +35,7 @@ class ModelRules:
     claude: bool = False
     efforts: tuple[str, ...] = ()
     asking: Asking | None = None
+    signatures: bool = False
     sampling: bool = True
     result_status: bool = True
 
@@ -62,7 +64,7 @@ _GPT = ModelRules(efforts=(*_OPTIONAL, "xhigh"), asking=_reasoning, sampling=Fal
 
 # The longest beginning that fits counts.
 FAMILIES: Mapping[str, ModelRules] = {
-    "anthropic.": ModelRules(claude=True),
+    "anthropic.": ModelRules(claude=True, signatures=True),
     "amazon.nova-2": ModelRules(efforts=_OPTIONAL, asking=_nova),
     "openai.gpt-oss": ModelRules(efforts=_TO_HIGH, asking=_reasoning_effort),
     "openai.gpt-5.6": _GPT,
@@ -75,6 +77,8 @@ FAMILIES: Mapping[str, ModelRules] = {
     "writer.": ModelRules(result_status=False),
 }
 UNKNOWN = ModelRules()
+HIDDEN = ModelRules(signatures=True)
+"""An id without a vendor, such as an application profile's: it may be Claude."""
 
 _GEOGRAPHY = re.compile(r"(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|me|af|global)\.(?=[a-z0-9-]+\.)")
 
@@ -86,7 +90,9 @@ def base_model(model: str) -> str:
 
 
 def rules_for(model: str) -> ModelRules:
-    """The row of a model id; `UNKNOWN` for one that no row knows."""
+    """The row of a model id; `UNKNOWN` for one that no row knows, `HIDDEN` for one that names no vendor."""
     name = base_model(model)
     fitting = [prefix for prefix in FAMILIES if name.startswith(prefix)]
-    return FAMILIES[max(fitting, key=len)] if fitting else UNKNOWN
+    if fitting:
+        return FAMILIES[max(fitting, key=len)]
+    return UNKNOWN if "." in name else HIDDEN

@@ -13,7 +13,7 @@ from ...errors import UnsupportedParameterError
 from ..anthropic.thinking import plan_thinking
 from ..anthropic.thinking import rules_for as claude_rules
 from ..base import Context
-from .models import UNKNOWN, ModelRules
+from .models import ModelRules
 
 
 class ReasoningPlan(NamedTuple):
@@ -51,7 +51,7 @@ def plan_reasoning(reasoning: str | int | None, model: str, rules: ModelRules, c
             model=model,
         )
     if rules.asking is None:
-        return _unknown(word, model, rules)
+        return _unknown(word, model)
     if word not in rules.efforts:
         words = ", ".join([repr(effort) for effort in rules.efforts])
         raise UnsupportedParameterError(
@@ -71,8 +71,7 @@ def _claude(reasoning: str | int, model: str, context: Context) -> ReasoningPlan
     return ReasoningPlan(fields, thinks=None if thinks == "disabled" else thinks, warning=plan.warning)
 
 
-def _unknown(word: str, model: str, rules: ModelRules) -> ReasoningPlan:
+def _unknown(word: str, model: str) -> ReasoningPlan:
     if word != "none":
         return ReasoningPlan({}, effort=word)
-    warning = f"reasoning='none' was left out: how {model} is told so is not known here" if rules is UNKNOWN else None
-    return ReasoningPlan({}, warning=warning)
+    return ReasoningPlan({}, warning=f"reasoning='none' was left out: how {model} is told so is not known here")

@@ -21,6 +21,7 @@ from ...schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..anthropic.schema import constrain
 from ..anthropic.thinking import rules_for as claude_rules
 from ..base import Context
+from ..classify import as_dict
 from .blocks import Block, BlockWriter
 from .models import ModelRules
 
@@ -180,7 +181,7 @@ def _names_in(messages: list[dict[str, Any]]) -> dict[str, bool]:
     names: dict[str, bool] = {}
     for message in messages:
         for block in message["content"]:
-            call = block.get("toolUse")
-            if call is not None:
+            call = as_dict(block.get("toolUse"))
+            if isinstance(call.get("name"), str):
                 names[call["name"]] = call.get("type") == "server_tool_use"
     return names
