@@ -53,8 +53,8 @@ class ConverseStreamDecoder:
         "_context",
         "_headers",
         "_names",
+        "_open",
         "_parts",
-        "_started",
         "_stop",
         "_usage",
         "done",
@@ -73,7 +73,7 @@ class ConverseStreamDecoder:
         self._names: dict[str, str] = {}
         self._usage: Usage | None = None
         self._stop: dict[str, Any] | None = None
-        self._started = False
+        self._open = False  # between messageStart and messageStop
 
     @property
     def usage(self) -> Usage:
@@ -103,7 +103,7 @@ class ConverseStreamDecoder:
                     self._rare(frame.event, value, events, frame)
                     continue
                 delta, index = value.get("delta"), value.get("contentBlockIndex")
-                if type(delta) is not dict or type(index) is not int or not self._started:
+                if type(delta) is not dict or type(index) is not int or not self._open:
                     raise self._broken("a delta stands out of place", frame)
                 block = blocks.get(index)
                 if block is not None and block.kind == TEXT and type(text := delta.get("text")) is str:
@@ -142,9 +142,9 @@ class ConverseStreamDecoder:
     def _rare(self, name: str, value: dict[str, Any], events: list[Event], frame: Frame) -> None:
         """Everything but deltas; an event that is not known is skipped."""
         if name == "messageStart":
-            if self._started:
+            if self._open or self._stop is not None:
                 raise self._broken("a second message begins", frame)
-            self._started = True
+            self._open = True
             events.append(ResponseStart(model=self._context.model))
         elif name == "contentBlockStart":
             self._block_start(value, events, frame)
@@ -153,8 +153,9 @@ class ConverseStreamDecoder:
             if type(index) is int and index in self._blocks:
                 self._block_stop(index, events)
         elif name == "messageStop":
-            if not self._started:
-                raise self._broken("a message ends that never began", frame)
+            if not self._open:
+                raise self._broken("a message ends that is not open", frame)
+            self._open = False
             for index in list(self._blocks):
                 self._block_stop(index, events)
             self._stop = value
@@ -167,7 +168,7 @@ class ConverseStreamDecoder:
 
     def _block_start(self, value: dict[str, Any], events: list[Event], frame: Frame) -> None:
         index, start = value.get("contentBlockIndex"), value.get("start")
-        if type(index) is not int or not isinstance(start, dict) or not self._started:
+        if type(index) is not int or not isinstance(start, dict) or not self._open:
             raise self._broken("a block begins out of place", frame)
         for kind, body in start.items():
             if kind == TEXT:

@@ -53,7 +53,12 @@ def _llama(prompt: Callable[[prompts.Conversation], dict[str, Any]]) -> Family:
     )
 
 
-_COHERE: Mapping[str, str] = {"max_tokens": "max_tokens", "temperature": "temperature", "top_p": "p", "stop": "stop_sequences"}
+_COHERE: Mapping[str, str] = {
+    "max_tokens": "max_tokens",
+    "temperature": "temperature",
+    "top_p": "p",
+    "stop": "stop_sequences",
+}
 _COMMAND = Family(
     prompt=prompts.plain,
     settings=_COHERE,
