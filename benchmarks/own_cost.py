@@ -80,8 +80,8 @@ class AtOnce:
     status = 200
 
     def __init__(self, body: bytes, pieces: list[bytes]) -> None:
-        self.headers = {"content-type": "application/json", "x-request-id": "req_1"}
-        self.reply = Reply(status=200, headers=self.headers, body=body)
+        self.headers = {"content-type": "text/event-stream", "x-request-id": "req_1"}
+        self.reply = Reply(status=200, headers={**self.headers, "content-type": "application/json"}, body=body)
         self.pieces = pieces
         self.waiting: Iterator[bytes] = iter(())
 

@@ -23,7 +23,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"framing", "protocols", "auth"}),
     frozenset({"providers", "ledger", "catalog", "wire_json"}),
     frozenset({"config", "transport", "engine"}),
-    frozenset({"client"}),
+    frozenset({"client", "assembly"}),
     frozenset({"sync", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
@@ -34,6 +34,7 @@ SIDEWAYS = frozenset(
         ("transport.proxy", "errors"),
         ("protocols", "framing"),
         ("ledger", "catalog"),
+        ("client", "assembly"),
         ("testing", "sync"),
         ("cli", "sync"),
         ("cli", "testing"),

@@ -14,7 +14,9 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .client import Client
     from .config import Settings
-    from .engine.stream import Stream, TextStream
+    from .engine.health import TargetHealth
+    from .engine.stream import Stream
+    from .engine.text_stream import TextStream
     from .errors import (
         Advice,
         AllFallbacksFailedError,
@@ -166,6 +168,7 @@ __all__ = [
     "StructuredOutputError",
     "SyncClient",
     "SyncStream",
+    "TargetHealth",
     "Text",
     "TextDelta",
     "TextStream",
@@ -191,7 +194,8 @@ _HOME = MappingProxyType(
         "Client": ".client",
         "Settings": ".config",
         "Stream": ".engine.stream",
-        "TextStream": ".engine.stream",
+        "TextStream": ".engine.text_stream",
+        "TargetHealth": ".engine.health",
         "Advice": ".errors",
         "AllFallbacksFailedError": ".errors",
         "AsyncLLMError": ".errors",

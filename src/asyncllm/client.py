@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from . import assembly
 from .config import Settings, from_env, load
 from .engine.background import Background
+from .engine.call import Call
 from .engine.exchange import Engine
+from .engine.health import Health, TargetHealth
 from .engine.intake import Messages, read_messages
 from .engine.lifetime import Lifetime
-from .engine.options import ToolLike, build_request
+from .engine.limits import Limits
+from .engine.options import ToolLike, build_patience, build_request, check_on_interrupt
 from .engine.parsing import parser
+from .engine.routing import Choice, Routing
 from .engine.stream import Plan, Stream
-from .engine.targeting import Entry, Fallback, Targeting
+from .engine.targeting import Fallback, Targeting
 from .engine.unary import send
 from .engine.watch import Watch
 from .errors import ConfigurationError
-from .providers import kinds
 from .providers.base import Provider
 from .schema.request import Request, ToolChoice
 from .schema.response import Response
-from .transport.base import Timeouts, Transport
+from .transport.base import Transport
 from .wire_json import WireJSON
 
 if TYPE_CHECKING:
@@ -67,7 +73,23 @@ class Client:
         self._json = WireJSON()
         self._lifetime = Lifetime(self._build_engine)
         self._targeting = Targeting(
-            _entries(self.settings, own, self._environ), self.settings.active_provider, self.settings.active_model
+            assembly.entries(self.settings, own, self._environ),
+            self.settings.active_provider,
+            self.settings.active_model,
+            cross_provider=self.settings.cross_provider_fallback,
+        )
+        self._random = random.Random()  # noqa: S311  # spreads calls over time and targets, guards nothing
+        self._health = Health()
+        limits = assembly.limit_rules(self.settings)
+        self._limits = Limits(limits, lambda: self._health.now()) if limits else None
+        self._facts_of = assembly.facts(self.settings)
+        self._routing = Routing(
+            assembly.routing_rules(self.settings),
+            self._targeting,
+            self._health,
+            price_of=assembly.prices(self.settings),
+            facts_of=self._facts_of,
+            draw=self._random.random,
         )
         self._targeting.provider(self.settings.active_provider)  # the active one is checked at once
 
@@ -88,6 +110,8 @@ class Client:
         provider: str | None = None,
         model: str | None = None,
         fallback: Fallback | None = None,
+        task: str | None = None,
+        sticky_key: str | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
         max_tokens: int | None = None,
@@ -99,6 +123,9 @@ class Client:
         response_format: Any = None,
         reasoning: str | int | None = None,
         timeout: float | None = None,
+        on_interrupt: Literal["raise", "restart"] = "raise",
+        hedge: float | bool | None = None,
+        priority: int = 0,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
     ) -> Response:
@@ -110,6 +137,9 @@ class Client:
             model: a model of it; by default the configured one.
             fallback: models to go on to, ``"model"`` or ``("provider", "model")``; by default the provider's
                 ``fallback_models``.
+            task: what the call is for, where the configuration routes by capability: ``"analytical"``, ``"code"``,
+                ``"creative"``, ``"speed"``, the name of a tier, or a task of your own.
+            sticky_key: calls with the same key (a user, a conversation) go to the same target under load balancing.
             temperature: sampling temperature.
             top_p: nucleus sampling.
             max_tokens: the most tokens to generate, reasoning included.
@@ -120,7 +150,12 @@ class Client:
             parallel_tool_calls: whether several tools may be called at once.
             response_format: ``"json"``, a JSON schema, or a pydantic model class; the result is in ``parsed``.
             reasoning: an effort word, or a budget in tokens.
-            timeout: the total deadline in seconds, fallbacks included.
+            timeout: the total deadline in seconds: retries, waits and fallbacks included.
+            on_interrupt: for streams that are cut after their first content: ``"raise"``, or ``"restart"`` to begin
+                again on the next target, told by a `Restart` event.
+            hedge: seconds without first content after which the next target is asked as well, and the first content
+                wins; True for the 95th percentile of the latencies seen; False for never, whatever the configuration.
+            priority: where calls wait under a limit, a higher one goes first.
             extra_body: merged into the provider's JSON body last.
             extra_headers: added to the headers; they cannot replace the credential.
 
@@ -130,11 +165,13 @@ class Client:
         Raises:
             AsyncLLMError: one of `asyncllm.errors`; each says what to do.
         """
-        request, targets = self._request(
+        request, choice = self._request(
             messages,
             provider,
             model,
             fallback,
+            task,
+            sticky_key,
             stream=False,
             temperature=temperature,
             top_p=top_p,
@@ -149,10 +186,10 @@ class Client:
             extra_body=extra_body,
             extra_headers=extra_headers,
         )
-        total = targets[0].timeouts.total if timeout is None else timeout
-        return await send(
-            self._lifetime.engine(), targets, request, total=total, parse=parser(response_format, self._json)
-        )
+        check_on_interrupt(on_interrupt)
+        patience = build_patience(choice.targets[0].timeouts, timeout, hedge, priority, self.settings.hedging)
+        call = Call(self._lifetime.engine(), choice.targets, request, patience, choice.variant)
+        return await send(call, parse=parser(response_format, self._json))
 
     def stream(
         self,
@@ -161,6 +198,8 @@ class Client:
         provider: str | None = None,
         model: str | None = None,
         fallback: Fallback | None = None,
+        task: str | None = None,
+        sticky_key: str | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
         max_tokens: int | None = None,
@@ -172,6 +211,9 @@ class Client:
         response_format: Any = None,
         reasoning: str | int | None = None,
         timeout: float | None = None,
+        on_interrupt: Literal["raise", "restart"] = "raise",
+        hedge: float | bool | None = None,
+        priority: int = 0,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
     ) -> Stream:
@@ -184,11 +226,13 @@ class Client:
             BadRequestError: a message or a keyword is wrong; at once.
             AsyncLLMError: everything else, at the first step of the iteration or later.
         """
-        request, targets = self._request(
+        request, choice = self._request(
             messages,
             provider,
             model,
             fallback,
+            task,
+            sticky_key,
             stream=True,
             temperature=temperature,
             top_p=top_p,
@@ -206,13 +250,30 @@ class Client:
         return Stream(
             Plan(
                 engine=self._lifetime.engine,
-                targets=targets,
+                targets=choice.targets,
                 request=request,
-                total=targets[0].timeouts.total if timeout is None else timeout,
-                whole=timeout,
+                patience=build_patience(choice.targets[0].timeouts, timeout, hedge, priority, self.settings.hedging),
                 parse=parser(response_format, self._json),
+                on_interrupt=check_on_interrupt(on_interrupt),
+                variant=choice.variant,
             )
         )
+
+    def health(self) -> tuple[TargetHealth, ...]:
+        """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
+        return self._health.report(lambda key: (0, None) if self._limits is None else self._limits.queue(key))
+
+    def reset_health(self, provider: str | None = None) -> None:
+        """Lets attempts pass again at once, whatever was known of a provider's targets, or of all.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        if provider is not None and provider not in self.settings.providers:
+            raise ConfigurationError(
+                f"no provider {provider!r} is configured (configured: {', '.join(self.settings.providers)})"
+            )
+        self._health.reset(provider)
 
     async def aclose(self) -> None:
         """Closes every connection; no call is possible after it. Closing twice is fine."""
@@ -227,12 +288,26 @@ class Client:
         await self.aclose()
 
     def _request(
-        self, messages: Messages, provider: str | None, model: str | None, fallback: Fallback | None, **options: Any
-    ) -> tuple[Request, tuple[Any, ...]]:
-        targets = self._targeting.resolve(provider, model, fallback)
-        return build_request(read_messages(messages), model=targets[0].model, **options), targets
+        self,
+        messages: Messages,
+        provider: str | None,
+        model: str | None,
+        fallback: Fallback | None,
+        task: str | None,
+        sticky_key: str | None,
+        **options: Any,
+    ) -> tuple[Request, Choice]:
+        if self._routing.named(provider, model, fallback, task):
+            targets = self._targeting.resolve(provider, model, fallback)
+            return build_request(read_messages(messages), model=targets[0].model, **options), Choice(targets)
+        request = build_request(read_messages(messages), model="", **options)
+        choice = self._routing.choose(request, task=task, sticky_key=sticky_key)
+        return replace(request, model=choice.targets[0].model), choice
 
     def _build_engine(self, background: Background) -> Engine:
+        self._health.attach(background.clock)
+        if self._limits is not None:
+            self._limits.forget()
         return Engine(
             transport=self._build_transport(background),
             background=background,
@@ -240,6 +315,10 @@ class Client:
             json=self._json,
             new_id=_new_id,
             now=time.time,
+            health=self._health,
+            limits=self._limits,
+            window_of=lambda kind, model: self._facts_of(kind, model).context_window,
+            draw=self._random.random,
         )
 
     def _build_transport(self, background: Background) -> Transport:
@@ -275,15 +354,3 @@ def _only(providers: Sequence[Provider]) -> dict[str, Any]:
         )
     entries = {provider.name: {"kind": provider.kind} for provider in providers}
     return {"active_provider": providers[0].name, "providers": entries}
-
-
-def _entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[str, str]) -> dict[str, Entry]:
-    entries = {}
-    for name, entry in settings.providers.items():
-
-        def make(name: str = name, kind: str = entry.kind, options: Any = entry.options) -> Provider:
-            return own.get(name) or kinds.build(kind, name, options(), environ)
-
-        timeouts = Timeouts(**(entry.timeouts or settings.timeouts).model_dump())
-        entries[name] = Entry(name, entry.fallback_models, timeouts, make)
-    return entries

@@ -51,7 +51,7 @@ The text of an exception never holds a key (`redact`) and at most 500 characters
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ class Advice:
         provider: go on to another provider, where the caller allowed that.
         health: what it says of the target's health.
         ledger: what the attempt is booked at.
+        pause: the first pause before a retry, as a multiple of the usual one: longer where the provider throttles,
+            shorter where there was no connection, because then there is nobody whom a quick retry could burden.
+        retry_cost: what a retry takes from the target's retry quota: more where the failure itself took long.
     """
 
     retry: RetryAdvice = "no"
@@ -81,6 +84,8 @@ class Advice:
     provider: FallbackAdvice = "no"
     health: HealthAdvice = "none"
     ledger: LedgerAdvice = "zero"
+    pause: float = 1.0
+    retry_cost: int = 5
 
 
 _SECRETS = re.compile(
@@ -272,7 +277,7 @@ class ConnectError(TransportError):
         certificate: the server's certificate was refused, so trying again is of no use.
     """
 
-    advice = Advice(retry="yes", fallback="yes", provider="yes", health="count", ledger="zero")
+    advice = Advice(retry="yes", fallback="yes", provider="yes", health="count", ledger="zero", pause=0.5)
 
     def __init__(self, message: str = "", *, certificate: bool = False, **facts: Any) -> None:
         if certificate:
@@ -284,6 +289,8 @@ class ConnectError(TransportError):
 class ConnectTimeoutError(ConnectError):
     """The server did not accept a connection in time."""
 
+    advice = replace(ConnectError.advice, retry_cost=10)
+
 
 class ConnectionLostError(TransportError):
     """The connection was lost before the answer began."""
@@ -291,6 +298,8 @@ class ConnectionLostError(TransportError):
 
 class WriteTimeoutError(ConnectionLostError):
     """The server stopped reading the request."""
+
+    advice = replace(TransportError.advice, retry_cost=10)
 
 
 class FirstTokenTimeoutError(TransportError):
@@ -382,7 +391,7 @@ class QuotaExhaustedError(ProviderError):
 class RateLimitError(ProviderError):
     """Too many requests or tokens just now (429)."""
 
-    advice = Advice(retry="yes", fallback="yes", provider="yes", health="cooldown")
+    advice = Advice(retry="yes", fallback="yes", provider="yes", health="cooldown", pause=2.0)
 
 
 class OverloadedError(ProviderError):
@@ -400,7 +409,7 @@ class ServerError(ProviderError):
 class ProviderTimeoutError(ProviderError):
     """The provider gave up waiting for its model (408, 504)."""
 
-    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="unknown")
+    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="unknown", retry_cost=10)
 
 
 class ProtocolError(ProviderError):

@@ -21,6 +21,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from .client import Client
+from .engine.health import TargetHealth
 from .engine.intake import Messages
 from .engine.stream import Stream
 from .errors import ClientStateError
@@ -57,6 +58,22 @@ class SyncClient:
     def stream(self, messages: Messages, **keywords: Any) -> SyncStream:
         """As `Client.stream`, with the same keywords."""
         return SyncStream(self._client.stream(messages, **keywords), self._call)
+
+    def health(self) -> tuple[TargetHealth, ...]:
+        """As `Client.health`."""
+
+        async def look() -> tuple[TargetHealth, ...]:
+            return self._client.health()
+
+        return self._call(look)
+
+    def reset_health(self, provider: str | None = None) -> None:
+        """As `Client.reset_health`."""
+
+        async def reset() -> None:
+            self._client.reset_health(provider)
+
+        self._call(reset)
 
     def close(self) -> None:
         """Closes every connection and ends the thread. Closing twice is fine."""
@@ -149,7 +166,8 @@ class SyncStream:
         return self._ready.popleft()
 
     def text(self) -> Iterator[str]:
-        """Only the text, as strings."""
+        """Only the text, as strings; `BadRequestError` where `Stream.text` raises it."""
+        self._stream.check_text()
         return (event.text for event in self if event.text)
 
     @property

@@ -142,6 +142,7 @@ async def test_another_provider_only_when_the_call_names_it(open_client: OpenCli
         sim.on("*", Fault(status=401), provider="openai")
         with pytest.raises(errors.AuthenticationError):
             await client.send("Hi")
+        client.reset_health("openai")
         reply = await client.send("Hi", fallback=["gpt-sim-mini", ("anthropic", "claude-sim")])
     assert ("anthropic", "claude-sim") == (reply.provider, reply.model)
     assert ["gpt-sim", "claude-sim"] == [one.model for one in reply.attempts]
@@ -244,8 +245,8 @@ async def test_nothing_is_sent_for_a_bad_call(open_client: OpenClient) -> None:
             await client.send("Hi", provider="opnai")
         with pytest.raises(TypeError, match="temprature"):
             await client.send("Hi", temprature=1)  # type: ignore[call-arg]
-        with pytest.raises(TypeError, match="hedge"):
-            client.stream("Hi", hedge=True)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="hegde"):
+            client.stream("Hi", hegde=True)  # type: ignore[call-arg]
         assert 0 == len(sim.requests)
 
 

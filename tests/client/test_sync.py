@@ -43,7 +43,8 @@ def test_a_stream_may_be_left_early() -> None:
 
 def test_errors_come_out_as_they_are() -> None:
     """An error of the call is raised in the calling thread, with its facts."""
-    with Simulator.in_thread() as sim, SyncClient(sim.config(), environ={}) as client:
+    config = {"retry": {"max_attempts": 1}}
+    with Simulator.in_thread() as sim, SyncClient(sim.config(**config), environ={}) as client:
         sim.on("*", Fault(status=429, retry_after=3))
         with pytest.raises(errors.RateLimitError) as caught:
             client.send("Hi", fallback=[])

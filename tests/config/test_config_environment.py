@@ -104,7 +104,7 @@ def test_the_librarys_own_variables_are_read() -> None:
     [
         ({"ASYNCLLM_MONTHLY_BUDGET": "much"}, "ASYNCLLM_MONTHLY_BUDGET: must be a valid decimal (found 'much')"),
         ({"ASYNCLLM_DAILY_BUDGET": "-1"}, "ASYNCLLM_DAILY_BUDGET: must be greater than 0 (found '-1')"),
-        ({"ASYNCLLM_ROUTING": "capability"}, "ASYNCLLM_ROUTING: strategy capability needs tasks"),
+        ({"ASYNCLLM_ROUTING": "capability"}, "ASYNCLLM_ROUTING: strategy capability needs tiers or tasks"),
         ({"ASYNCLLM_CROSS_PROVIDER_FALLBACK": "perhaps"}, "ASYNCLLM_CROSS_PROVIDER_FALLBACK: must be a valid boolean"),
         ({"ASYNCLLM_PROVIDER": "opnai"}, "ASYNCLLM_PROVIDER: there is no such provider; did you mean 'openai'?"),
         ({"ASYNCLLM_PROVIDER": "openai_compatible"}, "providers.openai_compatible: an entry of kind openai_compatible"),

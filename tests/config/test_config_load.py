@@ -341,7 +341,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
         "routing.tasks.t[0]: there is no such provider; known: openai",
     ),
     "foreign routing key": ({"routing": {"targets": ["a"]}}, "routing: strategy fallback has no key targets"),
-    "no tasks": ({"routing": {"strategy": "capability"}}, "routing: strategy capability needs tasks"),
+    "no tasks": ({"routing": {"strategy": "capability"}}, "routing: strategy capability needs tiers or tasks"),
     "unknown tier": (
         {"routing": {"strategy": "capability", "tiers": {}, "tasks": {"t": "x"}}},
         "routing.tasks.t: must be a list",

@@ -111,6 +111,12 @@ class LimitSettings(Section):
     tokens_per_minute: Count | None = Field(default=None, description="Tokens a minute, input and output.")
 
 
+class ProviderLimitSettings(LimitSettings):
+    """The same for one provider, and for single models of it."""
+
+    models: dict[Name, LimitSettings] = Field(default_factory=dict, description="Model -> its own limits.")
+
+
 class HedgingSettings(Section):
     """A second request when the first one is late; the first content wins. Off when neither key is set."""
 
@@ -172,7 +178,9 @@ class RoutingSettings(Section):
         description="cost, latency, load_balance: what to choose from; empty: the chain of the active provider.",
     )
     tiers: dict[Name, tuple[Target, ...]] = Field(
-        default_factory=dict, description="capability: lists of targets under a name of your own."
+        default_factory=dict,
+        description="capability: lists of targets; economy, standard and premium serve the built-in tasks (speed; "
+        "creative; analytical and code), other names serve tasks of your own.",
     )
     tasks: dict[Name, tuple[Target, ...]] = Field(
         default_factory=dict, description="capability: task -> its targets, or the name of a tier."
@@ -195,8 +203,8 @@ class RoutingSettings(Section):
         foreign = set_keys - ROUTING_KEYS[self.strategy]
         if foreign:
             raise ValueError(f"strategy {self.strategy} has no key {' or '.join(sorted(foreign))}")
-        if self.strategy == "capability" and not self.tasks:
-            raise ValueError("strategy capability needs tasks")
+        if self.strategy == "capability" and not (self.tasks or self.tiers):
+            raise ValueError("strategy capability needs tiers or tasks")
         if self.strategy == "load_balance" and len(self.targets) < 2:
             raise ValueError("strategy load_balance needs two targets or more")
         if self.strategy != "load_balance" and any(target.weight is not None for target in self.all_targets()):

@@ -25,6 +25,7 @@ from .sections import (
     HTTPSettings,
     LimitSettings,
     Name,
+    ProviderLimitSettings,
     RetrySettings,
     RouteTarget,
     RoutingSettings,
@@ -70,7 +71,7 @@ class ProviderSettings(Section):
     retry: RetrySettings | None = Field(
         default=None, description="This provider's own; what is not set is as in the section retry."
     )
-    limits: LimitSettings | None = Field(
+    limits: ProviderLimitSettings | None = Field(
         default=None, description="This provider's own, besides those of the section limits."
     )
 

@@ -1,26 +1,51 @@
-"""The record of every HTTP attempt of one call, in order."""
+"""The record of every HTTP attempt of one call, in order; and where each attempt gives back what it holds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ..errors import AsyncLLMError, ConnectionLostError
-from ..schema.response import Attempt, Outcome
+from ..schema.response import Attempt, Outcome, RateLimits
 from ..schema.usage import UNKNOWN_USAGE, Usage
+from .admission import Admission
 from .router import Target
 
 
 class Attempts:
-    """Collects the attempts of one call; each is opened, then settled exactly once."""
+    """Collects the attempts of one call; each is admitted, opened, then settled exactly once.
 
-    __slots__ = ("_began", "_clock", "_first", "_target", "settled")
+    Args:
+        clock: the time, in seconds.
+        variant: what load balancing chose for the call.
+        settled: the record to add to; its own by default. Attempts that run side by side share one.
+    """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.settled: list[Attempt] = []
+    __slots__ = ("_admission", "_began", "_clock", "_first", "_target", "settled", "variant")
+
+    def __init__(
+        self, clock: Callable[[], float], *, variant: str | None = None, settled: list[Attempt] | None = None
+    ) -> None:
+        self.settled: list[Attempt] = [] if settled is None else settled
+        self.variant = variant
         self._clock = clock
         self._target: Target | None = None
+        self._admission: Admission | None = None
         self._began = 0.0
         self._first: float | None = None
+
+    def beside(self) -> Attempts:
+        """The same record for an attempt that runs at the same time."""
+        return Attempts(self._clock, variant=self.variant, settled=self.settled)
+
+    def admit(self, admission: Admission) -> None:
+        """The next attempt may go; what it holds is given back when it is settled, or by `leave`."""
+        self._admission = admission
+
+    def leave(self) -> None:
+        """Gives back what was held for an attempt that was never opened."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.cancel()
 
     def open(self, target: Target) -> None:
         """An attempt on ``target`` begins now."""
@@ -32,6 +57,8 @@ class Attempts:
         """The first content of a stream is here."""
         if self._first is None:
             self._first = self._clock() - self._began
+            if self._admission is not None:
+                self._admission.has_content()
 
     def reconnect(self) -> None:
         """A stale connection cost one HTTP attempt; a second one follows at once on a fresh connection."""
@@ -40,7 +67,9 @@ class Attempts:
             lost = ConnectionLostError(
                 "a reused connection had already been closed by the server", provider=target.provider.name
             )
+            admission, self._admission = self._admission, None  # the second one goes on with it
             self.settle("error", error=lost)
+            self._admission = admission
             self.open(target)
 
     def settle(
@@ -51,11 +80,19 @@ class Attempts:
         status: int | None = None,
         usage: Usage = UNKNOWN_USAGE,
         request_id: str | None = None,
+        rate_limits: RateLimits | None = None,
     ) -> None:
         """The attempt is over; without an open one this does nothing, so clean-up may always call it."""
         target, self._target = self._target, None
         if target is None:
             return
+        latency = self._clock() - self._began
+        waited = None
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            waited = admission.waited
+            limits = rate_limits if error is None else error.rate_limits
+            admission.ended(outcome, error, latency, self._first, usage, limits)
         self.settled.append(
             Attempt(
                 provider=target.provider.name,
@@ -63,10 +100,12 @@ class Attempts:
                 outcome=outcome,
                 error=error,
                 status=status if error is None else error.status,
-                latency=self._clock() - self._began,
+                latency=latency,
                 first_token_latency=self._first,
                 usage=usage,
                 request_id=request_id if error is None else error.request_id,
+                waited=waited,
+                variant=self.variant,
             )
         )
 

@@ -14,13 +14,22 @@ from ..schema.request import Request
 from ..transport.base import Headers, Transport, TransportRequest
 from .attempts import Attempts
 from .background import Background
-from .router import Target
+from .health import Health
+from .limits import Limits
+from .router import Target, WindowOf
 from .watch import Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """What every call of a client shares, on one event loop."""
+    """What every call of a client shares, on one event loop.
+
+    Attributes:
+        health: of every target; it outlives the event loop.
+        limits: what is sent at most; None where nothing is limited.
+        window_of: the context window of a model, where it is known.
+        draw: a random number of at least 0 and less than 1.
+    """
 
     transport: Transport
     background: Background
@@ -28,6 +37,10 @@ class Engine:
     json: JSONCodec
     new_id: Callable[[str], str]
     now: Callable[[], float]
+    health: Health
+    limits: Limits | None = None
+    window_of: WindowOf | None = None
+    draw: Callable[[], float]
 
 
 class Prepared(NamedTuple):

@@ -13,9 +13,9 @@ import anyio
 
 from ..errors import AsyncLLMError, FirstTokenTimeoutError
 from ..schema.events import Event
-from ..schema.request import Request
 from ..transport.base import MAX_ERROR_BODY_BYTES
 from .attempts import Attempts
+from .call import Call
 from .channel import Channel, events_before, has_content
 from .exchange import Engine, attribute, judge, prepare
 from .router import Target
@@ -25,26 +25,31 @@ class Opened(NamedTuple):
     """A committed stream.
 
     Attributes:
+        position: where the target stands in the call's chain.
+        attempts: the record in which this stream's attempt is still open.
         events: everything up to and including the first content.
         failure: what went wrong right after it, in the same read.
     """
 
     engine: Engine
     target: Target
+    position: int
+    attempts: Attempts
     channel: Channel
     events: list[Event]
     failure: AsyncLLMError | None
     clock: Callable[[], float]
 
 
-async def open_on(engine: Engine, target: Target, request: Request, attempts: Attempts) -> Opened:
+async def open_on(call: Call, target: Target, attempts: Attempts) -> Opened:
     """Opens a stream on one target and reads up to its first content.
 
     Raises:
         FirstTokenTimeoutError: no content in time.
         AsyncLLMError: anything else that failed before it; the attempt is settled.
     """
-    prepared = await prepare(engine, target, request, attempts)
+    engine = call.engine
+    prepared = await prepare(engine, target, call.request, attempts)
     attempts.open(target)
     channel: Channel | None = None
     events: list[Event] = []
@@ -78,4 +83,12 @@ async def open_on(engine: Engine, target: Target, request: Request, attempts: At
         attempts.settle("unknown" if isinstance(error, Exception) else "cancelled")
         raise
     attempts.first_content()
-    return Opened(engine, target, channel, events, failure, engine.background.clock)
+    position = call.targets.index(target)
+    return Opened(engine, target, position, attempts, channel, events, failure, engine.background.clock)
+
+
+def give_up(channel: Channel, attempts: Attempts) -> None:
+    """Nobody reads a committed stream any more: its connection is closed and its attempt settled."""
+    if not channel.ended:
+        channel.abort()
+    attempts.settle("cancelled", status=channel.status, request_id=channel.request_id)

@@ -6,13 +6,16 @@ Checked once, before any byte is sent; what is wrong raises `BadRequestError` na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Union
+from typing import Any, Literal, Protocol, Union
 
 from ..errors import BadRequestError
 from ..schema.messages import Message
 from ..schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from ..transport.base import Timeouts
+from .call import Patience
 
 ToolLike = Union[Tool, ProviderTool, Mapping[str, Any]]
+_HEDGE_PERCENTILE = 95.0
 _MODES = ("auto", "none", "required")
 
 
@@ -53,6 +56,57 @@ def build_request(
         extra_body=_mapping("extra_body", extra_body),
         extra_headers=_read_headers(extra_headers) if extra_headers else None,
     )
+
+
+class Hedging(Protocol):
+    """When the configuration asks a second target; at most one of the two is set."""
+
+    @property
+    def after(self) -> float | None:
+        """Seconds."""
+        ...
+
+    @property
+    def percentile(self) -> float | None:
+        """Of the latencies seen."""
+        ...
+
+
+def build_patience(
+    timeouts: Timeouts, timeout: float | None, hedge: float | bool | None, priority: int, configured: Hedging
+) -> Patience:
+    """How the call waits.
+
+    Raises:
+        BadRequestError: a keyword is wrong.
+    """
+    if isinstance(priority, bool) or not isinstance(priority, int):
+        raise BadRequestError(f"priority must be a whole number, not {type(priority).__name__}")
+    if timeout is not None and (_number("timeout", timeout) or 0) <= 0:
+        raise BadRequestError("timeout must be a number of seconds above 0")
+    after, percentile = configured.after, configured.percentile
+    if hedge is True and after is None and percentile is None:
+        percentile = _HEDGE_PERCENTILE
+    elif hedge is False:
+        after = percentile = None
+    elif hedge is not None and hedge is not True:
+        if (_number("hedge", hedge) or 0) <= 0:
+            raise BadRequestError("hedge must be a number of seconds above 0, or True or False")
+        after, percentile = hedge, None
+    return Patience(
+        total=timeouts.total if timeout is None else timeout,
+        whole=timeout,
+        priority=priority,
+        hedge=after,
+        hedge_percentile=percentile,
+    )
+
+
+def check_on_interrupt(word: Literal["raise", "restart"]) -> Literal["raise", "restart"]:
+    """The word itself, if it is one of the two."""
+    if word not in ("raise", "restart"):
+        raise BadRequestError(f"on_interrupt must be 'raise' or 'restart', not {word!r}")
+    return word
 
 
 def _number(keyword: str, value: float | None) -> float | None:

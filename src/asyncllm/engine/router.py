@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from ..errors import AsyncLLMError
 from ..providers.base import Provider
 from ..transport.base import Timeouts
+from .retry import USUAL_RETRIES, RetryPolicy
+
+WindowOf = Callable[[str, str], "int | None"]
+"""(kind of host, model) -> the tokens of its context window; None when that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model on a host, and the patience this host is given."""
+    """A model on a host, and the patience this host is given.
+
+    Attributes:
+        retry: how often an attempt there is made again.
+        key: the provider's configured name and the model.
+    """
 
     provider: Provider
     model: str
     timeouts: Timeouts
+    retry: RetryPolicy = USUAL_RETRIES
+    key: tuple[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", (self.provider.name, self.model))
 
 
 def order(targets: Iterable[Target]) -> tuple[Target, ...]:
     """The targets in the order given, each once."""
     seen: dict[tuple[str, str], Target] = {}
     for target in targets:
-        seen.setdefault((target.provider.name, target.model), target)
+        seen.setdefault(target.key, target)
     return tuple(seen.values())
 
 
-def following(error: AsyncLLMError, targets: Sequence[Target], position: int) -> int | None:
+def following(
+    error: AsyncLLMError, targets: Sequence[Target], position: int, window_of: WindowOf | None = None
+) -> int | None:
     """The position of the next target that the error's advice allows after the one at ``position``; None for none.
 
     A model of the same provider follows where the advice says ``fallback``, one of another provider where it says
-    ``provider``. An advice that depends on a larger context window needs window sizes, which are not known here, so it
-    allows nothing.
+    ``provider``. Where it asks for a larger window, a target follows whose window is known to be larger than the one
+    that was too small.
     """
-    here = targets[position].provider.name
+    here = targets[position]
     for later in range(position + 1, len(targets)):
-        same = targets[later].provider.name == here
-        if (error.advice.fallback if same else error.advice.provider) == "yes":
+        there = targets[later]
+        advice = error.advice.fallback if there.provider.name == here.provider.name else error.advice.provider
+        if advice == "yes" or (advice == "larger_window" and _is_larger(there, here, window_of)):
             return later
     return None
+
+
+def _is_larger(there: Target, here: Target, window_of: WindowOf | None) -> bool:
+    if window_of is None:
+        return False
+    small, large = window_of(here.provider.kind, here.model), window_of(there.provider.kind, there.model)
+    return small is not None and large is not None and large > small

@@ -12,12 +12,15 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
+from typing import Literal
 
 import anyio
 
 from ..errors import (
     AsyncLLMError,
+    BadRequestError,
     ClientStateError,
     DeadlineExceededError,
     IdleTimeoutError,
@@ -26,15 +29,17 @@ from ..errors import (
     StructuredOutputError,
 )
 from ..schema.accumulate import Accumulator
-from ..schema.events import Event
+from ..schema.events import Event, Restart
 from ..schema.request import Request
-from ..schema.response import Outcome, Response
-from .attempts import Attempts
+from ..schema.response import Attempt, Outcome, Response
+from . import hedge
+from .call import Call, Patience
 from .channel import events_before
 from .exchange import Engine
-from .fallback import with_fallback
-from .opening import Opened, open_on
+from .fallback import log_hop, with_fallback
+from .opening import Opened, give_up, open_on
 from .router import Target
+from .text_stream import TextStream
 from .unary import Parse, log_call
 
 
@@ -44,17 +49,18 @@ class Plan:
 
     Attributes:
         engine: gives the engine of the running loop, when the stream opens.
-        total: seconds until the first content, of all targets together.
-        whole: seconds for the whole stream, only where the caller named them.
         parse: reads the finished text as the type the caller asked for.
+        on_interrupt: what to do when it is cut after its first content: raise, or begin again on the next target.
+        variant: what load balancing chose for the call.
     """
 
     engine: Callable[[], Engine]
     targets: Sequence[Target]
     request: Request
-    total: float | None
-    whole: float | None
+    patience: Patience
     parse: Parse | None
+    on_interrupt: Literal["raise", "restart"] = "raise"
+    variant: str | None = None
 
 
 _TWO_TASKS = "two tasks read one stream at once; read it in one task, or give each its own stream"
@@ -72,7 +78,8 @@ class Stream:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._attempts: Attempts | None = None
+        self._call: Call | None = None
+        self._start = 0  # the position of the target to open next
         self._opened: Opened | None = None
         self._steady: Opened | None = None  # what is opened, while nothing has failed or ended
         self._accumulator = Accumulator()
@@ -110,8 +117,18 @@ class Stream:
         self._settle("cancelled")
 
     def text(self) -> TextStream:
-        """Only the text, as strings."""
+        """Only the text, as strings.
+
+        Raises:
+            BadRequestError: the stream was asked to restart when it is cut, of which strings cannot tell.
+        """
+        self.check_text()
         return TextStream(self)
+
+    def check_text(self) -> None:
+        """Raises `BadRequestError` where strings alone would mislead: they cannot say that the reply begins again."""
+        if self._plan.on_interrupt == "restart":
+            raise BadRequestError("text() cannot tell of a restart; iterate over the events, or leave out on_interrupt")
 
     async def batch(self) -> list[Event]:
         """All events that are there, at least one; empty at the end."""
@@ -133,13 +150,15 @@ class Stream:
         # A consumer left its loop without closing: the connection is closed from here, on the loop's own thread.
         opened = self._opened
         if not self._over and opened is not None:
-            opened.engine.background.call_soon(opened.channel.abort)
+            opened.engine.background.call_soon(partial(give_up, opened.channel, opened.attempts))
 
     # Reading.
 
     async def _fill(self) -> None:
         """Opens the stream, or raises what it ends with."""
         if self._failure is not None:
+            if self._restart(self._failure):
+                return
             raise self._end_with(self._failure)
         if self._over:
             raise StopAsyncIteration
@@ -163,21 +182,47 @@ class Stream:
         plan = self._plan
         engine = plan.engine()
         clock = engine.background.clock
-        attempts = self._attempts = Attempts(clock)
-        if plan.whole is not None:
-            self._ends_at = clock() + plan.whole
-        with anyio.move_on_after(plan.total):
-            self._opened = await with_fallback(
-                plan.targets, attempts, lambda target: open_on(engine, target, plan.request, attempts)
-            )
-        if self._opened is None:
+        call = self._call
+        if call is None:
+            call = self._call = Call(engine, plan.targets, plan.request, plan.patience, plan.variant)
+            if plan.patience.whole is not None:
+                self._ends_at = clock() + plan.patience.whole
+        total = min(call.remaining, self._ends_at - clock())
+        seconds = hedge.delay(call) if self._start == 0 else None
+        opened = None
+        with anyio.move_on_after(total):
+            if seconds is None:
+                opened = await with_fallback(call, partial(open_on, call), start=self._start)
+            else:
+                opened = await hedge.with_hedge(call, partial(open_on, call), seconds, _discard)
+        if opened is None:
             raise DeadlineExceededError(
-                f"no content within the total deadline of {plan.total:g} s; allow more with timeout=",
+                f"no content within the total deadline of {plan.patience.total:g} s; allow more with timeout=",
                 provider=plan.targets[0].provider.name,
                 model=plan.targets[0].model,
-                attempts=attempts.all(),
+                attempts=call.attempts.all(),
             )
-        return self._opened
+        self._opened = opened
+        return opened
+
+    def _restart(self, error: AsyncLLMError) -> bool:
+        """Lets the reply begin again on the next target, where that was asked for and there is one."""
+        call, opened = self._call, self._opened
+        if self._plan.on_interrupt != "restart" or call is None or opened is None or self._over:
+            return False
+        later = call.following(error, opened.position)
+        if later is None:
+            return False
+        log_hop(error, opened.target, call.targets[later])
+        opened.attempts.settle("interrupted", error=self._interruption(error))
+        opened.engine.watch.remove(self)
+        call.restart_clock()
+        self._opened = self._failure = self._timeout = None
+        self._start = later
+        restart = Restart(error.message)
+        self._accumulator.feed([restart])
+        self._ready.append(restart)
+        return True
 
     async def _read(self, opened: Opened) -> None:
         """Waits for the next events of a committed stream; a failure after them waits until they are delivered."""
@@ -235,7 +280,7 @@ class Stream:
         timeouts = self._opened.target.timeouts
         heard_at = max(self._waiting_since or 0.0, self._opened.channel.heard_at)
         if now >= self._ends_at:
-            self._timeout = DeadlineExceededError(f"the stream did not end within its {self._plan.whole:g} s")
+            self._timeout = DeadlineExceededError(f"the stream did not end within its {self._plan.patience.whole:g} s")
         elif timeouts.idle is not None and now >= heard_at + timeouts.idle:
             self._timeout = IdleTimeoutError(f"nothing came for {timeouts.idle:g} s")
         else:
@@ -247,16 +292,23 @@ class Stream:
     def _end_with(self, error: AsyncLLMError) -> AsyncLLMError:
         """Settles a failure after the first content and gives what to raise for it."""
         self._failure = None
-        partial = self._dress(self._accumulator.response())
-        raised = error
         if isinstance(error, StructuredOutputError):
             return error
+        raised = self._interruption(error)
+        self._settle("interrupted", raised)
+        raised.attempts = self._attempts()
+        return raised
+
+    def _interruption(self, error: AsyncLLMError) -> AsyncLLMError:
+        """A failure after the first content, with what was delivered."""
+        partial_response = self._dress(self._accumulator.response())
+        raised = error
         if isinstance(error, (StreamInterruptedError, DeadlineExceededError)):
-            error.partial = partial
+            error.partial = partial_response
         else:
             raised = StreamInterruptedError(
                 f"the stream was cut after its first content: {error.message}",
-                partial=partial,
+                partial=partial_response,
                 status=error.status,
                 code=error.code,
                 retry_after=error.retry_after,
@@ -266,16 +318,20 @@ class Stream:
             raised.provider = self._opened.target.provider.name
             raised.model = self._opened.target.model
             raised.request_id = error.request_id or self._opened.channel.request_id
-        self._settle("interrupted", raised)
-        raised.attempts = self._attempts.all() if self._attempts is not None else ()
         return raised
+
+    def _attempts(self) -> tuple[Attempt, ...]:
+        return () if self._call is None else self._call.attempts.all()
 
     def _finish(self, opened: Opened) -> None:
         response = self._accumulator.response()
-        if self._attempts is not None:
-            self._attempts.settle(
-                "ok", status=opened.channel.status, usage=response.usage, request_id=opened.channel.request_id
-            )
+        opened.attempts.settle(
+            "ok",
+            status=opened.channel.status,
+            usage=response.usage,
+            request_id=opened.channel.request_id,
+            rate_limits=opened.channel.rate_limits,
+        )
         self._settle("ok")
         self._response = self._dress(response)
         log_call(self._response)
@@ -287,7 +343,7 @@ class Stream:
 
     def _dress(self, response: Response) -> Response:
         """Adds what the events do not say: who answered, with which warnings, after which attempts."""
-        attempts = self._attempts.all() if self._attempts is not None else ()
+        attempts = self._attempts()
         if self._opened is None:
             return replace(response, requested_model=self._plan.request.model, attempts=attempts)
         channel = self._opened.channel
@@ -308,40 +364,15 @@ class Stream:
             return
         self._over = True
         self._steady = None
-        if self._attempts is not None:
-            self._attempts.settle(outcome, error=error)
-        if self._opened is not None and not self._opened.channel.ended:
-            self._opened.channel.abort()
-        if self._opened is not None:
-            self._opened.engine.watch.remove(self)
+        opened = self._opened
+        if opened is None:
+            return
+        opened.attempts.settle(outcome, error=error)
+        if not opened.channel.ended:
+            opened.channel.abort()
+        opened.engine.watch.remove(self)
 
 
-class TextStream:
-    """The text of a stream, as strings that are never empty."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> TextStream:
-        return self
-
-    async def __anext__(self) -> str:
-        while True:
-            text = (await self._stream.__anext__()).text
-            if text:
-                return text
-
-    async def __aenter__(self) -> TextStream:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stream.aclose()
-
-    async def aclose(self) -> None:
-        """Closes the stream."""
-        await self._stream.aclose()
-
-    @property
-    def response(self) -> Response:
-        """As `Stream.response`."""
-        return self._stream.response
+def _discard(late: Opened) -> None:
+    """A hedged stream that came second."""
+    give_up(late.channel, late.attempts)

@@ -2,18 +2,21 @@
 
 ``provider`` without ``model`` means that entry's first ``fallback_models``; a chain is the chosen model, then the
 entry's ``fallback_models`` in order, without duplicates. A chain given by the call replaces the configured one. No
-chain leaves its provider unless the call names another one in ``fallback``.
+chain leaves its provider unless the call names another one in ``fallback``, or the configuration allows it: then the
+first model of every other provider that can be used follows, in the order of the configuration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Union
 
 from ..errors import ConfigurationError
 from ..providers.base import Provider
 from ..transport.base import Timeouts
+from .retry import USUAL_RETRIES, RetryPolicy
 from .router import Target, order
 
 Fallback = Sequence[Union[str, tuple[str, str]]]
@@ -27,6 +30,7 @@ class Entry:
     models: tuple[str, ...]
     timeouts: Timeouts
     build: Callable[[], Provider]
+    retry: RetryPolicy = USUAL_RETRIES
 
 
 class Targeting:
@@ -36,12 +40,21 @@ class Targeting:
         entries: the configured providers by name.
         active_provider: the one that is meant when a call names none.
         active_model: its model, where the configuration names one.
+        cross_provider: whether a configured chain goes on to the other providers.
     """
 
-    def __init__(self, entries: Mapping[str, Entry], active_provider: str, active_model: str | None) -> None:
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        active_provider: str,
+        active_model: str | None,
+        *,
+        cross_provider: bool = False,
+    ) -> None:
         self._entries = entries
         self._active_provider = active_provider
         self._active_model = active_model
+        self._cross_provider = cross_provider
         self._built: dict[str, Provider] = {}
         self._chains: dict[tuple[str | None, str | None], tuple[Target, ...]] = {}
 
@@ -78,7 +91,28 @@ class Targeting:
         first = model or self._default_model(provider, entry)
         later = entry.models if fallback is None else fallback
         hops = [(name, first), *[(name, hop) if isinstance(hop, str) else _pair(hop) for hop in later]]
-        return order([Target(self.provider(at), asked, self._entry(at).timeouts) for at, asked in hops])
+        chain = [self.target(at, asked) for at, asked in hops]
+        if self._cross_provider and fallback is None:
+            chain += self._elsewhere(name)
+        return order(chain)
+
+    def target(self, provider: str | None, model: str) -> Target:
+        """A model of a configured provider; of the active one by default.
+
+        Raises:
+            ConfigurationError: there is no such entry, or it cannot be used as it is configured.
+        """
+        entry = self._entry(provider or self._active_provider)
+        return Target(self.provider(entry.name), model, entry.timeouts, entry.retry)
+
+    def _elsewhere(self, name: str) -> list[Target]:
+        """The first models of the other providers; one that cannot be used, for want of a key, is left out."""
+        found = []
+        for other in self._entries.values():
+            if other.name != name and other.models:
+                with suppress(ConfigurationError):
+                    found.append(self.target(other.name, other.models[0]))
+        return found
 
     def _default_model(self, provider: str | None, entry: Entry) -> str:
         if provider is None and self._active_model:

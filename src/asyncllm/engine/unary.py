@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import anyio
 
 from ..errors import AsyncLLMError, DeadlineExceededError
-from ..schema.request import Request
 from ..schema.response import Response
+from . import hedge
 from .attempts import Attempts
-from .exchange import Engine, attribute, judge, prepare
+from .call import Call
+from .exchange import attribute, judge, prepare
 from .fallback import with_fallback
 from .router import Target
 
@@ -23,33 +24,45 @@ Parse = Callable[[Response], Any]
 log = logging.getLogger("asyncllm")
 
 
-async def send(
-    engine: Engine, targets: Sequence[Target], request: Request, *, total: float | None, parse: Parse | None
-) -> Response:
-    """The whole answer of the first target that gives one, within ``total`` seconds for everything.
+async def send(call: Call, *, parse: Parse | None) -> Response:
+    """The whole answer of the first target that gives one, within the call's deadline for everything.
 
     Raises:
-        DeadlineExceededError: ``total`` passed.
+        DeadlineExceededError: the deadline passed.
         AsyncLLMError: as `with_fallback` and ``parse`` raise.
     """
-    attempts = Attempts(engine.background.clock)
     response: Response | None = None
-    with anyio.move_on_after(total):
-        response = await with_fallback(targets, attempts, lambda target: _ask(engine, target, request, attempts))
+    seconds = hedge.delay(call)
+    with anyio.move_on_after(call.patience.total):
+        if seconds is None:
+            response = await with_fallback(call, lambda target, attempts: _ask(call, target, attempts))
+        else:
+            response = await _hedged(call, seconds)
     if response is None:
         raise DeadlineExceededError(
-            f"no answer within the total deadline of {total:g} s; allow more with timeout=, or stream",
-            provider=targets[0].provider.name,
-            model=targets[0].model,
-            attempts=attempts.all(),
+            f"no answer within the total deadline of {call.patience.total:g} s; allow more with timeout=, or stream",
+            provider=call.targets[0].provider.name,
+            model=call.targets[0].model,
+            attempts=call.attempts.all(),
         )
+    log_call(response)
     if parse is not None:
         response = replace(response, parsed=parse(response))
     return response
 
 
-async def _ask(engine: Engine, target: Target, request: Request, attempts: Attempts) -> Response:
+async def _hedged(call: Call, seconds: float) -> Response:
+    response = await hedge.with_hedge(
+        call, lambda target, attempts: _ask(call, target, attempts), seconds, discard=lambda late: None
+    )
+    used = response.attempts[-1]
+    others = [attempt for attempt in call.attempts.all() if attempt is not used]
+    return replace(response, attempts=(*others, used))
+
+
+async def _ask(call: Call, target: Target, attempts: Attempts) -> Response:
     """One HTTP attempt on one target, settled whatever happens."""
+    engine, request = call.engine, call.request
     prepared = await prepare(engine, target, request, attempts)
     attempts.open(target)
     try:
@@ -64,16 +77,20 @@ async def _ask(engine: Engine, target: Target, request: Request, attempts: Attem
     except BaseException as error:
         attempts.settle("unknown" if isinstance(error, Exception) else "cancelled")
         raise
-    attempts.settle("ok", status=reply.status, usage=response.usage, request_id=response.request_id)
-    response = replace(
+    attempts.settle(
+        "ok",
+        status=reply.status,
+        usage=response.usage,
+        request_id=response.request_id,
+        rate_limits=response.rate_limits,
+    )
+    return replace(
         response,
         provider=target.provider.name,
         requested_model=request.model,
         warnings=(*prepared.warnings, *response.warnings),
         attempts=attempts.all(),
     )
-    log_call(response)
-    return response
 
 
 def log_call(response: Response) -> None:

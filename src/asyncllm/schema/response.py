@@ -26,6 +26,9 @@ class Attempt:
         latency: seconds from the first byte out to the end of the answer.
         first_token_latency: seconds to the first content of a stream; None for unary calls.
         cost: USD; None when the price or the usage is unknown.
+        waited: seconds it waited for its turn under a limit; None where nothing is limited.
+        variant: what load balancing chose for the call, as ``provider/model``; None without load balancing. It stays
+            the same when the attempt is a fallback to another model.
     """
 
     provider: str
@@ -38,6 +41,8 @@ class Attempt:
     usage: Usage = UNKNOWN_USAGE
     cost: Decimal | None = None
     request_id: str | None = None
+    waited: float | None = None
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,100 @@
+"""One call while it lasts: its targets, its deadline, its attempts, and what it may still do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import AsyncLLMError
+from ..schema.request import Request
+from .admission import Admission
+from .attempts import Attempts
+from .breaker import TargetState
+from .exchange import Engine
+from .router import Target, following
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How a call waits.
+
+    Attributes:
+        total: seconds for everything; of a stream until its first content.
+        whole: seconds for a whole stream, only where the caller named them.
+        priority: a higher one is served first where calls wait under a limit.
+        hedge: seconds without first content after which the next target is asked as well; None for never.
+        hedge_percentile: the same as a percentile of the target's latencies.
+    """
+
+    total: float | None
+    whole: float | None = None
+    priority: int = 0
+    hedge: float | None = None
+    hedge_percentile: float | None = None
+
+
+class Call:
+    """The state of one call, shared by everything that works for it.
+
+    Attributes:
+        deadline: on the loop's clock.
+        made: attempts so far.
+    """
+
+    __slots__ = ("attempts", "deadline", "engine", "made", "most", "patience", "request", "targets")
+
+    def __init__(
+        self,
+        engine: Engine,
+        targets: Sequence[Target],
+        request: Request,
+        patience: Patience,
+        variant: str | None = None,
+    ) -> None:
+        clock = engine.background.clock
+        self.engine = engine
+        self.targets = targets
+        self.request = request
+        self.patience = patience
+        self.attempts = Attempts(clock, variant=variant)
+        self.deadline = math.inf if patience.total is None else clock() + patience.total
+        self.made = 0
+        self.most = targets[0].retry.max_attempts_per_call
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - self.engine.background.clock()
+
+    def restart_clock(self) -> None:
+        """A stream begins again: its new first content has as long as the first one had."""
+        if self.patience.total is not None:
+            self.deadline = self.engine.background.clock() + self.patience.total
+
+    def following(self, error: AsyncLLMError, position: int) -> int | None:
+        """The position of the next target that the error and the number of attempts allow; None for none."""
+        if self.made >= self.most:
+            return None
+        return following(error, self.targets, position, self.engine.window_of)
+
+    async def enter(self, state: TargetState, target: Target, attempts: Attempts, last_resort: bool) -> bool:
+        """Gets leave for an attempt, waiting for its turn under the limits; False while the target is off.
+
+        Raises:
+            LimitTimeoutError: the turn did not come before the deadline.
+        """
+        engine = self.engine
+        now = engine.health.now
+        ticket = None
+        if engine.limits is not None:
+            if state.refuses(now(), last_resort=last_resort):
+                return False
+            ticket = await engine.limits.acquire(target, self.request, self.patience.priority, self.remaining)
+        grant = state.admit(now(), last_resort=last_resort)
+        if grant is None:
+            if ticket is not None:
+                ticket.cancel()
+            return False
+        attempts.admit(Admission(state, grant, ticket, now))
+        return True
