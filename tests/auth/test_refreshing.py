@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -340,6 +342,22 @@ def test_busy_worker_threads_hold_nothing_up(tokens: Refreshing[str]) -> None:
             stop.set()
 
     asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_a_fetch_that_never_ends_does_not_keep_the_interpreter() -> None:
+    """With a token server that never answers, a program whose caller gave up exits at once."""
+    code = """
+import anyio, time
+from asyncllm.auth.refreshing import Refreshing
+async def main():
+    with anyio.move_on_after(0.1):
+        await Refreshing(lambda renew: time.sleep(60)).get()
+anyio.run(main)
+print("out")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert "out\n" == done.stdout
 
 
 def test_the_value_is_in_no_repr(tokens: Refreshing[str]) -> None:

@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .. import errors
-from ..errors import ConfigurationError
+from ..errors import BadRequestError, ConfigurationError
 from ..protocols.anthropic import AnthropicDialect, AnthropicMessages
 from ..protocols.gemini import Gemini, GeminiDialect
 from ..protocols.openai_chat import ChatDialect, OpenAIChat
@@ -168,6 +168,8 @@ class _Routes:
     def __call__(self, model: str, stream: bool) -> Route:
         published = _PUBLISHED.fullmatch(model)
         publisher, name = published.groups() if published else _split(model)
+        if not name:
+            raise BadRequestError(f"{model!r} is not a model id: the name after the publisher is missing")
         if publisher == "anthropic":
             return Route(protocol=self._claude, path=self._predict("v1", publisher, name, stream))
         if publisher == "openai" and not name.startswith("gpt-oss"):
