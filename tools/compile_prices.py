@@ -62,6 +62,9 @@ UNCOUNTABLE = frozenset({"output_citation_mtok"})
 # The request contexts of genai-prices that are a service tier of ours; others cannot be told from a call.
 TIERS = {"service_tier": None, "processing": "batch", "speed": "fast"}
 
+FREE_SUFFIX = ":free"
+FREE = {"input": "0", "output": "0"}
+
 CLAUDE_3 = {"opus": ("15", "75"), "sonnet": ("3", "15"), "haiku": ("0.25", "1.25")}
 # provider of genai-prices -> name or beginning of the name -> input and output, USD for a million tokens.
 RETIRED: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -166,8 +169,15 @@ def tiers_of(variants: Iterable[types.PriceVariant]) -> dict[str, list[Any]]:
     return found
 
 
+def is_free(model: types.ModelInfo) -> bool:
+    """Whether a row without prices is one that costs nothing; without the name saying so it is not known."""
+    return model.id.endswith(FREE_SUFFIX) and isinstance(model.prices, types.ModelPrice) and not vars(model.prices)
+
+
 def is_countable(model: types.ModelInfo) -> bool:
     """Whether a call of this model can be priced from tokens."""
+    if is_free(model):
+        return True
     rows = [model.prices] if isinstance(model.prices, types.ModelPrice) else [row.prices for row in model.prices]
     keys = {key for row in rows for key in vars(row)}
     return not keys & UNCOUNTABLE and bool(keys & {"input_mtok", "output_mtok"})
@@ -176,7 +186,8 @@ def is_countable(model: types.ModelInfo) -> bool:
 def model_row(model: types.ModelInfo) -> list[Any]:
     """``[id, clause or null for the id itself, prices, tiers]``."""
     match = clause(model.match)
-    row: list[Any] = [model.id, None if match == f"={model.id.lower()}" else match, rows_of(model.prices)]
+    prices = FREE if is_free(model) else rows_of(model.prices)
+    row: list[Any] = [model.id, None if match == f"={model.id.lower()}" else match, prices]
     tiers = tiers_of(model.price_variants or ())
     return [*row, tiers] if tiers else row
 

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm.catalog import PriceBook
+from asyncllm.catalog.matching import matches
 from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
@@ -129,6 +130,21 @@ def test_a_model_is_found_under_the_hosts_own_spelling(book: PriceBook, kind: st
     found = book.find(kind, model)
     assert found is not None
     assert row == found.model
+
+
+def test_what_is_free_costs_nothing(book: PriceBook) -> None:
+    """A model that is free by name costs 0, which is known, and not ``None``."""
+    assert (0, 0) == (
+        nano(book, "openrouter", "openai/gpt-oss-20b:free"),
+        book.worst_case("openrouter", "openai/gpt-oss-20b:free", 10, 10, when=NOW),
+    )
+
+
+def test_an_unknown_clause_is_told_apart() -> None:
+    """Data of another version raises instead of matching nothing."""
+    with pytest.raises(ValueError, match="unknown clause"):
+        matches("?x", "x")
+    assert matches(["&", "^ab", "$yz"], "ab-yz")
 
 
 def test_a_region_of_bedrock_has_its_own_price(book: PriceBook) -> None:
