@@ -122,7 +122,7 @@ def _auth(name: str, options: Mapping[str, Any], environ: Mapping[str, str], reg
     from ..auth.aws import find_credentials
     from ..auth.sigv4 import SigV4
 
-    return SigV4(find_credentials(options, environ), region=region)
+    return SigV4(find_credentials(options, environ, options.get("network")), region=region)
 
 
 class _Routes:
