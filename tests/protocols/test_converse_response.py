@@ -346,6 +346,7 @@ INNER = st.dictionaries(
 BLOCKS = st.dictionaries(st.sampled_from(KINDS), INNER | JSON, max_size=2)
 
 
+@pytest.mark.slow
 @given(st.lists(BLOCKS | JSON, max_size=4), JSON, JSON)
 def test_any_content_is_read_or_refused(content: list[Any], reason: Any, usage: Any) -> None:
     """Whatever the content is, it becomes a reply, or an error of ours."""

@@ -307,6 +307,7 @@ FIELDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(FAMILIES)), st.lists(st.dictionaries(FIELDS, JSON, max_size=3) | JSON, max_size=4))
 def test_anything_is_read_or_refused(family: str, values: list[Any]) -> None:
     """Whatever comes, it is an answer or an error of ours, whole or in chunks."""

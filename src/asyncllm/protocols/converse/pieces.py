@@ -1,14 +1,16 @@
 """One content block of a stream: its pieces, and the block a whole body would have held.
 
 Deltas have one key, which says what they bring. Text, reasoning and tool input are gathered as text; citations are
-collected; blobs (redacted reasoning, images) come as base64 pieces of one blob. Whatever else comes is merged: text is
-appended, objects key by key, lists one after the other, and anything else replaces.
+collected; blobs (redacted reasoning, images) come as base64 pieces of one blob. Whatever else comes is folded at the
+end: texts are joined, objects folded key by key, lists put one after the other, and of anything else the last counts.
+The work is linear in the pieces.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from itertools import groupby
 from typing import Any
 
 from ...schema.content import parse_arguments
@@ -23,21 +25,26 @@ class OpenBlock:
     Attributes:
         index: of its part.
         kind: `TEXT`, `REASONING`, `REDACTED`, `TOOL_USE`, or the wire's own word for any other.
-        body: what its start said, and what was merged into it since.
         pieces: what the deltas of its main field brought.
         citations: of a text.
-        signature: of reasoning.
+        signatures: the pieces of the signature of reasoning.
     """
 
-    __slots__ = ("body", "citations", "index", "kind", "pieces", "signature")
+    __slots__ = ("_bodies", "citations", "index", "kind", "pieces", "signatures")
 
     def __init__(self, index: int, kind: str, body: dict[str, Any]) -> None:
         self.index = index
         self.kind = kind
-        self.body = body
         self.pieces: list[str] = []
         self.citations: list[Any] = []
-        self.signature: str | None = None
+        self.signatures: list[str] = []
+        self._bodies: list[Any] = [body]
+
+    def take(self, value: Any) -> None:
+        """Takes a delta of any other kind."""
+        if self.kind == "toolResult":
+            value = {"content": value}
+        self._bodies.append(value if isinstance(value, dict) else {"delta": value})
 
     def wire(self) -> tuple[dict[str, Any], str | None]:
         """The block as it is known by now, and the text of a tool's input."""
@@ -47,45 +54,39 @@ class OpenBlock:
                 return {"citationsContent": {"content": [{"text": text}], "citations": self.citations}}, None
             return {"text": text}, None
         if self.kind == REASONING:
-            shown = {"text": text} if self.signature is None else {"text": text, "signature": self.signature}
+            shown = {"text": text, "signature": "".join(self.signatures)} if self.signatures else {"text": text}
             return {"reasoningContent": {"reasoningText": shown}}, None
         if self.kind == REDACTED:
             return {"reasoningContent": {"redactedContent": _one_blob(self.pieces)}}, None
+        body = _folded(self._bodies)
         if self.kind == TOOL_USE:
             parsed = parse_arguments(text)
-            given = {INVALID_JSON: text} if parsed is None else parsed
-            return {"toolUse": {**self.body, "input": given}}, text
-        return {self.kind: self.body}, None
-
-    def merge(self, value: Any) -> None:
-        """Takes a delta of any other kind."""
-        if self.kind == "toolResult":
-            value = {"content": value}
-        if isinstance(value, dict):
-            self.body = _merged(self.body, value)
-        else:
-            self.body["delta"] = _merged_value(self.body.get("delta"), value)
+            return {"toolUse": {**body, "input": {INVALID_JSON: text} if parsed is None else parsed}}, text
+        return {self.kind: body}, None
 
 
-def _merged(known: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    return {**known, **{key: _merged_value(known.get(key), value, key) for key, value in more.items()}}
+def _folded(values: list[Any], key: str = "") -> Any:
+    """Several values of one field as one."""
+    if all(type(value) is str for value in values):
+        return _one_blob(values) if key == "bytes" else "".join(values)
+    if all(type(value) is dict for value in values):
+        gathered: dict[str, list[Any]] = {}
+        for value in values:
+            for name, inner in value.items():
+                gathered.setdefault(name, []).append(inner)
+        return {name: _folded(inner, name) for name, inner in gathered.items()}
+    if all(type(value) is list for value in values):
+        return _texts_joined([item for value in values for item in value]) if len(values) > 1 else values[0]
+    return values[-1]
 
 
-def _merged_value(known: Any, more: Any, key: str = "") -> Any:
-    if isinstance(known, str) and isinstance(more, str):
-        return _one_blob([known, more]) if key == "bytes" else known + more
-    if isinstance(known, list) and isinstance(more, list):
-        return _joined(known, more)
-    if isinstance(known, dict) and isinstance(more, dict):
-        return _merged(known, more)
-    return more
-
-
-def _joined(known: list[Any], more: list[Any]) -> list[Any]:
-    """Two lists of content as one: a text that goes on is one text."""
-    if known and more and _is_text(known[-1]) and _is_text(more[0]):
-        return [*known[:-1], {"text": known[-1]["text"] + more[0]["text"]}, *more[1:]]
-    return [*known, *more]
+def _texts_joined(items: list[Any]) -> list[Any]:
+    """The content with texts that follow each other as one text."""
+    joined: list[Any] = []
+    for is_text, group in groupby(items, _is_text):
+        found = list(group)
+        joined += [{"text": "".join([item["text"] for item in found])}] if is_text else found
+    return joined
 
 
 def _is_text(item: Any) -> bool:

@@ -213,7 +213,7 @@ class ConverseStreamDecoder:
             elif key == "citation":
                 self._of_kind(index, TEXT, events).citations.append(value)
             else:
-                self._of_kind(index, key, events).merge(value)
+                self._of_kind(index, key, events).take(value)
 
     def _of_kind(self, index: int, kind: str, events: list[Event]) -> OpenBlock:
         """The open block, or a new one where it is of another kind."""
@@ -229,8 +229,7 @@ class ConverseStreamDecoder:
             block.pieces.append(text)
             events.append(ReasoningDelta(text, block.index))
         if signature:
-            block = self._of_kind(index, REASONING, events)
-            block.signature = (block.signature or "") + signature
+            self._of_kind(index, REASONING, events).signatures.append(signature)
 
     def _block_stop(self, index: int, events: list[Event]) -> None:
         block = self._blocks.pop(index)
