@@ -152,7 +152,7 @@ def add_windows(kind: str, provider: types.Provider, rows: dict[str, dict[str, A
         if model is not None:
             merge(facts, model)
     for model in provider.models:
-        for name in own_names(model) if model.context_window or model.deprecated else ():
+        for name in sorted(own_names(model)) if model.context_window or model.deprecated else ():
             if rows.keys().isdisjoint(spellings(name)):
                 merge(rows.setdefault(name, {}), model)
 
