@@ -125,6 +125,7 @@ async def test_an_environment_of_ones_own(home: Path, tmp_path: Path) -> None:
     assert "AK5" == (await find_credentials({}, environ).get()).access_key
 
 
+@pytest.mark.slow
 async def test_a_credential_process(home: Path, tmp_path: Path) -> None:
     """A program named by the profile gives the keys; they are fetched again when they are about to expire."""
     count = tmp_path / "count"
@@ -389,6 +390,7 @@ async def test_half_a_pair_in_a_file(home: Path) -> None:
     assert "canary" not in str(info.value)
 
 
+@pytest.mark.slow
 async def test_a_proxy_that_cannot_be_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy of another sort is refused with a sentence, not worked around."""
     configure(

@@ -285,6 +285,7 @@ def test_a_native_cancellation_of_the_leader(tokens: Refreshing[str], server: Se
     assert 1 == len(server.asked)
 
 
+@pytest.mark.slow
 def test_five_loops_then_trio(tokens: Refreshing[str], server: Server, clock: Clock) -> None:
     """One value serves one event loop after another, whether it is fresh, stale or expired there."""
     for number in range(5):

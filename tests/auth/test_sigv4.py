@@ -103,6 +103,7 @@ moments = st.datetimes(
 ).map(lambda moment: moment.replace(microsecond=0))
 
 
+@pytest.mark.slow
 @given(
     method=st.sampled_from(["GET", "post", "PUT"]),
     url=st.tuples(hosts, paths, queries).map("".join),
