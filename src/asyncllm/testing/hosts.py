@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .wires.anthropic import Anthropic
+from .wires.azure import AzureChat
 from .wires.base import Wire
 from .wires.converse import Converse
 from .wires.gemini import Gemini
@@ -39,12 +40,15 @@ class Host:
 
 
 _OPENAI = Host(
-    wires=(OpenAIChat(), OpenAIResponses()), suffix="/v1", models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano")
+    wires=(OpenAIChat(), OpenAIResponses()),
+    suffix="/v1",
+    models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"),
+    main=True,
 )
 _COMPATIBLE = Host(wires=(OpenAIChat(shows_reasoning=True),), suffix="/v1", models=("sim", "sim-mini", "sim-nano"))
 
 HOSTS: Mapping[str, Host] = {
-    "openai": replace(_OPENAI, main=True),
+    "openai": _OPENAI,
     "anthropic": Host(
         wires=(Anthropic(),),
         models=("claude-sim", "claude-sim-mini", "claude-sim-nano"),
@@ -59,7 +63,7 @@ HOSTS: Mapping[str, Host] = {
     ),
     "bedrock": Host(
         wires=(Converse(), InvokeClaude()),
-        models=("us.anthropic.claude-sim-v1:0", "us.anthropic.claude-sim-mini-v1:0", "us.amazon.nova-sim-v1:0"),
+        models=("anthropic.claude-sim", "anthropic.claude-mini", "us.amazon.nova-sim:0"),
         settings={"region_name": "us-east-1"},
         main=True,
     ),
@@ -70,7 +74,7 @@ HOSTS: Mapping[str, Host] = {
         settings={"project_id": "sim-project", "location": "us-central1"},
         main=True,
     ),
-    "azure": replace(_OPENAI, suffix="", main=True),
+    "azure": replace(_OPENAI, wires=(AzureChat(), OpenAIResponses()), suffix=""),
     **dict.fromkeys(
         (
             *("cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),
