@@ -19,7 +19,7 @@ def test_the_demo_shows_every_provider(capsys: pytest.CaptureFixture[str]) -> No
     assert time.perf_counter() - started < 10
     shown = capsys.readouterr()
     assert "" == shown.err
-    for provider in ("openai", "anthropic"):
+    for provider in ("openai", "anthropic", "gemini", "bedrock", "vertex", "azure"):
         for call in ("send", "stream", "fallback"):
             assert re.search(rf"{provider} +{call} +\S+ +[12] +\d+ +\d+ +\d+ +\d+", shown.out)
     assert "said 503" in shown.out

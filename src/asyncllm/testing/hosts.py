@@ -63,7 +63,7 @@ HOSTS: Mapping[str, Host] = {
     ),
     "bedrock": Host(
         wires=(Converse(), InvokeClaude()),
-        models=("anthropic.claude-sim", "anthropic.claude-mini", "us.amazon.nova-sim:0"),
+        models=("anthropic.claude", "amazon.nova-sim", "us.amazon.nova:0"),
         settings={"region_name": "us-east-1"},
         main=True,
     ),
