@@ -57,7 +57,8 @@ class Admission:
         else:
             state.released(self._grant)
         if self._ticket is not None:
-            self._ticket.ended(usage.total_tokens, limits)
+            free = error is not None and error.advice.ledger == "zero"  # what was refused cost no tokens
+            self._ticket.ended(0 if free else usage.total_tokens, limits)
 
     def cancel(self) -> None:
         """No attempt was made; without effect after `ended`."""

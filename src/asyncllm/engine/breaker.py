@@ -157,6 +157,10 @@ class TargetState:
         self._next_pass = now + SECONDS_BETWEEN_PASSES
         return "pass"
 
+    def off(self, at: float) -> bool:
+        """Whether at that moment only probes and passes go there, as far as it is known now."""
+        return at < max(self._open_until, self._off_until, self.provider.off_until)
+
     def cooling(self, now: float) -> float:
         """Seconds of the cooldown that are left; 0 for none."""
         return max(0.0, self._cooling_until - now)
@@ -257,6 +261,10 @@ class TargetState:
         if grant == "probe":
             self._probing = False
             self.provider.probing = False
+
+    def forget_probe(self) -> None:
+        """Whatever was under way is gone with its event loop."""
+        self._probing = self.provider.probing = False
 
     def _alive(self) -> None:
         self.provider.clear()

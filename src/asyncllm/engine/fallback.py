@@ -122,7 +122,7 @@ async def _on_target(
             quota=state.quota.left,
             draw=engine.draw,
         )
-        if wait is None:
+        if wait is None or state.off(engine.health.now() + wait):
             raise failure
         retried_once = retried_once or failure.advice.retry == "once"
         paid += failure.advice.retry_cost

@@ -76,6 +76,8 @@ class Health:
 
     def attach(self, clock: Callable[[], float]) -> None:
         """Measures with an event loop's own clock from now on."""
+        for state in self._targets.values():
+            state.forget_probe()
         offset = time.monotonic() - clock()
         # asyncio's clock is the monotonic one itself, trio's begins anywhere.
         self.now = clock if abs(offset) < 0.01 else lambda: clock() + offset

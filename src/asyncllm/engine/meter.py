@@ -117,8 +117,7 @@ class Meter:
             self._serve()
         if waiter.reserved is None:
             raise LimitTimeoutError(
-                f"the limit of {self.name} had no room before the deadline; {self.depth} more calls wait for it",
-                retry_after=max(0.0, self._free_at(tokens) - self._clock()) if self._queue == [] else None,
+                f"the limit of {self.name} had no room before the deadline; {self.depth} more calls wait for it"
             )
         return waiter.reserved
 
@@ -212,12 +211,8 @@ class Meter:
             ("requests", limits.requests_remaining, limits.requests_reset),
             ("tokens", limits.tokens_remaining, limits.tokens_reset),
         ):
-            if left is None or reset is None:
-                continue
-            known = self._served.get(what)
-            if known is not None and known[1] > now:  # answers overtake each other: the smaller number is later
-                left = min(left, known[0])
-            self._served[what] = (left, now + reset)
+            if left is not None and reset is not None:
+                self._served[what] = (left, now + reset)
 
     def forget(self) -> None:
         """The event loop of those who waited is gone, and what was under way with it."""
