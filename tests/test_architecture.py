@@ -19,8 +19,8 @@ from source_tree import Module, modules
 # Lowest first. A room is a module or a package; the longest name that fits counts.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"schema", "_version"}),
-    frozenset({"errors", "transport.base", "transport.proxy"}),
-    frozenset({"framing", "protocols", "auth"}),
+    frozenset({"errors", "transport.base", "transport.proxy", "catalog.names"}),
+    frozenset({"framing", "protocols", "auth", "catalog.listings", "catalog.counting"}),
     frozenset({"providers", "ledger", "catalog", "wire_json"}),
     frozenset({"config", "transport", "engine"}),
     frozenset({"client", "assembly"}),
@@ -33,6 +33,9 @@ SIDEWAYS = frozenset(
         ("transport.base", "errors"),
         ("transport.proxy", "errors"),
         ("protocols", "framing"),
+        ("catalog.listings", "protocols"),
+        ("catalog.counting", "protocols"),
+        ("catalog", "providers"),
         ("ledger", "catalog"),
         ("client", "assembly"),
         ("testing", "sync"),
@@ -67,6 +70,8 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "rich": frozenset({"cli"}),
     "pytest": frozenset({"testing"}),
     "opentelemetry": frozenset({"contrib"}),
+    "psycopg": frozenset({"ledger"}),
+    "pyarrow": frozenset({"ledger"}),
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {
@@ -74,7 +79,7 @@ FOR_TYPES: dict[str, frozenset[str]] = {
     "typing_extensions": frozenset({"testing"}),
 }
 # Pure rooms are told the time, the ids and the JSON; they do not fetch them.
-PURE = frozenset({"schema", "errors", "framing", "protocols"})
+PURE = frozenset({"schema", "errors", "framing", "protocols", "catalog.listings", "catalog.counting"})
 IMPURE_STANDARD = frozenset(
     "asyncio concurrent http io json multiprocessing os pathlib queue random secrets select shutil signal socket "
     "sqlite3 ssl subprocess sys tempfile threading time urllib.request uuid".split()

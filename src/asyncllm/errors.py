@@ -55,6 +55,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from decimal import Decimal
+
     from .schema.response import Attempt, RateLimits, Response
     from .schema.usage import Usage
 
@@ -213,7 +217,36 @@ class UnsupportedParameterError(UnsupportedError):
 
 
 class BudgetExceededError(AsyncLLMError):
-    """A hard budget has no room for this call; nothing was sent."""
+    """A hard budget has no room for this call; nothing was sent.
+
+    Attributes:
+        budget: the budget's name.
+        scope: what its window is for: ``{"provider": "openai"}``; empty for all calls.
+        limit: US dollars, with what it was raised by; None where it is not known.
+        spent: US dollars spent in the window.
+        reserved: US dollars held by calls under way.
+        resets_at: when the window ends, UTC; None where it never does.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        budget: str | None = None,
+        scope: Mapping[str, str] | None = None,
+        limit: Decimal | None = None,
+        spent: Decimal | None = None,
+        reserved: Decimal | None = None,
+        resets_at: datetime | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.budget = budget
+        self.scope = dict(scope or {})
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.resets_at = resets_at
 
 
 class CircuitOpenError(AsyncLLMError):

@@ -1,0 +1,334 @@
+"""Budgets: what calls may cost in a window of time, and what a call holds of them until it is settled.
+
+A hard budget refuses a call for which ``spent + reserved + the call's upper bound`` would pass the limit; a warning
+budget lets it go. Spent counts in the window in which a call was opened, whenever it ends. What a call costs beyond
+what it had reserved is counted as excess, never hidden; a call whose cost nobody knows is charged what it had reserved.
+
+A scope with ``"*"`` for a value gives every such value a budget of its own. A window's identity is its period, zone and
+scope, not its limit: a changed limit keeps what was spent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone, tzinfo
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal
+
+from ..errors import BudgetExceededError
+from .entries import Head
+from .money import to_dollars
+from .periods import Period, to_moment, window_of
+
+EACH = "*"
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
+
+OnError = Literal["fail", "warn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which calls a budget counts: those that fit every key that is set.
+
+    Attributes:
+        provider: the configured name of a provider.
+        model: the model an attempt goes to.
+        user: what a call passes as user.
+        agent: what a call passes as agent.
+        tags: tags a call must carry.
+    """
+
+    provider: str | None = None
+    model: str | None = None
+    user: str | None = None
+    agent: str | None = None
+    tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)
+
+    def values(self, head: Head) -> tuple[tuple[str, str], ...] | None:
+        """The keys that are set with what the call has there; None where the call is not in the scope."""
+        found = []
+        for name, wanted, actual in self._compared(head):
+            if actual is None or wanted not in (EACH, actual):
+                return None
+            found.append((name, actual))
+        return tuple(found)
+
+    def _compared(self, head: Head) -> Iterator[tuple[str, str, str | None]]:
+        for name in ("provider", "model", "user", "agent"):
+            wanted = getattr(self, name)
+            if wanted is not None:
+                yield name, wanted, getattr(head, name)
+        for tag, wanted in sorted(self.tags.items()):
+            yield f"tag:{tag}", wanted, (head.tags or NO_TAGS).get(tag)
+
+    def __str__(self) -> str:
+        named = [(name, getattr(self, name)) for name in ("provider", "model", "user", "agent")]
+        parts = [f"{name}={value}" for name, value in named if value]
+        parts += [f"tag:{tag}={value}" for tag, value in sorted(self.tags.items())]
+        return ", ".join(parts) or "all calls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A limit on what calls may cost.
+
+    Attributes:
+        limit: nano-dollars.
+        per: the window; ``"session"`` is one client's life, ``"total"`` never starts anew.
+        scope: which calls count.
+        zone: the time zone whose clock begins the windows.
+        hard: refuse what does not fit; otherwise warn only.
+        assume_output_tokens: reserved for a call that sets no ``max_tokens``.
+        on_error: what happens to a call when the ledger cannot reserve for it: ``"fail"`` refuses, ``"warn"`` does not.
+        name: what people call it; made from the rest where it is empty.
+    """
+
+    limit: int
+    per: Period = "day"
+    scope: Scope = field(default_factory=Scope)
+    zone: tzinfo = timezone.utc
+    hard: bool = True
+    assume_output_tokens: int = 4096
+    on_error: OnError = "fail"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            zone = "" if self.zone is timezone.utc else f" ({self.zone})"
+            object.__setattr__(self, "name", f"{self.per}{zone}: {self.scope}")
+
+    @property
+    def is_each(self) -> bool:
+        """Whether each value of its scope has a window of its own."""
+        scope = self.scope
+        return EACH in (scope.provider, scope.model, scope.user, scope.agent, *scope.tags.values())
+
+    def __str__(self) -> str:
+        return f"${to_dollars(self.limit):f} for {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """A window of a budget, as a call meets it.
+
+    Attributes:
+        key: what the window is of: period, zone and scope.
+        start: its first microsecond; 0 where it has no beginning.
+        end: the first microsecond after it; None where it never ends.
+        scope: column or ``tag:name`` -> value of the records that count in it.
+        budget: the limit; None where this process has no such budget (a row of another one).
+    """
+
+    key: str
+    start: int
+    end: int | None = None
+    scope: tuple[tuple[str, str], ...] = ()
+    budget: Budget | None = None
+
+    @property
+    def window(self) -> tuple[str, int]:
+        """What the store finds the window by."""
+        return self.key, self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a call reserves: an upper bound of its cost, in every window it is charged to.
+
+    Attributes:
+        amount: nano-dollars; None where the model has no price, which a hard budget refuses.
+        charges: the windows, sorted.
+    """
+
+    amount: int | None
+    charges: tuple[Charge, ...]
+
+    @property
+    def on_error(self) -> OnError | None:
+        """What the strictest budget of it says of a ledger that cannot write; None without a hard one."""
+        rules = {charge.budget.on_error for charge in self.charges if charge.budget is not None and charge.budget.hard}
+        return "fail" if "fail" in rules else "warn" if rules else None
+
+
+class Budgets:
+    """The budgets of a client, and which windows a call is charged to."""
+
+    __slots__ = ("_all", "_now")
+
+    def __init__(self, budgets: Sequence[Budget] = ()) -> None:
+        self._all = tuple(budgets)
+        self._now: dict[int, tuple[int, int | None]] = {}
+
+    def __iter__(self) -> Iterator[Budget]:
+        return iter(self._all)
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def named(self, name: str) -> Budget:
+        """The budget of a name.
+
+        Raises:
+            ValueError: there is none; the sentence lists those there are.
+        """
+        for budget in self._all:
+            if budget.name == name:
+                return budget
+        raise ValueError(f"no budget is called {name!r}; there are: {', '.join(b.name for b in self._all) or 'none'}")
+
+    def charges(self, head: Head, microseconds: int) -> tuple[Charge, ...]:
+        """The windows that a call opened at a moment is charged to, in the order in which stores lock them."""
+        found = []
+        for index, budget in enumerate(self._all):
+            values = budget.scope.values(head)
+            if values is not None:
+                found.append(self._charge(index, budget, values, head.session, microseconds))
+        return tuple(sorted(found, key=_by_window)) if len(found) > 1 else tuple(found)
+
+    def current(self, budget: Budget, session: str, microseconds: int) -> Charge:
+        """The window of a budget at a moment, for a scope without ``"*"``.
+
+        Raises:
+            ValueError: the scope has a ``"*"``: name the value, by `Budgets.charges`.
+        """
+        scope = budget.scope
+        values = [(name, value) for name in ("provider", "model", "user", "agent") if (value := getattr(scope, name))]
+        values += [(f"tag:{tag}", value) for tag, value in sorted(scope.tags.items())]
+        if budget.is_each:
+            raise ValueError(f"the budget {budget.name!r} has a window for each value of its scope; say which one")
+        return self._charge(self._all.index(budget), budget, tuple(values), session, microseconds)
+
+    def _charge(
+        self, index: int, budget: Budget, values: tuple[tuple[str, str], ...], session: str, microseconds: int
+    ) -> Charge:
+        if budget.per == "session":
+            values = (*values, ("session", session))
+        start, end = self._window(index, budget, microseconds)
+        key = json.dumps([budget.per, str(budget.zone), *values], ensure_ascii=False, separators=(",", ":"))
+        return Charge(key=key, start=start, end=end, scope=values, budget=budget)
+
+    def _window(self, index: int, budget: Budget, microseconds: int) -> tuple[int, int | None]:
+        known = self._now.get(index)
+        if known is None or microseconds < known[0] or (known[1] is not None and microseconds >= known[1]):
+            known = self._now[index] = window_of(budget.per, budget.zone, microseconds)
+        return known
+
+
+def _by_window(charge: Charge) -> tuple[str, int]:
+    return charge.window
+
+
+@dataclass(slots=True)
+class Window:
+    """What a window holds, in nano-dollars.
+
+    Attributes:
+        spent: charged by settled calls.
+        reserved: held by calls that are not settled yet.
+        excess: what calls cost beyond what they had reserved.
+        raised: added to the limit for this window only.
+        forgiven: spent money that no longer counts, after a reset.
+        alerted: the highest alert given: 0, 90 or 100 per cent.
+    """
+
+    spent: int = 0
+    reserved: int = 0
+    excess: int = 0
+    raised: int = 0
+    forgiven: int = 0
+    alerted: int = 0
+
+    @property
+    def counted(self) -> int:
+        """What counts against the limit of what was spent."""
+        return self.spent - self.forgiven
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatus:
+    """Where a budget stands, in US dollars.
+
+    Attributes:
+        name: the budget's.
+        scope: the values its window is for.
+        limit: with what it was raised by.
+        spent: since the window began or the budget was reset.
+        reserved: held by calls under way.
+        excess: what calls cost beyond what they had reserved.
+        resets_at: when the window ends, UTC; None where it never does.
+    """
+
+    name: str
+    scope: Mapping[str, str]
+    limit: Decimal
+    spent: Decimal
+    reserved: Decimal
+    excess: Decimal
+    resets_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A budget has reached a level; given once a window.
+
+    Attributes:
+        level: 90 or 100, in per cent of the limit.
+        status: where the budget stands.
+    """
+
+    level: int
+    status: BudgetStatus
+
+    def __str__(self) -> str:
+        status = self.status
+        return (
+            f"budget {status.name!r} has reached {self.level}%: ${status.spent:f} of ${status.limit:f} spent"
+            f"{_until(status.resets_at)}"
+        )
+
+
+def status_of(charge: Charge, budget: Budget, window: Window) -> BudgetStatus:
+    """What people are told of a window."""
+    return BudgetStatus(
+        name=budget.name,
+        scope=dict(charge.scope),
+        limit=to_dollars(budget.limit + window.raised),
+        spent=to_dollars(window.counted),
+        reserved=to_dollars(window.reserved),
+        excess=to_dollars(window.excess),
+        resets_at=None if charge.end is None else to_moment(charge.end),
+    )
+
+
+def exceeded(charge: Charge, budget: Budget, window: Window, amount: int | None, head: Head) -> BudgetExceededError:
+    """The refusal of a call, with everything a user needs to act on it."""
+    status = status_of(charge, budget, window)
+    if amount is None:
+        reason = (
+            f"{head.model} of {head.provider} has no price, so the hard budget {budget.name!r} cannot count it; "
+            f"set catalog.prices in the configuration, or on_exceed: warn"
+        )
+    else:
+        reason = (
+            f"the budget {budget.name!r} has no room for this call: up to ${to_dollars(amount):f} needed, "
+            f"${status.spent:f} spent and ${status.reserved:f} reserved of ${status.limit:f}"
+            f"{_until(status.resets_at)}"
+        )
+    return BudgetExceededError(
+        reason,
+        provider=head.provider,
+        model=head.model,
+        budget=budget.name,
+        scope=status.scope,
+        limit=status.limit,
+        spent=status.spent,
+        reserved=status.reserved,
+        resets_at=status.resets_at,
+    )
+
+
+def _until(moment: datetime | None) -> str:
+    return "" if moment is None else f"; the window ends {moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,356 @@
+"""`Ledger`: the record of every HTTP attempt, and what it cost.
+
+`open` is awaited before the first byte leaves: when it returns, the attempt has a row that survives the death of this
+process, and whatever budgets ask for is reserved, in the same transaction. `settle` ends it: synchronous, never waits,
+counts once however often it is called, and may be called by a finaliser. All writing is done by one thread (`writer`);
+the loop pays for two queue operations and one wake-up.
+
+A ledger may be used from several event loops and threads. A row that is settled twice is written once; a row that is
+never settled belongs to its process, and is booked as unknown when that is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anyio import to_thread
+
+from ..errors import LedgerError
+from .booking import Adjusting, Opening, Settling
+from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of
+from .entries import Head, Record, Settlement
+from .export import EXPORTS
+from .mirror import Mirror
+from .money import to_dollars, to_nano
+from .periods import to_microseconds
+from .reports import ReportRow, check_dimensions, merge
+from .room import Room
+from .rows import record_of
+from .store import NOTHING, Query, Store
+from .ulid import new_ulid
+from .waiting import new_waiter
+from .writer import LAST_SECONDS, Appraise, Flushing, Writer
+
+PLACES = 65_536
+_PAGE = 1000
+_T = TypeVar("_T")
+
+
+def charge_what_was_reserved(opening: Opening) -> Settlement:
+    """What an attempt of a dead process is booked at when nobody can price it: what it had reserved, else unknown."""
+    return Settlement(status="unknown", cost=None if opening.hold is None else opening.hold.amount)
+
+
+class Ledger:
+    """The record of every attempt.
+
+    Args:
+        store: where records are kept.
+        budgets: limits on what calls may cost.
+        session: the id of this ledger's session; made when left out.
+        on_error: what happens to a call under no hard budget when the store cannot be written: ``"warn"`` lets it go
+            and keeps its record in memory, ``"fail"`` refuses it.
+        log_path: a file that gets a JSON line for each settled attempt.
+        on_alert: called when a budget reaches 90% and 100%, once a window, on the ledger's own thread.
+        appraise: prices attempts whose process died.
+        places: the most attempts that are under way or not yet written; more wait before they begin.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        budgets: Sequence[Budget] = (),
+        session: str = "",
+        on_error: OnError = "warn",
+        log_path: str | os.PathLike[str] | None = None,
+        on_alert: Callable[[Alert], None] | None = None,
+        appraise: Appraise = charge_what_was_reserved,
+        places: int = PLACES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.session = session or new_ulid(time.time_ns() // 1_000_000, os.urandom(10))
+        self.budgets = Budgets(budgets)
+        self._store = store
+        self._clock = clock
+        self._room = Room(places)
+        self._writer = Writer(
+            store,
+            appraise=appraise,
+            on_error=on_error,
+            mirror=None if log_path is None else Mirror(Path(log_path)),
+            on_alert=on_alert,
+            on_room=self._room.give,
+            on_trouble=lambda: self._room.refuse(self._full()),
+        )
+        self._session_cost = 0
+        self._session_unpriced = 0
+
+    def now(self) -> int:
+        """Microseconds since 1970."""
+        return int(self._clock() * 1e6)
+
+    async def open(self, head: Head, hold: Hold | None = None) -> Opening:
+        """Gives an attempt its row, and reserves what budgets ask for; committed when it returns.
+
+        Cancelled while it waits, it leaves nothing behind.
+
+        Args:
+            head: what is known before.
+            hold: what to reserve, in which windows; from `Budgets.charges`.
+
+        Returns:
+            What `settle` ends.
+
+        Raises:
+            BudgetExceededError: a hard budget has no room; nothing was opened.
+            LedgerError: it cannot be written, and the policy is to refuse.
+        """
+        writer, room = self._writer, self._room
+        if writer.ended:
+            writer.start()
+        if writer.trouble is not None and room.free == 0:
+            raise LedgerError(self._full())
+        await room.take()
+        now = int(self._clock() * 1e6)
+        waiter = new_waiter()
+        opening = Opening(new_ulid(now // 1000, os.urandom(10)), now, head, hold, waiter)
+        opening.has_room = True
+        writer.put(opening)
+        try:
+            refusal = await waiter.wait()
+        except BaseException:
+            opening.settled = True
+            writer.put(Settling(opening, None))
+            raise
+        if refusal is not None:
+            opening.settled = True
+            raise refusal
+        return opening
+
+    def settle(self, opening: Opening, settlement: Settlement | None) -> None:
+        """Ends an attempt; never waits, and a second time does nothing.
+
+        Args:
+            opening: from `open`.
+            settlement: how it ended; None when no byte was sent after all, which leaves no record.
+        """
+        if opening.settled:
+            return
+        opening.settled = True
+        if settlement is not None:
+            if settlement.cost is None:
+                self._session_unpriced += 1
+            else:
+                self._session_cost += settlement.cost
+        self._writer.put(Settling(opening, settlement))
+        if self._writer.ended:
+            self._writer.start()
+
+    def session_cost(self) -> Decimal:
+        """US dollars of everything settled through this object, without what has no known cost."""
+        return to_dollars(self._session_cost)
+
+    def session_unpriced(self) -> int:
+        """How many attempts settled through this object have no known cost."""
+        return self._session_unpriced
+
+    async def flush(self) -> None:
+        """Waits until everything settled so far is committed.
+
+        Raises:
+            LedgerError: it cannot be written; it is kept and tried again.
+        """
+        if self._writer.ended:
+            return
+        waiter = new_waiter()
+        self._writer.put(Flushing(waiter))
+        error = await waiter.wait()
+        if error is not None:
+            raise error
+
+    async def aclose(self) -> None:
+        """Commits what is there and lets go of the store. It may be used again, and is then opened anew."""
+        await to_thread.run_sync(self.close)
+
+    def close(self, seconds: float = LAST_SECONDS) -> None:
+        """The same, blocking, for at most so many seconds. What cannot be written is told in the log."""
+        self._writer.end(seconds)
+
+    # Reading
+
+    async def report(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        by: Sequence[str] = (),
+        *,
+        where: Mapping[str, str] = NOTHING,
+    ) -> list[ReportRow]:
+        """What was used and what it cost.
+
+        Args:
+            start: the first moment, UTC where it has no time zone; None from the beginning.
+            end: the first moment after it.
+            by: what to group by: ``provider``, ``model``, ``requested_model``, ``session``, ``user``, ``agent``,
+                ``tag``, ``tag:NAME``, ``variant``, ``status``, ``error``, ``day``, ``hour`` (both in UTC). An attempt
+                with several tags counts in each group of ``tag``.
+            where: column (or ``tag:NAME``) -> the value it must have.
+
+        Returns:
+            A row for each group, the dearest first; one row for everything without ``by``; none without records.
+
+        Raises:
+            ValueError: an unknown dimension.
+            LedgerError: the store cannot be read.
+        """
+        check_dimensions(by)
+        query = _query(start, end, where)
+        return await self._read(lambda: merge(by, self._store.report(query, by)))
+
+    async def records(
+        self, start: datetime | None = None, end: datetime | None = None, *, where: Mapping[str, str] = NOTHING
+    ) -> AsyncIterator[Record]:
+        """Every record between two moments, oldest first, read in pages.
+
+        Raises:
+            LedgerError: the store cannot be read.
+        """
+        pages = await self._read(partial(self._store.pages, _query(start, end, where), _PAGE))
+        while True:
+            page = await to_thread.run_sync(_next_page, pages)
+            if page is None:
+                return
+            for row in page:
+                yield record_of(row)
+
+    async def export_csv(
+        self, path: str | os.PathLike[str], start: datetime | None = None, end: datetime | None = None
+    ) -> int:
+        """Writes records as CSV that a spreadsheet cannot take for formulas; returns how many.
+
+        Raises:
+            LedgerError: the store cannot be read.
+            OSError: the file cannot be written.
+        """
+        return await self._export("csv", path, start, end)
+
+    async def export_jsonl(
+        self, path: str | os.PathLike[str], start: datetime | None = None, end: datetime | None = None
+    ) -> int:
+        """Writes records as JSON lines; returns how many. Raises as `export_csv`."""
+        return await self._export("jsonl", path, start, end)
+
+    async def export_parquet(
+        self, path: str | os.PathLike[str], start: datetime | None = None, end: datetime | None = None
+    ) -> int:
+        """Writes records as Parquet (``asyncllm[parquet]``); returns how many. Raises as `export_csv`.
+
+        Raises:
+            ConfigurationError: pyarrow is not installed.
+        """
+        return await self._export("parquet", path, start, end)
+
+    async def _export(
+        self, form: str, path: str | os.PathLike[str], start: datetime | None, end: datetime | None
+    ) -> int:
+        query = _query(start, end, NOTHING)
+        return await self._read(lambda: EXPORTS[form](Path(path), self._store.pages(query, 10 * _PAGE)))
+
+    async def _read(self, action: Callable[[], _T]) -> _T:
+        """Runs a reading action in a thread, after what this ledger has settled is there to be read."""
+        if self._writer.ended:
+            await to_thread.run_sync(self._connect_once)
+        else:
+            await self.flush()
+        return await to_thread.run_sync(action)
+
+    def _connect_once(self) -> None:
+        """Makes the tables where there are none yet: an empty ledger has an empty report."""
+        self._store.connect()
+        self._store.close()
+
+    # Budgets
+
+    async def budget_statuses(self, head: Head | None = None) -> list[BudgetStatus]:
+        """Where the budgets stand now.
+
+        Args:
+            head: of a call, to see the windows that it would be charged to; without it every budget whose scope has no
+                ``"*"``.
+
+        Raises:
+            LedgerError: the store cannot be read.
+        """
+        if head is not None:
+            charges = list(self.budgets.charges(head, self.now()))
+        else:
+            charges = [
+                self.budgets.current(budget, self.session, self.now()) for budget in self.budgets if not budget.is_each
+            ]
+        windows = await self._read(lambda: self._store.windows(charges))
+        return [
+            status_of(charge, charge.budget, window)
+            for charge, window in zip(charges, windows, strict=True)
+            if charge.budget is not None
+        ]
+
+    async def reset_budget(self, name: str, head: Head | None = None) -> None:
+        """Lets what was spent in the current window count no more, and takes back what it was raised by.
+
+        Args:
+            name: of the budget.
+            head: of a call, for a budget that has a window for each value.
+
+        Raises:
+            ValueError: there is no such budget, or it has a window for each value and ``head`` is in none.
+            LedgerError: the store cannot be written.
+        """
+        await self._adjust(name, head, None)
+
+    async def raise_budget(self, name: str, dollars: Decimal, head: Head | None = None) -> None:
+        """Adds to the limit for the current window only. Arguments and errors as `reset_budget`."""
+        await self._adjust(name, head, to_nano(dollars))
+
+    async def _adjust(self, name: str, head: Head | None, raised: int | None) -> None:
+        charge = self._window_of(self.budgets.named(name), head)
+        if self._writer.ended:
+            self._writer.start()
+        waiter = new_waiter()
+        self._writer.put(Adjusting(charge, raised, waiter))
+        error = await waiter.wait()
+        if error is not None:
+            raise error
+
+    def _window_of(self, budget: Budget, head: Head | None) -> Charge:
+        if head is None:
+            return self.budgets.current(budget, self.session, self.now())
+        for charge in self.budgets.charges(head, self.now()):
+            if charge.budget is budget:
+                return charge
+        raise ValueError(f"the budget {budget.name!r} does not count such a call")
+
+    def _full(self) -> str:
+        trouble = self._writer.trouble
+        said = "the ledger cannot be written" if trouble is None else trouble.message
+        return f"{said}; its memory is full of records that wait to be written"
+
+
+def _query(start: datetime | None, end: datetime | None, where: Mapping[str, str]) -> Query:
+    return Query(
+        start=None if start is None else to_microseconds(start),
+        end=None if end is None else to_microseconds(end),
+        where=where,
+    )
+
+
+def _next_page(pages: Iterator[list[Sequence[Any]]]) -> list[Sequence[Any]] | None:
+    return next(pages, None)

@@ -1,0 +1,84 @@
+"""A lock on a file that the operating system lets go of when its process dies, however it dies.
+
+``flock`` belongs to the open file, so a second ledger of the same process meets it too. A forked child inherits the
+open file and would keep its parent's lock alive: it closes its copy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        _lock(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+class FileLock:
+    """The lock of one ledger, in a folder that all its processes see."""
+
+    __slots__ = ("__weakref__", "_descriptor", "path")
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file and takes its lock.
+
+        Raises:
+            OSError: the file cannot be made, or somebody else has it.
+        """
+        self.path = path
+        path.parent.mkdir(exist_ok=True)
+        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if not _try_lock(self._descriptor):
+            self._close()
+            raise OSError(f"{path} is locked by another process")
+        if hasattr(os, "register_at_fork"):
+            mine = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _forget(mine))
+
+    def release(self) -> None:
+        """Removes the file, and with it the lock."""
+        if self._descriptor is not None:
+            self.path.unlink(missing_ok=True)
+            self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _forget(lock: weakref.ref[FileLock]) -> None:
+    found = lock()
+    if found is not None:
+        found._close()  # noqa: SLF001  # ours: the child's copy of the descriptor
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds the lock of a file any more, or the file is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # it cannot be told, so it is alive
+    try:
+        return _try_lock(descriptor)
+    finally:
+        os.close(descriptor)

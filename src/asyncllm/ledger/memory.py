@@ -1,0 +1,125 @@
+"""The ledger in memory: for tests, notebooks, and programs that keep no books.
+
+Budgets and sums of windows are exact; records are kept up to a number, the newest, so that a service that runs for
+weeks does not fill its memory with them.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from .booking import Booked, Opening, Operation, book, settled_ids, touched
+from .budgets import Charge, Window
+from .reports import FAILED, ONE_TAG, SUMMED, TAG, TIME_DIMENSIONS
+from .rows import COLUMNS, record_row
+from .store import Query
+
+KEPT = 10_000
+_PLACE = {name: place for place, name in enumerate(COLUMNS)}.__getitem__
+
+
+class MemoryStore:
+    """A ledger that ends with the process; `Store` says what the methods do.
+
+    Args:
+        keep: how many records are kept; older ones are forgotten, what they cost is not.
+    """
+
+    def __init__(self, keep: int = KEPT) -> None:
+        self._lock = threading.Lock()
+        self._records: deque[tuple[Any, ...]] = deque(maxlen=keep)
+        self._opened: dict[str, Opening] = {}
+        self._windows: dict[tuple[str, int], Window] = {}
+        self.forgotten = 0
+
+    def __repr__(self) -> str:
+        return "MemoryStore()"
+
+    def connect(self, *, hurried: bool = False) -> None:
+        """There is nothing to open."""
+
+    def close(self) -> None:
+        """The records stay, for reports after the end."""
+
+    def abandoned(self) -> list[Opening]:
+        """There are none: what is here belongs to this process."""
+        return []
+
+    def write(self, batch: Sequence[Operation]) -> Booked:
+        """Books a batch."""
+        with self._lock:
+            missing = {one: None for one in settled_ids(batch) if one not in self._opened}
+            windows = {key: self._window(charge) for key, charge in touched(batch).items()}
+            booked = book(batch, windows, missing)
+            for one in settled_ids(batch):
+                self._opened.pop(one, None)
+            self._opened.update(booked.opened)
+            self._windows.update(booked.windows)
+            for entry in booked.entries:
+                self.forgotten += len(self._records) == self._records.maxlen
+                self._records.append(record_row(entry))
+        return booked
+
+    def _window(self, charge: Charge) -> Window:
+        found = self._windows.get(charge.window)
+        if found is not None:
+            return found
+        query = Query(start=charge.start, end=charge.end, where=dict(charge.scope))
+        return Window(spent=sum(row[_PLACE("cost")] or 0 for row in self._chosen(query)))
+
+    def windows(self, charges: Sequence[Charge]) -> list[Window]:
+        """Where budget windows stand."""
+        with self._lock:
+            return [self._window(charge) for charge in charges]
+
+    def report(self, query: Query, dimensions: Sequence[str]) -> Iterator[Sequence[Any]]:
+        """Each kept record as sums of its own."""
+        with self._lock:
+            rows = list(self._chosen(query))
+        for row in rows:
+            failed = int(row[_PLACE("status")] in FAILED)
+            cost = row[_PLACE("cost")]
+            sums = (1, failed, int(cost is None), cost, *(row[_PLACE(name)] for name in SUMMED))
+            for key in _keys(row, dimensions):
+                yield (*key, row[_PLACE("latency_bucket")], *sums)
+
+    def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
+        """The kept records, oldest first."""
+        with self._lock:
+            rows: list[Sequence[Any]] = [*sorted(self._chosen(query))]
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+    def _chosen(self, query: Query) -> Iterable[tuple[Any, ...]]:
+        for row in self._records:
+            time = row[_PLACE("time")]
+            if (query.start is not None and time < query.start) or (query.end is not None and time >= query.end):
+                continue
+            if all(_value(row, name) == wanted for name, wanted in query.where.items()):
+                yield row
+
+
+def _tags(row: Sequence[Any]) -> dict[str, str]:
+    text = row[_PLACE("tags")]
+    return dict(json.loads(text)) if text else {}
+
+
+def _value(row: Sequence[Any], name: str) -> Any:
+    if name.startswith(ONE_TAG):
+        return _tags(row).get(name[len(ONE_TAG) :])
+    if name in TIME_DIMENSIONS:
+        return row[_PLACE("time")] // TIME_DIMENSIONS[name]
+    return row[_PLACE(name)]
+
+
+def _keys(row: Sequence[Any], dimensions: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The groups that a record belongs to: several where it has several tags."""
+    tags: list[str | None] = []
+    if TAG in dimensions:
+        tags += [f"{name}={value}" for name, value in _tags(row).items()]
+    for tag in tags or [None]:
+        yield tuple(tag if name == TAG else _value(row, name) for name in dimensions)

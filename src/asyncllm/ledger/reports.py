@@ -1,0 +1,136 @@
+"""Reports: sums of records by what they have in common.
+
+Stores add up by the dimensions *and* by latency bucket, which the database does in one pass; `merge` adds the buckets
+up and reads the percentiles from them (within 1%). Sums are of what is known: how many records had no cost is told
+beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from .money import to_dollars
+from .periods import MICROSECONDS, to_moment
+from .rows import COUNTS, latency_of
+
+FAILED = ("error", "interrupted", "unknown")
+COLUMN_DIMENSIONS = (
+    *("provider", "model", "requested_model", "session", "user", "agent", "status", "variant", "error"),
+)
+TIME_DIMENSIONS: Mapping[str, int] = {"day": 86_400 * MICROSECONDS, "hour": 3_600 * MICROSECONDS}
+TAG = "tag"
+ONE_TAG = "tag:"
+SUMMED = tuple(name for name in COUNTS if name != "total_tokens")
+SUMS = ("requests", "failures", "unpriced", "cost", *SUMMED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """What a group of attempts used and cost.
+
+    Attributes:
+        group: dimension -> value; None where the records have none. Days and hours are moments in UTC.
+        requests: HTTP attempts.
+        failures: those that ended in an error, interrupted or unknown; cancelled ones are none.
+        unpriced: attempts whose cost is not known; ``cost`` is without them.
+        cost: US dollars.
+        input_tokens: the sum of what is known, as are the other counts; None where nothing is.
+        latency_p50: seconds that half of the successful attempts took at most; None without any.
+        latency_p95: the same for 95 of 100.
+    """
+
+    group: Mapping[str, Any]
+    requests: int
+    failures: int
+    unpriced: int
+    cost: Decimal
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    input_audio_tokens: int | None
+    output_audio_tokens: int | None
+    input_image_tokens: int | None
+    output_image_tokens: int | None
+    latency_p50: float | None
+    latency_p95: float | None
+
+    @property
+    def failure_rate(self) -> float:
+        """The part of the attempts that failed, 0 to 1."""
+        return self.failures / self.requests
+
+
+def check_dimensions(dimensions: Sequence[str]) -> None:
+    """Refuses what reports cannot group by.
+
+    Raises:
+        ValueError: an unknown dimension, or one twice.
+    """
+    known = (*COLUMN_DIMENSIONS, *TIME_DIMENSIONS, TAG)
+    for name in dimensions:
+        if name not in known and not (name.startswith(ONE_TAG) and len(name) > len(ONE_TAG)):
+            raise ValueError(f"reports cannot group by {name!r}; choose from {', '.join(known)} or tag:NAME")
+    if len(set(dimensions)) != len(dimensions):
+        raise ValueError("a report groups by each dimension once")
+
+
+def merge(dimensions: Sequence[str], sums: Iterable[Sequence[Any]]) -> list[ReportRow]:
+    """Adds the buckets of each group up; the dearest group comes first, times in their order."""
+    width = len(dimensions)
+    groups: dict[tuple[Any, ...], _Group] = {}
+    for row in sums:
+        group = groups.get(key := tuple(row[:width]))
+        if group is None:
+            group = groups[key] = _Group()
+        group.add(row[width], row[width + 1 :])
+    rows = [group.row(dimensions, key) for key, group in groups.items()]
+    by_time = [name for name in dimensions if name in TIME_DIMENSIONS]
+    rows.sort(key=lambda row: (*(row.group[name] for name in by_time), -row.cost, -row.requests, str(row.group)))
+    return rows
+
+
+class _Group:
+    __slots__ = ("buckets", "sums")
+
+    def __init__(self) -> None:
+        self.sums: list[int | None] = [None] * len(SUMS)
+        self.buckets: dict[int, int] = {}
+
+    def add(self, bucket: int | None, sums: Sequence[Any]) -> None:
+        self.sums = [
+            old if new is None else int(new) if old is None else old + int(new)
+            for old, new in zip(self.sums, sums, strict=True)
+        ]
+        if bucket is not None:
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + int(sums[0])
+
+    def row(self, dimensions: Sequence[str], key: tuple[Any, ...]) -> ReportRow:
+        named = dict(zip(SUMS, self.sums, strict=True))
+        return ReportRow(
+            group={name: _value(name, value) for name, value in zip(dimensions, key, strict=True)},
+            requests=named.pop("requests") or 0,
+            failures=named.pop("failures") or 0,
+            unpriced=named.pop("unpriced") or 0,
+            cost=to_dollars(named.pop("cost") or 0),
+            latency_p50=self._percentile(50),
+            latency_p95=self._percentile(95),
+            **named,
+        )
+
+    def _percentile(self, percent: int) -> float | None:
+        rank = -(-sum(self.buckets.values()) * percent // 100)  # the nearest rank, rounded up
+        for bucket in sorted(self.buckets):
+            rank -= self.buckets[bucket]
+            if rank <= 0:
+                return latency_of(bucket)
+        return None
+
+
+def _value(dimension: str, value: Any) -> Any:
+    unit = TIME_DIMENSIONS.get(dimension)
+    return value if unit is None else to_moment(int(value) * unit)

@@ -1,0 +1,299 @@
+"""The tables of the ledger in SQL, and the one transaction that writes them; SQLite and PostgreSQL fill in the rest.
+
+Records are written once, when an attempt is over, and never changed but for a recovered one that turns out to be alive;
+open attempts are rows of a small table beside it. Ids sort by time, so a search by time is a range of ids.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from .booking import Booked, Opening, Operation, WindowId, book, settled_ids, touched
+from .budgets import Charge, Window
+from .reports import COLUMN_DIMENSIONS, FAILED, ONE_TAG, SUMMED, TAG, TIME_DIMENSIONS
+from .rows import COLUMNS, OPEN_COLUMNS, open_row, opening_of, record_row
+from .store import Query
+from .ulid import first_ulid
+
+Rows = list[Sequence[Any]]
+Execute = Callable[[str, Sequence[Any]], Rows]
+
+_CHUNK = 16  # rows of one statement: each statement gives the interpreter's lock away, and must wait to have it back
+_WINDOW_COLUMNS = ("spent", "reserved", "excess", "raised", "forgiven", "alerted")
+_FAILED = ", ".join(f"'{status}'" for status in FAILED)
+_SUMS = (
+    f"count(*), sum(CASE WHEN status IN ({_FAILED}) THEN 1 ELSE 0 END), count(*) - count(cost), sum(cost), "
+    + ", ".join(f"sum({name})" for name in SUMMED)
+)
+
+
+def quoted(columns: Iterable[str]) -> str:
+    """The names of columns for a statement; ``user`` is a word of SQL's own."""
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+class SQLStore(ABC):
+    """What the SQL stores have in common; `Store` says what the methods do."""
+
+    _tags_join: str
+    _one_tag: str
+    _by_model_hint = ""
+    _lock_rows = ""
+
+    def __init__(self) -> None:
+        self._statements: dict[tuple[str, int], str] = {}
+        self.owner = ""
+
+    # What a database does in its own way
+
+    @abstractmethod
+    def _execute(self, sql: str, values: Sequence[Any] = ()) -> tuple[Rows, int]:
+        """Runs a statement on the writer's connection: the rows, and how many were changed."""
+
+    @abstractmethod
+    def _begin(self) -> None: ...
+
+    @abstractmethod
+    def _commit(self) -> None: ...
+
+    @abstractmethod
+    def _rollback(self) -> None: ...
+
+    @abstractmethod
+    def _translated(self, action: Callable[[], Any]) -> Any:
+        """Runs an action; what the database raises becomes a `LedgerError`."""
+
+    @abstractmethod
+    def _is_dead(self, owner: str) -> bool:
+        """Whether the process that holds this lock is gone."""
+
+    @abstractmethod
+    def _lock_windows(self, keys: Sequence[WindowId]) -> None:
+        """Makes sure that nobody else changes these windows before the commit."""
+
+    @abstractmethod
+    def _reading(self) -> Any:
+        """A context manager that gives an `Execute` on a connection of the calling thread's own."""
+
+    # Writing
+
+    def write(self, batch: Sequence[Operation]) -> Booked:
+        """Books a batch in one transaction."""
+        booked: Booked = self._translated(lambda: self._write(batch))
+        return booked
+
+    def _write(self, batch: Sequence[Operation]) -> Booked:
+        ids = settled_ids(batch)
+        self._begin()
+        try:
+            charges = touched(batch)
+            windows = self._load(charges) if charges else {}
+            missing: Mapping[str, int | None] = {}
+            if self._delete_opened(ids) != len(ids):
+                self._rollback()  # somebody recovered some of them, or they were never written: find out which
+                self._begin()
+                missing = self._find_missing(ids)
+                windows = self._load(charges) if charges else {}
+                self._delete_opened(ids)
+            booked = book(batch, windows, missing)
+            self._insert("opened", OPEN_COLUMNS, [open_row(found, self.owner) for found in booked.opened.values()])
+            self._insert("records", COLUMNS, [record_row(entry) for entry in booked.entries])
+            if windows:
+                self._save(windows)
+            self._commit()
+        except BaseException:
+            self._rollback()
+            raise
+        return booked
+
+    def _load(self, charges: Mapping[WindowId, Charge]) -> dict[WindowId, Window]:
+        self._lock_windows(list(charges))
+        return {key: self._load_one(charge) for key, charge in charges.items()}
+
+    def _load_one(self, charge: Charge) -> Window:
+        sql = f"SELECT {', '.join(_WINDOW_COLUMNS)} FROM windows WHERE key = ? AND start = ?"  # noqa: S608  # names only
+        rows, _ = self._execute(sql, charge.window)
+        if rows and rows[0][0] is not None:
+            return Window(*map(int, rows[0]))
+        return Window(spent=self._spent_before(charge, lambda sql, values: self._execute(sql, values)[0]))
+
+    def _spent_before(self, charge: Charge, execute: Execute) -> int:
+        """What the records of a window cost before anybody had a budget for it."""
+        if charge.budget is None:
+            return 0
+        condition, values = self._condition(Query(start=charge.start, end=charge.end, where=dict(charge.scope)))
+        found = execute(f"SELECT sum(cost) FROM records {condition}", values)  # noqa: S608  # our own names
+        return int(found[0][0] or 0)
+
+    def _find_missing(self, ids: Sequence[str]) -> dict[str, int | None]:
+        there: set[str] = set()
+        charged: dict[str, int | None] = {}
+        for part in _chunks(ids):
+            marks = ", ".join("?" * len(part))
+            sql = f"SELECT id FROM opened WHERE id IN ({marks}){self._lock_rows}"  # noqa: S608  # our own names
+            there.update(row[0] for row in self._execute(sql, part)[0])
+            rows, _ = self._execute(f"SELECT id, charged FROM records WHERE id IN ({marks})", part)  # noqa: S608
+            charged.update((row[0], row[1]) for row in rows)
+        return {one: charged.get(one) for one in ids if one not in there}
+
+    def _delete_opened(self, ids: Sequence[str]) -> int:
+        changed = 0
+        for part in _chunks(ids):
+            sql = self._statement("delete", len(part), lambda n: f"DELETE FROM opened WHERE id IN ({_marks(n)})")  # noqa: S608
+            changed += self._execute(sql, part)[1]
+        return changed
+
+    def _insert(self, name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        for part in _chunks(rows):
+            sql = self._statement(name, len(part), lambda n: self._upsert(name, columns, n))
+            self._execute(sql, part[0] if len(part) == 1 else tuple(chain.from_iterable(part)))
+
+    def _statement(self, name: str, rows: int, make: Callable[[int], str]) -> str:
+        found = self._statements.get((name, rows))
+        if found is None:
+            found = self._statements[name, rows] = make(rows)
+        return found
+
+    def _upsert(self, name: str, columns: Sequence[str], rows: int) -> str:
+        values = ", ".join([f"({_marks(len(columns))})"] * rows)
+        changes = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column != "id")
+        return f"INSERT INTO {name} ({quoted(columns)}) VALUES {values} ON CONFLICT (id) DO UPDATE SET {changes}"  # noqa: S608
+
+    def _save(self, windows: Mapping[WindowId, Window]) -> None:
+        columns = ("key", "start", *_WINDOW_COLUMNS)
+        changes = ", ".join(f"{column} = excluded.{column}" for column in _WINDOW_COLUMNS)
+        for (key, start), window in windows.items():
+            self._execute(
+                f"INSERT INTO windows ({', '.join(columns)}) VALUES ({_marks(len(columns))}) "  # noqa: S608
+                f"ON CONFLICT (key, start) DO UPDATE SET {changes}",
+                (key, start, *(getattr(window, column) for column in _WINDOW_COLUMNS)),
+            )
+
+    # Recovery
+
+    def abandoned(self) -> list[Opening]:
+        """The open rows of processes whose locks are free."""
+        found: list[Opening] = self._translated(self._abandoned)
+        return found
+
+    def _abandoned(self) -> list[Opening]:
+        owners = self._execute("SELECT DISTINCT owner FROM opened WHERE owner <> ?", (self.owner,))[0]
+        openings = []
+        for (owner,) in owners:
+            if self._is_dead(owner):
+                sql = f"SELECT {quoted(OPEN_COLUMNS)} FROM opened WHERE owner = ? ORDER BY id"  # noqa: S608  # names only
+                openings += [opening_of(row) for row in self._execute(sql, (owner,))[0]]
+        return openings
+
+    # Reading
+
+    def windows(self, charges: Sequence[Charge]) -> list[Window]:
+        """Where budget windows stand."""
+        found: list[Window] = self._translated(lambda: self._windows(charges))
+        return found
+
+    def _windows(self, charges: Sequence[Charge]) -> list[Window]:
+        sql = f"SELECT {', '.join(_WINDOW_COLUMNS)} FROM windows WHERE key = ? AND start = ?"  # noqa: S608  # names only
+        with self._reading() as execute:
+            found = []
+            for charge in charges:
+                rows = execute(sql, charge.window)
+                known = bool(rows) and rows[0][0] is not None
+                found.append(Window(*map(int, rows[0])) if known else Window(spent=self._spent_before(charge, execute)))
+            return found
+
+    def report(self, query: Query, dimensions: Sequence[str]) -> Iterator[Sequence[Any]]:
+        """Sums by dimensions and latency bucket."""
+        rows: Rows = self._translated(lambda: self._report(query, dimensions))
+        return iter(rows)
+
+    def _report(self, query: Query, dimensions: Sequence[str]) -> Rows:
+        chosen: list[str] = []
+        values: list[Any] = []
+        for name in dimensions:
+            expression, value = self._dimension(name)
+            chosen.append(expression)
+            values += value
+        condition, more = self._condition(query)
+        narrow = not query.where and set(dimensions) <= {"provider", "model", "status"}
+        source = "records" + (self._by_model_hint if narrow else "") + (self._tags_join if TAG in dimensions else "")
+        groups = ", ".join(str(place + 1) for place in range(len(dimensions) + 1))
+        listed = ", ".join([*chosen, "latency_bucket"])
+        sql = f"SELECT {listed}, {_SUMS} FROM {source} {condition} GROUP BY {groups}"  # noqa: S608  # our own names
+        with self._reading() as execute:
+            rows: Rows = execute(sql, (*values, *more))
+            return rows
+
+    def _dimension(self, name: str) -> tuple[str, list[Any]]:
+        if name in TIME_DIMENSIONS:
+            return f"time / {TIME_DIMENSIONS[name]}", []
+        if name == TAG:
+            return "tag.key || '=' || tag.value", []
+        if name.startswith(ONE_TAG):
+            return self._one_tag, [self._tag_path(name[len(ONE_TAG) :])]
+        return f'"{name}"', []
+
+    def _tag_path(self, tag: str) -> str:
+        return tag
+
+    def _condition(self, query: Query) -> tuple[str, list[Any]]:
+        parts: list[str] = []
+        values: list[Any] = []
+        if query.start is not None:
+            parts.append("id >= ?")
+            values.append(first_ulid(query.start // 1000))
+            if query.start % 1000:  # an id knows the millisecond only
+                parts.append("time >= ?")
+                values.append(query.start)
+        if query.end is not None:
+            parts.append("id < ?")
+            values.append(first_ulid(-(-query.end // 1000)))
+            if query.end % 1000:
+                parts.append("time < ?")
+                values.append(query.end)
+        for name, wanted in query.where.items():
+            if name.startswith(ONE_TAG):
+                parts.append(f"{self._one_tag} = ?")
+                values.append(self._tag_path(name[len(ONE_TAG) :]))
+            elif name in COLUMN_DIMENSIONS or name == "call":
+                parts.append(f'"{name}" = ?')
+            else:
+                raise ValueError(f"records cannot be chosen by {name!r}")
+            values.append(wanted)
+        return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
+
+    def pages(self, query: Query, size: int) -> Iterator[Rows]:
+        """Records by id, each page a query of its own: nothing is held open while somebody reads."""
+        last = ""
+        while True:
+            page: Rows = self._translated(partial(self._page, query, last, size))
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            last = page[-1][0]
+
+    def _page(self, query: Query, last: str, size: int) -> Rows:
+        condition, values = self._condition(query)
+        condition = f"{condition} {'AND' if condition else 'WHERE'} id > ?"
+        sql = f"SELECT {quoted(COLUMNS)} FROM records {condition} ORDER BY id LIMIT ?"  # noqa: S608  # our own names
+        with self._reading() as execute:
+            rows: Rows = execute(sql, (*values, last, size))
+            return rows
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Sixteen at a time, then one by one: two statements, prepared once."""
+    whole = len(items) - len(items) % _CHUNK
+    for start in range(0, whole, _CHUNK):
+        yield items[start : start + _CHUNK]
+    for item in items[whole:]:
+        yield (item,)

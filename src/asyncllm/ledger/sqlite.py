@@ -1,0 +1,158 @@
+"""The ledger in an SQLite file: the embedded default, safe with several processes on one file.
+
+WAL and ``synchronous=NORMAL``: what is committed survives the death of the process, not of the power supply. A
+transaction takes the write lock when it begins, so it never fails half way because somebody else wrote; whoever must
+wait, waits for ``patience`` seconds. Reports read on connections of their own and block nobody.
+
+The lock of a process is a file in ``<database>.locks``, named in its open rows.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import LedgerError
+from .booking import WindowId
+from .locks import FileLock, is_free
+from .migrations import migrate
+from .sql import Execute, Rows, SQLStore
+from .ulid import new_ulid
+
+PATIENCE = 5.0
+_HURRIED = 0.05
+_STATEMENTS = 256
+
+# What sqlite3 says -> what to tell, and what to do. The first fit counts; the names are SQLite's own.
+_SENTENCES: tuple[tuple[str, str], ...] = (
+    ("locked", "is locked by another program; end it, or give each program a database of its own"),
+    ("readonly", "cannot be written: the file or its folder is read-only; change its permissions or its place"),
+    ("full", "cannot be written: the disk is full; make room"),
+    ("disk i/o", "cannot be read or written: the disk fails or is full; make room, or check the disk"),
+    ("unable to open", "cannot be opened; the folder must be there and be writable"),
+    ("not a database", "is not a ledger: the file is no SQLite database; name another file, or move this one away"),
+    ("malformed", "is damaged; move the file away, or restore it from a backup"),
+    ("no such table", "is not a ledger: its tables are missing; name another file"),
+)
+
+
+class SQLiteStore(SQLStore):
+    """A ledger in a file.
+
+    Args:
+        path: the file; made where it is missing.
+        patience: seconds to wait for another process that writes.
+    """
+
+    _tags_join = " LEFT JOIN json_each(records.tags) AS tag"
+    _one_tag = "json_extract(tags, ?)"
+    _by_model_hint = " INDEXED BY records_by_model"
+
+    def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.patience = patience
+        self._connection: sqlite3.Connection | None = None
+        self._lock: FileLock | None = None
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({str(self.path)!r})"
+
+    def connect(self, *, hurried: bool = False) -> None:
+        """Opens or makes the file, and takes the lock."""
+        self._translated(lambda: self._connect(_HURRIED if hurried else self.patience))
+
+    def _connect(self, patience: float) -> None:
+        self._disconnect()
+        connection = self._open(patience)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            migrate(connection)
+            if self._lock is None:
+                self.owner = new_ulid(time.time_ns() // 1_000_000, os.urandom(10))
+                self._lock = FileLock(self._lock_path(self.owner))
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def _open(self, patience: float) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self.path,
+            timeout=patience,
+            isolation_level=None,  # transactions begin and end where we say
+            check_same_thread=False,  # closed by whoever closes the ledger
+            cached_statements=_STATEMENTS,
+        )
+
+    def _lock_path(self, owner: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.locks") / f"{owner}.lock"
+
+    def close(self) -> None:
+        """Closes the file and lets go of the lock."""
+        self._disconnect()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _execute(self, sql: str, values: Sequence[Any] = ()) -> tuple[Rows, int]:
+        if self._connection is None:
+            self._connect(self.patience)
+        cursor = self._connection.execute(sql, values)  # type: ignore[union-attr]  # connected above
+        return cursor.fetchall(), cursor.rowcount
+
+    def _begin(self) -> None:
+        self._execute("BEGIN IMMEDIATE")
+
+    def _commit(self) -> None:
+        self._execute("COMMIT")
+
+    def _rollback(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _lock_windows(self, keys: Sequence[WindowId]) -> None:
+        """The write lock is taken already."""
+
+    def _tag_path(self, tag: str) -> str:
+        return f'$."{tag}"'
+
+    def _is_dead(self, owner: str) -> bool:
+        path = self._lock_path(owner)
+        if not is_free(path):
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    @contextmanager
+    def _reading(self) -> Iterator[Execute]:
+        with closing(self._open(self.patience)) as connection:
+            connection.execute("PRAGMA query_only = 1")
+            yield lambda sql, values: connection.execute(sql, values).fetchall()
+
+    def _translated(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, (sqlite3.InterfaceError, sqlite3.ProgrammingError)):
+                raise  # a mistake of ours, not of the weather
+            raise LedgerError(f"the ledger {self.path} {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    for word, sentence in _SENTENCES:
+        if word in text.lower():
+            return f"{sentence} ({text})"
+    return f"cannot be read or written ({text})"

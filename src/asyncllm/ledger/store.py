@@ -1,0 +1,71 @@
+"""What the ledger asks of a place to keep records in. Three are here: in memory, SQLite and PostgreSQL.
+
+Every method blocks. `connect`, `write`, `abandoned` and `close` are called on one thread, the ledger's writer;
+`report`, `pages` and `windows` on any thread, at the same time as a write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from .booking import Booked, Opening, Operation
+from .budgets import Charge, Window
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which records are meant.
+
+    Attributes:
+        start: the first microsecond; None from the beginning.
+        end: the first microsecond after it; None without an end.
+        where: column -> value it must have; ``tag:name`` for a tag.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    where: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+
+
+class Store(Protocol):
+    """A place to keep records in.
+
+    Every method raises `LedgerError` with a sentence when the place cannot be read or written; nothing is half written.
+    """
+
+    def connect(self, *, hurried: bool = False) -> None:
+        """Opens the place, makes or migrates its tables, and takes the lock that this process's rows name.
+
+        Args:
+            hurried: wait for nobody: it failed a moment ago, and calls are waiting.
+        """
+        ...
+
+    def write(self, batch: Sequence[Operation]) -> Booked:
+        """Books a batch in one transaction; committed when it returns. The same settlement twice changes nothing."""
+        ...
+
+    def abandoned(self) -> list[Opening]:
+        """The open rows of processes that are proven dead."""
+        ...
+
+    def windows(self, charges: Sequence[Charge]) -> list[Window]:
+        """Where budget windows stand."""
+        ...
+
+    def report(self, query: Query, dimensions: Sequence[str]) -> Iterator[Sequence[Any]]:
+        """Sums for `reports.merge`: the dimensions' values, a latency bucket, then the sums of `reports.SUMS`."""
+        ...
+
+    def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
+        """Rows of `rows.COLUMNS` in the order of their ids, in pages of at most ``size``."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the place and the lock; after it `connect` may be called again."""
+        ...
