@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from asyncllm.testing import Fault, ListedModel, Reply, Simulator
+from asyncllm.testing import Fault, ListedModel, Reply, Simulator, ToolUse
 from asyncllm.testing.record import Arrival
 from asyncllm.testing.wires import aws_auth
 from asyncllm.testing.wires.framings import EVENT_STREAM, message
@@ -125,6 +125,9 @@ async def test_settings(sim: Simulator, http: httpx.AsyncClient) -> None:
         first["cacheDetails"],
     )
     assert (125, 0) == (second["cacheReadInputTokens"], second["cacheWriteInputTokens"])
+    sim.behave("*", reply=Reply(tool_calls=(ToolUse("f", "{broken"), ToolUse("f", "[1]"))))
+    calls = (await converse(sim, http)).json()["output"]["message"]["content"]
+    assert [{}, {}] == [call["toolUse"]["input"] for call in calls]
     sim.behave("*", reply=Reply(reasoning="Hm.", redacted=True, text=""))
     thinking = {"additionalModelRequestFields": {"thinking": {"type": "enabled"}}}
     (block,) = (await converse(sim, http, **thinking)).json()["output"]["message"]["content"]
@@ -387,6 +390,8 @@ async def test_control_plane(http: httpx.AsyncClient) -> None:
         rest = (await http.get(f"{base}/inference-profiles?nextToken={page['nextToken']}")).json()
         found = [each["inferenceProfileSummaries"][0]["inferenceProfileId"] for each in (page, rest)]
         assert [MODEL, "abc123"] == found
+        applied = (await http.get(f"{base}/inference-profiles?type=APPLICATION")).json()["inferenceProfileSummaries"]
+        assert ["abc123"] == [each["inferenceProfileId"] for each in applied]
         (tuned,) = (await http.get(f"{base}/custom-models")).json()["modelSummaries"]
         assert ("mine", "FINE_TUNING") == (tuned["modelName"], tuned["customizationType"])
         details = await http.get(f"{base}/foundation-models/amazon.nova-sim")

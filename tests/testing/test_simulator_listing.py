@@ -104,3 +104,10 @@ async def test_bedrock(http: httpx.AsyncClient) -> None:
         assert ["ACTIVE", "LEGACY", "ACTIVE"] == [entry["modelLifecycle"]["status"] for entry in entries]
         assert f"{OLD.retires}T00:00:00Z" == entries[1]["modelLifecycle"]["endOfLifeTime"]
         assert f"{soon.deprecated}T00:00:00Z" == entries[2]["modelLifecycle"]["legacyTime"]
+        sim.models = [GONE, "us.amazon.new"]
+        body = {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}
+        gone = await http.post(f"{sim.url('bedrock')}/model/gone/converse", json=body)
+        assert (404, "end of its life" in gone.text) == (gone.status_code, True)
+        available = await http.get(f"{sim.url('bedrock')}/foundation-model-availability/amazon.new")
+        assert "AVAILABLE" == available.json()["entitlementAvailability"]
+        assert 400 == (await http.get(f"{sim.url('bedrock')}/foundation-model-availability/gone")).status_code

@@ -99,7 +99,7 @@ async def test_reasoning_there_and_back(sim: Simulator, http: httpx.AsyncClient)
     for code, before in refused.items():
         answer = await post(sim, http, input=[*asked["input"], *before, call, result], tools=[WEATHER])
         assert (404 if code == "item_not_found" else 400, code) == (answer.status_code, answer.json()["error"]["code"])
-    garbage = {**thought, "encrypted_content": "gAAAAAB!"}
+    garbage = {**thought, "encrypted_content": "gAAAAABx"}
     assert 400 == (await post(sim, http, input=[garbage])).status_code
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from asyncllm.testing import Fault, Simulator
+from asyncllm.protocols.gemini.partial_arguments import PartialArguments
+from asyncllm.testing import Fault, Reply, Simulator, ToolUse
+from recordings import context
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +64,32 @@ async def test_streams(sim: Simulator, http: httpx.AsyncClient) -> None:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert end in answer.text
     assert claude.headers["request-id"].startswith("req_vrtx_")
+
+
+@pytest.mark.parametrize(
+    "args", [{"n": [1, 2.5], "a b": {"it's": None}, "yes": True, "text": "long enough", "": ""}, {}]
+)
+async def test_arguments_in_pieces(sim: Simulator, http: httpx.AsyncClient, args: dict[str, Any]) -> None:
+    """Arguments come in pieces where that was asked for, each with its path, and the library puts them together."""
+    sim.behave("*", reply=Reply(tool_calls=(ToolUse("f", args),)))
+    body = {**PARTS, "toolConfig": {"functionCallingConfig": {"streamFunctionCallArguments": True}}}
+    text = (await http.post(f"{sim.url('vertex')}{GEMINI_PATH}streamGenerateContent?alt=sse", json=body)).text
+    chunks = [json.loads(line.removeprefix("data: ")) for line in text.split("\r\n\r\n") if line]
+    parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
+    calls = [part["functionCall"] for part in parts if "functionCall" in part]
+    assert ("f", True, {}) == (calls[0]["name"], calls[0]["willContinue"], calls[-1])
+    whole = PartialArguments(context("vertex", "gemini", "gemini-sim"))
+    for call in calls:
+        whole.feed(call.get("partialArgs"))
+    assert args == whole.close()
+
+
+async def test_empty_arguments_stay_whole(sim: Simulator, http: httpx.AsyncClient) -> None:
+    """What has no form in pieces comes whole."""
+    sim.behave("*", reply=Reply(tool_calls=(ToolUse("f", {"a": []}),)))
+    body = {**PARTS, "toolConfig": {"functionCallingConfig": {"streamFunctionCallArguments": True}}}
+    text = (await http.post(f"{sim.url('vertex')}{GEMINI_PATH}streamGenerateContent?alt=sse", json=body)).text
+    assert '"args":{"a":[]}' in text
 
 
 async def test_counts(sim: Simulator, http: httpx.AsyncClient) -> None:

@@ -82,7 +82,10 @@ class Answering:
         rules = self._rules
         if models is not None:
             today = datetime.fromtimestamp(now, timezone.utc).date()
-            rules = replace(rules, models=tuple(model.name for model in models if not model.retired(today)))
+            retired = tuple(model.name for model in models if model.retired(today))
+            rules = replace(
+                rules, models=tuple(model.name for model in models if model.name not in retired), retired=retired
+            )
             turn = replace(turn, listed=listed(operation.model, models))
         problem = wire.check(arrival, operation, rules)
         if raw.body is None:

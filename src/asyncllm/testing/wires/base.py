@@ -51,11 +51,13 @@ class Rules:
     Attributes:
         keys: the keys it accepts, also by their beginning (``"sk-sim-*"``); None accepts every request.
         models: the models that exist; None for all.
+        retired: the models that existed once.
         signatures: thinking that is sent back must carry the signature it was given.
     """
 
     keys: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
+    retired: tuple[str, ...] = ()
     signatures: bool = True
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .base import Headers, Problem, Turn, dumps
+from .base import Headers, Problem, Rules, Turn, dumps
 from .framings import message
 
 STATUSES: Mapping[int, tuple[str, str]] = {
@@ -71,6 +71,15 @@ def headers(status: int, turn: Turn, code: str | None) -> Headers:
 def unknown_model() -> Problem:
     """The refusal of a model that does not exist."""
     return Problem(status=400, code="ValidationException", message="The provided model identifier is invalid.")
+
+
+def check_model(model: str, rules: Rules) -> Problem | None:
+    """The refusal of a model that does not exist, or no longer."""
+    if model in rules.retired:
+        return Problem(status=404)
+    if not model or rules.models is None or model in rules.models:
+        return None
+    return unknown_model()
 
 
 def bad(text: str) -> Problem:

@@ -20,7 +20,8 @@ from .base import Operation, dumps
 _REGION = "us-east-1"
 _ACCOUNT = "123456789012"
 _PROFILE = re.compile(r"(?:us|eu|apac|jp|au|global)\.\w+\.|arn:.*inference-profile/")
-_LISTS = ("foundation-models", "inference-profiles", "custom-models")
+_AVAILABILITY = "foundation-model-availability"
+_LISTS = ("foundation-models", "inference-profiles", "custom-models", _AVAILABILITY)
 
 
 def operation(arrival: Arrival) -> Operation | None:
@@ -31,12 +32,19 @@ def operation(arrival: Arrival) -> Operation | None:
     return Operation(name="model", model=unquote(name)) if name else Operation(name="models")
 
 
+def exists(name: str, models: Sequence[str]) -> bool:
+    """Whether the control plane knows a model: one that is listed, or that stands behind a listed profile."""
+    return any(name in (model, model.partition(".")[2]) for model in models)
+
+
 def look_up(arrival: Arrival, wanted: Operation, models: Sequence[ListedModel]) -> bytes:
     """The answer of the control plane."""
     kind = arrival.path.lstrip("/").partition("/")[0]
     asked = parse_qs(arrival.query)
     if wanted.name == "model":
         model = listed(wanted.model, models)
+        if kind == _AVAILABILITY:
+            return dumps(_available(model))
         return dumps({"modelDetails": _model(model)} if kind == "foundation-models" else _profile(model))
     if kind == "foundation-models":
         found = [_model(model) for model in models if not _is_profile(model) and not model.base]
@@ -44,7 +52,8 @@ def look_up(arrival: Arrival, wanted: Operation, models: Sequence[ListedModel]) 
         return dumps({"modelSummaries": [each for each in found if provider in ("", each["providerName"].lower())]})
     if kind == "custom-models":
         return dumps({"modelSummaries": [_custom(model) for model in models if model.base]})
-    profiles = [_profile(model) for model in models if _is_profile(model)]
+    kinds = asked.get("type", ["SYSTEM_DEFINED", "APPLICATION"])
+    profiles = [profile for model in models if _is_profile(model) and (profile := _profile(model))["type"] in kinds]
     start, size = (asked.get(name, [""])[0] for name in ("nextToken", "maxResults"))
     at = int(start) if start.isdigit() else 0
     end = at + (int(size) if size.isdigit() else 1000)
@@ -77,6 +86,16 @@ def _model(model: ListedModel) -> dict[str, Any]:
         "customizationsSupported": [],
         "inferenceTypesSupported": ["ON_DEMAND"],
         "modelLifecycle": {word: value for word, value in cycle.items() if value is not None},
+    }
+
+
+def _available(model: ListedModel) -> dict[str, Any]:
+    return {
+        "modelId": model.name,
+        "agreementAvailability": {"status": "AVAILABLE"},
+        "authorizationStatus": "AUTHORIZED",
+        "entitlementAvailability": "AVAILABLE",
+        "regionAvailability": "AVAILABLE",
     }
 
 

@@ -75,8 +75,10 @@ class Converse(Bedrock):
         problem = aws_auth.check(arrival, rules.keys)
         if problem is not None:
             return problem
-        if operation.model and rules.models is not None and operation.model not in rules.models:
-            return bedrock_errors.unknown_model()
+        if operation.name == "model" and rules.models is not None:
+            return None if bedrock_models.exists(operation.model, rules.models) else bedrock_errors.unknown_model()
+        if problem := bedrock_errors.check_model(operation.model, rules):
+            return problem
         if operation.name not in ("generate", "count_tokens"):
             return None
         return converse_checks.check_body(_body(arrival, operation), signature if rules.signatures else None)

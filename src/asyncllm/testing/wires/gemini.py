@@ -115,12 +115,16 @@ class Gemini:
         """The answer as a stream."""
         data = [
             b"data: %s\r\n\r\n" % dumps(_chunk(request, reply, turn, [part], final=False))
-            for part in _parts(request, reply, turn, whole=False)
+            for part in self.streamed(request, reply, turn)
         ]
         end = len(data)
         last = [] if reply.refusal is not None else [{"text": ""}]
         data.append(b"data: %s\r\n\r\n" % dumps(_chunk(request, reply, turn, last, final=True)))
         return Events(data=data, content=range(end), end=end)
+
+    def streamed(self, request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
+        """The parts of a stream, a chunk each."""
+        return _parts(request, reply, turn, whole=False)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
         """The error body."""

@@ -42,11 +42,9 @@ class InvokeClaude(Bedrock, Anthropic):
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
         """What the provider would refuse the request for."""
-        problem = aws_auth.check(arrival, rules.keys)
+        problem = aws_auth.check(arrival, rules.keys) or bedrock_errors.check_model(operation.model, rules)
         if problem is not None:
             return problem
-        if rules.models is not None and operation.model not in rules.models:
-            return bedrock_errors.unknown_model()
         extra = ("model", "stream")
         return _check_hosted(arrival.body, operation, rules, _BEDROCK_VERSION, extra)
 

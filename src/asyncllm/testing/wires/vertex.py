@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote
 
 from ..listing import ListedModel
@@ -13,6 +14,7 @@ from . import openai_errors, vertex_hosting
 from .base import Events, Headers, Operation, Problem, Rules, Turn
 from .gemini import Gemini
 from .openai_chat import OpenAIChat
+from .partial_arguments import in_pieces
 
 _VERBS: Mapping[str, Operation] = {
     "generateContent": Operation(name="generate"),
@@ -50,6 +52,15 @@ class VertexGemini(Gemini):
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
         """The answer as a stream."""
         return super().events(request, reply, replace(turn, listed=None))
+
+    def streamed(self, request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
+        """The parts of a stream; the arguments of calls in pieces where that was asked for."""
+        calling = (request.body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+        for part in super().streamed(request, reply, turn):
+            if calling.get("streamFunctionCallArguments") and "functionCall" in part:
+                yield from in_pieces(part, turn.chunk_size)
+            else:
+                yield part
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
         """Google sends neither a request id nor rate limits."""

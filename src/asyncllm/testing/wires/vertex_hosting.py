@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from ..listing import ListedModel, listed
 from ..record import Arrival
@@ -52,7 +52,7 @@ def listing(arrival: Arrival) -> Operation | None:
         return None
     if not found["model"]:
         return Operation(name="models")
-    name = found["model"]
+    name = unquote(found["model"])
     own = _publisher(name) == found["publisher"]
     return Operation(name="model", model=name if own else f"{found['publisher']}/{name}")
 
