@@ -428,12 +428,26 @@ def test_signatures_and_fields_of_others_are_left_out() -> None:
     said = Message.assistant(
         Text("a", signature="s", origin=THEIRS),
         ToolCall("t", "f", signature="s", origin=THEIRS, extra={"x": 1}),
-        Image(data=PIXEL, media_type="image/png", signature="s", detail="high", origin=THEIRS),
     )
     assert [{"type": "text", "text": "a"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}] == body(
         HELLO, said
-    )["messages"][1]["content"][:2]
-    assert 5 == len(warnings(HELLO, said))
+    )["messages"][1]["content"]
+    shown = Message.user(Image(data=PIXEL, media_type="image/png", signature="s", detail="high", origin=THEIRS))
+    assert 5 == len(warnings(HELLO, said, shown))
+
+
+@pytest.mark.parametrize("part", [Image(data=PIXEL, media_type="image/png"), Document(text="t")])
+def test_media_in_the_assistant_s_turn_are_refused(part: Image | Document) -> None:
+    """Pictures and documents stand in the user's turns only; the refusal names part and host."""
+    with pytest.raises(UnsupportedContentError, match=f"anthropic takes no {type(part).__name__} part"):
+        body(HELLO, Message.assistant(part))
+
+
+def test_what_was_said_aloud_is_its_transcript() -> None:
+    """Another model's speech goes on as text, with a warning."""
+    said = Message.assistant(Audio(data=b"x", transcript="Hi.", origin=THEIRS))
+    assert [{"type": "text", "text": "Hi."}] == body(HELLO, said)["messages"][1]["content"]
+    assert ("what the model said in audio was sent back as its transcript",) == warnings(HELLO, said)
 
 
 def test_a_refusal_is_text() -> None:

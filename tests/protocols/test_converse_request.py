@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -366,7 +367,6 @@ def test_what_others_made_is_left_out() -> None:
     parts = (
         Reasoning("hm", signature="sig", origin=THEIRS),
         Text("a", citations=(Citation(raw={}),), signature="s", extra={"x": 1}, origin=THEIRS),
-        Image(data=PIXEL, media_type="image/png", signature="s", detail="high", extra={"y": 1}),
         ProviderToolCall(id="s1", name="search", raw={}, origin=THEIRS),
         ProviderToolResult(call_id="s1", name="search", raw={}, origin=THEIRS),
         Unknown(type="thing", raw={}, origin=THEIRS),
@@ -374,8 +374,9 @@ def test_what_others_made_is_left_out() -> None:
         Refusal("No."),
     )
     found = blocks(*parts, role="assistant")
-    assert ["text", "image", "text"] == [next(iter(block)) for block in found]
-    said = warnings(HELLO, Message.assistant(*parts))
+    assert ["text", "text"] == [next(iter(block)) for block in found]
+    shown = Image(data=PIXEL, media_type="image/png", signature="s", detail="high", extra={"y": 1})
+    said = warnings(Message.user("Hello", shown), Message.assistant(*parts))
     for words in (
         "reasoning from anthropic",
         "a signature on text",
@@ -388,8 +389,20 @@ def test_what_others_made_is_left_out() -> None:
         "the result of a tool the provider ran (search)",
         "content of type 'thing'",
         "content of type 'odd'",
+        "a refusal of another host was sent as text",
     ):
         assert words in said
+
+
+def test_media_in_the_assistant_s_turn() -> None:
+    """A picture of this host goes back to it; another's is refused, and another's speech is sent as its transcript."""
+    picture = Image(data=PIXEL, media_type="image/png", origin=OURS)
+    assert ["image"] == [next(iter(block)) for block in blocks(picture, role="assistant")]
+    with pytest.raises(UnsupportedContentError, match="bedrock takes no Image part of another host"):
+        blocks(replace(picture, origin=THEIRS), role="assistant")
+    spoken = Audio(data=b"x", transcript="Hi.", origin=THEIRS)
+    assert [{"text": "Hi."}] == blocks(spoken, role="assistant")
+    assert "its transcript" in warnings(HELLO, Message.assistant(spoken))
 
 
 def test_reasoning_without_a_signature() -> None:

@@ -351,7 +351,7 @@ def test_what_comes_from_elsewhere() -> None:
         {"role": "assistant", "content": "asaid", "tool_calls": [call]},
         {"role": "assistant", "content": "b"},
     ] == json.loads(request.body)["messages"]
-    assert 7 == len(request.warnings)
+    assert 8 == len(request.warnings)
 
 
 @pytest.mark.parametrize(

@@ -339,6 +339,7 @@ def test_what_others_said_has_no_ids() -> None:
     ] == items(message)
     assert (
         "openai: reasoning of another provider was left out: only its maker can read it",
+        "openai: data that belongs to another provider was left out of the history",
         "openai: a signature of another provider on a tool call was left out",
     ) == warnings([message])
 

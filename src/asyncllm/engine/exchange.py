@@ -66,7 +66,7 @@ async def prepare(engine: Engine, target: Target, request: Request, attempts: At
         request = replace(request, model=target.model)
     route = provider.resolve(target.model, request.stream)
     context = Context(
-        origin=Origin(provider.kind, route.protocol.name),
+        origin=Origin(provider.origin or provider.kind, route.protocol.name),
         provider=provider.name,
         model=target.model,
         json=engine.json,

@@ -74,7 +74,7 @@ def classify(
             if word not in vague_codes:
                 return code_rows[word]
             vague = vague or code_rows[word]
-        elif (status is None or status < 400) and word.isdigit() and 400 <= int(word) <= 599:
+        elif (status is None or status < 400) and word.isdecimal() and 400 <= int(word) <= 599:
             status = int(word)
     low = text.lower()
     for phrase, kind in text_rows:

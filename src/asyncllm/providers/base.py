@@ -37,6 +37,8 @@ class Provider:
         resolve: (model, stream) -> `Route`.
         headers: sent with every request; no credentials.
         max_request_bytes: bodies above this are refused before sending; None for no known limit.
+        origin: whose words its parts are (`asyncllm.schema.content.Origin.provider`); ``""`` for the kind. Two
+            servers of one kind that cannot read each other's signatures need two of them.
         settings: options of the entry that only its own file reads.
     """
 
@@ -47,6 +49,7 @@ class Provider:
     resolve: Callable[[str, bool], Route]
     headers: Mapping[str, str] = field(default_factory=dict)
     max_request_bytes: int | None = None
+    origin: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

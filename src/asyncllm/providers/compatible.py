@@ -70,6 +70,7 @@ def _dialect(**quirks: Any) -> ChatDialect:
         "max_tokens_field": "max_tokens",
         "allowed_tools": False,
         "custom_tools": False,
+        "tool_call_id": None,
         "cache_marks": "none",
         "audio_parts": False,
         "file_parts": False,
@@ -259,4 +260,5 @@ def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str
         auth=HeaderKey(key, where=where),
         resolve=lambda model, stream: route,
         headers=headers,
+        origin="" if host.base_url else f"{kind}:{base_url}",  # of such servers no two need be the same
     )

@@ -6,6 +6,8 @@ Rules:
   content, ``extra``) is written for the same origin only; elsewhere it is left out, and a warning says so.
 * The API refuses empty text blocks, so an empty `Text` beside other content is skipped: it says nothing. One that
   stands alone is written, for the API to judge.
+* Pictures and documents stand in the user's turns only: the API refuses them in the assistant's. What a model said
+  aloud is sent as its transcript, and a refusal in the words of another host as text, each with a warning.
 * A cache mark becomes ``cache_control`` on whatever block the part became, thinking aside, which cannot carry one.
 * Ids of tool calls made by other providers are rewritten where Anthropic would not take their characters; the same id
   always becomes the same one, so calls and results still match.
@@ -104,6 +106,11 @@ class BlockWriter:
                 return self._tool_result(part)
             case Reasoning():
                 return self._reasoning(part)
+            case Image() | Document() if role == "assistant":
+                raise self.refuse(
+                    f"{self._context.provider} takes no {type(part).__name__} part in an assistant message; "
+                    "put it into a user message"
+                )
             case Image():
                 return self._image(part)
             case Document():
@@ -113,7 +120,12 @@ class BlockWriter:
             case Unknown():
                 return self._unknown(part)
             case Refusal():
+                if not self._ours(part.origin):
+                    self.warn("a refusal of another host was sent as text")
                 return {"type": "text", "text": part.text}
+            case Audio() if role == "assistant" and part.transcript:
+                self.warn("what the model said in audio was sent back as its transcript")
+                return {"type": "text", "text": part.transcript}
             case Audio() | Video():
                 kind = type(part).__name__.lower()
                 raise self.refuse(f"{kind} cannot be sent to {self._context.provider}: Claude reads text, images, PDF")

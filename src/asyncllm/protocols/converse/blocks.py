@@ -5,6 +5,8 @@ Rules:
 * What only its maker can read (signatures, redacted reasoning, blocks of tools the model's host ran, citations, unknown
   content, ``extra``) is written for the same origin only; elsewhere it is left out, and a warning says so.
 * Only Claude signs its reasoning and takes signatures back; to other models reasoning goes without.
+* Media stand in the user's turns, and where this host made them; the API refuses others in the assistant's. What a
+  model said aloud is sent as its transcript, and a refusal in the words of another host as text, each with a warning.
 * A cache mark is a block of its own, ``cachePoint``, after the block it belongs to.
 * Converse fetches no URLs: media are bytes, or stand in S3 (``s3://bucket/key`` as ``url`` or ``file_id``).
 * An empty text is refused by the API: beside other content it is skipped, alone it is written, for the API to judge.
@@ -131,6 +133,14 @@ class BlockWriter:
                 return self._tool_result(part)
             case Reasoning():
                 return self._reasoning(part)
+            case Audio() if role == "assistant" and part.transcript and not self._ours(part.origin):
+                self.warn("what the model said in audio was sent back as its transcript")
+                return {"text": part.transcript}
+            case Image() | Document() | Video() | Audio() if role == "assistant" and not self._ours(part.origin):
+                raise self.refuse(
+                    f"{self._context.provider} takes no {type(part).__name__} part of another host in an assistant "
+                    "message; put it into a user message"
+                )
             case Image():
                 return self._image(part)
             case Document():
@@ -144,6 +154,8 @@ class BlockWriter:
             case Unknown():
                 return self._unknown(part)
             case Refusal():
+                if not self._ours(part.origin):
+                    self.warn("a refusal of another host was sent as text")
                 return {"text": part.text}
 
     def _ours(self, origin: Origin | None) -> bool:

@@ -220,6 +220,11 @@ class _Writer:
         return wire
 
     def write_text(self, part: Text | Refusal) -> dict[str, Any] | None:
+        foreign = part.origin != self._context.origin
+        if isinstance(part, Refusal):
+            self._warn("a refusal was sent as text: this wire has no other place for it")
+        elif part.citations and foreign:
+            self._warn("the citations of another host were left out of the history")
         wire = self._seal({"text": part.text}, part)
         return wire if part.text or len(wire) > 1 else None
 
@@ -232,12 +237,18 @@ class _Writer:
                 self._warn(f"{self._dialect.host} takes no remarks on documents and no request to cite them")
             if part.text is not None:
                 return {"text": part.text}
-        if isinstance(part, Audio) and part.transcript and part.data is None and part.url is None:
+        if isinstance(part, Audio) and part.transcript and self._only_said(part):
             self._warn("speech of another host was sent as its transcript")
             return {"text": part.transcript}
         wire = write_media(part, self._dialect, self._warn)
         write_detail(part, wire, self._family.generation, self._warn)
         return wire
+
+    def _only_said(self, part: Audio) -> bool:
+        """Whether there is no sound to send: none at all, or another model's, which stands for what it said."""
+        if part.data is None and part.url is None:
+            return True
+        return part.origin is not None and part.origin != self._context.origin
 
     def write_reasoning(self, part: Reasoning) -> dict[str, Any] | None:
         if part.origin != self._context.origin:
@@ -247,7 +258,10 @@ class _Writer:
         return wire if part.text or "thoughtSignature" in wire else None
 
     def write_call(self, part: ToolCall) -> dict[str, Any]:
-        arguments = {"input": part.raw_arguments} if part.kind == "custom" else part.arguments
+        arguments = part.arguments
+        if part.kind == "custom":
+            arguments = {"input": part.raw_arguments}
+            self._warn(f"the call of the free-form tool {part.name} was sent as {{'input': text}}")
         if arguments is None:
             self._warn(f"the arguments of a call to {part.name} are no JSON object; they were sent as INVALID_JSON")
             arguments = {"INVALID_JSON": part.raw_arguments}
@@ -341,7 +355,12 @@ _WRITERS: Mapping[type, Callable[[_Writer, Any], dict[str, Any] | None]] = {
 
 def _is_plain(part: Part) -> bool:
     return (
-        type(part) is Text and bool(part.text) and part.signature is None and part.extra is None and part.cache is None
+        type(part) is Text
+        and bool(part.text)
+        and part.signature is None
+        and part.extra is None
+        and part.cache is None
+        and not part.citations
     )
 
 

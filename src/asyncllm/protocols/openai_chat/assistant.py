@@ -94,6 +94,7 @@ class AssistantWriter:
             self._reasoning(draft, part)
         elif isinstance(part, Refusal):
             self._writer.unmarked(part.cache)
+            self._writer.drop_extra(part)
             draft.refusals.append(part.text)
         elif isinstance(part, Audio):
             self._audio(draft, part)
@@ -142,7 +143,8 @@ class AssistantWriter:
             written.update(part.extra or {})
         elif part.signature is not None:
             writer.warn("a signature of another provider on a tool call was left out")
-        self._writer.unmarked(part.cache)
+        writer.drop_extra(part)
+        writer.unmarked(part.cache)
         draft.calls.append(written)
 
     def _reasoning(self, draft: _Draft, part: Reasoning) -> None:

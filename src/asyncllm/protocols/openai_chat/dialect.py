@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..call_ids import bounded
 from ..classify import ErrorType
 
 
@@ -37,7 +38,7 @@ class ChatDialect:
         forced_tool_choice: a call can be demanded; ``not_while_thinking`` where that excludes reasoning.
         allowed_tools: ``tool_choice`` can narrow the tools; elsewhere the others are left out of the request.
         custom_tools: has free-form tools.
-        tool_call_id: makes an id the host accepts; equal ids stay equal.
+        tool_call_id: makes an id the host accepts; equal ids stay equal. None where nothing is known to be refused.
         tool_name: tool messages carry the tool's name.
         stream_usage: ``option`` asks by ``stream_options``; ``always`` where usage comes without asking.
         cache_marks: ``breakpoint`` (OpenAI), ``cache_control`` (Anthropic's words, OpenRouter), or ``none``.
@@ -68,7 +69,7 @@ class ChatDialect:
     forced_tool_choice: Literal["yes", "no", "not_while_thinking"] = "yes"
     allowed_tools: bool = True
     custom_tools: bool = True
-    tool_call_id: Callable[[str], str] | None = None
+    tool_call_id: Callable[[str], str] | None = bounded
     tool_name: bool = False
     stream_usage: Literal["option", "always"] = "option"
     cache_marks: Literal["breakpoint", "cache_control", "none"] = "breakpoint"

@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import BadRequestError, UnsupportedContentError
-from ...schema.content import Audio, CacheMark, Document, Image, Json, Origin, Part, Text, Unknown, Video
+from ...schema.content import (
+    Audio,
+    CacheMark,
+    Document,
+    Image,
+    Json,
+    Origin,
+    Part,
+    Refusal,
+    Text,
+    ToolCall,
+    Unknown,
+    Video,
+)
 from ..base import Context
 from .dialect import ChatDialect
 
@@ -65,6 +78,11 @@ class Writer:
     def is_foreign(self, origin: Origin | None) -> bool:
         """Whether a part came from another host or wire; what the caller made is not foreign."""
         return origin is not None and origin != self.context.origin
+
+    def drop_extra(self, part: Text | ToolCall | Refusal) -> None:
+        """Warns about fields of a part that only the wire it came from understands."""
+        if part.extra and not self.is_own(part.origin):
+            self.warn("data that belongs to another provider was left out of the history")
 
     def call_id(self, ident: str) -> str:
         """The id of a call in the form that the host accepts."""
@@ -124,6 +142,7 @@ def drop_foreign(writer: Writer, part: Text) -> None:
     """Warns about what a text brings from elsewhere and this wire cannot say."""
     if part.signature is not None and writer.is_foreign(part.origin):
         writer.warn("a signature of another provider on a text was left out")
+    writer.drop_extra(part)
     if part.citations and not writer.is_own(part.origin):
         writer.warn("the citations of a text were left out: this wire has no place for them")
 

@@ -26,6 +26,7 @@ from ...schema.content import (
     Unknown,
 )
 from ...schema.messages import Message
+from ..call_ids import bounded
 from .content import Writer
 from .output import CALL_FIELDS
 
@@ -104,6 +105,7 @@ class _Draft:
 
     def _plainly(self, part: Text | Refusal) -> None:
         """A message without an id; texts of one are joined, as they were streamed."""
+        self._writer.drop_extra(part)
         if isinstance(part, Text):
             self._writer.drop_foreign(part)
         last = self.items[-1] if self._open == "" else None
@@ -125,6 +127,7 @@ class _Draft:
         own = writer.is_own(part.origin)
         if part.signature is not None and not own:
             writer.warn("a signature of another provider on a tool call was left out")
+        writer.drop_extra(part)
         found = (part.extra or {}).get("item") if own else None
         head = dict(found) if isinstance(found, Mapping) else {}
         if self._nameless:
@@ -136,7 +139,7 @@ class _Draft:
         kind = "custom_tool_call" if part.kind == "custom" else "function_call"
         if kind == "function_call" and not raw.strip() and not own:
             raw = "{}"
-        return {"type": kind, **head, "call_id": part.id, "name": part.name, CALL_FIELDS[kind]: raw}
+        return {"type": kind, **head, "call_id": bounded(part.id), "name": part.name, CALL_FIELDS[kind]: raw}
 
     def _reasoning(self, part: Reasoning) -> None:
         writer = self._writer

@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import BadRequestError, UnsupportedContentError
-from ...schema.content import Audio, CacheMark, Document, Image, Json, Origin, Part, Text, Unknown, Video
+from ...schema.content import (
+    Audio,
+    CacheMark,
+    Document,
+    Image,
+    Json,
+    Origin,
+    Part,
+    Refusal,
+    Text,
+    ToolCall,
+    Unknown,
+    Video,
+)
 from ..base import Context
 from .dialect import ResponsesDialect
 
@@ -90,6 +103,11 @@ class Writer:
             )
         item = write(self, part)
         return self.mark(item, None if isinstance(part, Json) else part.cache)
+
+    def drop_extra(self, part: Text | ToolCall | Refusal) -> None:
+        """Warns about fields of a part that only the wire it came from understands."""
+        if part.extra and not self.is_own(part.origin):
+            self.warn("data that belongs to another provider was left out of the history")
 
     def drop_foreign(self, part: Text) -> None:
         """Warns about what a text brings from elsewhere and this wire cannot say."""

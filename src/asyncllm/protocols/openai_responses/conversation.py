@@ -20,6 +20,7 @@ from typing import Any
 
 from ...schema.content import Document, Image, Json, Part, Text, ToolCall, ToolResult, Unknown
 from ...schema.messages import Message
+from ..call_ids import bounded
 from .assistant import write_assistant
 from .content import Writer, image_source, raw_of
 
@@ -115,7 +116,7 @@ def _answer(result: ToolResult, writer: Writer, call: ToolCall | None) -> Item:
         written = form(result, writer)
     else:
         kind = "custom_tool_call_output" if call is not None and call.kind == "custom" else "function_call_output"
-        written = {"type": kind, "call_id": result.call_id, "output": _output(result, writer)}
+        written = {"type": kind, "call_id": bounded(result.call_id), "output": _output(result, writer)}
     if head.get("caller") is not None:  # a program made the call, and its answer goes back to that program
         written["caller"] = head["caller"]
     if writer.is_own(result.origin):
