@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..auth.keys import HeaderKey
+from ..catalog.counting import AnthropicCounting
+from ..catalog.listings.anthropic import AnthropicListing
 from ..errors import ConfigurationError
 from ..protocols.anthropic import AnthropicDialect, AnthropicMessages
 from .base import Provider, Route
@@ -36,6 +38,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     key, where = find_key(name, options, environ, (KEY_VARIABLE,), needed=True)
     protocol = AnthropicMessages(_dialect(name, options))
     route = Route(protocol=protocol)
+    counting = AnthropicCounting(path=f"{protocol.dialect.path}/count_tokens")
     return Provider(
         name=name,
         kind="anthropic",
@@ -44,6 +47,8 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         resolve=lambda model, stream: route,
         headers={"anthropic-version": protocol.dialect.version},
         max_request_bytes=MAX_REQUEST_BYTES,
+        listing=AnthropicListing(),
+        counting=lambda model: counting,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..auth.base import Auth
 from ..auth.keys import HeaderKey, Secret
+from ..catalog.listings.openai import OpenAIListing
 from ..errors import ConfigurationError
 from ..protocols.openai_chat import ChatDialect, OpenAIChat
 from ..protocols.openai_responses import OpenAIResponses
@@ -48,6 +49,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         base_url=_v1(name, options.get("base_url") or environ.get(ENDPOINT)),
         auth=_auth(name, options, environ),
         resolve=lambda model, stream: route,
+        listing=OpenAIListing(),  # of the base models; which deployments there are only Azure's own console tells
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from ..auth.base import Auth
+from ..catalog.counting import Counting
+from ..catalog.listings.base import Listing
 from ..framing.base import Framer
 from ..framing.sse import SSEFramer
 from ..protocols.base import WireProtocol
@@ -39,6 +41,8 @@ class Provider:
         max_request_bytes: bodies above this are refused before sending; None for no known limit.
         origin: whose words its parts are (`asyncllm.schema.content.Origin.provider`); ``""`` for the kind. Two
             servers of one kind that cannot read each other's signatures need two of them.
+        listing: how it lists its models; None where it does not.
+        counting: model -> how it counts the tokens of a request; None where it does not.
         settings: options of the entry that only its own file reads.
     """
 
@@ -50,6 +54,8 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     max_request_bytes: int | None = None
     origin: str = ""
+    listing: Listing | None = None
+    counting: Callable[[str], Counting | None] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -18,6 +18,9 @@ from typing import Any
 
 from ..auth.base import Auth
 from ..auth.keys import HeaderKey
+from ..catalog.counting import BedrockCounting, Counting
+from ..catalog.listings.bedrock import BedrockListing
+from ..catalog.names import is_custom
 from ..errors import ConfigurationError
 from ..framing.eventstream import EventStreamFramer
 from ..framing.invoke import InvokeFramer
@@ -33,6 +36,7 @@ from .keys import base_url_of, find_key
 KEY_VARIABLE = "AWS_BEARER_TOKEN_BEDROCK"
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 URL_VARIABLE = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+CONTROL_URL_VARIABLE = "AWS_ENDPOINT_URL_BEDROCK"
 MAX_INVOKE_BYTES = 25_000_000
 """The most that InvokeModel takes as a body; Converse names no bound."""
 
@@ -47,6 +51,7 @@ _DOMAINS: Mapping[str, str] = {
 }
 _DOMAIN = "amazonaws.com"
 _REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]+)+-\d+")
+_RUNTIME = re.compile(r"//bedrock-runtime\b")
 _IN_URL = re.compile(r"//bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
 _OWN_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "profile_name")
 
@@ -82,6 +87,8 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         auth=_auth(name, options, environ, region),
         resolve=_Routes(most, invoke=api == "invoke"),
         max_request_bytes=MAX_INVOKE_BYTES if api == "invoke" else None,
+        listing=BedrockListing(base_url=_control_plane(name, url, region, environ)),
+        counting=_counting,
     )
 
 
@@ -98,6 +105,19 @@ def _region(name: str, options: Mapping[str, Any], environ: Mapping[str, str], u
     if not _REGION.fullmatch(str(region)):
         raise ConfigurationError(f"providers.{name}.region_name must be like us-east-1, not {region!r}", provider=name)
     return str(region)
+
+
+def _control_plane(name: str, url: str | None, region: str, environ: Mapping[str, str]) -> str:
+    """Where models are listed: beside the runtime endpoint, or wherever everything else is sent."""
+    own = environ.get(CONTROL_URL_VARIABLE)
+    if own or url:
+        return _RUNTIME.sub("//bedrock", base_url_of(name, own or url or ""), count=1)
+    return f"https://bedrock.{region}.{_domain(region)}"
+
+
+def _counting(model: str) -> Counting | None:
+    """How the tokens of a request are counted: only for the models that are in Bedrock's own list."""
+    return None if is_custom(model) else BedrockCounting()
 
 
 def _domain(region: str) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from ..auth.keys import HeaderKey
+from ..catalog.listings.openai import OpenAIListing
 from ..errors import BillingError, ConfigurationError, QuotaExhaustedError
 from ..protocols.openai_chat import ChatDialect, OpenAIChat
 from .base import Provider, Route
@@ -55,6 +56,7 @@ class CompatibleHost:
         needs_key: nobody is answered without one, at ``base_url``.
         dialect: what it does otherwise than OpenAI.
         header_variables: header -> the environment variable it is sent from, where that is set.
+        listing: how it lists its models.
     """
 
     base_url: str | None
@@ -62,6 +64,7 @@ class CompatibleHost:
     needs_key: bool = True
     dialect: ChatDialect = field(default_factory=ChatDialect)
     header_variables: Mapping[str, str] = field(default_factory=dict)
+    listing: OpenAIListing = field(default_factory=OpenAIListing)
 
 
 def _dialect(**quirks: Any) -> ChatDialect:
@@ -95,6 +98,9 @@ _ZAI_CODES = (
     *((str(code), QuotaExhaustedError) for code in (1308, *range(1310, 1322))),
 )
 
+# Those whose own SDKs read a model by its name as well.
+_ONE_BY_ONE = OpenAIListing(single=True)
+
 _ROWS: Mapping[str, CompatibleHost] = {
     "groq": CompatibleHost(
         base_url="https://api.groq.com/openai/v1",
@@ -104,6 +110,7 @@ _ROWS: Mapping[str, CompatibleHost] = {
             reasoning_fields=("reasoning", "reasoning_content"),
             retryable_codes=frozenset({"tool_use_failed"}),
         ),
+        listing=_ONE_BY_ONE,
     ),
     "mistral": CompatibleHost(
         base_url="https://api.mistral.ai/v1",
@@ -118,6 +125,7 @@ _ROWS: Mapping[str, CompatibleHost] = {
             audio_parts=True,
             file_urls="document_url",
         ),
+        listing=_ONE_BY_ONE,
     ),
     "deepseek": CompatibleHost(
         base_url="https://api.deepseek.com",
@@ -138,6 +146,7 @@ _ROWS: Mapping[str, CompatibleHost] = {
             reasoning_back="field",
             output_excludes_reasoning=True,
         ),
+        listing=_ONE_BY_ONE,
     ),
     "openrouter": CompatibleHost(
         base_url="https://openrouter.ai/api/v1",
@@ -173,11 +182,13 @@ _ROWS: Mapping[str, CompatibleHost] = {
         base_url="https://api.cerebras.ai/v1",
         key_variables=("CEREBRAS_API_KEY",),
         dialect=_dialect(max_tokens_field="max_completion_tokens", reasoning_fields=("reasoning", "reasoning_content")),
+        listing=_ONE_BY_ONE,
     ),
     "perplexity": CompatibleHost(
         base_url="https://api.perplexity.ai",
         key_variables=("PERPLEXITY_API_KEY",),
         dialect=_dialect(),
+        listing=OpenAIListing(path="/v1/models"),
     ),
     "huggingface": CompatibleHost(
         base_url="https://router.huggingface.co/v1",
@@ -194,6 +205,7 @@ _ROWS: Mapping[str, CompatibleHost] = {
         key_variables=("OLLAMA_API_KEY",),
         needs_key=False,
         dialect=_dialect(**{**_LOCAL, "forced_tool_choice": "no", "null_finish": True}),
+        listing=_ONE_BY_ONE,
     ),
     "vllm": CompatibleHost(
         base_url="http://127.0.0.1:8000/v1",
@@ -217,6 +229,7 @@ _ROWS: Mapping[str, CompatibleHost] = {
         base_url="https://models.github.ai/inference",
         key_variables=("GITHUB_TOKEN",),
         dialect=_dialect(audio_parts=True),
+        listing=OpenAIListing(base_url="https://models.github.ai/catalog"),
     ),
     # Any other server: what it takes is not known, so parts are sent and its own answer decides.
     "openai_compatible": CompatibleHost(
@@ -260,5 +273,6 @@ def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str
         auth=HeaderKey(key, where=where),
         resolve=lambda model, stream: route,
         headers=headers,
+        listing=host.listing if base_url == host.base_url else replace(host.listing, base_url=None),
         origin="" if host.base_url else f"{kind}:{base_url}",  # of such servers no two need be the same
     )

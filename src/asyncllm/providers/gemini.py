@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..auth.keys import HeaderKey
+from ..catalog.counting import GeminiCounting
+from ..catalog.listings.gemini import GeminiListing
 from ..errors import ConfigurationError
 from ..protocols.gemini import Gemini, GeminiDialect
 from .base import Provider, Route
@@ -43,12 +45,15 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         safety_settings=_safety(name, options.get("safety_settings")),
     )
     route = Route(protocol=Gemini(dialect))
+    counting = GeminiCounting(whole=True)
     return Provider(
         name=name,
         kind="gemini",
         base_url=_base_url(name, options.get("base_url") or environ.get("GOOGLE_GEMINI_BASE_URL") or BASE_URL),
         auth=HeaderKey(key, header="x-goog-api-key", prefix="", where=where),
         resolve=lambda model, stream: route,
+        listing=GeminiListing(version=dialect.version or "v1beta"),
+        counting=lambda model: counting,
     )
 
 

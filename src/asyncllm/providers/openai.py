@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..auth.keys import HeaderKey
+from ..catalog.counting import ResponsesCounting
+from ..catalog.listings.openai import OpenAIListing
 from ..errors import ConfigurationError
 from ..protocols.openai_chat import OpenAIChat
 from ..protocols.openai_responses import OpenAIResponses
@@ -49,6 +51,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     project = options.get("project") or environ.get("OPENAI_PROJECT_ID")
     named = {"openai-organization": organization, "openai-project": project}
     chat, responses = Route(protocol=OpenAIChat()), Route(protocol=OpenAIResponses())
+    counting = ResponsesCounting(path="/responses/input_tokens", protocol=responses.protocol)
     by_api: Mapping[str, tuple[Route, Route]] = {  # for any model, and for those of the Responses API alone
         "auto": (chat, responses if _is_openai(base_url) else chat),
         "chat": (chat, chat),
@@ -62,6 +65,8 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         auth=HeaderKey(key, where=where),
         resolve=lambda model, stream: special if model.startswith(RESPONSES_ONLY) else usual,
         headers={header: str(value) for header, value in named.items() if value},
+        listing=OpenAIListing(single=True),
+        counting=lambda model: counting,
     )
 
 

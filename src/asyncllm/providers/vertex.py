@@ -27,6 +27,8 @@ from typing import Any
 from urllib.parse import quote
 
 from .. import errors
+from ..catalog.counting import AnthropicCounting, Counting, GeminiCounting
+from ..catalog.listings.vertex import VertexListing
 from ..errors import BadRequestError, ConfigurationError
 from ..protocols.anthropic import AnthropicDialect, AnthropicMessages
 from ..protocols.gemini import Gemini, GeminiDialect
@@ -90,14 +92,15 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     _check(name, "project_id", project, _PROJECT, "my-project-1")
     _check(name, "location", location, _LOCATION, "us-central1, us, eu or global")
     url = options.get("base_url") or environ.get(URL_VARIABLE) or host_of(location)
+    routes = _Routes(project, location, _version(name, options, environ), _max_tokens(name, options.get("max_tokens")))
     return Provider(
         name=name,
         kind="vertex",
         base_url=_bare(name, base_url_of(name, url)),
         auth=find_auth(options, environ, options.get("network")),
-        resolve=_Routes(
-            project, location, _version(name, options, environ), _max_tokens(name, options.get("max_tokens"))
-        ),
+        resolve=routes,
+        listing=VertexListing(),
+        counting=routes.counting,
     )
 
 
@@ -147,7 +150,7 @@ def _max_tokens(name: str, most: Any) -> int | None:
 class _Routes:
     """model, stream -> how the call travels."""
 
-    __slots__ = ("_chat", "_claude", "_gemini", "_parent", "_raw_chat", "_responses")
+    __slots__ = ("_chat", "_claude", "_countings", "_gemini", "_parent", "_raw_chat", "_responses")
 
     def __init__(self, project: str, location: str, version: str, max_tokens: int | None) -> None:
         self._parent = f"projects/{quote(project, safe=':')}/locations/{location}"
@@ -164,6 +167,11 @@ class _Routes:
             "ai21": OpenAIChat(_bare_model(open_models)),
         }
         self._responses: Route | None = None
+        counting_claude = self._predict("v1", "anthropic", "count-tokens", stream=False)
+        self._countings: Mapping[str, Counting] = {
+            "google": GeminiCounting(),
+            "anthropic": AnthropicCounting(path=counting_claude, model_in_body=True),
+        }
 
     def __call__(self, model: str, stream: bool) -> Route:
         published = _PUBLISHED.fullmatch(model)
@@ -178,6 +186,11 @@ class _Routes:
             path = self._predict(_RAW_VERSIONS[publisher], publisher, name, stream)
             return Route(protocol=self._raw_chat[publisher], path=path)
         return self._gemini if publisher == "google" else self._chat
+
+    def counting(self, model: str) -> Counting | None:
+        """How the tokens of a request for a model are counted; None for the partners who do not."""
+        published = _PUBLISHED.fullmatch(model)
+        return self._countings.get(published[1] if published else _split(model)[0])
 
     def _predict(self, version: str, publisher: str, model: str, stream: bool) -> str:
         verb = "streamRawPredict" if stream else "rawPredict"
