@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from .auth.network import Network
 from .config import Settings
 from .config.sections import LimitSettings, RetrySettings, RouteTarget
 from .engine.capability import Facts, FactsOf, Named
@@ -22,14 +23,26 @@ from .transport.base import Timeouts
 def entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[str, str]) -> dict[str, Entry]:
     """The configured providers: what chains need of them, and how each is made at its first use."""
     found = {}
+    network = _network(settings)
     for name, entry in settings.providers.items():
 
         def make(name: str = name, kind: str = entry.kind, options: Any = entry.options) -> Provider:
-            return own.get(name) or kinds.build(kind, name, options(), environ)
+            return own.get(name) or kinds.build(kind, name, {**options(), "network": network}, environ)
 
         timeouts = Timeouts(**(entry.timeouts or settings.timeouts).model_dump())
         found[name] = Entry(name, entry.fallback_models, timeouts, make, retry_policy(entry.retry or settings.retry))
     return found
+
+
+def _network(settings: Settings) -> Network:
+    """How the traffic that fetches credentials reaches its servers: the way of all other traffic."""
+    http = settings.http
+    return Network(
+        proxy=http.proxy,
+        no_proxy=http.no_proxy,
+        ca_bundle=None if http.ca_bundle is None else str(http.ca_bundle),
+        trust_env=http.trust_env,
+    )
 
 
 def retry_policy(settings: RetrySettings) -> RetryPolicy:

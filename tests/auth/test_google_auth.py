@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from pydantic import SecretStr
 
 from asyncllm.auth.base import Auth
+from asyncllm.auth.credential_http import CredentialHTTP
 from asyncllm.auth.google import SCOPE, GoogleAuth, GoogleToken, credentials_file, find_auth, find_project
 from asyncllm.auth.google_metadata import MetadataServer, MetadataUnavailableError
-from asyncllm.auth.network import CredentialHTTP, Network
+from asyncllm.auth.network import Network
 from asyncllm.errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
 from asyncllm.transport.base import Headers
 

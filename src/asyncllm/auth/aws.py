@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
-from .network import CONNECT_TIMEOUT, READ_TIMEOUT, CredentialHTTP, Network
+from .credential_http import CONNECT_TIMEOUT, READ_TIMEOUT, CredentialHTTP
+from .network import Network
 from .refreshing import Fetched, Refreshing
 from .sigv4 import AWSCredentials, AWSKeys
 

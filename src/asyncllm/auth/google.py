@@ -25,9 +25,10 @@ from typing import Any
 from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
 from ..transport.base import Headers
 from .base import Auth
+from .credential_http import READ_TIMEOUT, Answer, CredentialHTTP
 from .google_metadata import MetadataServer, MetadataUnavailableError
 from .keys import HeaderKey
-from .network import READ_TIMEOUT, Answer, CredentialHTTP, Network
+from .network import Network
 from .refreshing import Fetched, Refreshing
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"

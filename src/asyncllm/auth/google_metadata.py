@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from .network import Answer, CredentialHTTP
+from .credential_http import Answer, CredentialHTTP
 
 ADDRESS = "169.254.169.254"
 ATTEMPTS = 3
