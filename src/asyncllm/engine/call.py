@@ -40,9 +40,10 @@ class Call:
     Attributes:
         deadline: on the loop's clock.
         made: attempts so far.
+        tried: the failed ones of each target.
     """
 
-    __slots__ = ("attempts", "deadline", "engine", "made", "most", "patience", "request", "targets")
+    __slots__ = ("attempts", "deadline", "engine", "made", "most", "patience", "request", "targets", "tried")
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Call:
         self.attempts = Attempts(clock, variant=variant)
         self.deadline = math.inf if patience.total is None else clock() + patience.total
         self.made = 0
+        self.tried: dict[tuple[str, str], int] = {}
         self.most = targets[0].retry.max_attempts_per_call
 
     @property

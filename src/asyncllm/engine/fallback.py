@@ -1,24 +1,24 @@
 """From attempt to attempt and from target to target until one answers, all under one deadline.
 
 A target is asked again as `retry` decides; then the next one is asked, if the error allows it (`router.following`). A
-target whose circuit is open is passed over. Where every target of a call is off, a second round asks for the one
-attempt a second that passes all the same, and waits for a cooldown that is short enough.
+target whose circuit is open is passed over. At the end of the chain a target that was passed over only because it asked
+for a short pause is waited for; and where every target of a call is off, a second round asks for the one attempt a
+second that passes all the same.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import anyio
 
 from ..errors import AllFallbacksFailedError, AsyncLLMError, CircuitOpenError
 from .attempts import Attempts
-from .breaker import TargetState
 from .call import Call
 from .exchange import attribute
-from .retry import LONGEST_RETRY_AFTER, pause
+from .retry import LONGEST_RETRY_AFTER, SPREAD, pause
 from .router import Target
 
 Answer = TypeVar("Answer")
@@ -52,47 +52,47 @@ async def with_fallback(
     """
     record = call.attempts if attempts is None else attempts
     position, last_resort = start, False
-    failures: list[AsyncLLMError] = []
+    failures: dict[int, AsyncLLMError] = {}
     while True:
         target = call.targets[position]
         try:
-            return await _on_target(call, target, run, record, last_resort, position == len(call.targets) - 1)
+            return await _on_target(call, target, run, record, last_resort)
         except AsyncLLMError as error:
             caught = error
         attribute(caught, target)
         caught.attempts = record.all()
-        failures.append(caught)
+        failures[position] = caught
         later = call.following(caught, position) if alone is None or alone() else None
         if later is not None:
             if not last_resort or type(caught) is not CircuitOpenError:  # the first round has told of open circuits
                 log_hop(caught, target, call.targets[later])
             position = later
-        elif type(caught) is CircuitOpenError and all(type(failure) is CircuitOpenError for failure in failures):
-            if last_resort and not await _wait_for_cooldown(call, start):
-                break
-            position, last_resort = start, not last_resort
-            failures.clear()
+            continue
+        rested = await _wait_for_cooldown(call, failures) if type(caught) is CircuitOpenError else None
+        if rested is not None:
+            position = rested
+        elif not last_resort and not call.made and len(failures) == len(call.targets) - start:
+            position, last_resort = start, True
         else:
-            break
-    raise _verdict(failures)
+            raise _verdict(list(failures.values()))
 
 
-async def _on_target(
-    call: Call, target: Target, run: Run[Answer], attempts: Attempts, last_resort: bool, is_last: bool
-) -> Answer:
-    """The answer of one target, asked as often as its errors and the bounds allow."""
+async def _on_target(call: Call, target: Target, run: Run[Answer], attempts: Attempts, last_resort: bool) -> Answer:
+    """The answer of one target, asked as often as its errors and the bounds allow.
+
+    Raises:
+        CircuitOpenError: it is off, or went off between two attempts; then its cause is what the last one failed with.
+    """
     engine = call.engine
     state = engine.health.of(target)
-    on_model = paid = 0
+    paid = 0
     retried_once = refreshed = False
     failure: AsyncLLMError | None = None
     while True:
         if not await call.enter(state, target, attempts, last_resort):
-            if failure is None:
-                raise engine.health.refusal(target, last_resort=last_resort)
-            if is_last and await _sit_out(call, state):
-                continue
-            raise failure
+            refusal = engine.health.refusal(target, last_resort=last_resort)
+            refusal.__cause__ = failure
+            raise refusal
         call.made += 1
         try:
             answer = await run(target, attempts)
@@ -105,7 +105,7 @@ async def _on_target(
             state.quota.give(paid or 1)
             return answer
         attempts.leave()
-        on_model += 1
+        on_model = call.tried[target.key] = call.tried.get(target.key, 0) + 1
         if failure.advice.retry == "after_refresh":
             if refreshed or call.made >= call.most or not await _refresh(target):
                 engine.health.credential_refused(target)
@@ -139,27 +139,29 @@ async def _refresh(target: Target) -> bool:
         return False
 
 
-async def _sit_out(call: Call, state: TargetState) -> bool:
-    """Waits for the end of a cooldown that came up meanwhile; False where there is none, or it is too long."""
-    now = call.engine.health.now()
-    seconds = state.cooling(now)
-    if seconds == 0 or seconds > LONGEST_RETRY_AFTER or seconds >= call.remaining:
-        return False
-    await anyio.sleep(seconds)
-    return True
+async def _wait_for_cooldown(call: Call, failures: Mapping[int, AsyncLLMError]) -> int | None:
+    """Of the targets passed over only because they asked for a pause, the position of the first one whose pause ends.
 
-
-async def _wait_for_cooldown(call: Call, start: int) -> bool:
-    """Waits for the first of the call's targets that is off only because it asked for a pause."""
+    None where there is none, the pause is too long, or the call has made all its attempts.
+    """
     health = call.engine.health
     now = health.now()
-    states = [health.of(target) for target in call.targets[start:]]
-    waits = [state.wait(now) for state in states if state.cooling(now) and state.cooling(now) == state.wait(now)]
-    seconds = min(waits, default=0.0)
-    if seconds == 0 or seconds > LONGEST_RETRY_AFTER or seconds >= call.remaining:
-        return False
+    best: tuple[float, int] | None = None
+    for position, failure in failures.items():
+        target = call.targets[position]
+        state = health.of(target)
+        seconds = state.cooling(now)
+        rests = seconds > 0 or not state.refuses(now)
+        spent = call.tried.get(target.key, 0) >= target.retry.max_attempts
+        if type(failure) is CircuitOpenError and rests and not spent and not state.off(now + seconds):
+            best = min(best or (seconds, position), (seconds, position))
+    if best is None or call.made >= call.most:
+        return None
+    seconds = best[0] * (1 + SPREAD * call.engine.draw())
+    if best[0] > LONGEST_RETRY_AFTER or seconds >= call.remaining:
+        return None
     await anyio.sleep(seconds)
-    return True
+    return best[1]
 
 
 def log_hop(error: AsyncLLMError, target: Target, later: Target) -> None:
@@ -178,17 +180,24 @@ def log_hop(error: AsyncLLMError, target: Target, later: Target) -> None:
 
 def _verdict(failures: list[AsyncLLMError]) -> AsyncLLMError:
     """What to raise for targets that all failed or were off."""
-    told = [failure for failure in failures if type(failure) is not CircuitOpenError]
+    told = [failure for failure in map(_told, failures) if failure is not None]
     if not told:
         return min(failures, key=lambda failure: failure.retry_after or 0.0)
     last = told[-1]
+    last.attempts = failures[-1].attempts
     if len(told) == 1:
         return last
-    attempts = failures[-1].attempts
-    names = ", ".join(f"{attempt.provider}/{attempt.model}" for attempt in attempts)
+    names = ", ".join(f"{attempt.provider}/{attempt.model}" for attempt in last.attempts)
     error = AllFallbacksFailedError(
         f"all {len(told)} targets failed (attempts: {names or 'none was sent'}); the last one: {last.message}",
-        attempts=attempts,
+        attempts=last.attempts,
     )
     error.__cause__ = last
     return error
+
+
+def _told(failure: AsyncLLMError) -> AsyncLLMError | None:
+    """What a target itself said: an open circuit only hides the failure of the attempt before it, if there was one."""
+    if type(failure) is not CircuitOpenError:
+        return failure
+    return failure.__cause__ if isinstance(failure.__cause__, AsyncLLMError) else None

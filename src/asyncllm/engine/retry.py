@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..errors import AsyncLLMError
 
 LONGEST_RETRY_AFTER = 60.0  # seconds; a provider that asks for more is left for the next model
-_SPREAD = 0.1  # callers who were all told the same moment come back over a tenth of the wait
+SPREAD = 0.1  # callers who were all told the same moment come back over a tenth of the wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def pause(
     if error.advice.retry_cost > quota:
         return None
     if error.retry_after is not None:
-        wait = error.retry_after * (1 + _SPREAD * draw())
+        wait = error.retry_after * (1 + SPREAD * draw())
         return None if error.retry_after > LONGEST_RETRY_AFTER or wait >= remaining else wait
     bound = min(policy.base_delay * error.advice.pause * 2 ** min(on_model - 1, 30), policy.max_delay)
     wait = bound * draw()
