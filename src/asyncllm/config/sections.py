@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -218,12 +219,13 @@ class RoutingSettings(Section):
 
 
 class BudgetScope(Section):
-    """Which calls a budget counts: those that fit every key that is set."""
+    """Which calls a budget counts: those that fit every key that is set. "*" gives each value a budget of its own."""
 
     provider: Name | None = Field(default=None, description="A name in providers.")
     model: Name | None = None
     user: Name | None = Field(default=None, description="What a call passes as user.")
     agent: Name | None = Field(default=None, description="What a call passes as agent.")
+    tags: dict[Name, Name] = Field(default_factory=dict, description="Tags a call must carry.")
 
 
 class BudgetSettings(Section):
@@ -232,9 +234,10 @@ class BudgetSettings(Section):
     limit: Annotated[Decimal, _Number, Field(gt=0, allow_inf_nan=False, max_digits=18, decimal_places=9)] = Field(
         description="US dollars."
     )
-    per: Literal["hour", "day", "week", "month", "total"] = Field(
-        default="day", description="The window, in UTC; total never starts anew."
+    per: Literal["hour", "day", "week", "month", "session", "total"] = Field(
+        default="day", description="The window; session is the life of one client, total never starts anew."
     )
+    timezone: Name = Field(default="UTC", description="The zone whose clock begins the windows, as Europe/Berlin.")
     scope: BudgetScope = Field(default_factory=BudgetScope, description="Without it every call counts.")
     on_exceed: Literal["error", "warn"] = Field(
         default="error", description="error refuses the call before it is sent; warn sends it and logs a warning."
@@ -242,6 +245,21 @@ class BudgetSettings(Section):
     assume_output_tokens: Count = Field(
         default=4096, description="Output tokens reserved for a call that sets no max_tokens."
     )
+    on_error: Literal["error", "warn"] = Field(
+        default="error", description="When the ledger cannot reserve: error refuses the call, warn lets it go."
+    )
+    name: str = Field(default="", description="What errors and alerts call it; made from the rest when left out.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(
+                f"{timezone!r} is no known time zone; on a system without time zones: python -m pip install tzdata"
+            ) from None
+        return timezone
 
 
 class PriceSettings(Section):

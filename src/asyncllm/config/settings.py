@@ -186,7 +186,7 @@ class Settings(Section):
     def _named_providers(self) -> Iterator[tuple[KeyPath, str]]:
         yield ("active_provider",), self.active_provider
         for index, budget in enumerate(self.budgets):
-            if budget.scope.provider is not None:
+            if budget.scope.provider is not None and budget.scope.provider != "*":
                 yield ("budgets", index, "scope", "provider"), budget.scope.provider
         groups: list[tuple[KeyPath, tuple[RouteTarget, ...]]] = [(("routing", "targets"), self.routing.targets)]
         for key in ("tiers", "tasks"):

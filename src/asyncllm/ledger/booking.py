@@ -36,9 +36,22 @@ class Opening:
         settled: its end is in the queue.
         mirrored: its line in the log file is written.
         has_room: it takes room in the queue.
+        forced: it reserves whether there is room or not, and nobody can refuse it.
     """
 
-    __slots__ = ("has_room", "head", "hold", "id", "mirrored", "recovered", "refused", "settled", "time", "waiter")
+    __slots__ = (
+        "forced",
+        "has_room",
+        "head",
+        "hold",
+        "id",
+        "mirrored",
+        "recovered",
+        "refused",
+        "settled",
+        "time",
+        "waiter",
+    )
 
     def __init__(self, id: str, time: int, head: Head, hold: Hold | None, waiter: Waiter | None) -> None:
         self.id = id
@@ -51,6 +64,7 @@ class Opening:
         self.settled = False
         self.mirrored = False
         self.has_room = False
+        self.forced = False
 
 
 class Settling:
@@ -167,7 +181,7 @@ def _reserve(opening: Opening, booked: Booked) -> AsyncLLMError | None:
         return None
     for charge in hold.charges:
         budget, window = charge.budget, booked.windows[charge.window]
-        if budget is None or not budget.hard:
+        if budget is None or not budget.hard or opening.forced:
             continue
         limit = budget.limit + window.raised
         if hold.amount is None or window.counted + window.reserved + hold.amount > limit:

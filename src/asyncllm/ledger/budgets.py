@@ -4,8 +4,8 @@ A hard budget refuses a call for which ``spent + reserved + the call's upper bou
 budget lets it go. Spent counts in the window in which a call was opened, whenever it ends. What a call costs beyond
 what it had reserved is counted as excess, never hidden; a call whose cost nobody knows is charged what it had reserved.
 
-A scope with ``"*"`` for a value gives every such value a budget of its own. A window's identity is its period, zone and
-scope, not its limit: a changed limit keeps what was spent.
+A scope with ``"*"`` for a value gives every such value a budget of its own. A window's identity is its period, zone,
+scope and whether it is hard, not its limit: a changed limit keeps what was spent.
 """
 
 from __future__ import annotations
@@ -156,10 +156,21 @@ class Hold:
 class Budgets:
     """The budgets of a client, and which windows a call is charged to."""
 
-    __slots__ = ("_all", "_now")
+    __slots__ = ("_all", "_identities", "_now")
 
     def __init__(self, budgets: Sequence[Budget] = ()) -> None:
         self._all = tuple(budgets)
+        self._identities: list[tuple[str, ...]] = []
+        for budget in self._all:
+            identity: tuple[str, ...] = (
+                budget.per,
+                str(budget.zone),
+                str(budget.scope),
+                "hard" if budget.hard else "warn",
+            )
+            while identity in self._identities:  # two budgets that are alike each have a window of their own
+                identity = (*identity, "again")
+            self._identities.append(identity)
         self._now: dict[int, tuple[int, int | None]] = {}
 
     def __iter__(self) -> Iterator[Budget]:
@@ -207,7 +218,8 @@ class Budgets:
         if budget.per == "session":
             values = (*values, ("session", session))
         start, end = self._window(index, budget, microseconds)
-        key = json.dumps([budget.per, str(budget.zone), *values], ensure_ascii=False, separators=(",", ":"))
+        per, zone, _, *rest = self._identities[index]
+        key = json.dumps([per, zone, *rest, *values], separators=(",", ":"))
         return Charge(key=key, start=start, end=end, scope=values, budget=budget)
 
     def _window(self, index: int, budget: Budget, microseconds: int) -> tuple[int, int | None]:

@@ -73,7 +73,7 @@ class Writer:
         mirror: Mirror | None,
         on_alert: Callable[[Alert], None] | None,
         on_room: Callable[[int], None],
-        on_trouble: Callable[[], None],
+        on_trouble: Callable[[str], None],
     ) -> None:
         self.store = store
         self.trouble: LedgerError | None = None
@@ -95,13 +95,17 @@ class Writer:
         self.put: Callable[[Operation | Flushing], None] = self._queue.put
 
     def start(self) -> None:
-        """Starts the thread if it does not run."""
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self.ended = False
+        """Starts the thread if it does not run. A finaliser may call it: it never waits for the lock."""
+        if not self._starting.acquire(blocking=False):
+            return  # somebody is at it
+        try:
+            if self.ended:
                 self._thread = threading.Thread(target=self._run, name="asyncllm ledger", daemon=True)
+                self.ended = False
                 self._thread.start()
                 atexit.register(self.end)
+        finally:
+            self._starting.release()
 
     @property
     def running(self) -> bool:
@@ -118,6 +122,15 @@ class Writer:
         if not last.done.wait(seconds):
             return LedgerError(f"the ledger did not finish within {seconds:g} s")
         return last.error
+
+    def leave(self) -> None:
+        """Lets the thread end when it has written what is there; never waits. For a ledger that nobody closed."""
+        if not self.ended:
+            self.put(Flushing(None, last=True))
+
+    def full(self) -> str:
+        """What those are told who find no room while the store fails."""
+        return f"{_sentence(self.trouble)}; the memory for records that wait to be written is full"
 
     # The thread
 
@@ -266,7 +279,7 @@ class Writer:
         self.trouble = error
         self._connected = False
         self._retry_at = time.monotonic() + RETRY_SECONDS
-        self._on_trouble()
+        self._on_trouble(self.full())
 
     def _set_aside(self, batch: Sequence[Operation], *, doubtful: bool) -> None:
         """Keeps what is over in memory, and answers those who wait as the policy says.
@@ -295,7 +308,7 @@ class Writer:
                 answers.append((operation.waiter, LedgerError(sentence)))
             elif isinstance(operation, Opening):
                 error: AsyncLLMError | None = None
-                if always or self._policy(operation) == "fail":
+                if not operation.forced and (always or self._policy(operation) == "fail"):
                     error = LedgerError(sentence)
                     refused.append(operation)
                 if operation.waiter is not None:
