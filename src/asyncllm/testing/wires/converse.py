@@ -81,7 +81,8 @@ class Converse(Bedrock):
             return problem
         if operation.name not in ("generate", "count_tokens"):
             return None
-        return converse_checks.check_body(_body(arrival, operation), signature if rules.signatures else None)
+        signed = rules.signatures and "anthropic." in operation.model  # other models sign nothing and take it unsigned
+        return converse_checks.check_body(_body(arrival, operation), signature if signed else None)
 
     def too_long(self, length: int, window: int) -> Problem:
         """The refusal of a prompt that does not fit the context window."""
