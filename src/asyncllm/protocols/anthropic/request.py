@@ -19,6 +19,7 @@ from typing import Any
 from ...errors import BadRequestError, UnsupportedParameterError
 from ...schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..base import Context, WireRequest
+from ..merge import deep_merge
 from .blocks import Block, BlockWriter
 from .conversation import write_conversation
 from .dialect import AnthropicDialect
@@ -73,7 +74,7 @@ def _finish(
     else:
         headers.setdefault("anthropic-version", version)
     if extra:
-        body = _merged(body, extra)
+        body = deep_merge(body, extra)
     return WireRequest(
         method="POST",
         path=dialect.path,
@@ -86,15 +87,6 @@ def _finish(
 def _betas(ours: tuple[str, ...], theirs: str) -> list[str]:
     """Both lists as one, each name once."""
     return list(dict.fromkeys([*ours, *(name.strip() for name in theirs.split(",") if name.strip())]))
-
-
-def _merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(body)
-    for key, value in extra.items():
-        found = merged.get(key)
-        both = isinstance(found, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(found, value) if both else value  # type: ignore[arg-type]  # `both` says they are
-    return merged
 
 
 def _max_tokens(request: Request, rules: ModelRules | None, plan: ThinkingPlan, dialect: AnthropicDialect) -> int:

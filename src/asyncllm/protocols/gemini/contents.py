@@ -43,9 +43,9 @@ from ...schema.content import (
 )
 from ...schema.messages import Message
 from ..base import Context
+from ..merge import deep_merge
 from .dialect import GeminiDialect, ModelFamily
 from .media import Media, write_detail, write_media
-from .merge import merged
 
 SKIP_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """Base64 of ``skip_thought_signature_validator``, Google's documented signature for history of another origin."""
@@ -214,7 +214,7 @@ class _Writer:
             self._warn("signatures and other data that belong to another host were left out of the history")
             return wire
         if part.extra:
-            wire = merged(wire, part.extra)
+            wire = deep_merge(wire, part.extra)
         if signature:
             wire["thoughtSignature"] = signature
         return wire

@@ -17,9 +17,9 @@ from typing import Any
 from ...errors import UnsupportedParameterError
 from ...schema.request import Request, Tool, ToolChoice
 from ..base import Context, WireRequest
+from ..merge import deep_merge
 from .contents import write_contents
 from .dialect import GeminiDialect, ModelFamily
-from .merge import merged
 
 _WORD_BUDGETS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
 _BEYOND_HIGH = frozenset({"xhigh", "max"})
@@ -46,7 +46,7 @@ def write_request(request: Request, dialect: GeminiDialect, context: Context) ->
     if dialect.service_tier:
         body["serviceTier"] = dialect.service_tier
     if request.extra_body:
-        body = merged(body, request.extra_body)
+        body = deep_merge(body, request.extra_body)
     headers = {"content-type": "application/json"}
     headers.update({name.lower(): value for name, value in (request.extra_headers or {}).items()})
     return WireRequest(
@@ -197,7 +197,7 @@ def _declaration(tool: Tool) -> dict[str, Any]:
         declaration["description"] = tool.description
     if tool.parameters:
         declaration["parametersJsonSchema"] = tool.parameters
-    return merged(declaration, tool.extra) if tool.extra else declaration
+    return deep_merge(declaration, tool.extra) if tool.extra else declaration
 
 
 def _function_calling(choice: ToolChoice | None, tools: tuple[Any, ...]) -> dict[str, Any]:
