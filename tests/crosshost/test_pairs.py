@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -110,3 +112,24 @@ def test_models_of_one_host_share_reasoning_but_no_signatures() -> None:
     ]
     assert [{"reasoningText": {"text": claude.mark}}] == thoughts
     assert 2 == len(wire.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "of"),
+    [
+        ("anthropic", "claude-sonnet-4-5", lambda body: body.get("thinking")),
+        ("converse-claude", "anthropic.claude-sonnet-4-5", lambda body: body.get("additionalModelRequestFields")),
+    ],
+    ids=["anthropic", "converse"],
+)
+def test_a_budget_to_think_waits_until_foreign_calls_are_answered(
+    name: str, model: str, of: Callable[[dict[str, object]], object]
+) -> None:
+    """A step amid calls that Claude did not think about goes without its budget, with a warning; later ones have it."""
+    host = replace(next(speaker for speaker in SPEAKERS if speaker.name == name), model=model)
+    foreign, own = begin(SPEAKERS[0]), begin(host)
+    amid = host.hears(*foreign, tools=TOOLS, reasoning=2000)
+    assert of(json.loads(amid.body)) is None
+    assert any("thinking budget was left out" in sentence for sentence in amid.warnings)
+    for messages in ([*foreign, Message.assistant("Sunny."), Message.user("And tomorrow?")], own):
+        assert of(json.loads(host.hears(*messages, tools=TOOLS, reasoning=2000).body)) is not None

@@ -24,7 +24,7 @@ from .blocks import Block, BlockWriter
 from .conversation import write_conversation
 from .dialect import AnthropicDialect
 from .schema import constrain
-from .thinking import ModelRules, ThinkingPlan, plan_thinking, rules_for
+from .thinking import ModelRules, ThinkingPlan, plan_thinking, rules_for, unthought
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 _JSON_HEADER = ("content-type", "application/json")
@@ -35,7 +35,7 @@ def encode_request(request: Request, context: Context, dialect: AnthropicDialect
     rules = rules_for(request.model)
     writer = BlockWriter(context, file_ids=dialect.file_ids)
     system, messages = write_conversation(request.messages, writer, rules)
-    plan = plan_thinking(request.reasoning, request.model, rules, context)
+    plan = unthought(plan_thinking(request.reasoning, request.model, rules, context), messages, _kind_of)
     if plan.warning:
         writer.warn(plan.warning)
     body: dict[str, Any] = {"model": request.model} if dialect.model_in_body else {}
@@ -53,6 +53,10 @@ def encode_request(request: Request, context: Context, dialect: AnthropicDialect
     if dialect.adapt is not None:
         body = dialect.adapt(body)
     return _finish(request, body, writer, context, dialect)
+
+
+def _kind_of(block: Block) -> str:
+    return str(block.get("type"))
 
 
 def _finish(

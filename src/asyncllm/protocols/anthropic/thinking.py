@@ -11,7 +11,7 @@ litellm 1.109 (sampling, prefill); the rows before the 4.5 generation from the r
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,7 @@ MODELS: Mapping[str, ModelRules] = {
     "haiku-3": _CHATTY_SMALL,
 }
 
+_THOUGHTS = ("thinking", "redacted_thinking")
 _NAME = re.compile(r"claude-(?:([a-z]+)-(\d{1,2}|preview)(?:-(\d{1,2}))?(?!\d)|(\d)(?:-(\d))?-([a-z]+))")
 
 
@@ -153,6 +154,32 @@ def plan_thinking(reasoning: str | int | None, model: str, rules: ModelRules | N
             raise _unsupported(f"{model} does not take reasoning={reasoning!r}; {_advice(rules)}", model, context)
         return ThinkingPlan(thinking=_typed(reasoning, rules))
     return _effort(reasoning, model, rules, context)
+
+
+def unthought(plan: ThinkingPlan, messages: Sequence[Mapping[str, Any]], kind_of: Callable[[Any], str]) -> ThinkingPlan:
+    """The plan without a budget to think where the API would refuse one.
+
+    While tools are being run, a budget wants the assistant's turn to begin with the thinking that led to the calls. A
+    turn of another host, or one made without thinking, has none ("Expected `thinking` or `redacted_thinking`, but found
+    `tool_use`"), so this step goes without. The newer, adaptive thinking has no such rule.
+
+    Args:
+        plan: what was asked for.
+        messages: as they will be sent.
+        kind_of: the type of a content block, in the words of the Messages API.
+    """
+    if plan.thinking is None or plan.thinking["type"] != "enabled" or len(messages) < 2:
+        return plan
+    calls, results = messages[-2:]
+    blocks = [message["content"] for message in (calls, results)]
+    if calls["role"] != "assistant" or not all(isinstance(content, list) for content in blocks):
+        return plan
+    if kind_of(blocks[0][0]) in _THOUGHTS or all(kind_of(block) != "tool_result" for block in blocks[1]):
+        return plan
+    return ThinkingPlan(
+        effort=plan.effort,
+        warning="the thinking budget was left out: the calls being answered were made without Claude's thinking",
+    )
 
 
 def _none(model: str, rules: ModelRules | None, context: Context) -> ThinkingPlan:

@@ -7,13 +7,16 @@ asked by Converse's own ``outputConfig.effort``. Sources: pydantic-ai 2.68 (``mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...errors import UnsupportedParameterError
-from ..anthropic.thinking import plan_thinking
+from ..anthropic.thinking import plan_thinking, unthought
 from ..anthropic.thinking import rules_for as claude_rules
 from ..base import Context
 from .models import ModelRules
+
+_WORDS: Mapping[str, str] = {"reasoningContent": "thinking", "toolResult": "tool_result"}
 
 
 class ReasoningPlan(NamedTuple):
@@ -32,8 +35,21 @@ class ReasoningPlan(NamedTuple):
     warning: str | None = None
 
 
-def plan_reasoning(reasoning: str | int | None, model: str, rules: ModelRules, context: Context) -> ReasoningPlan:
+def plan_reasoning(
+    reasoning: str | int | None,
+    model: str,
+    rules: ModelRules,
+    context: Context,
+    messages: Sequence[Mapping[str, Any]] = (),
+) -> ReasoningPlan:
     """What to send for an effort word, a budget in tokens, or nothing.
+
+    Args:
+        reasoning: what was asked for.
+        model: its id.
+        rules: its family's.
+        context: of the call.
+        messages: as they will be sent: which of them are Claude's decides whether it may think within a budget.
 
     Raises:
         UnsupportedParameterError: the model does not take it; the sentence says what it takes.
@@ -41,7 +57,7 @@ def plan_reasoning(reasoning: str | int | None, model: str, rules: ModelRules, c
     if reasoning is None:
         return ReasoningPlan({})
     if rules.claude:
-        return _claude(reasoning, model, context)
+        return _claude(reasoning, model, context, messages)
     word = "none" if reasoning == 0 else reasoning
     if isinstance(word, int):
         raise UnsupportedParameterError(
@@ -62,13 +78,17 @@ def plan_reasoning(reasoning: str | int | None, model: str, rules: ModelRules, c
     return ReasoningPlan(rules.asking(word))
 
 
-def _claude(reasoning: str | int, model: str, context: Context) -> ReasoningPlan:
-    plan = plan_thinking(reasoning, model, claude_rules(model), context)
+def _claude(reasoning: str | int, model: str, context: Context, messages: Sequence[Mapping[str, Any]]) -> ReasoningPlan:
+    plan = unthought(plan_thinking(reasoning, model, claude_rules(model), context), messages, _kind_of)
     fields: dict[str, Any] = {} if plan.thinking is None else {"thinking": plan.thinking}
     if plan.effort is not None:
         fields["output_config"] = {"effort": plan.effort}
     thinks = None if plan.thinking is None else str(plan.thinking["type"])
     return ReasoningPlan(fields, thinks=None if thinks == "disabled" else thinks, warning=plan.warning)
+
+
+def _kind_of(block: Mapping[str, Any]) -> str:
+    return next((word for key, word in _WORDS.items() if key in block), "other")
 
 
 def _unknown(word: str, model: str) -> ReasoningPlan:

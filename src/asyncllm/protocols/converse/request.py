@@ -36,7 +36,7 @@ def encode_request(request: Request, context: Context, dialect: ConverseDialect)
     system, messages = write_conversation(
         request.messages, writer, takes_system=claude is not None and claude.system_messages
     )
-    plan = plan_reasoning(request.reasoning, request.model, rules, context)
+    plan = plan_reasoning(request.reasoning, request.model, rules, context, messages)
     if plan.warning:
         writer.warn(plan.warning)
     body: dict[str, Any] = {"messages": messages}
