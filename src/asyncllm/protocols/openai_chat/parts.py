@@ -7,26 +7,22 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import BadRequestError, UnsupportedContentError
 from ...schema.content import (
     Audio,
     CacheMark,
     Document,
     Image,
     Json,
-    Origin,
     Part,
-    Refusal,
     Text,
-    ToolCall,
     Unknown,
     Video,
 )
 from ..base import Context
 from .dialect import ChatDialect
+from .part_writer import PartWriter
 
 _AUDIO_FORMATS: Mapping[str, str] = {
     "audio/wav": "wav",
@@ -36,53 +32,20 @@ _AUDIO_FORMATS: Mapping[str, str] = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
 }
-_SUFFIXES: Mapping[str, str] = {
-    "application/pdf": ".pdf",
-    "text/plain": ".txt",
-    "text/markdown": ".md",
-    "text/csv": ".csv",
-}
 # How long a marked prompt is kept, in OpenAI's words; chat answers 400 to the third, 12h, which only Responses has.
 _BREAKPOINT_TTL = "30m"
 
 
-@dataclass(slots=True)
-class Writer:
-    """What writing one request needs; ``warnings`` keeps each sentence once, in order."""
+class Writer(PartWriter):
+    """What writing one request needs: the host, its dialect and the warnings."""
 
-    context: Context
-    dialect: ChatDialect
-    warnings: dict[str, None] = field(default_factory=dict)
+    __slots__ = ("dialect",)
 
-    def warn(self, sentence: str) -> None:
-        """Adds a warning, with the host before it."""
-        self.warnings[f"{self.context.provider}: {sentence}"] = None
+    api = "chat completions"
 
-    def unsupported(self, what: str, advice: str) -> UnsupportedContentError:
-        """The exception for a part that the host has no place for."""
-        context = self.context
-        return UnsupportedContentError(
-            f"{context.provider} (chat completions) cannot take {what}; {advice}",
-            provider=context.provider,
-            model=context.model,
-        )
-
-    def bad(self, sentence: str) -> BadRequestError:
-        """The exception for a part that no wire could carry."""
-        return BadRequestError(sentence, provider=self.context.provider, model=self.context.model)
-
-    def is_own(self, origin: Origin | None) -> bool:
-        """Whether a part came from this host by this wire."""
-        return origin == self.context.origin
-
-    def is_foreign(self, origin: Origin | None) -> bool:
-        """Whether a part came from another host or wire; what the caller made is not foreign."""
-        return origin is not None and origin != self.context.origin
-
-    def drop_extra(self, part: Text | ToolCall | Refusal) -> None:
-        """Warns about fields of a part that only the wire it came from understands."""
-        if part.extra and not self.is_own(part.origin):
-            self.warn("data that belongs to another provider was left out of the history")
+    def __init__(self, context: Context, dialect: ChatDialect) -> None:
+        super().__init__(context)
+        self.dialect = dialect
 
     def call_id(self, ident: str) -> str:
         """The id of a call in the form that the host accepts."""
@@ -108,11 +71,6 @@ class Writer:
             self.unmarked(cache)
         return item
 
-    def unmarked(self, cache: CacheMark | None) -> None:
-        """Warns about a mark on something that cannot carry one here."""
-        if cache is not None:
-            self.warn("a prompt-cache mark was left out: there is no place for it")
-
     def part(self, part: Part | Json) -> dict[str, Any]:
         """The item for a part of a system, user or tool message.
 
@@ -126,11 +84,6 @@ class Writer:
             )
         item = write(self, part)
         return self.mark(item, None if isinstance(part, Json) else part.cache)
-
-
-def data_url(data: bytes, media_type: str) -> str:
-    """A ``data:`` URL."""
-    return f"data:{media_type};base64,{b64encode(data).decode()}"
 
 
 def _text(writer: Writer, part: Text) -> dict[str, Any]:
@@ -152,31 +105,25 @@ def _json(writer: Writer, part: Json) -> dict[str, Any]:
 
 
 def _image(writer: Writer, part: Image) -> dict[str, Any]:
-    image: dict[str, Any] = {"url": _address(writer, part, "Image")}
+    image: dict[str, Any] = {"url": _address(writer, part)}
     if part.detail is not None:
         image["detail"] = part.detail
     return {"type": "image_url", "image_url": image}
 
 
-def _address(writer: Writer, part: Image | Video, kind: str) -> str:
-    if part.url is not None:
-        return part.url
-    if part.data is not None:
-        if not part.media_type:
-            raise writer.bad(f"{kind}(data=...) needs its media_type, such as {kind.lower()}/{_EXAMPLES[kind]}")
-        return data_url(part.data, part.media_type)
+def _address(writer: Writer, part: Image | Video) -> str:
+    address, kind = writer.address(part), type(part).__name__
+    if address is not None:
+        return address
     if part.file_id is not None:
         raise writer.unsupported(f"{kind}(file_id=...)", "give data with a media_type, or a url")
     raise writer.bad(f"this {kind} is empty: give data with a media_type, or a url")
 
 
-_EXAMPLES: Mapping[str, str] = {"Image": "png", "Video": "mp4"}
-
-
 def _video(writer: Writer, part: Video) -> dict[str, Any]:
     if not writer.dialect.video_urls:
         raise writer.unsupported("a Video part", "send frames of it as Image parts, or use a provider that takes video")
-    return {"type": "video_url", "video_url": {"url": _address(writer, part, "Video")}}
+    return {"type": "video_url", "video_url": {"url": _address(writer, part)}}
 
 
 def _audio(writer: Writer, part: Audio) -> dict[str, Any]:
@@ -208,26 +155,11 @@ def _document(writer: Writer, part: Document) -> dict[str, Any]:
                 "Document(url=...)", "fetch it and give its bytes as Document(data=..., media_type=...)"
             )
         return {"type": "file", "file": {"file_data": part.url, "filename": part.name or _url_name(part.url)}}
-    if part.text is not None:
-        media_type, data = part.media_type or "text/plain", part.text.encode()
-    elif part.data is not None and part.media_type:
-        media_type, data = part.media_type, part.data
-    else:
-        raise writer.bad(
-            "a Document needs text, a url, a file_id, or data with its media_type, such as application/pdf"
-        )
-    name = part.name or f"document{_SUFFIXES.get(media_type, '')}"
-    return {"type": "file", "file": {"filename": name, "file_data": data_url(data, media_type)}}
+    return {"type": "file", "file": writer.file(part)}
 
 
 def _url_name(url: str) -> str:
     return url.split("?")[0].rstrip("/").rpartition("/")[2] or "document"
-
-
-def _unknown(writer: Writer, part: Unknown) -> dict[str, Any]:
-    if writer.is_foreign(part.origin) or not isinstance(part.raw, Mapping):
-        raise writer.unsupported(f"content of type {part.type!r} from another provider", "leave it out of the messages")
-    return dict(part.raw)
 
 
 _WRITERS: Mapping[type, Callable[[Writer, Any], dict[str, Any]]] = {
@@ -237,5 +169,5 @@ _WRITERS: Mapping[type, Callable[[Writer, Any], dict[str, Any]]] = {
     Video: _video,
     Audio: _audio,
     Document: _document,
-    Unknown: _unknown,
+    Unknown: Writer.raw,
 }

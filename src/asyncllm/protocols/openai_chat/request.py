@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import UnsupportedParameterError
 from ...schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..base import Context, WireRequest
 from ..merge import deep_merge
 from .dialect import ChatDialect
 from .messages import write_messages
 from .parts import Writer
+from .posting import post
 
 PATH = "/chat/completions"
 
@@ -34,41 +34,14 @@ def encode(request: Request, context: Context, dialect: ChatDialect) -> WireRequ
     if request.tools:
         _tools(body, request, writer)
     elif request.tool_choice is not None and request.tool_choice.mode in ("required", "tool"):
-        raise _unsupported(writer, "tool_choice", "takes no demand for a tool without tools; give tools=[...]")
+        raise writer.unsupported_parameter("tool_choice", "takes no demand for a tool without tools; give tools=[...]")
     if request.response_format is not None:
         _response_format(body, request.response_format, writer)
     if request.stream:
         body["stream"] = True
         if dialect.stream_usage == "option":
             body["stream_options"] = {"include_usage": True}
-    if dialect.adapt is not None:
-        body = dialect.adapt(body)
-    if request.extra_body:
-        body = deep_merge(body, request.extra_body)
-    return WireRequest(
-        method="POST",
-        path=PATH,
-        headers=_headers(request),
-        body=context.json.dumps(body),
-        warnings=tuple(writer.warnings),
-    )
-
-
-def _headers(request: Request) -> tuple[tuple[str, str], ...]:
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream" if request.stream else "application/json",
-    }
-    if request.extra_headers:
-        headers.update({name.lower(): value for name, value in request.extra_headers.items()})
-    return tuple(headers.items())
-
-
-def _unsupported(writer: Writer, name: str, sentence: str) -> UnsupportedParameterError:
-    context = writer.context
-    return UnsupportedParameterError(
-        f"{name}: {context.provider} (chat completions) {sentence}", provider=context.provider, model=context.model
-    )
+    return post(PATH, body, request, writer, dialect.adapt)
 
 
 def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
@@ -82,8 +55,8 @@ def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
     body.update({name: value for name, value in given.items() if value is not None})
     if request.stop:
         if not dialect.supports_stop:
-            raise _unsupported(
-                writer, "stop", "takes no stop sequences; cut the text yourself, or use another provider"
+            raise writer.unsupported_parameter(
+                "stop", "takes no stop sequences; cut the text yourself, or use another provider"
             )
         body["stop"] = list(request.stop)
 
@@ -96,15 +69,15 @@ def _reasoning(body: dict[str, Any], reasoning: str | int, writer: Writer) -> No
         elif writer.dialect.reasoning_budget_field is not None:
             body[writer.dialect.reasoning_budget_field] = reasoning
         else:
-            raise _unsupported(
-                writer, "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
+            raise writer.unsupported_parameter(
+                "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
             )
     elif how == "effort":
         body["reasoning_effort"] = reasoning
     elif how == "object":
         body["reasoning"] = {"effort": reasoning}
     elif how == "none":
-        raise _unsupported(writer, "reasoning", "cannot be told how much to reason; choose a model instead")
+        raise writer.unsupported_parameter("reasoning", "cannot be told how much to reason; choose a model instead")
     else:
         body["thinking"] = {"type": "disabled" if reasoning == "none" else "enabled"}
         if reasoning != "none":
@@ -136,10 +109,12 @@ def _demand(request: Request, writer: Writer) -> None:
         return
     rule = writer.dialect.forced_tool_choice
     if rule == "no":
-        raise _unsupported(writer, "tool_choice", "cannot be made to call a tool; use 'auto' and say so in the prompt")
+        raise writer.unsupported_parameter(
+            "tool_choice", "cannot be made to call a tool; use 'auto' and say so in the prompt"
+        )
     if rule == "not_while_thinking" and request.reasoning not in (None, "none"):
-        raise _unsupported(
-            writer, "tool_choice", "cannot be made to call a tool while it reasons; use reasoning='none'"
+        raise writer.unsupported_parameter(
+            "tool_choice", "cannot be made to call a tool while it reasons; use reasoning='none'"
         )
 
 
@@ -200,7 +175,7 @@ def _tool_choice(request: Request, dialect: ChatDialect) -> str | dict[str, Any]
 def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: Writer) -> None:
     how = writer.dialect.json_schema
     if how == "none":
-        raise _unsupported(writer, "response_format", "cannot be held to JSON; ask for it in the prompt")
+        raise writer.unsupported_parameter("response_format", "cannot be held to JSON; ask for it in the prompt")
     if wanted.schema is None:
         body["response_format"] = {"type": "json_object"}
     elif how == "native":

@@ -22,7 +22,7 @@ from ...schema.content import Document, Image, Json, Part, Text, ToolCall, ToolR
 from ...schema.messages import Message
 from ..call_ids import bounded
 from .assistant import write_assistant
-from .content import Writer, image_source, raw_of
+from .content import Writer, image_source
 
 Item = dict[str, Any]
 
@@ -74,7 +74,7 @@ def _given(message: Message, writer: Writer, calls: Mapping[str, ToolCall]) -> l
         elif isinstance(part, Unknown) and not str(as_type(part)).startswith("input_"):
             flush()
             writer.unmarked(part.cache)
-            written.append(raw_of(writer, part))
+            written.append(writer.raw(part))
         else:
             if isinstance(part, Document) and part.context is not None:
                 writer.warn("the remark on a document was sent as a text before it")

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import UnsupportedParameterError
 from ...schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..base import Context, WireRequest
 from ..merge import deep_merge
+from ..openai_chat.posting import post
 from .content import Writer
 from .conversation import write_input
 from .dialect import ResponsesDialect
@@ -42,39 +42,12 @@ def encode(request: Request, context: Context, dialect: ResponsesDialect) -> Wir
     if request.tools:
         _tools(body, request, writer)
     elif request.tool_choice is not None and request.tool_choice.mode in ("required", "tool"):
-        raise _unsupported(writer, "tool_choice", "takes no demand for a tool without tools; give tools=[...]")
+        raise writer.unsupported_parameter("tool_choice", "takes no demand for a tool without tools; give tools=[...]")
     if request.response_format is not None:
         body["text"] = {"format": _format(request.response_format)}
     if request.stream:
         body["stream"] = True
-    if dialect.adapt is not None:
-        body = dialect.adapt(body)
-    if request.extra_body:
-        body = deep_merge(body, request.extra_body)
-    return WireRequest(
-        method="POST",
-        path=PATH,
-        headers=_headers(request),
-        body=context.json.dumps(body),
-        warnings=tuple(writer.warnings),
-    )
-
-
-def _headers(request: Request) -> tuple[tuple[str, str], ...]:
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream" if request.stream else "application/json",
-    }
-    if request.extra_headers:
-        headers.update({name.lower(): value for name, value in request.extra_headers.items()})
-    return tuple(headers.items())
-
-
-def _unsupported(writer: Writer, name: str, sentence: str) -> UnsupportedParameterError:
-    context = writer.context
-    return UnsupportedParameterError(
-        f"{name}: {context.provider} (responses) {sentence}", provider=context.provider, model=context.model
-    )
+    return post(PATH, body, request, writer, dialect.adapt)
 
 
 def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
@@ -85,15 +58,17 @@ def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
     }
     body.update({name: value for name, value in given.items() if value is not None})
     if request.stop:
-        raise _unsupported(writer, "stop", "takes no stop sequences; cut the text yourself, or use chat completions")
+        raise writer.unsupported_parameter(
+            "stop", "takes no stop sequences; cut the text yourself, or use chat completions"
+        )
     if request.seed is not None:
         writer.warn("seed was left out: the Responses API has none")
 
 
 def _reasoning(reasoning: str | int, writer: Writer) -> dict[str, Any]:
     if isinstance(reasoning, int):
-        raise _unsupported(
-            writer, "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
+        raise writer.unsupported_parameter(
+            "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
         )
     summary = writer.dialect.reasoning_summary
     return (
