@@ -11,6 +11,7 @@ never settled belongs to its process, and is booked as unknown when that is dead
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import weakref
@@ -42,6 +43,7 @@ from .writer import LAST_SECONDS, Appraise, Flushing, Writer
 PLACES = 65_536
 _PAGE = 1000
 _T = TypeVar("_T")
+_log = logging.getLogger("asyncllm.ledger")
 
 
 def charge_what_was_reserved(opening: Opening) -> Settlement:
@@ -283,15 +285,12 @@ class Ledger:
     async def _read(self, action: Callable[[], _T]) -> _T:
         """Runs a reading action in a thread, after what this ledger has settled is there to be read."""
         if self._writer.ended:
-            await to_thread.run_sync(self._connect_once)
-        else:
+            self._writer.start()
+        try:
             await self.flush()
+        except LedgerError as error:
+            _log.warning("%s; they are missing in what is read now", error)
         return await to_thread.run_sync(action)
-
-    def _connect_once(self) -> None:
-        """Makes the tables where there are none yet: an empty ledger has an empty report."""
-        self._store.connect()
-        self._store.close()
 
     # Budgets
 

@@ -168,7 +168,7 @@ class Writer:
     def _finish(self, flushes: Sequence[Flushing]) -> bool:
         last = False
         for flush in flushes:
-            if self._backlog:  # asked for by name, so it is tried once more, whatever the clock says
+            if self._backlog or not self._recovered:  # asked for by name: it is tried now, whatever the clock says
                 self._retry_at = 0.0
                 self._handle([])
             left = sum(one.settlement is not None for one in self._backlog)
@@ -214,7 +214,7 @@ class Writer:
         if self.trouble is not None and time.monotonic() < self._retry_at:
             self._set_aside(batch, doubtful=False)
             return
-        if not self._backlog and not batch:
+        if not self._backlog and not batch and self._recovered:
             return
         whole: list[Operation] = [*self._backlog, *batch]
         try:

@@ -1,0 +1,68 @@
+"""What tests of the ledger share: a head, a settlement, prices that anybody can check in their head, child processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from asyncllm.ledger.budgets import Hold
+from asyncllm.ledger.entries import Head, Settlement
+from asyncllm.ledger.ledger import Ledger
+from asyncllm.schema.usage import Usage
+
+DOLLAR = 1_000_000_000
+HEAD = Head(provider="openai", kind="openai", model="gpt-x", session="S", user="ann", input_estimate=100)
+DONE = Settlement(
+    status="ok", usage=Usage(input_tokens=10, output_tokens=20), cost=30, latency=0.5, price_version="2026-11-01"
+)
+
+
+@dataclass(frozen=True)
+class Price:
+    """A cost, in the shape of the price book's."""
+
+    nano_dollars: int
+    version: str = "2026-11-01"
+
+
+class PlainPrices:
+    """A nano-dollar an input token, two an output token; the model ``"free-for-all"`` has no price."""
+
+    def cost(self, kind: str, model: str, usage: Usage, *, when: datetime, provider: str | None = None) -> Price | None:
+        if model == "free-for-all" or usage.input_tokens is None or usage.output_tokens is None:
+            return None
+        return Price(usage.input_tokens + 2 * usage.output_tokens)
+
+    def worst_case(
+        self, kind: str, model: str, input_tokens: int, max_tokens: int, *, when: datetime, provider: str | None = None
+    ) -> int | None:
+        return None if model == "free-for-all" else input_tokens + 2 * max_tokens
+
+
+def hold(ledger: Ledger, amount: int | None, head: Head = HEAD) -> Hold:
+    """A reservation in every window that counts the head."""
+    return Hold(amount, ledger.budgets.charges(head, ledger.now()))
+
+
+def child(source: str, *arguments: str | Path, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """A Python process of its own, with its standard streams in pipes."""
+    return subprocess.Popen(
+        [sys.executable, "-c", source, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environ or {}), "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+    )
+
+
+def value(found: Any) -> Any:
+    """Not None, for the type checker and for a clear failure."""
+    assert found is not None
+    return found
