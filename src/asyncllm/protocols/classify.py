@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from .. import errors
 from ..schema.response import RateLimits
@@ -169,8 +168,3 @@ def parse_count(text: str | None) -> int | None:
 def snippet(body: bytes, limit: int = 200) -> str:
     """The beginning of a body, for a sentence about it."""
     return " ".join(body[: limit * 4].decode("utf-8", "replace").split())[:limit]
-
-
-def as_dict(value: Any) -> dict[str, Any]:
-    """The value if it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}

@@ -15,7 +15,8 @@ from typing import Any
 from ... import errors
 from ...schema.response import RateLimits
 from ..base import Context
-from ..classify import ErrorType, as_dict, build_error, classify, snippet
+from ..classify import ErrorType, build_error, classify, snippet
+from ..shapes import as_dict
 from .dialect import AnthropicDialect
 from .limits import read_rate_limits
 

@@ -24,7 +24,8 @@ from ...schema.content import (
 from ...schema.messages import Message
 from ...schema.response import FinishReason, Response
 from ..base import Context
-from ..classify import as_dict, snippet
+from ..classify import snippet
+from ..shapes import as_dict, as_text
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
 from .limits import read_rate_limits
@@ -69,19 +70,19 @@ def decode_body(
     if not isinstance(content, list):
         raise broken("the answer holds no content")
     message = Message("assistant", tuple(read_blocks(content, context)))
-    raw_finish = _word(value.get("stop_reason"))
+    raw_finish = as_text(value.get("stop_reason"))
     finish = finish_reason(raw_finish, message.content)
     check_blocked(finish, message.content, value.get("stop_details"), context, request_id)
     return Response(
         message=message,
         finish_reason=finish,
         raw_finish_reason=raw_finish,
-        stop_sequence=_word(value.get("stop_sequence")),
+        stop_sequence=as_text(value.get("stop_sequence")),
         usage=read_usage(value.get("usage")),
         provider=context.provider,
-        model=_word(value.get("model")) or context.model,
+        model=as_text(value.get("model")) or context.model,
         requested_model=context.model,
-        id=_word(value.get("id")),
+        id=as_text(value.get("id")),
         request_id=request_id,
         rate_limits=read_rate_limits(headers, context.now),
         raw=value,
@@ -103,7 +104,7 @@ def check_blocked(
     if finish != "refusal" or parts:
         return
     facts = as_dict(details)
-    category, explanation = _word(facts.get("category")), _word(facts.get("explanation"))
+    category, explanation = as_text(facts.get("category")), as_text(facts.get("explanation"))
     why = f" ({category})" if category else ""
     raise ContentBlockedError(
         f"the model refused and said nothing{why}{': ' + explanation if explanation else ''}",
@@ -135,7 +136,7 @@ def read_block(block: Any, context: Context, names: Mapping[str, str], arguments
         names: the tools the provider ran so far, by the id of the call.
         arguments: the text of ``input`` as it was streamed; None where it came as a value.
     """
-    kind = _word(block.get("type")) if isinstance(block, dict) else None
+    kind = as_text(block.get("type")) if isinstance(block, dict) else None
     part: Part | None = None
     if kind == "text":
         part = _text(block, context)
@@ -148,10 +149,6 @@ def read_block(block: Any, context: Context, names: Mapping[str, str], arguments
     elif kind is not None and kind.endswith("_tool_result"):
         part = _provider_result(block, kind, context, names)
     return part or Unknown(type=kind or "", raw=block, origin=context.origin)
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _extra(block: Mapping[str, Any], *known: str) -> dict[str, Any] | None:
@@ -172,10 +169,10 @@ def _citation(raw: dict[str, Any]) -> Citation:
     starts = [raw.get(name) for name in ("start_char_index", "start_page_number", "start_block_index")]
     ends = [raw.get(name) for name in ("end_char_index", "end_page_number", "end_block_index")]
     return Citation(
-        url=_word(raw.get("url"))
-        or (_word(raw.get("source")) if raw.get("type") == "search_result_location" else None),
-        title=_word(raw.get("title")) or _word(raw.get("document_title")),
-        cited_text=_word(raw.get("cited_text")),
+        url=as_text(raw.get("url"))
+        or (as_text(raw.get("source")) if raw.get("type") == "search_result_location" else None),
+        title=as_text(raw.get("title")) or as_text(raw.get("document_title")),
+        cited_text=as_text(raw.get("cited_text")),
         start=next((number for number in starts if type(number) is int), None),
         end=next((number for number in ends if type(number) is int), None),
         raw=raw,
@@ -184,21 +181,21 @@ def _citation(raw: dict[str, Any]) -> Citation:
 
 def _reasoning(block: dict[str, Any], context: Context) -> Part | None:
     if block["type"] == "redacted_thinking":
-        data = _word(block.get("data"))
+        data = as_text(block.get("data"))
         return None if data is None else Reasoning(encrypted=data, origin=context.origin, extra=_extra(block, "data"))
     text, signature = block.get("thinking"), block.get("signature")
     if not isinstance(text, str):
         return None
     extra = _extra(block, "thinking", "signature")
-    return Reasoning(text, signature=_word(signature) or None, origin=context.origin, extra=extra)
+    return Reasoning(text, signature=as_text(signature) or None, origin=context.origin, extra=extra)
 
 
 def _tool_call(block: dict[str, Any], context: Context, arguments: str | None) -> Part | None:
-    name = _word(block.get("name"))
+    name = as_text(block.get("name"))
     if name is None:
         return None
     return ToolCall(
-        _word(block.get("id")) or context.new_id("toolu_"),
+        as_text(block.get("id")) or context.new_id("toolu_"),
         name,
         raw_arguments=_written(block.get("input"), context) if arguments is None else arguments,
         origin=context.origin,
@@ -212,7 +209,7 @@ def _written(value: Any, context: Context) -> str:
 
 
 def _provider_call(block: dict[str, Any], context: Context, arguments: str | None) -> Part | None:
-    call_id, name = _word(block.get("id")), _word(block.get("name"))
+    call_id, name = as_text(block.get("id")), as_text(block.get("name"))
     if call_id is None or name is None:
         return None
     return ProviderToolCall(
@@ -225,10 +222,10 @@ def _provider_call(block: dict[str, Any], context: Context, arguments: str | Non
 
 
 def _provider_result(block: dict[str, Any], kind: str, context: Context, names: Mapping[str, str]) -> Part | None:
-    call_id = _word(block.get("tool_use_id"))
+    call_id = as_text(block.get("tool_use_id"))
     if call_id is None:
         return None
-    inner = _word(as_dict(block.get("content")).get("type")) or ""
+    inner = as_text(as_dict(block.get("content")).get("type")) or ""
     return ProviderToolResult(
         call_id=call_id,
         name=names.get(call_id) or kind.removesuffix("_tool_result"),

@@ -39,7 +39,8 @@ from ...schema.events import (
 )
 from ...schema.usage import Usage
 from ..base import Context
-from ..classify import as_dict, snippet
+from ..classify import snippet
+from ..shapes import as_dict, as_text
 from .blocks import INVALID_JSON
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
@@ -191,10 +192,10 @@ class AnthropicStreamDecoder:
         if self._started:
             raise self._broken("a second message begins", frame)
         self._started = True
-        found, model = message.get("id"), message.get("model")
+        model = message.get("model")
         events.append(
             ResponseStart(
-                id=found if isinstance(found, str) else None,
+                id=as_text(message.get("id")),
                 model=model if isinstance(model, str) and model else self._context.model,
             )
         )
@@ -288,15 +289,14 @@ class AnthropicStreamDecoder:
         for block in list(self._blocks.values()):
             self._block_stop(block, events)
         parts = tuple([part for part in self._parts if part is not None])
-        word, sequence = self._stop.get("stop_reason"), self._stop.get("stop_sequence")
-        word = word if isinstance(word, str) else None
+        word = as_text(self._stop.get("stop_reason"))
         finish = finish_reason(word, parts)
         check_blocked(finish, parts, self._stop.get("stop_details"), self._context, self.request_id)
         events.append(
             ResponseEnd(
                 finish,
                 raw_finish_reason=word,
-                stop_sequence=sequence if isinstance(sequence, str) else None,
+                stop_sequence=as_text(self._stop.get("stop_sequence")),
                 usage=self.usage,
             )
         )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...schema.usage import UNKNOWN_USAGE, Usage
-from ..classify import as_dict
+from ..shapes import as_dict
 
 _LIFETIMES = (("5m", "ephemeral_5m_input_tokens"), ("1h", "ephemeral_1h_input_tokens"))
 

@@ -28,7 +28,8 @@ from ...schema.content import (
 from ...schema.messages import Message
 from ...schema.response import FinishReason, Response
 from ..base import Context
-from ..classify import as_dict, snippet
+from ..classify import snippet
+from ..shapes import as_dict, as_text
 from .errors import request_id_of
 from .media import IMAGES, media_type_of
 from .usage import read_usage
@@ -63,7 +64,7 @@ def decode_body(status: int, headers: Mapping[str, str], body: bytes, context: C
             request_id=request_id,
         )
     parts = read_blocks(content, context)
-    word = word_of(value.get("stopReason"))
+    word = as_text(value.get("stopReason"))
     finish = finish_reason(word, parts)
     check_blocked(finish, word, parts, context, request_id)
     return Response(
@@ -80,19 +81,14 @@ def decode_body(status: int, headers: Mapping[str, str], body: bytes, context: C
     )
 
 
-def word_of(value: Any) -> str | None:
-    """The value if it is a string."""
-    return value if isinstance(value, str) else None
-
-
 def answered_by(trace: Any) -> str | None:
     """The model that a prompt router chose, where one did."""
-    return word_of(as_dict(as_dict(trace).get("promptRouter")).get("invokedModelId"))
+    return as_text(as_dict(as_dict(trace).get("promptRouter")).get("invokedModelId"))
 
 
 def stop_sequence(fields: Any) -> str | None:
     """The sequence that ended the reply, where the request asked for ``/stop_sequence``."""
-    return word_of(as_dict(fields).get("stop_sequence"))
+    return as_text(as_dict(fields).get("stop_sequence"))
 
 
 def finish_reason(word: str | None, parts: Iterable[Part]) -> FinishReason:
@@ -159,7 +155,7 @@ def read_block(block: Any, context: Context, names: Mapping[str, str], arguments
 
 
 def _tool_use(block: dict[str, Any], body: dict[str, Any], context: Context, arguments: str | None) -> Part | None:
-    name, call_id = word_of(body.get("name")), word_of(body.get("toolUseId"))
+    name, call_id = as_text(body.get("name")), as_text(body.get("toolUseId"))
     if name is None:
         return None
     if arguments is None:
@@ -183,14 +179,14 @@ def _reasoning(body: dict[str, Any], context: Context) -> Part | None:
         return None
     if shown.keys() - {"text", "signature"}:
         return None
-    return Reasoning(shown["text"], signature=word_of(shown.get("signature")) or None, origin=context.origin)
+    return Reasoning(shown["text"], signature=as_text(shown.get("signature")) or None, origin=context.origin)
 
 
 def _cited(block: dict[str, Any], body: dict[str, Any], context: Context) -> Part | None:
     content, sources = body.get("content"), body.get("citations")
     if not isinstance(content, list) or not isinstance(sources, list):
         return None
-    texts = [text for item in content if (text := word_of(as_dict(item).get("text"))) is not None]
+    texts = [text for item in content if (text := as_text(as_dict(item).get("text"))) is not None]
     citations = tuple([_citation(source) for source in sources if isinstance(source, dict)])
     simple = (
         len(texts) == 1 == len(content) and content[0].keys() == {"text"} and body.keys() <= {"content", "citations"}
@@ -204,12 +200,12 @@ def _citation(raw: dict[str, Any]) -> Citation:
     place = as_dict(next(iter(as_dict(raw.get("location")).values()), None))
     content = raw.get("sourceContent")
     texts = (
-        [text for item in content if (text := word_of(as_dict(item).get("text")))] if isinstance(content, list) else []
+        [text for item in content if (text := as_text(as_dict(item).get("text")))] if isinstance(content, list) else []
     )
     start, end = place.get("start"), place.get("end")
     return Citation(
-        url=word_of(place.get("url")),
-        title=word_of(raw.get("title")),
+        url=as_text(place.get("url")),
+        title=as_text(raw.get("title")),
         cited_text="".join(texts) or None,
         start=start if type(start) is int else None,
         end=end if type(end) is int else None,
@@ -218,12 +214,12 @@ def _citation(raw: dict[str, Any]) -> Citation:
 
 
 def _result(block: dict[str, Any], body: dict[str, Any], context: Context, names: Mapping[str, str]) -> Part | None:
-    call_id = word_of(body.get("toolUseId"))
+    call_id = as_text(body.get("toolUseId"))
     if call_id is None:
         return None
     return ProviderToolResult(
         call_id=call_id,
-        name=names.get(call_id) or (word_of(body.get("type")) or "").removesuffix("_result"),
+        name=names.get(call_id) or (as_text(body.get("type")) or "").removesuffix("_result"),
         raw=block,
         is_error=body.get("status") == "error",
         origin=context.origin,
@@ -232,7 +228,7 @@ def _result(block: dict[str, Any], body: dict[str, Any], context: Context, names
 
 def _image(body: dict[str, Any], context: Context) -> Part | None:
     kind, source = media_type_of(body.get("format"), IMAGES), as_dict(body.get("source"))
-    data = word_of(source.get("bytes"))
+    data = as_text(source.get("bytes"))
     if kind is None or data is None or body.keys() != {"format", "source"} or len(source) != 1:
         return None
     try:

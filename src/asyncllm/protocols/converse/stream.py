@@ -38,10 +38,11 @@ from ...schema.events import (
 from ...schema.response import RateLimits
 from ...schema.usage import UNKNOWN_USAGE, Usage
 from ..base import Context
-from ..classify import as_dict, snippet
+from ..classify import snippet
+from ..shapes import as_dict, as_text
 from .errors import error_from, request_id_of
 from .pieces import REASONING, REDACTED, TEXT, TOOL_USE, OpenBlock
-from .response import check_blocked, finish_reason, read_block, stop_sequence, word_of
+from .response import check_blocked, finish_reason, read_block, stop_sequence
 from .usage import read_usage
 
 
@@ -221,7 +222,7 @@ class ConverseStreamDecoder:
         return block if block is not None and block.kind == kind else self._begin(index, kind, {}, events)
 
     def _reasoning(self, index: int, value: dict[str, Any], events: list[Event]) -> None:
-        text, signature, redacted = (word_of(value.get(key)) for key in ("text", "signature", "redactedContent"))
+        text, signature, redacted = (as_text(value.get(key)) for key in ("text", "signature", "redactedContent"))
         if redacted:
             self._of_kind(index, REDACTED, events).pieces.append(redacted)
         if text:
@@ -242,7 +243,7 @@ class ConverseStreamDecoder:
     def _end(self, events: list[Event]) -> None:
         stop = self._stop or {}
         parts = [part for part in self._parts if part is not None]
-        word = word_of(stop.get("stopReason"))
+        word = as_text(stop.get("stopReason"))
         finish = finish_reason(word, parts)
         check_blocked(finish, word, parts, self._context, self.request_id)
         events.append(

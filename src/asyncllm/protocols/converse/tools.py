@@ -21,7 +21,7 @@ from ...schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..anthropic.schema import constrain
 from ..anthropic.thinking import rules_for as claude_rules
 from ..base import Context
-from ..classify import as_dict
+from ..shapes import as_dict
 from .blocks import Block, BlockWriter
 from .models import ModelRules
 

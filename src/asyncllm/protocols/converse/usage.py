@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...schema.usage import UNKNOWN_USAGE, Usage
-from ..classify import as_dict
+from ..shapes import as_dict
 
 
 def read_usage(value: Any, tier: Any = None) -> Usage:

@@ -19,7 +19,8 @@ from typing import Any
 
 from ... import errors
 from ..base import Context
-from ..classify import ErrorType, as_dict, build_error, classify, parse_duration, snippet
+from ..classify import ErrorType, build_error, classify, parse_duration, snippet
+from ..shapes import as_dict
 
 _CODES: Mapping[str, ErrorType] = {
     # google.rpc.ErrorInfo.reason

@@ -26,7 +26,8 @@ from ...schema.messages import Message
 from ...schema.response import FinishReason, Response
 from ...schema.usage import Usage
 from ..base import Context
-from ..classify import as_dict, snippet
+from ..classify import snippet
+from ..shapes import as_dict
 from .errors import error_object, read_inner_error
 from .grounding import count_searches, read_citations
 from .parts import OpenCalls, PartReader

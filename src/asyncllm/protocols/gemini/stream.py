@@ -36,7 +36,8 @@ from ...schema.events import (
 )
 from ...schema.response import RateLimits, Response
 from ..base import Context
-from ..classify import as_dict, snippet
+from ..classify import snippet
+from ..shapes import as_dict
 from .errors import error_object, read_inner_error
 from .grounding import count_searches, read_citations
 from .partial_arguments import PartialArguments

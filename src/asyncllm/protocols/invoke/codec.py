@@ -26,6 +26,7 @@ from ..classify import snippet
 from ..converse.errors import decode_error, request_id_of
 from ..converse.path import model_path
 from ..merge import deep_merge
+from ..shapes import as_text
 from .families import Family, find
 from .prompts import Conversation
 from .reading import finish_reason, intervened, usage_of
@@ -126,8 +127,7 @@ class InvokeModel:
                 status=status,
                 request_id=request_id_of(headers),
             )
-        word = find(value, self.family.finish)
-        word = word if isinstance(word, str) else None
+        word = as_text(find(value, self.family.finish))
         return Response(
             message=Message("assistant", (Text(text, origin=context.origin),)),
             finish_reason=finish_reason(word, blocked=intervened(value)),

@@ -12,7 +12,8 @@ from typing import Any
 
 from ...schema.response import FinishReason
 from ...schema.usage import UNKNOWN_USAGE, Usage
-from ..classify import as_dict, parse_count
+from ..classify import parse_count
+from ..shapes import as_dict
 from .families import Family, find
 
 METRICS = "amazon-bedrock-invocationMetrics"

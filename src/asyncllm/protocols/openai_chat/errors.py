@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ... import errors
 from ..base import Context
-from ..classify import ErrorType, as_dict, build_error, classify, parse_retry_after, snippet
+from ..classify import ErrorType, build_error, classify, parse_retry_after, snippet
+from ..shapes import as_dict
 from .headers import rate_limits, request_id
 
 CODES: Mapping[str, ErrorType] = MappingProxyType(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ...schema.content import Citation, Image, Origin, ProviderToolCall
 from ..base import Context
-from ..classify import as_dict
+from ..shapes import as_dict
 from .audio import decode_base64
 
 _CALL_FIELDS = frozenset({"id", "index", "type", "function", "custom"})

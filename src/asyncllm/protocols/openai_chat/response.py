@@ -16,7 +16,8 @@ from ...schema.content import Citation, Origin, Part, Refusal, Text, ToolCall, U
 from ...schema.messages import Message
 from ...schema.response import Response
 from ..base import Context
-from ..classify import as_dict, snippet
+from ..classify import snippet
+from ..shapes import as_dict, objects
 from .audio import AudioTrack
 from .dialect import ChatDialect
 from .errors import failure_error, read_failure
@@ -161,11 +162,6 @@ def read_parts(
     if isinstance(extra, dict):
         parts = [replace(part, extra={"extra_content": extra}) if type(part) is Text else part for part in parts]
     return parts
-
-
-def objects(value: object) -> list[dict[str, Any]]:
-    """The objects of a list; empty for anything else."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def reasoning_text(holder: Mapping[str, Any], dialect: ChatDialect) -> str:

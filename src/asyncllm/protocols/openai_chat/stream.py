@@ -20,6 +20,7 @@ from ...schema.content import Audio, Citation, Part, Reasoning, Refusal, Text
 from ...schema.events import Event, PartEnd, PartStart, ReasoningDelta, ResponseEnd, ResponseStart, TextDelta
 from ..base import Context
 from ..classify import snippet
+from ..shapes import objects
 from .audio import AudioTrack
 from .calls import CallTable
 from .dialect import ChatDialect
@@ -42,7 +43,7 @@ from .reasoning import (
     thinking_part,
     thinking_text,
 )
-from .response import objects, reasoning_text, unknown_item, usage_of
+from .response import reasoning_text, unknown_item, usage_of
 from .usage import finish_reason, read_usage
 
 _TEXT, _REASONING, _REFUSAL = "text", "reasoning", "refusal"

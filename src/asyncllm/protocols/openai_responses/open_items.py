@@ -20,6 +20,7 @@ from typing import Any, Union
 from ...schema.content import Part, Reasoning, Refusal, Text, ToolCall
 from ...schema.events import Event, PartEnd, PartStart, ReasoningDelta, TextDelta, ToolCallDelta
 from ..base import Context
+from ..shapes import objects
 from .dialect import ResponsesDialect
 from .output import (
     CALL_FIELDS,
@@ -27,7 +28,6 @@ from .output import (
     empty_message,
     head_of,
     is_named_call,
-    objects,
     read_call,
     read_content,
     read_other,

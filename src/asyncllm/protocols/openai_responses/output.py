@@ -28,7 +28,7 @@ from ...schema.content import (
     Unknown,
 )
 from ..base import Context
-from ..classify import as_dict
+from ..shapes import as_dict, objects
 from .dialect import ResponsesDialect
 
 PARAGRAPH = "\n\n"
@@ -58,11 +58,6 @@ def read_item(item: dict[str, Any], context: Context, dialect: ResponsesDialect)
     if is_named_call(item, dialect):
         return [read_call(item, context)]
     return [read_other(item, context)]
-
-
-def objects(value: object) -> list[dict[str, Any]]:
-    """The objects of a list; empty for anything else."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def type_of(item: Mapping[str, Any]) -> str:

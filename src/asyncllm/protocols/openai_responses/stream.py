@@ -24,9 +24,10 @@ from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ...framing.base import Frame
 from ...schema.events import Event, ResponseEnd, ResponseStart, TextDelta
 from ..base import Context
-from ..classify import as_dict, snippet
+from ..classify import snippet
 from ..openai_chat.errors import failure_error, read_failure
 from ..openai_chat.headers import rate_limits, request_id
+from ..shapes import as_dict
 from .dialect import ResponsesDialect
 from .open_items import OpenCall, OpenItem, OpenMessage, OpenOther, OpenReasoning, OpenText, Tally, open_item, place_of
 from .response import check_blocked, failure_of

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...schema.response import FinishReason
 from ...schema.usage import UNKNOWN_USAGE, Usage
-from ..classify import as_dict
+from ..shapes import as_dict
 
 
 def _count(value: object) -> int | None:
