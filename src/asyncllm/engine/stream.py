@@ -60,7 +60,6 @@ class Plan:
     patience: Patience
     parse: Parse | None
     on_interrupt: Literal["raise", "restart"] = "raise"
-    payer: Payer | None = None
     variant: str | None = None
 
 
@@ -151,7 +150,7 @@ class Stream:
         # A consumer left its loop without closing: the connection is closed from here, on the loop's own thread.
         opened = self._opened
         if not self._over and opened is not None:
-            opened.engine.background.call_soon(partial(give_up, opened.channel, opened.attempts, self._accumulator.response()))
+            opened.engine.background.call_soon(partial(give_up, opened.channel, opened.attempts))
 
     # Reading.
 
@@ -185,9 +184,7 @@ class Stream:
         clock = engine.background.clock
         call = self._call
         if call is None:
-            call = self._call = Call(
-                engine, plan.targets, plan.request, plan.patience, plan.payer, plan.variant
-            )
+            call = self._call = Call(engine, plan.targets, plan.request, plan.patience, plan.variant)
             if plan.patience.whole is not None:
                 self._ends_at = clock() + plan.patience.whole
         total = min(call.remaining, self._ends_at - clock())
@@ -217,7 +214,7 @@ class Stream:
         if later is None:
             return False
         log_hop(error, opened.target, call.targets[later])
-        opened.attempts.settle("interrupted", error=self._interruption(error), usage=opened.channel.usage)
+        opened.attempts.settle("interrupted", error=self._interruption(error))
         opened.engine.watch.remove(self)
         call.restart_clock()
         self._opened = self._failure = self._timeout = None
@@ -331,7 +328,7 @@ class Stream:
 
     def _finish(self, opened: Opened) -> None:
         response = self._accumulator.response()
-        cost = opened.attempts.settle(
+        opened.attempts.settle(
             "ok",
             status=opened.channel.status,
             usage=response.usage,
@@ -339,7 +336,7 @@ class Stream:
             rate_limits=opened.channel.rate_limits,
         )
         self._settle("ok")
-        self._response = replace(self._dress(response), cost=cost)
+        self._response = self._dress(response)
         log_call(self._response)
         if self._plan.parse is not None:
             try:
@@ -373,15 +370,7 @@ class Stream:
         opened = self._opened
         if opened is None:
             return
-        if outcome != "ok":
-            opened.attempts.settle(
-                outcome,
-                error=error,
-                status=opened.channel.status,
-                request_id=opened.channel.request_id,
-                usage=opened.channel.usage,
-                partial=self._accumulator.response(),
-            )
+        opened.attempts.settle(outcome, error=error)
         if not opened.channel.ended:
             opened.channel.abort()
         opened.engine.watch.remove(self)
@@ -389,6 +378,4 @@ class Stream:
 
 def _discard(late: Opened) -> None:
     """A hedged stream that came second."""
-    accumulator = Accumulator()
-    accumulator.feed(late.events)
-    give_up(late.channel, late.attempts, accumulator.response())
+    give_up(late.channel, late.attempts)
