@@ -41,6 +41,7 @@ from ...schema.usage import Usage
 from ..base import Context
 from ..classify import snippet
 from ..shapes import as_dict, as_text
+from ..stream_errors import complete
 from .blocks import INVALID_JSON
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
@@ -145,9 +146,7 @@ class AnthropicStreamDecoder:
                     raise self._broken("a delta belongs to no block", frame)
                 self._rare(event, events, frame)
         except AsyncLLMError as error:
-            error.provider = error.provider or self._context.provider
-            error.model = error.model or self._context.model
-            error.__dict__["events"] = events
+            complete(error, events, self._context, self.request_id)
             raise
         return events
 

@@ -40,6 +40,7 @@ from ...schema.usage import UNKNOWN_USAGE, Usage
 from ..base import Context
 from ..classify import snippet
 from ..shapes import as_dict, as_text
+from ..stream_errors import complete
 from .errors import error_from, request_id_of
 from .pieces import REASONING, REDACTED, TEXT, TOOL_USE, OpenBlock
 from .response import check_blocked, finish_reason, read_block, stop_sequence
@@ -114,9 +115,7 @@ class ConverseStreamDecoder:
                 else:
                     self._delta(index, delta, events, frame)
         except AsyncLLMError as error:
-            error.provider = error.provider or self._context.provider
-            error.model = error.model or self._context.model
-            error.__dict__["events"] = events
+            complete(error, events, self._context, self.request_id)
             raise
         return events
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError, StreamTruncatedError
+from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ...framing.base import Frame
 from ...schema.content import Text
 from ...schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseStart, TextDelta
@@ -19,6 +19,8 @@ from ...schema.usage import UNKNOWN_USAGE, Usage
 from ..base import Context
 from ..classify import snippet
 from ..converse.errors import error_from, request_id_of
+from ..converse.response import check_blocked
+from ..stream_errors import complete
 from .families import Family, find
 from .reading import METRICS, finish_reason, intervened, usage_of
 
@@ -80,9 +82,7 @@ class InvokeStreamDecoder:
                     )
                 self._chunk(value, events)
         except AsyncLLMError as error:
-            error.provider = error.provider or self._context.provider
-            error.model = error.model or self._context.model
-            error.__dict__["events"] = events
+            complete(error, events, self._context, self.request_id)
             raise
         return events
 
@@ -129,13 +129,7 @@ class InvokeStreamDecoder:
         finish = finish_reason(self._word, blocked=self._blocked)
         if self._pieces:
             events.append(PartEnd(0, Text("".join(self._pieces), origin=self._context.origin)))
-        elif finish == "content_filter":
-            raise ContentBlockedError(
-                "Bedrock blocked the prompt or the answer, and nothing came at all",
-                provider=self._context.provider,
-                model=self._context.model,
-                code=self._word,
-                request_id=self.request_id,
-            )
+        else:
+            check_blocked(finish, self._word, (), self._context, self.request_id)
         events.append(ResponseEnd(finish, raw_finish_reason=self._word, usage=self.usage))
         self.done = True

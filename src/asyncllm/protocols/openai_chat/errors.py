@@ -244,6 +244,19 @@ def _retry_after(metadata: dict[str, Any], headers: Mapping[str, str], context: 
     return found
 
 
+def check_blocked(reason: str, said: object, context: Context, ident: str | None, *, status: int | None = None) -> None:
+    """Raises ContentBlockedError where a content filter left nothing at all of what was said."""
+    if reason == "content_filter" and not said:
+        raise errors.ContentBlockedError(
+            "the provider's content filter blocked the answer; nothing of it came",
+            provider=context.provider,
+            model=context.model,
+            status=status,
+            code="content_filter",
+            request_id=ident,
+        )
+
+
 def decode_error(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: KnownErrors
 ) -> errors.AsyncLLMError:

@@ -16,11 +16,10 @@ from ...schema.content import Citation, Origin, Part, Refusal, Text, ToolCall, U
 from ...schema.messages import Message
 from ...schema.response import Response
 from ..base import Context
-from ..classify import snippet
 from ..shapes import as_dict, objects
 from .audio import AudioTrack
 from .dialect import ChatDialect
-from .errors import failure_error, read_failure
+from .errors import check_blocked, failure_error, read_failure
 from .headers import rate_limits, request_id
 from .pieces import (
     CallPiece,
@@ -33,11 +32,12 @@ from .pieces import (
 )
 from .reasoning import details_part, details_text, is_thinking, merge_details, thinking_part
 from .usage import finish_reason, read_usage
+from .whole_body import read_whole
 
 
 def decode(status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect) -> Response:
     """Reads a successful body; see `asyncllm.protocols.base.WireProtocol.decode`."""
-    whole = _load(status, headers, body, context)
+    whole = read_whole(status, headers, body, context, "a chat completion")
     choice = _choice(whole, status, headers, context, dialect)
     parts = read_parts(choice, whole, context, dialect)
     word = choice.get("finish_reason")
@@ -46,15 +46,7 @@ def decode(status: int, headers: Mapping[str, str], body: bytes, context: Contex
         calls=any(type(part) is ToolCall for part in parts),
         refused=any(type(part) is Refusal for part in parts),
     )
-    if reason == "content_filter" and not parts:
-        raise ContentBlockedError(
-            "the provider's content filter blocked the answer; nothing of it came",
-            provider=context.provider,
-            model=context.model,
-            status=status,
-            code="content_filter",
-            request_id=request_id(headers),
-        )
+    check_blocked(reason, parts, context, request_id(headers), status=status)
     model, ident, stopped = whole.get("model"), whole.get("id"), choice.get("stop_reason")
     return Response(
         message=Message("assistant", tuple(parts)),
@@ -75,28 +67,6 @@ def decode(status: int, headers: Mapping[str, str], body: bytes, context: Contex
 def usage_of(body: Mapping[str, Any]) -> object:
     """The usage object of a body or chunk: ``usage``, else Groq's ``x_groq.usage``."""
     return body.get("usage") or as_dict(body.get("x_groq")).get("usage")
-
-
-def _load(status: int, headers: Mapping[str, str], body: bytes, context: Context) -> dict[str, Any]:
-    def wrong(sentence: str) -> ProtocolError:
-        facts: dict[str, Any] = {"provider": context.provider, "model": context.model, "status": status}
-        return ProtocolError(sentence, **facts, request_id=request_id(headers))
-
-    start = body.lstrip()[:1]
-    if not start:
-        raise wrong("the provider answered with an empty body instead of a chat completion")
-    if start == b"<":
-        raise wrong(
-            "the provider answered with a page instead of JSON: is base_url right (it ends in /v1)? "
-            + snippet(body, 100)
-        )
-    try:
-        whole = context.json.loads(body)
-    except ProtocolError:
-        whole = None
-    if not isinstance(whole, dict):
-        raise wrong(f"the provider's answer is not a chat completion: {snippet(body, 100)}")
-    return whole
 
 
 def _choice(

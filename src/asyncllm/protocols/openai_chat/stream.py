@@ -14,17 +14,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError, StreamTruncatedError
+from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ...framing.base import Frame
 from ...schema.content import Audio, Citation, Part, Reasoning, Refusal, Text
 from ...schema.events import Event, PartEnd, PartStart, ReasoningDelta, ResponseEnd, ResponseStart, TextDelta
 from ..base import Context
 from ..classify import snippet
 from ..shapes import objects
+from ..stream_errors import complete
 from .audio import AudioTrack
 from .calls import CallTable
 from .dialect import ChatDialect
-from .errors import failure_error, read_failure
+from .errors import check_blocked, failure_error, read_failure
 from .headers import rate_limits, request_id
 from .pieces import (
     read_call,
@@ -145,7 +146,7 @@ class ChatStream:
                                     continue
                 self._chunk(chunk, events)
         except AsyncLLMError as error:
-            self._fill(error, events)
+            complete(error, events, self._context, self.request_id)
             raise
         return events
 
@@ -164,17 +165,9 @@ class ChatStream:
         try:
             self._end(events)
         except AsyncLLMError as error:
-            self._fill(error, events)
+            complete(error, events, self._context, self.request_id)
             raise
         return events
-
-    def _fill(self, error: AsyncLLMError, events: list[Event]) -> None:
-        """Gives an error what is known here, and the events that were decoded before it."""
-        error.provider = error.provider or self._context.provider
-        error.model = error.model or self._context.model
-        error.request_id = error.request_id or self.request_id
-        if events:
-            vars(error)["events"] = events
 
     def _load(self, frame: Frame) -> dict[str, Any] | None:
         """The chunk of an unusual frame: named, or not beginning with a brace; None for an empty one."""
@@ -382,10 +375,7 @@ class ChatStream:
         ends.sort(key=_index_of)
         events += ends
         reason = finish_reason(self._finish, calls=len(self._calls) > 0, refused=self._refused)
-        if reason == "content_filter" and not self._next:
-            raise ContentBlockedError(
-                "the provider's content filter blocked the answer; nothing of it came", code="content_filter"
-            )
+        check_blocked(reason, self._next, self._context, self.request_id)
         events.append(
             ResponseEnd(
                 reason,

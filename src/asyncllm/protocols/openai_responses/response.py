@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
+from ...errors import AsyncLLMError, ProtocolError
 from ...schema.content import Refusal, ToolCall
 from ...schema.messages import Message
 from ...schema.response import Response
 from ..base import Context
 from ..classify import snippet
-from ..openai_chat.errors import failure_error, read_failure
+from ..openai_chat.errors import check_blocked, failure_error, read_failure
 from ..openai_chat.headers import rate_limits, request_id
+from ..openai_chat.whole_body import read_whole
 from .dialect import ResponsesDialect
 from .output import read_items
 from .usage import read_finish, read_usage
@@ -22,11 +23,17 @@ def decode(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ResponsesDialect
 ) -> Response:
     """Reads a successful body; see `asyncllm.protocols.base.WireProtocol.decode`."""
-    whole = _load(status, headers, body, context)
+    whole = read_whole(status, headers, body, context, "a response")
     if whole.get("error") or whole.get("status") == "failed":
         raise failure_of(whole, status, headers, context, dialect)
     if not isinstance(whole.get("output"), list):
-        raise _wrong(f"the provider's answer holds no output: {snippet(body, 100)}", status, headers, context)
+        raise ProtocolError(
+            f"the provider's answer holds no output: {snippet(body, 100)}",
+            provider=context.provider,
+            model=context.model,
+            status=status,
+            request_id=request_id(headers),
+        )
     parts = read_items(whole["output"], context, dialect)
     reason, word = read_finish(
         whole,
@@ -62,38 +69,3 @@ def failure_of(
     if not failure.message:
         failure = failure._replace(message="the provider reported that the response failed, and not why")
     return failure_error(failure, status, headers, context, dialect)
-
-
-def check_blocked(reason: str, parts: object, context: Context, ident: str | None) -> None:
-    """Raises when a content filter left nothing at all."""
-    if reason == "content_filter" and not parts:
-        raise ContentBlockedError(
-            "the provider's content filter blocked the answer; nothing of it came",
-            provider=context.provider,
-            model=context.model,
-            code="content_filter",
-            request_id=ident,
-        )
-
-
-def _wrong(sentence: str, status: int, headers: Mapping[str, str], context: Context) -> ProtocolError:
-    return ProtocolError(
-        sentence, provider=context.provider, model=context.model, status=status, request_id=request_id(headers)
-    )
-
-
-def _load(status: int, headers: Mapping[str, str], body: bytes, context: Context) -> dict[str, Any]:
-    start = body.lstrip()[:1]
-    if not start:
-        sentence = "the provider answered with an empty body instead of a response"
-        raise _wrong(sentence, status, headers, context)
-    if start == b"<":
-        sentence = "the provider answered with a page instead of JSON: is base_url right (it ends in /v1)? "
-        raise _wrong(sentence + snippet(body, 100), status, headers, context)
-    try:
-        whole = context.json.loads(body)
-    except ProtocolError:
-        whole = None
-    if not isinstance(whole, dict):
-        raise _wrong(f"the provider's answer is not a response: {snippet(body, 100)}", status, headers, context)
-    return whole

@@ -25,12 +25,13 @@ from ...framing.base import Frame
 from ...schema.events import Event, ResponseEnd, ResponseStart, TextDelta
 from ..base import Context
 from ..classify import snippet
-from ..openai_chat.errors import failure_error, read_failure
+from ..openai_chat.errors import check_blocked, failure_error, read_failure
 from ..openai_chat.headers import rate_limits, request_id
 from ..shapes import as_dict
+from ..stream_errors import complete
 from .dialect import ResponsesDialect
 from .open_items import OpenCall, OpenItem, OpenMessage, OpenOther, OpenReasoning, OpenText, Tally, open_item, place_of
-from .response import check_blocked, failure_of
+from .response import failure_of
 from .usage import read_finish, read_usage
 
 _TEXT_DELTA = "response.output_text.delta"
@@ -100,11 +101,7 @@ class ResponsesStream:
                 self._event(event, frame, events)
                 text, at, place = self._text, self._at, self._place
         except AsyncLLMError as error:
-            error.provider = error.provider or self._context.provider
-            error.model = error.model or self._context.model
-            error.request_id = error.request_id or self.request_id
-            if events:
-                vars(error)["events"] = events
+            complete(error, events, self._context, self.request_id)
             raise
         return events
 
