@@ -60,6 +60,13 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def scoreboard(session: nox.Session) -> None:
+    """The figures of reliability at their full size: failures, outages, cancels, timeouts; some minutes."""
+    session.install(".[cli,httpx2,test]")
+    session.run("pytest", "tests/scoreboard", *session.posargs, env={"ASYNCLLM_FULL": "1"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """CPU time of a call and of a chunk, as a ratio to raw httpx on the same loopback server."""
     session.install(".[cli,test]")
