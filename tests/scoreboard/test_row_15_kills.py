@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,12 +56,14 @@ def test_kills_at_random_moments(record: Callable[[str, str, str], None], full: 
         writers = [child(WRITER, path) for _ in range(2)]
         for writer in writers:
             assert writer.stdout is not None
-            assert writer.stdout.readline().startswith("sent")  # it is under way
+            first = writer.stdout.readline()  # it is under way
+            assert first.startswith("sent"), writer.stderr and writer.stderr.read()
+            sent.add(first.split()[1])
         for writer in writers:
             time.sleep(chance.uniform(0, 0.1))
             writer.kill()
         for writer in writers:
-            out, err = writer.communicate()
+            out, err = _rest(writer)
             assert "Traceback" not in err
             for words in (line.split() for line in out.splitlines(keepends=True) if line.endswith("\n")):
                 if words[0] == "kept":
@@ -82,6 +85,14 @@ def test_kills_at_random_moments(record: Callable[[str, str, str], None], full: 
         f"0 of {len(kept)} ({unknown} recovered)",
         "0",
     )
+
+
+def _rest(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process that was killed still said; ``communicate`` would forget what ``readline`` has read ahead."""
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        return process.stdout.read(), process.stderr.read()
 
 
 async def _recover(path: Path) -> tuple[dict[str, tuple[str, int]], int]:
