@@ -20,7 +20,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import UnsupportedContentError
 from ...schema.content import (
     Audio,
     CacheMark,
@@ -39,13 +38,9 @@ from ...schema.content import (
     ToolResult,
     Unknown,
     Video,
-    parse_arguments,
 )
 from ..base import Context
-
-Block = dict[str, Any]
-INVALID_JSON = "INVALID_JSON"
-"""The key under which argument text that is no JSON object is sent: ``input`` must be one."""
+from .part_writer import Block, PartWriter
 
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _LIFETIMES = frozenset({"5m", "1h"})
@@ -59,28 +54,14 @@ def plain_text(part: Part) -> str | None:
     return part.text if part.signature is None and part.extra is None else None
 
 
-class BlockWriter:
+class BlockWriter(PartWriter):
     """Writes the parts of one request, and collects what has to be said about it."""
 
-    __slots__ = ("_context", "_file_ids", "_warnings")
+    __slots__ = ("_file_ids",)
 
     def __init__(self, context: Context, *, file_ids: bool) -> None:
-        self._context = context
+        super().__init__(context)
         self._file_ids = file_ids
-        self._warnings: dict[str, None] = {}
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was left out or changed so far, each sentence once."""
-        return tuple(self._warnings)
-
-    def warn(self, sentence: str) -> None:
-        """Puts a sentence among the response's warnings."""
-        self._warnings[sentence] = None
-
-    def refuse(self, sentence: str) -> UnsupportedContentError:
-        """The exception for a part that cannot be carried."""
-        return UnsupportedContentError(sentence, provider=self._context.provider, model=self._context.model)
 
     def blocks(self, parts: tuple[Part, ...], role: str) -> list[Block]:
         """The blocks of one message, in order."""
@@ -141,13 +122,6 @@ class BlockWriter:
             self.warn(f"the cache lifetime {cache.ttl!r} was left out: Anthropic's are 5m and 1h")
         block["cache_control"] = control
         return None
-
-    def _ours(self, origin: Origin | None) -> bool:
-        return origin is not None and origin == self._context.origin
-
-    def _left_out(self, what: str, origin: Origin | None) -> None:
-        source = f"from {origin.provider} ({origin.protocol})" if origin else "of no known origin"
-        self.warn(f"{what} {source} was left out: {self._context.provider} would not recognise it")
 
     def _extend(self, block: Block, extra: Mapping[str, Any] | None, origin: Origin | None) -> Block:
         """Adds the wire's own further fields to a block."""
@@ -241,18 +215,7 @@ class BlockWriter:
         return self._extend(block, part.extra, part.origin)
 
     def _tool_call(self, part: ToolCall) -> Block:
-        if part.kind == "custom":
-            arguments: Any = {"input": part.raw_arguments}
-            self.warn(
-                f"the call of the free-form tool {part.name} was sent as {{'input': text}}: arguments are objects"
-            )
-        else:
-            arguments = parse_arguments(part.raw_arguments)
-        if arguments is None:
-            arguments = {INVALID_JSON: part.raw_arguments}
-            self.warn(
-                f"the arguments of the call of {part.name} are no JSON object, and were sent under {INVALID_JSON}"
-            )
+        arguments = self._arguments(part)
         if part.signature is not None:
             self._left_out("a signature on a tool call", part.origin)
         block = {"type": "tool_use", "id": _tool_id(part.id), "name": part.name, "input": arguments}
@@ -276,19 +239,6 @@ class BlockWriter:
         if not isinstance(part, _IN_RESULTS):
             raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self._context.provider}")
         return part
-
-    def _provider_tool(self, part: ProviderToolCall | ProviderToolResult) -> Block | None:
-        if not self._ours(part.origin):
-            what = "call" if isinstance(part, ProviderToolCall) else "result"
-            self._left_out(f"the {what} of a tool the provider ran ({part.name})", part.origin)
-            return None
-        return dict(part.raw)
-
-    def _unknown(self, part: Unknown) -> Block | None:
-        if not self._ours(part.origin) or not isinstance(part.raw, Mapping):
-            self._left_out(f"content of type {part.type!r}", part.origin)
-            return None
-        return dict(part.raw)
 
 
 _IN_RESULTS = (Text, Image, Document, Audio, Video, Unknown)

@@ -13,7 +13,8 @@ from typing import Any, Union
 
 from ...schema.content import Part, Refusal, Text, Unknown
 from ...schema.messages import Message
-from .blocks import Block, BlockWriter, plain_text
+from .blocks import BlockWriter, plain_text
+from .part_writer import Block
 from .thinking import ModelRules
 
 Content = Union[str, list[Block]]

@@ -20,9 +20,10 @@ from ...errors import BadRequestError, UnsupportedParameterError
 from ...schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..base import Context, WireRequest
 from ..merge import deep_merge
-from .blocks import Block, BlockWriter
+from .blocks import BlockWriter
 from .conversation import write_conversation
 from .dialect import AnthropicDialect
+from .part_writer import Block
 from .schema import constrain
 from .thinking import ModelRules, ThinkingPlan, plan_thinking, rules_for, unthought
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ...framing.base import Frame
-from ...schema.content import Part, ProviderToolCall, parse_arguments
+from ...schema.content import Part, ProviderToolCall
 from ...schema.events import (
     Event,
     PartEnd,
@@ -38,11 +38,11 @@ from ...schema.events import (
     ToolCallDelta,
 )
 from ...schema.usage import Usage
+from ..arguments import as_object
 from ..base import Context
 from ..classify import snippet
 from ..shapes import as_dict, as_text
 from ..stream_errors import complete
-from .blocks import INVALID_JSON
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
 from .limits import read_rate_limits
@@ -269,8 +269,7 @@ class AnthropicStreamDecoder:
                 self._piece(block, block.taken, self._context.json.dumps(wire["input"]).decode(), events)
             arguments = "".join(block.pieces)
             if arguments:
-                parsed = parse_arguments(arguments)
-                wire["input"] = {INVALID_JSON: arguments} if parsed is None else parsed
+                wire["input"] = as_object(arguments)
         elif block.taken is not None:
             wire[_FIELDS[block.taken]] = "".join(block.pieces)
         part = read_block(wire, self._context, self._names, arguments)

@@ -24,7 +24,6 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from ...errors import UnsupportedContentError
 from ...schema.content import (
     Audio,
     CacheMark,
@@ -43,14 +42,11 @@ from ...schema.content import (
     ToolResult,
     Unknown,
     Video,
-    parse_arguments,
 )
-from ..anthropic.blocks import INVALID_JSON
+from ..anthropic.part_writer import Block, PartWriter
 from ..base import Context
 from .media import DOCUMENTS, IMAGES, SOUNDS, VIDEOS, DocumentNames, format_of
 from .models import ModelRules
-
-Block = dict[str, Any]
 
 _LIFETIMES = frozenset({"5m", "1h"})
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
@@ -64,34 +60,20 @@ def tool_id(call_id: str) -> str:
     return "call_" + sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-class BlockWriter:
+class BlockWriter(PartWriter):
     """Writes the parts of one request, and collects what has to be said about it."""
 
-    __slots__ = ("_context", "_names", "_rules", "_warnings")
+    __slots__ = ("_names", "_rules")
 
     def __init__(self, context: Context, rules: ModelRules) -> None:
-        self._context = context
+        super().__init__(context)
         self._rules = rules
         self._names = DocumentNames()
-        self._warnings: dict[str, None] = {}
 
     @property
     def claude(self) -> bool:
         """Whether the parts are for a Claude model."""
         return self._rules.claude
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was left out or changed so far, each sentence once."""
-        return tuple(self._warnings)
-
-    def warn(self, sentence: str) -> None:
-        """Puts a sentence among the response's warnings."""
-        self._warnings[sentence] = None
-
-    def refuse(self, sentence: str) -> UnsupportedContentError:
-        """The exception for a part that cannot be carried."""
-        return UnsupportedContentError(sentence, provider=self._context.provider, model=self._context.model)
 
     def blocks(self, parts: Iterable[Part], role: str) -> list[Block]:
         """The blocks of one message, in order."""
@@ -157,13 +139,6 @@ class BlockWriter:
                 if not self._ours(part.origin):
                     self.warn("a refusal of another host was sent as text")
                 return {"text": part.text}
-
-    def _ours(self, origin: Origin | None) -> bool:
-        return origin is not None and origin == self._context.origin
-
-    def _left_out(self, what: str, origin: Origin | None) -> None:
-        source = f"from {origin.provider} ({origin.protocol})" if origin else "of no known origin"
-        self.warn(f"{what} {source} was left out: {self._context.provider} would not recognise it")
 
     def _extend(self, kind: str, body: Block, extra: Mapping[str, Any] | None, origin: Origin | None) -> Block:
         """A block, with the wire's own further fields."""
@@ -272,18 +247,7 @@ class BlockWriter:
         return self._extend("reasoningContent", {"reasoningText": text}, part.extra, part.origin)
 
     def _tool_call(self, part: ToolCall) -> Block:
-        if part.kind == "custom":
-            arguments: Any = {"input": part.raw_arguments}
-            self.warn(
-                f"the call of the free-form tool {part.name} was sent as {{'input': text}}: arguments are objects"
-            )
-        else:
-            arguments = parse_arguments(part.raw_arguments)
-        if arguments is None:
-            arguments = {INVALID_JSON: part.raw_arguments}
-            self.warn(
-                f"the arguments of the call of {part.name} are no JSON object, and were sent under {INVALID_JSON}"
-            )
+        arguments = self._arguments(part)
         if part.signature is not None:
             self._left_out("a signature on a tool call", part.origin)
         body = {"toolUseId": tool_id(part.id), "name": part.name, "input": arguments}
@@ -312,16 +276,3 @@ class BlockWriter:
         if part.cache is not None:
             self.warn("a cache mark inside a tool result was left out: put it on the result")
         return block
-
-    def _provider_tool(self, part: ProviderToolCall | ProviderToolResult) -> Block | None:
-        if not self._ours(part.origin):
-            what = "call" if isinstance(part, ProviderToolCall) else "result"
-            self._left_out(f"the {what} of a tool the provider ran ({part.name})", part.origin)
-            return None
-        return dict(part.raw)
-
-    def _unknown(self, part: Unknown) -> Block | None:
-        if not self._ours(part.origin) or not isinstance(part.raw, Mapping):
-            self._left_out(f"content of type {part.type!r}", part.origin)
-            return None
-        return dict(part.raw)

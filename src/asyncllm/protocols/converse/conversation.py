@@ -19,7 +19,8 @@ from typing import Any
 
 from ...schema.content import Part, Refusal, Text, ToolResult, Unknown
 from ...schema.messages import Message
-from .blocks import Block, BlockWriter
+from ..anthropic.part_writer import Block
+from .blocks import BlockWriter
 
 
 def write_conversation(

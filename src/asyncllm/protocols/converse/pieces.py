@@ -13,8 +13,7 @@ from binascii import Error as Base64Error
 from itertools import groupby
 from typing import Any
 
-from ...schema.content import parse_arguments
-from ..anthropic.blocks import INVALID_JSON
+from ..arguments import as_object
 
 TEXT, REASONING, REDACTED, TOOL_USE = "text", "reasoning", "redacted", "toolUse"
 
@@ -60,8 +59,7 @@ class OpenBlock:
             return {"reasoningContent": {"redactedContent": _one_blob(self.pieces)}}, None
         body = _folded(self._bodies)
         if self.kind == TOOL_USE:
-            parsed = parse_arguments(text)
-            return {"toolUse": {**body, "input": {INVALID_JSON: text} if parsed is None else parsed}}, text
+            return {"toolUse": {**body, "input": as_object(text)}}, text
         return {self.kind: body}, None
 
 

@@ -18,11 +18,12 @@ from typing import Any
 
 from ...errors import BadRequestError, UnsupportedParameterError
 from ...schema.request import ProviderTool, Request, Tool, ToolChoice
+from ..anthropic.part_writer import Block
 from ..anthropic.schema import constrain
 from ..anthropic.thinking import rules_for as claude_rules
 from ..base import Context
 from ..shapes import as_dict
-from .blocks import Block, BlockWriter
+from .blocks import BlockWriter
 from .models import ModelRules
 
 AnyTool = Tool | ProviderTool

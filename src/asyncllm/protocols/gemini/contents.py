@@ -42,6 +42,7 @@ from ...schema.content import (
     Video,
 )
 from ...schema.messages import Message
+from ..arguments import INVALID_JSON
 from ..base import Context
 from ..merge import deep_merge
 from .dialect import GeminiDialect, ModelFamily
@@ -263,8 +264,8 @@ class _Writer:
             arguments = {"input": part.raw_arguments}
             self._warn(f"the call of the free-form tool {part.name} was sent as {{'input': text}}")
         if arguments is None:
-            self._warn(f"the arguments of a call to {part.name} are no JSON object; they were sent as INVALID_JSON")
-            arguments = {"INVALID_JSON": part.raw_arguments}
+            self._warn(f"the arguments of a call to {part.name} are no JSON object; they were sent as {INVALID_JSON}")
+            arguments = {INVALID_JSON: part.raw_arguments}
         wire = self._seal({"functionCall": {"id": part.id, "name": part.name, "args": arguments}}, part)
         call = wire["functionCall"]
         if call["id"] is None:
