@@ -75,7 +75,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {
-    "httpx": frozenset({"client"}),  # a caller may pass in an httpx.AsyncClient
+    "httpx": frozenset({"assembly", "client"}),  # a caller may pass in an httpx.AsyncClient
     "typing_extensions": frozenset({"testing"}),
 }
 # Pure rooms are told the time, the ids and the JSON; they do not fetch them.

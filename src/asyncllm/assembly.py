@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timezone
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from .auth.network import Network
+from .catalog.prices import PriceBook
 from .config import Settings
-from .config.sections import LimitSettings, RetrySettings, RouteTarget
+from .config.sections import BudgetSettings, HTTPSettings, LimitSettings, RetrySettings, RouteTarget
+from .engine.background import Background
 from .engine.capability import Facts, FactsOf, Named
 from .engine.limits import Bounds, LimitRules
 from .engine.retry import RetryPolicy
 from .engine.routing import RoutingRules
 from .engine.strategies import PriceOf
 from .engine.targeting import Entry
+from .errors import ConfigurationError
+from .ledger.book import Bookkeeper, appraiser
+from .ledger.budgets import Alert, Budget, Scope
+from .ledger.ledger import Ledger
+from .ledger.money import to_nano
+from .ledger.stores import store_of
 from .providers import kinds
 from .providers.base import Provider
-from .transport.base import Timeouts
+from .transport.base import Timeouts, Transport
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[str, str]) -> dict[str, Entry]:
@@ -106,3 +120,75 @@ def facts(settings: Settings) -> FactsOf:
         return Facts() if found is None else Facts(**{name: getattr(found, name) for name in Facts.__slots__})
 
     return facts_of
+
+
+def books(settings: Settings, on_alert: Callable[[Alert], None] | None) -> Bookkeeper | None:
+    """The ledger, its budgets and the prices; None where the configuration keeps none."""
+    tracking = settings.cost_tracking
+    if not tracking.enabled:
+        return None
+    known = settings.catalog.prices
+    book = PriceBook({name: price.model_dump(exclude_none=True) for name, price in known.items()})
+    book.load()
+    ledger = Ledger(
+        store_of(tracking.database.get_secret_value()),
+        budgets=[_budget(budget) for budget in settings.budgets],
+        on_error="fail" if tracking.on_error == "error" else "warn",
+        log_path=tracking.log_path,
+        on_alert=on_alert,
+        appraise=appraiser(book),
+    )
+    return Bookkeeper(ledger, book)
+
+
+def _budget(settings: BudgetSettings) -> Budget:
+    return Budget(
+        limit=to_nano(settings.limit),
+        per=settings.per,
+        scope=Scope(**settings.scope.model_dump()),
+        zone=timezone.utc if settings.timezone == "UTC" else ZoneInfo(settings.timezone),
+        hard=settings.on_exceed == "error",
+        assume_output_tokens=settings.assume_output_tokens,
+        on_error="fail" if settings.on_error == "error" else "warn",
+        name=settings.name,
+    )
+
+
+def kept(books: Bookkeeper | None) -> Bookkeeper:
+    """The books, where there are any.
+
+    Raises:
+        ConfigurationError: the configuration keeps none.
+    """
+    if books is None:
+        raise ConfigurationError("no ledger is kept: set cost_tracking.enabled to true")
+    return books
+
+
+def transport(
+    http: HTTPSettings, client: httpx.AsyncClient | None, background: Background, environ: Mapping[str, str]
+) -> Transport:
+    """The connections of one event loop: through the caller's own client, or through our pool."""
+    if client is not None:
+        from .transport.own_client import ClientTransport
+
+        return ClientTransport(client, spawn=background.spawn)
+    from .transport.http import HTTPTransport
+
+    return HTTPTransport(
+        spawn=background.spawn,
+        library=http.library,
+        max_connections=http.max_connections,
+        idle_connections=http.idle_connections,
+        keepalive=http.keepalive,
+        trust_env=http.trust_env,
+        proxy=None if http.proxy is None else http.proxy.get_secret_value(),
+        no_proxy=http.no_proxy,
+        ca_bundle=None if http.ca_bundle is None else str(http.ca_bundle),
+        environ=environ,
+    )
+
+
+def new_id(prefix: str) -> str:
+    """An id for what the wire left without one."""
+    return f"{prefix}{uuid.uuid4().hex[:24]}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import random
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +16,12 @@ from .config import Settings, from_env, load
 from .engine.background import Background
 from .engine.call import Call
 from .engine.exchange import Engine
+from .engine.forecast import CostEstimate, estimate_messages, forecast
 from .engine.health import Health, TargetHealth
 from .engine.intake import Messages, read_messages
 from .engine.lifetime import Lifetime
 from .engine.limits import Limits
-from .engine.options import ToolLike, build_patience, build_request, check_on_interrupt
+from .engine.options import ToolLike, build_patience, build_payer, build_request, check_on_interrupt
 from .engine.parsing import parser
 from .engine.routing import Choice, Routing
 from .engine.stream import Plan, Stream
@@ -37,6 +38,9 @@ from .wire_json import WireJSON
 if TYPE_CHECKING:
     import httpx
 
+    from .ledger.budgets import Alert
+    from .ledger.ledger import Ledger
+
 
 class Client:
     """Talks to every configured provider.
@@ -49,6 +53,7 @@ class Client:
         providers: hosts of your own; an entry of the configuration with the same name holds their models and timeouts.
         http_client: an ``httpx.AsyncClient`` of your own to send everything through; never closed here.
         environ: where ``${VAR}`` and keys are looked up; the process's environment by default.
+        on_alert: called when a budget reaches 90% and 100%, once a window, on a thread of the ledger's own.
 
     Raises:
         ConfigurationError: the configuration is wrong; the sentence names file, line and key.
@@ -61,6 +66,7 @@ class Client:
         providers: Sequence[Provider] = (),
         http_client: httpx.AsyncClient | None = None,
         environ: Mapping[str, str] | None = None,
+        on_alert: Callable[[Alert], None] | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         own = {provider.name: provider for provider in providers}
@@ -92,6 +98,7 @@ class Client:
             draw=self._random.random,
         )
         self._targeting.provider(self.settings.active_provider)  # the active one is checked at once
+        self._books = assembly.books(self.settings, on_alert)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Client:
@@ -126,6 +133,9 @@ class Client:
         on_interrupt: Literal["raise", "restart"] = "raise",
         hedge: float | bool | None = None,
         priority: int = 0,
+        user: str | None = None,
+        agent: str | None = None,
+        tags: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
     ) -> Response:
@@ -156,6 +166,9 @@ class Client:
             hedge: seconds without first content after which the next target is asked as well, and the first content
                 wins; True for the 95th percentile of the latencies seen; False for never, whatever the configuration.
             priority: where calls wait under a limit, a higher one goes first.
+            user: for whom the call is made; it goes to the ledger and stays here, as ``agent`` and ``tags`` do.
+            agent: what made the call.
+            tags: names and values to find the call by, in reports and budgets.
             extra_body: merged into the provider's JSON body last.
             extra_headers: added to the headers; they cannot replace the credential.
 
@@ -188,7 +201,8 @@ class Client:
         )
         check_on_interrupt(on_interrupt)
         patience = build_patience(choice.targets[0].timeouts, timeout, hedge, priority, self.settings.hedging)
-        call = Call(self._lifetime.engine(), choice.targets, request, patience, choice.variant)
+        payer = build_payer(user, agent, tags)
+        call = Call(self._lifetime.engine(), choice.targets, request, patience, payer, choice.variant)
         return await send(call, parse=parser(response_format, self._json))
 
     def stream(
@@ -214,6 +228,9 @@ class Client:
         on_interrupt: Literal["raise", "restart"] = "raise",
         hedge: float | bool | None = None,
         priority: int = 0,
+        user: str | None = None,
+        agent: str | None = None,
+        tags: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
     ) -> Stream:
@@ -255,9 +272,46 @@ class Client:
                 patience=build_patience(choice.targets[0].timeouts, timeout, hedge, priority, self.settings.hedging),
                 parse=parser(response_format, self._json),
                 on_interrupt=check_on_interrupt(on_interrupt),
+                payer=build_payer(user, agent, tags),
                 variant=choice.variant,
             )
         )
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record of every attempt: reports, exports and budgets.
+
+        Raises:
+            ConfigurationError: the configuration keeps none (``cost_tracking: {enabled: false}``).
+        """
+        return assembly.kept(self._books).ledger
+
+    async def session_cost(self) -> Decimal:
+        """US dollars of everything this client has settled so far, without what has no known price.
+
+        Raises:
+            ConfigurationError: the configuration keeps no ledger.
+        """
+        return self.ledger.session_cost()
+
+    async def estimate(
+        self,
+        messages: Messages,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        tools: Sequence[ToolLike] | None = None,
+    ) -> CostEstimate:
+        """What a call would take and cost at most, before it is made; nothing is sent.
+
+        Raises:
+            ConfigurationError: the configuration keeps no ledger, or names no such provider.
+            BadRequestError: a message or a tool is wrong.
+        """
+        target = self._targeting.resolve(provider, model, [])[0]
+        tokens = estimate_messages(read_messages(messages), tools)
+        return forecast(assembly.kept(self._books), target, tokens, max_tokens)
 
     def health(self) -> tuple[TargetHealth, ...]:
         """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
@@ -276,8 +330,13 @@ class Client:
         self._health.reset(provider)
 
     async def aclose(self) -> None:
-        """Closes every connection; no call is possible after it. Closing twice is fine."""
+        """Closes every connection and writes what the ledger still holds; no call is possible after it.
+
+        Closing twice is fine.
+        """
         await self._lifetime.aclose()
+        if self._books is not None:
+            await self._books.ledger.aclose()
 
     async def __aenter__(self) -> Client:
         return self
@@ -304,6 +363,9 @@ class Client:
         choice = self._routing.choose(request, task=task, sticky_key=sticky_key)
         return replace(request, model=choice.targets[0].model), choice
 
+    def _build_transport(self, background: Background) -> Transport:
+        return assembly.transport(self.settings.http, self._http_client, background, self._environ)
+
     def _build_engine(self, background: Background) -> Engine:
         self._health.attach(background.clock)
         if self._limits is not None:
@@ -313,38 +375,14 @@ class Client:
             background=background,
             watch=Watch(background),
             json=self._json,
-            new_id=_new_id,
+            new_id=assembly.new_id,
             now=time.time,
             health=self._health,
             limits=self._limits,
+            books=self._books,
             window_of=lambda kind, model: self._facts_of(kind, model).context_window,
             draw=self._random.random,
         )
-
-    def _build_transport(self, background: Background) -> Transport:
-        if self._http_client is not None:
-            from .transport.own_client import ClientTransport
-
-            return ClientTransport(self._http_client, spawn=background.spawn)
-        from .transport.http import HTTPTransport
-
-        http = self.settings.http
-        return HTTPTransport(
-            spawn=background.spawn,
-            library=http.library,
-            max_connections=http.max_connections,
-            idle_connections=http.idle_connections,
-            keepalive=http.keepalive,
-            trust_env=http.trust_env,
-            proxy=http.proxy.get_secret_value() if http.proxy is not None else None,
-            no_proxy=http.no_proxy,
-            ca_bundle=None if http.ca_bundle is None else str(http.ca_bundle),
-            environ=self._environ,
-        )
-
-
-def _new_id(prefix: str) -> str:
-    return f"{prefix}{uuid.uuid4().hex[:24]}"
 
 
 def _only(providers: Sequence[Provider]) -> dict[str, Any]:

@@ -369,6 +369,7 @@ def test_timeouts_are_exact_on_a_clock_of_their_own() -> None:
                 "active_model": "m",
                 "providers": {"openai": {"api_key": "k"}},
                 "timeouts": timeouts,
+                "cost_tracking": {"enabled": False},  # its thread lives on a real clock
             },
             environ={},
         )

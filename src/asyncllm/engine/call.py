@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import AsyncLLMError
@@ -11,6 +11,7 @@ from ..schema.request import Request
 from .admission import Admission
 from .attempts import Attempts
 from .breaker import TargetState
+from .estimate import estimate
 from .exchange import Engine
 from .router import Target, following
 
@@ -34,6 +35,15 @@ class Patience:
     hedge_percentile: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """For whom a call is made. It goes to the ledger and nowhere else."""
+
+    user: str | None = None
+    agent: str | None = None
+    tags: Mapping[str, str] | None = None
+
+
 class Call:
     """The state of one call, shared by everything that works for it.
 
@@ -43,7 +53,18 @@ class Call:
         tried: the failed ones of each target.
     """
 
-    __slots__ = ("attempts", "deadline", "engine", "made", "most", "patience", "request", "targets", "tried")
+    __slots__ = (
+        "_expected",
+        "attempts",
+        "deadline",
+        "engine",
+        "made",
+        "most",
+        "patience",
+        "request",
+        "targets",
+        "tried",
+    )
 
     def __init__(
         self,
@@ -51,18 +72,31 @@ class Call:
         targets: Sequence[Target],
         request: Request,
         patience: Patience,
+        payer: Payer | None = None,
         variant: str | None = None,
     ) -> None:
         clock = engine.background.clock
+        book = None
+        if engine.books is not None:
+            who = payer or Payer()
+            book = engine.books.call(request.model, user=who.user, agent=who.agent, tags=who.tags, variant=variant)
         self.engine = engine
         self.targets = targets
         self.request = request
         self.patience = patience
-        self.attempts = Attempts(clock, variant=variant)
+        self.attempts = Attempts(clock, book=book, variant=variant)
+        self._expected: tuple[int, int | None] | None = None if book is not None else (0, None)
         self.deadline = math.inf if patience.total is None else clock() + patience.total
         self.made = 0
         self.tried: dict[tuple[str, str], int] = {}
         self.most = targets[0].retry.max_attempts_per_call
+
+    @property
+    def expected(self) -> tuple[int, int | None]:
+        """Input tokens, estimated, and the most output tokens, where the call says; counted only for a ledger."""
+        if self._expected is None:
+            self._expected = estimate(self.request)[0], self.request.max_tokens
+        return self._expected
 
     @property
     def remaining(self) -> float:

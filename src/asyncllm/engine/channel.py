@@ -9,6 +9,7 @@ from ..schema.content import ToolCall
 from ..schema.events import Event, PartStart, ResponseStart
 from ..schema.replay import events_of
 from ..schema.response import RateLimits
+from ..schema.usage import UNKNOWN_USAGE, Usage
 from ..transport.base import MAX_BODY_BYTES, Exchange
 from .exchange import Prepared
 
@@ -43,6 +44,12 @@ class Channel:
     def request_id(self) -> str | None:
         """The provider's id of the HTTP request."""
         return self._decoder.request_id
+
+    @property
+    def usage(self) -> Usage:
+        """What the provider has counted so far, where its wire counts before the end."""
+        counted = getattr(self._decoder, "usage", UNKNOWN_USAGE)
+        return counted if isinstance(counted, Usage) else UNKNOWN_USAGE
 
     @property
     def rate_limits(self) -> RateLimits | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..errors import AsyncLLMError, ProtocolError, RequestTooLargeError
+from ..ledger.book import Bookkeeper
 from ..protocols.base import Context, JSONCodec
 from ..providers.base import Route
 from ..schema.content import Origin
@@ -28,6 +29,7 @@ class Engine:
         health: of every target; it outlives the event loop.
         limits: what is sent at most; None where nothing is limited.
         window_of: the context window of a model, where it is known.
+        books: where attempts are booked; None where no ledger is kept.
         draw: a random number of at least 0 and less than 1.
     """
 
@@ -40,6 +42,7 @@ class Engine:
     health: Health
     limits: Limits | None = None
     window_of: WindowOf | None = None
+    books: Bookkeeper | None = None
     draw: Callable[[], float]
 
 

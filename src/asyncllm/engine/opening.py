@@ -13,6 +13,7 @@ import anyio
 
 from ..errors import AsyncLLMError, FirstTokenTimeoutError
 from ..schema.events import Event
+from ..schema.response import Response
 from ..transport.base import MAX_ERROR_BODY_BYTES
 from .attempts import Attempts
 from .call import Call
@@ -50,7 +51,7 @@ async def open_on(call: Call, target: Target, attempts: Attempts) -> Opened:
     """
     engine = call.engine
     prepared = await prepare(engine, target, call.request, attempts)
-    attempts.open(target)
+    await attempts.open(target, *call.expected)
     channel: Channel | None = None
     events: list[Event] = []
     failure: AsyncLLMError | None = None
@@ -87,8 +88,10 @@ async def open_on(call: Call, target: Target, attempts: Attempts) -> Opened:
     return Opened(engine, target, position, attempts, channel, events, failure, engine.background.clock)
 
 
-def give_up(channel: Channel, attempts: Attempts) -> None:
-    """Nobody reads a committed stream any more: its connection is closed and its attempt settled."""
+def give_up(channel: Channel, attempts: Attempts, partial: Response) -> None:
+    """Nobody reads a committed stream any more: its connection is closed and its attempt settled with what came."""
     if not channel.ended:
         channel.abort()
-    attempts.settle("cancelled", status=channel.status, request_id=channel.request_id)
+    attempts.settle(
+        "cancelled", status=channel.status, request_id=channel.request_id, usage=channel.usage, partial=partial
+    )

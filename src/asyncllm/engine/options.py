@@ -12,7 +12,7 @@ from ..errors import BadRequestError
 from ..schema.messages import Message
 from ..schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
 from ..transport.base import Timeouts
-from .call import Patience
+from .call import Patience, Payer
 
 ToolLike = Union[Tool, ProviderTool, Mapping[str, Any]]
 _HEDGE_PERCENTILE = 95.0
@@ -38,7 +38,7 @@ def build_request(
     extra_headers: Mapping[str, str] | None,
 ) -> Request:
     """The request, for the first model of the call's chain."""
-    read_tools = tuple([_read_tool(index, tool) for index, tool in enumerate(tools)]) if tools else ()
+    offered = read_tools(tools)
     return Request(
         model=model,
         messages=messages,
@@ -48,8 +48,8 @@ def build_request(
         max_tokens=_positive("max_tokens", max_tokens),
         stop=_read_stop(stop) if stop else (),
         seed=seed,
-        tools=read_tools,
-        tool_choice=None if tool_choice is None else _read_choice(tool_choice, read_tools),
+        tools=offered,
+        tool_choice=None if tool_choice is None else _read_choice(tool_choice, offered),
         parallel_tool_calls=parallel_tool_calls,
         response_format=None if response_format is None else read_format(response_format),
         reasoning=None if reasoning is None else _read_reasoning(reasoning),
@@ -70,6 +70,24 @@ class Hedging(Protocol):
     def percentile(self) -> float | None:
         """Of the latencies seen."""
         ...
+
+
+def build_payer(user: str | None, agent: str | None, tags: Mapping[str, str] | None) -> Payer | None:
+    """For whom a call is made.
+
+    Raises:
+        BadRequestError: one of them is not what it must be.
+    """
+    if user is None and agent is None and tags is None:
+        return None
+    for keyword, name in (("user", user), ("agent", agent)):
+        if name is not None and (not isinstance(name, str) or not name):
+            raise BadRequestError(f"{keyword} must be a string that is not empty")
+    if tags is not None and not (
+        isinstance(tags, Mapping) and all(isinstance(word, str) and word for pair in tags.items() for word in pair)
+    ):
+        raise BadRequestError("tags must map strings to strings, none of them empty")
+    return Payer(user=user, agent=agent, tags=None if tags is None else dict(tags))
 
 
 def build_patience(
@@ -107,6 +125,15 @@ def check_on_interrupt(word: Literal["raise", "restart"]) -> Literal["raise", "r
     if word not in ("raise", "restart"):
         raise BadRequestError(f"on_interrupt must be 'raise' or 'restart', not {word!r}")
     return word
+
+
+def read_tools(tools: Sequence[ToolLike] | None) -> tuple[Tool | ProviderTool, ...]:
+    """The tools of a call in canonical form.
+
+    Raises:
+        BadRequestError: one of them is not one; the sentence names its index.
+    """
+    return tuple([_read_tool(index, tool) for index, tool in enumerate(tools)]) if tools else ()
 
 
 def _number(keyword: str, value: float | None) -> float | None:

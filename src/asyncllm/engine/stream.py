@@ -33,7 +33,7 @@ from ..schema.events import Event, Restart
 from ..schema.request import Request
 from ..schema.response import Attempt, Outcome, Response
 from . import hedge
-from .call import Call, Patience
+from .call import Call, Patience, Payer
 from .channel import events_before
 from .exchange import Engine
 from .fallback import log_hop, with_fallback
@@ -60,6 +60,7 @@ class Plan:
     patience: Patience
     parse: Parse | None
     on_interrupt: Literal["raise", "restart"] = "raise"
+    payer: Payer | None = None
     variant: str | None = None
 
 
@@ -150,7 +151,9 @@ class Stream:
         # A consumer left its loop without closing: the connection is closed from here, on the loop's own thread.
         opened = self._opened
         if not self._over and opened is not None:
-            opened.engine.background.call_soon(partial(give_up, opened.channel, opened.attempts))
+            opened.engine.background.call_soon(
+                partial(give_up, opened.channel, opened.attempts, self._accumulator.response())
+            )
 
     # Reading.
 
@@ -184,7 +187,7 @@ class Stream:
         clock = engine.background.clock
         call = self._call
         if call is None:
-            call = self._call = Call(engine, plan.targets, plan.request, plan.patience, plan.variant)
+            call = self._call = Call(engine, plan.targets, plan.request, plan.patience, plan.payer, plan.variant)
             if plan.patience.whole is not None:
                 self._ends_at = clock() + plan.patience.whole
         total = min(call.remaining, self._ends_at - clock())
@@ -214,7 +217,7 @@ class Stream:
         if later is None:
             return False
         log_hop(error, opened.target, call.targets[later])
-        opened.attempts.settle("interrupted", error=self._interruption(error))
+        opened.attempts.settle("interrupted", error=self._interruption(error), usage=opened.channel.usage)
         opened.engine.watch.remove(self)
         call.restart_clock()
         self._opened = self._failure = self._timeout = None
@@ -328,7 +331,7 @@ class Stream:
 
     def _finish(self, opened: Opened) -> None:
         response = self._accumulator.response()
-        opened.attempts.settle(
+        cost = opened.attempts.settle(
             "ok",
             status=opened.channel.status,
             usage=response.usage,
@@ -336,7 +339,7 @@ class Stream:
             rate_limits=opened.channel.rate_limits,
         )
         self._settle("ok")
-        self._response = self._dress(response)
+        self._response = replace(self._dress(response), cost=cost)
         log_call(self._response)
         if self._plan.parse is not None:
             try:
@@ -370,7 +373,15 @@ class Stream:
         opened = self._opened
         if opened is None:
             return
-        opened.attempts.settle(outcome, error=error)
+        if outcome != "ok":
+            opened.attempts.settle(
+                outcome,
+                error=error,
+                status=opened.channel.status,
+                request_id=opened.channel.request_id,
+                usage=opened.channel.usage,
+                partial=self._accumulator.response(),
+            )
         if not opened.channel.ended:
             opened.channel.abort()
         opened.engine.watch.remove(self)
@@ -378,4 +389,6 @@ class Stream:
 
 def _discard(late: Opened) -> None:
     """A hedged stream that came second."""
-    give_up(late.channel, late.attempts)
+    accumulator = Accumulator()
+    accumulator.feed(late.events)
+    give_up(late.channel, late.attempts, accumulator.response())

@@ -64,7 +64,7 @@ async def _ask(call: Call, target: Target, attempts: Attempts) -> Response:
     """One HTTP attempt on one target, settled whatever happens."""
     engine, request = call.engine, call.request
     prepared = await prepare(engine, target, request, attempts)
-    attempts.open(target)
+    await attempts.open(target, *call.expected)
     try:
         reply = await engine.transport.send(prepared.request)
         if not 200 <= reply.status < 300:
@@ -77,7 +77,7 @@ async def _ask(call: Call, target: Target, attempts: Attempts) -> Response:
     except BaseException as error:
         attempts.settle("unknown" if isinstance(error, Exception) else "cancelled")
         raise
-    attempts.settle(
+    cost = attempts.settle(
         "ok",
         status=reply.status,
         usage=response.usage,
@@ -86,6 +86,7 @@ async def _ask(call: Call, target: Target, attempts: Attempts) -> Response:
     )
     return replace(
         response,
+        cost=cost,
         provider=target.provider.name,
         requested_model=request.model,
         warnings=(*prepared.warnings, *response.warnings),
