@@ -74,6 +74,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def oracle(session: nox.Session) -> None:
+    """The vendors' own SDKs as oracles: 200 generated requests a host, theirs and ours, compared as received."""
+    session.install(".[test]", "openai", "anthropic", "google-genai", "boto3")
+    session.run("pytest", "tests/oracle", *session.posargs)
+
+
+@nox.session
 def prices(session: nox.Session) -> None:
     """Compiles the prices and capabilities in catalog/data anew, from the newest public data."""
     session.install("-e", ".", "genai-prices")
