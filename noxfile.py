@@ -77,7 +77,7 @@ def bench(session: nox.Session) -> None:
 def oracle(session: nox.Session) -> None:
     """The vendors' own SDKs as oracles: 200 generated requests a host, theirs and ours, compared as received."""
     session.install(".[test]", "openai", "anthropic", "google-genai", "boto3")
-    session.run("pytest", "tests/oracle", *session.posargs)
+    session.run("pytest", "tests/oracle", *session.posargs, env={"ASYNCLLM_ORACLE_REQUESTS": "200"})
 
 
 @nox.session

@@ -1,7 +1,7 @@
 """The vendors' own SDKs as oracles: the same request through theirs and through ours, compared as it was received.
 
 Needs ``openai``, ``anthropic``, ``google-genai`` and ``boto3`` (``nox -s oracle`` brings them); skipped without.
-``ASYNCLLM_ORACLE_REQUESTS`` sets how many requests a host gets; 200 by default.
+``ASYNCLLM_ORACLE_REQUESTS`` says how many requests a host gets; without it nothing runs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from asyncllm.testing import Simulator
 
 # The SDKs and what they bring warn of their own affairs.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-REQUESTS = int(os.environ.get("ASYNCLLM_ORACLE_REQUESTS", "200"))
+REQUESTS = int(os.environ.get("ASYNCLLM_ORACLE_REQUESTS", "0"))
 MISSING = "<missing>"
 SPELLINGS: Mapping[str, str] = {
     "mime_type": "mimeType",
@@ -124,7 +124,9 @@ def simulator() -> Iterator[Simulator]:
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 def test_the_vendor_s_own_sdk_sends_the_same(vendor: Vendor, simulator: Simulator) -> None:
     """Generated requests arrive equal in method, path, query and JSON, but for differences with a reason."""
-    if importlib.util.find_spec(vendor.module.partition(".")[0]) is None or not _is_there(vendor.module):
+    if not REQUESTS:
+        pytest.skip("the vendors' SDKs are asked by `nox -s oracle` only")
+    if not _is_there(vendor.module):
         pytest.skip(f"{vendor.module} is not installed; run `nox -s oracle`")
     url = simulator.url(vendor.kind)
     entry = {"kind": vendor.kind, "api_key": "sk-sim-oracle", "base_url": url, "fallback_models": [vendor.model]}
