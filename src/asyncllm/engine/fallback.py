@@ -16,6 +16,7 @@ import anyio
 
 from ..errors import AllFallbacksFailedError, AsyncLLMError, CircuitOpenError
 from .attempts import Attempts
+from .breaker import TargetState
 from .call import Call
 from .exchange import attribute
 from .retry import LONGEST_RETRY_AFTER, SPREAD, pause
@@ -83,15 +84,12 @@ async def _on_target(call: Call, target: Target, run: Run[Answer], attempts: Att
     Raises:
         CircuitOpenError: it is off, or went off between two attempts; then its cause is what the last one failed with.
     """
-    engine = call.engine
-    state = engine.health.of(target)
-    paid = 0
-    retried_once = refreshed = False
-    failure: AsyncLLMError | None = None
+    state = call.engine.health.of(target)
+    retries: _Retries | None = None
     while True:
         if not await call.enter(state, target, attempts, last_resort):
-            refusal = engine.health.refusal(target, last_resort=last_resort)
-            refusal.__cause__ = failure
+            refusal = call.engine.health.refusal(target, last_resort=last_resort)
+            refusal.__cause__ = None if retries is None else retries.failure
             raise refusal
         call.made += 1
         try:
@@ -102,32 +100,65 @@ async def _on_target(call: Call, target: Target, run: Run[Answer], attempts: Att
             attempts.leave()
             raise
         else:
-            state.quota.give(paid or 1)
+            state.quota.give(1 if retries is None else retries.paid)
             return answer
         attempts.leave()
+        retries = retries or _Retries(call, target, state)
+        if not await retries.again(failure):
+            raise failure
+
+
+class _Retries:
+    """The retries of one call on one target.
+
+    Attributes:
+        failure: what the last attempt failed with.
+        paid: what the retries took from the quota, to be given back by a success.
+    """
+
+    __slots__ = ("_call", "_refreshed", "_retried_once", "_state", "_target", "failure", "paid")
+
+    def __init__(self, call: Call, target: Target, state: TargetState) -> None:
+        self._call = call
+        self._target = target
+        self._state = state
+        self._retried_once = self._refreshed = False
+        self.failure: AsyncLLMError | None = None
+        self.paid = 1
+
+    async def again(self, failure: AsyncLLMError) -> bool:
+        """Waits until another attempt is due; False where there is to be none."""
+        call, target, state = self._call, self._target, self._state
+        self.failure = failure
         on_model = call.tried[target.key] = call.tried.get(target.key, 0) + 1
         if failure.advice.retry == "after_refresh":
-            if refreshed or call.made >= call.most or not await _refresh(target):
-                engine.health.credential_refused(target)
-                raise failure
-            refreshed = True
-            continue
+            return await self._renewed()
         wait = pause(
             failure,
             target.retry,
-            on_model=on_model - refreshed,
+            on_model=on_model - self._refreshed,
             in_call=call.made,
-            retried_once=retried_once,
+            retried_once=self._retried_once,
             remaining=call.remaining,
             quota=state.quota.left,
-            draw=engine.draw,
+            draw=call.engine.draw,
         )
-        if wait is None or state.off(engine.health.now() + wait):
-            raise failure
-        retried_once = retried_once or failure.advice.retry == "once"
-        paid += failure.advice.retry_cost
+        if wait is None or state.off(call.engine.health.now() + wait):
+            return False
+        self._retried_once = self._retried_once or failure.advice.retry == "once"
+        self.paid += failure.advice.retry_cost
         state.quota.take(failure.advice.retry_cost)
         await anyio.sleep(wait)
+        return True
+
+    async def _renewed(self) -> bool:
+        """Whether there is a new credential to try, once; else the provider is off."""
+        call, target = self._call, self._target
+        if not self._refreshed and call.made < call.most and await _refresh(target):
+            self._refreshed = True
+            return True
+        call.engine.health.credential_refused(target)
+        return False
 
 
 async def _refresh(target: Target) -> bool:
