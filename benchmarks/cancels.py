@@ -15,66 +15,29 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import anyio
 import trio
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "transport"))
 
-from loopback import Peer, Visit, ask, chunk, chunked, opened, serving  # the tests' server
+from cancelling import Call, Cancel, healthy, native, scope, slowly  # what the tests do
+from loopback import ask, opened, serving  # the tests' server
 
-Call = Callable[[], Awaitable[object]]
 AT_ONCE = 50
 SLOWEST = 0.012  # seconds until the latest cancellation
-HEALTHY = 10
 
 
-async def slowly(peer: Peer, visit: Visit) -> None:
-    """An answer in three parts, a little while apart."""
-    await anyio.sleep(0.0005)
-    await peer.send(chunked())
-    await anyio.sleep(0.0005)
-    await peer.send(chunk(b"first"))
-    await anyio.sleep(0.0005)
-    await peer.send(chunk(b"last") + chunk(b""))
-
-
-async def native(call: Call, delay: float) -> None:
-    """Cancels as ``asyncio.wait_for`` and every web framework do."""
-    task = asyncio.ensure_future(call())
-    await asyncio.sleep(delay)
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def scope(call: Call, delay: float) -> None:
-    """Cancels as anyio and trio do."""
-    with anyio.move_on_after(delay):
-        await call()
-
-
-async def measure(whole: Call, streamed: Call, cancels: int, how: Callable[[Call, float], Awaitable[None]]) -> int:
+async def measure(whole: Callable[[], Awaitable[bytes]], streamed: Call, cancels: int, how: Cancel) -> int:
     """How many of ten healthy calls succeed after the cancelled ones."""
     for start in range(0, cancels, AT_ONCE):
         async with anyio.create_task_group() as tasks:
             for number in range(start, min(start + AT_ONCE, cancels)):
                 tasks.start_soon(how, streamed if number % 2 else whole, SLOWEST * (number * 7 % cancels) / cancels)
-    good = 0
-
-    async def healthy() -> None:
-        nonlocal good
-        body = await whole()
-        good += body == b"firstlast"
-
-    with anyio.move_on_after(5):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(HEALTHY):
-                tasks.start_soon(healthy)
-    return good
+    return await healthy(whole)
 
 
-async def ours(library: str, slots: int, cancels: int, how: Any) -> tuple[int, int]:
+async def ours(library: str, slots: int, cancels: int, how: Cancel) -> tuple[int, int]:
     """This library's transport."""
     async with serving(slowly) as server, opened(library, max_connections=slots) as transport:
 
@@ -94,7 +57,7 @@ async def ours(library: str, slots: int, cancels: int, how: Any) -> tuple[int, i
         return good, server.open
 
 
-async def stock(library: str, slots: int, cancels: int, how: Any) -> tuple[int, int]:
+async def stock(library: str, slots: int, cancels: int, how: Cancel) -> tuple[int, int]:
     """The library's own client."""
     module = importlib.import_module(library)
     limits = module.Limits(max_connections=slots)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 import anyio
 import pytest
+from cancelling import HEALTHY, Cancel, healthy, native, scope, slowly
 from loopback import Peer, Visit, answer, ask, chunk, chunked, hello, opened, serving, until
 
 from asyncllm.errors import ConnectionLostError
@@ -15,34 +13,9 @@ from asyncllm.transport.http import HTTPTransport
 pytestmark = pytest.mark.anyio
 
 CANCELS, SLOTS = 300, 10
-Call = Callable[[], Awaitable[object]]
 
 
-async def slowly(peer: Peer, visit: Visit) -> None:
-    """Every moment of a call takes a while, so that a cancellation can fall into it."""
-    await anyio.sleep(0.0005)
-    await peer.send(chunked())
-    await anyio.sleep(0.0005)
-    await peer.send(chunk(b"first"))
-    await anyio.sleep(0.0005)
-    await peer.send(chunk(b"last") + chunk(b""))
-
-
-async def cancelled_natively(call: Call, delay: float) -> None:
-    task = asyncio.ensure_future(call())
-    await asyncio.sleep(delay)
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def cancelled_by_scope(call: Call, delay: float) -> None:
-    with anyio.move_on_after(delay):
-        await call()
-
-
-async def sweep_of_cancels(
-    transport: HTTPTransport, url: str, cancelled: Callable[[Call, float], Awaitable[None]]
-) -> None:
+async def sweep_of_cancels(transport: HTTPTransport, url: str, cancelled: Cancel) -> None:
     """Cancels calls after delays that sweep over the whole of a call, thirty at a time on ten slots."""
 
     async def streamed() -> None:
@@ -60,30 +33,19 @@ async def sweep_of_cancels(
                 tasks.start_soon(cancelled, call, 0.008 * number / CANCELS)
 
 
-async def healthy(transport: HTTPTransport, url: str) -> int:
-    """How many of ten calls at once succeed."""
-    replies = []
-
-    async def call() -> None:
-        replies.append((await transport.send(ask(url))).body)
-
-    with anyio.move_on_after(5):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(10):
-                tasks.start_soon(call)
-    return replies.count(b"firstlast")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["native", "scope"])
-async def test_cancelled_calls_lose_no_connection(library: str, anyio_backend: str, how: str) -> None:
+@pytest.mark.parametrize("how", [native, scope])
+async def test_cancelled_calls_lose_no_connection(library: str, anyio_backend: str, how: Cancel) -> None:
     """After hundreds of cancelled calls every slot works, and only live connections are open."""
-    if (anyio_backend, how) == ("trio", "native"):
+    if anyio_backend == "trio" and how is native:
         pytest.skip("trio cancels by scopes only")
-    cancelled = cancelled_natively if how == "native" else cancelled_by_scope
     async with serving(slowly) as server, opened(library, max_connections=SLOTS) as transport:
-        await sweep_of_cancels(transport, server.url, cancelled)
-        assert 10 == await healthy(transport, server.url)
+
+        async def whole() -> bytes:
+            return (await transport.send(ask(server.url))).body
+
+        await sweep_of_cancels(transport, server.url, how)
+        assert HEALTHY == await healthy(whole)
         await until(lambda: server.open <= SLOTS)
 
 
