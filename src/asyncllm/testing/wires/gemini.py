@@ -61,7 +61,7 @@ class Gemini:
             return Problem(status=400, message="The simulator streams with alt=sse only.")
         if operation.name not in ("generate", "count_tokens"):
             return None
-        return gemini_errors.check_body(arrival.body, signature if rules.signatures else None)
+        return gemini_errors.check_body(_body(arrival), signature if rules.signatures else None)
 
     def wrong_key(self, key: str) -> Problem:
         """The refusal of a missing or wrong key."""
@@ -79,7 +79,7 @@ class Gemini:
 
     def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
         """Reads a request that passed `check`."""
-        body: Mapping[str, Any] = arrival.body
+        body: Mapping[str, Any] = _body(arrival)
         contents: Sequence[Mapping[str, Any]] = body["contents"]
         settings = body.get("generationConfig") or {}
         calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
@@ -154,6 +154,13 @@ class Gemini:
         size = int(asked["pageSize"]) if asked.get("pageSize", "").isdigit() else 50
         more = {"nextPageToken": str(start + size)} if start + size < len(models) else {}
         return dumps({"models": [_entry(model) for model in models[start : start + size]], **more})
+
+
+def _body(arrival: Arrival) -> Any:
+    """The request; a count of tokens may hold a whole one, which names its model."""
+    body = arrival.body
+    whole = body.get("generateContentRequest") if isinstance(body, dict) else None
+    return {name: value for name, value in whole.items() if name != "model"} if isinstance(whole, dict) else body
 
 
 def signature(call: Mapping[str, Any]) -> str:
