@@ -1,4 +1,4 @@
-"""What tests of the ledger share: a head, a settlement, prices that anybody can check in their head, child processes."""
+"""What tests of the ledger share: a head, a settlement, prices one can add up in the head, child processes."""
 
 from __future__ import annotations
 

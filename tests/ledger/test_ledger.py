@@ -131,7 +131,7 @@ async def test_many_at_once(store: Store) -> None:
 
     async def call(number: int) -> None:
         opening = await ledger.open(replace(HEAD, user=f"u{number}"))
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         ledger.settle(opening, replace(DONE, cost=number))
 
     async with anyio.create_task_group() as group:

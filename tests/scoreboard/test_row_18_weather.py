@@ -1,4 +1,4 @@
-"""The disk is full, the file is read-only, locked, damaged: the policy that was asked for, and nobody waits for ever."""
+"""The disk is full, the file is read-only, locked, damaged: what the policy says happens, and nobody waits for ever."""
 
 from __future__ import annotations
 

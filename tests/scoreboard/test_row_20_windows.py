@@ -118,7 +118,7 @@ async def test_one_alert_a_window_although_the_clock_goes_back(record: Record) -
 
 @pytest.mark.slow
 def test_a_million_sums(full: bool, record: Record) -> None:
-    """Reservations, costs beyond them and unknown costs, in any order: the window is exact, and nothing stays reserved."""
+    """Reservations, costs beyond them and unknown costs, in any order: the window is exact, nothing stays reserved."""
     count = 1_000_000 if full else 20_000
     chance = random.Random(20)
     budgets = Budgets([Budget(limit=10**18, per="total")])

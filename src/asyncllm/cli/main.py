@@ -11,10 +11,10 @@ from types import MappingProxyType, ModuleType
 
 from .._version import __version__
 from ..errors import AsyncLLMError
-from . import chat, demo, prices, simulate
+from . import chat, costs, demo, prices, simulate
 
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
-    {"demo": demo, "chat": chat, "prices": prices, "simulate": simulate}
+    {"demo": demo, "chat": chat, "costs": costs, "prices": prices, "simulate": simulate}
 )
 
 FAILED = 1

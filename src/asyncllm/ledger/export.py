@@ -58,9 +58,14 @@ def _cells(row: Sequence[Any]) -> list[Any]:
             cells[place] = scaled(value, digits)
     for place in _TEXTS:
         text = cells[place]
-        if text is not None and text.startswith(_FORMULA):
-            cells[place] = f"'{text}"
+        if text is not None:
+            cells[place] = harmless(text)
     return cells
+
+
+def harmless(text: str) -> str:
+    """Text as a spreadsheet takes it for text."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def scaled(value: int, digits: int) -> str:

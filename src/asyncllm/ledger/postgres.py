@@ -74,6 +74,13 @@ class PostgresStore(SQLStore):
     def __repr__(self) -> str:
         return "PostgresStore()"
 
+    def _is_url(self) -> bool:
+        try:
+            self._driver.conninfo.conninfo_to_dict(self._url)
+        except self._driver.ProgrammingError:  # its text, and so its traceback, quotes the URL with the password
+            return False
+        return True
+
     def connect(self, *, hurried: bool = False) -> None:
         """Connects, makes the tables where they are missing, and takes the lock."""
         self._translated(lambda: self._connect(_HURRIED if hurried else self.patience))
@@ -92,6 +99,10 @@ class PostgresStore(SQLStore):
         self._connection = connection
 
     def _open(self, patience: float) -> psycopg.Connection[Any]:
+        if not self._is_url():
+            raise LedgerError(
+                "cost_tracking.database is no URL of a PostgreSQL database: postgresql://user:password@host/database"
+            )
         milliseconds = round(patience * 1000)
         return self._driver.connect(  # type: ignore[no-any-return]  # the driver is found at run time
             self._url,
@@ -163,8 +174,8 @@ class PostgresStore(SQLStore):
         except self._driver.Error as error:
             if isinstance(error, (self._driver.ProgrammingError, self._driver.InterfaceError)):
                 raise
-            self._disconnect()
-            raise LedgerError(f"the ledger's PostgreSQL database cannot be used: {_said(error)}") from None
+            sentence = f"the ledger's PostgreSQL database cannot be used: {_said(error)}"
+        raise LedgerError(sentence)  # outside: the driver's frames, which hold the password, are not in its context
 
 
 def _driver() -> ModuleType:

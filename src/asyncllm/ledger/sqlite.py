@@ -147,7 +147,8 @@ class SQLiteStore(SQLStore):
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, (sqlite3.InterfaceError, sqlite3.ProgrammingError)):
                 raise  # a mistake of ours, not of the weather
-            raise LedgerError(f"the ledger {self.path} {_reason(error)}") from None
+            sentence = f"the ledger {self.path} {_reason(error)}"
+        raise LedgerError(sentence)
 
 
 def _reason(error: Exception) -> str:
