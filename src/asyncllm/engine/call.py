@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import AsyncLLMError
+from ..errors import AsyncLLMError, DeadlineExceededError, LimitTimeoutError
 from ..schema.request import Request
 from .admission import Admission
 from .attempts import Attempts
@@ -55,6 +55,7 @@ class Call:
 
     __slots__ = (
         "_expected",
+        "_queueing",
         "attempts",
         "deadline",
         "engine",
@@ -85,6 +86,7 @@ class Call:
         self.request = request
         self.patience = patience
         self.attempts = Attempts(clock, book=book, variant=variant)
+        self._queueing: Target | None = None
         self._expected: tuple[int, int | None] | None = None if book is not None else (0, None)
         self.deadline = math.inf if patience.total is None else clock() + patience.total
         self.made = 0
@@ -97,6 +99,17 @@ class Call:
         if self._expected is None:
             self._expected = estimate(self.request)[0], self.request.max_tokens
         return self._expected
+
+    def out_of_time(self, sentence: str) -> AsyncLLMError:
+        """The error for a deadline that has passed: in the queue of a limit, or anywhere else."""
+        if self._queueing is not None:
+            error: AsyncLLMError = LimitTimeoutError("the call waited for its turn under a limit until its deadline")
+        else:
+            error = DeadlineExceededError(sentence)
+        target = self._queueing or self.targets[0]
+        error.provider, error.model = target.key
+        error.attempts = self.attempts.all()
+        return error
 
     @property
     def remaining(self) -> float:
@@ -126,7 +139,9 @@ class Call:
         if engine.limits is not None:
             if state.refuses(now(), last_resort=last_resort):
                 return False
+            self._queueing = target  # stays, where the deadline comes before the turn
             ticket = await engine.limits.acquire(target, self.request, self.patience.priority, self.remaining)
+            self._queueing = None
         grant = state.admit(now(), last_resort=last_resort)
         if grant is None:
             if ticket is not None:

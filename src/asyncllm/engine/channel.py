@@ -76,7 +76,7 @@ class Channel:
         """
         exchange, prepared = self._exchange, self.prepared
         body = await exchange.read(MAX_BODY_BYTES)
-        if body.lstrip()[:1] not in (b"{", b"["):  # a stream under the wrong name
+        if body.lstrip()[:1] not in (b"{", b"[", b"<"):  # a stream under the wrong name
             return [*self.take(body), *(() if self.ended else self.take(None))]
         self.ended = True
         response = prepared.route.protocol.decode(exchange.status, exchange.headers, body, prepared.context)

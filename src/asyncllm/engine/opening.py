@@ -21,6 +21,8 @@ from .channel import Channel, events_before, has_content
 from .exchange import Engine, attribute, judge, prepare
 from .router import Target
 
+_WHOLE = ("application/json", "text/html")  # what is no stream, whatever was asked for: an answer at once, a proxy's page
+
 
 class Opened(NamedTuple):
     """A committed stream.
@@ -63,7 +65,7 @@ async def open_on(call: Call, target: Target, attempts: Attempts) -> Opened:
                 body = await exchange.read(MAX_ERROR_BODY_BYTES)
                 raise judge(prepared, exchange.status, exchange.headers, body)
             channel = Channel(prepared, exchange, engine.background.clock)
-            if exchange.headers.get("content-type", "").startswith("application/json"):
+            if exchange.headers.get("content-type", "").startswith(_WHOLE):
                 events += await channel.receive_whole()
             while not has_content(events) and not channel.ended:
                 events += await channel.receive()

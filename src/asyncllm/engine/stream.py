@@ -199,11 +199,8 @@ class Stream:
             else:
                 opened = await hedge.with_hedge(call, partial(open_on, call), seconds, _discard)
         if opened is None:
-            raise DeadlineExceededError(
-                f"no content within the total deadline of {plan.patience.total:g} s; allow more with timeout=",
-                provider=plan.targets[0].provider.name,
-                model=plan.targets[0].model,
-                attempts=call.attempts.all(),
+            raise call.out_of_time(
+                f"no content within the total deadline of {plan.patience.total:g} s; allow more with timeout="
             )
         self._opened = opened
         return opened

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from ..errors import AsyncLLMError, DeadlineExceededError
+from ..errors import AsyncLLMError
 from ..schema.response import Response
 from . import hedge
 from .attempts import Attempts
@@ -39,11 +39,8 @@ async def send(call: Call, *, parse: Parse | None) -> Response:
         else:
             response = await _hedged(call, seconds)
     if response is None:
-        raise DeadlineExceededError(
-            f"no answer within the total deadline of {call.patience.total:g} s; allow more with timeout=, or stream",
-            provider=call.targets[0].provider.name,
-            model=call.targets[0].model,
-            attempts=call.attempts.all(),
+        raise call.out_of_time(
+            f"no answer within the total deadline of {call.patience.total:g} s; allow more with timeout=, or stream"
         )
     log_call(response)
     if parse is not None:
