@@ -299,6 +299,19 @@ async def test_a_native_cancel_while_waiting_takes_nothing(anyio_backend: str) -
         assert (2, 0) == (sim.count(), client.health()[0].queue_depth)
 
 
+async def test_a_stale_connection_is_an_attempt_of_its_own() -> None:
+    """The server closed a kept connection: one more attempt at once, a row for each, and no failure of the target."""
+    async with Simulator() as sim, opened(sim, limits={"concurrent": 1}) as client:
+        sim.on("*", Fault.stale(late=True, times=1))
+        await client.send("Hi")
+        reply = await client.send("Hi")
+        (known,) = client.health()
+    assert [("error", errors.ConnectionLostError), ("ok", type(None))] == [
+        (one.outcome, type(one.error)) for one in reply.attempts
+    ]
+    assert (0, "closed", 2) == (known.failures, known.state, known.attempts)
+
+
 # --- routing -------------------------------------------------------------------------------------------------
 
 

@@ -87,12 +87,13 @@ PROGRAMS = {
         import asyncio, threading
         from asyncllm import Client, errors
         from asyncllm.testing import Simulator
-        with Simulator.in_thread(reply="ok", latency=0.3) as sim:
+        with Simulator.in_thread(reply="ok", latency=1) as sim:
             client = Client(sim.config(), environ={})
             first = threading.Thread(target=lambda: asyncio.run(client.send("Hi")))
             first.start()
             async def second():
-                await asyncio.sleep(0.1)
+                while not sim.in_flight:
+                    await asyncio.sleep(0.01)
                 try:
                     await client.send("Hi")
                 except errors.ClientStateError as error:

@@ -21,7 +21,7 @@ from .channel import Channel, events_before, has_content
 from .exchange import Engine, attribute, judge, prepare
 from .router import Target
 
-_WHOLE = ("application/json", "text/html")  # what is no stream, whatever was asked for: an answer at once, a proxy's page
+_WHOLE = ("application/json", "text/html")  # no stream, whatever was asked for: a whole answer, a proxy's page
 
 
 class Opened(NamedTuple):
