@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ...errors import ProtocolError
 from ...protocols.base import WireRequest
 from .base import Entry, Listing, Page, Proof, get
-from .reading import dig, first, items, known, moment
+from .reading import dig, first, items, known, moment, text
 
 PATH = "/v1/models"
 _SIZE = "limit=1000"
@@ -44,7 +44,7 @@ class AnthropicListing(Listing):
         Raises:
             ProtocolError: it is no list of models.
         """
-        entries = tuple([_entry(item) for item in items(value, "data") if isinstance(item.get("id"), str)])
+        entries = tuple([_entry(item) for item in items(value, "data") if text(item, "id")])
         last = dig(value, ("last_id",))
         more = dig(value, ("has_more",)) is True and isinstance(last, str)
         return Page(entries=entries, following=get(PATH, f"{_SIZE}&after_id={quote(last, safe='')}") if more else None)
@@ -59,7 +59,7 @@ class AnthropicListing(Listing):
         Raises:
             ProtocolError: it is none.
         """
-        if not isinstance(dig(value, ("id",)), str):
+        if not text(value, "id"):
             raise ProtocolError("the answer about a model names none")
         return _entry(value)
 

@@ -19,7 +19,7 @@ from ...protocols.base import WireRequest
 from ...protocols.converse.models import base_model
 from ..names import is_custom
 from .base import Access, Entry, Listing, Page, Proof, get
-from .reading import dig, items, known, moment, words
+from .reading import dig, items, known, listed, moment, text, words
 
 MODELS = "/foundation-models"
 PROFILES = "/inference-profiles"
@@ -82,15 +82,15 @@ class BedrockListing(Listing):
         details = dig(value, ("modelDetails",))
         if isinstance(details, Mapping):
             return _model(details)
-        if isinstance(dig(value, ("inferenceProfileId",)), str):
+        if text(value, "inferenceProfileId"):
             return _profile(value)
         raise ProtocolError("the answer about a model names none")
 
 
 def _model(item: Mapping[str, Any]) -> Entry | None:
-    name = item.get("modelId")
+    name = text(item, "modelId")
     kinds = words(item.get("inferenceTypesSupported"))
-    if not isinstance(name, str) or is_custom(name) or kinds == {"provisioned"}:
+    if not name or is_custom(name) or kinds == {"provisioned"}:
         return None
     status = dig(item, ("modelLifecycle", "status"))
     inputs = words(item.get("inputModalities"))
@@ -111,13 +111,9 @@ def _model(item: Mapping[str, Any]) -> Entry | None:
 
 
 def _profile(item: Mapping[str, Any]) -> Entry | None:
-    name = item.get("inferenceProfileId")
-    if (
-        not isinstance(name, str)
-        or item.get("type") == "APPLICATION"
-        or is_custom(str(item.get("inferenceProfileArn")))
-    ):
+    name = text(item, "inferenceProfileId")
+    if not name or item.get("type") == "APPLICATION" or is_custom(text(item, "inferenceProfileArn")):
         return None
-    arns = [dig(model, ("modelArn",)) for model in item.get("models") or ()]
-    behind = next((arn.rpartition("/")[2] for arn in arns if isinstance(arn, str)), None)
+    arns = [text(model, "modelArn") for model in listed(item.get("models"))]
+    behind = next((arn.rpartition("/")[2] for arn in arns if arn), None)
     return Entry(name=name, behind=behind, created=moment(item.get("createdAt")), chat=True)

@@ -16,7 +16,7 @@ from ...errors import ProtocolError
 from ...protocols.base import WireRequest
 from ..names import is_custom
 from .base import Entry, Listing, Page, Proof, get
-from .reading import dig, first, items, known, words
+from .reading import dig, first, items, known, text, words
 
 _SIZE = "pageSize=1000"
 _METHODS = "supportedGenerationMethods"
@@ -63,19 +63,19 @@ class GeminiListing(Listing):
         Raises:
             ProtocolError: it is none.
         """
-        if not isinstance(dig(value, ("name",)), str):
+        if not text(value, "name"):
             raise ProtocolError("the answer about a model names none")
         return _entry(value)
 
 
 def _entry(item: Mapping[str, Any]) -> Entry | None:
-    name = item.get("name")
-    if not isinstance(name, str) or is_custom(name):
+    name = text(item, "name").removeprefix("models/")
+    if not name or is_custom(name):
         return None
     length = first(item, (("inputTokenLimit",),), int)
     methods = words(item.get(_METHODS))
     return Entry(
-        name=name.removeprefix("models/"),
+        name=name,
         chat="generatecontent" in methods if _METHODS in item else None,
         facts=known(
             context_window=length,

@@ -23,7 +23,7 @@ from ...errors import ProtocolError
 from ...protocols.base import WireRequest
 from ..names import is_custom
 from .base import Entry, Listing, Page, Proof, get
-from .reading import dig, first, items, known, moment, words
+from .reading import dig, first, items, known, listed, moment, words
 
 _Paths = tuple[tuple[str, ...], ...]
 
@@ -127,8 +127,8 @@ class OpenAIListing(Listing):
         Raises:
             ProtocolError: it is no list of models.
         """
-        listed = {"data": value} if isinstance(value, list) else value
-        found = (_entry(item) for item in items(listed, "data", "models", "items"))
+        body = {"data": value} if isinstance(value, list) else value
+        found = (_entry(item) for item in items(body, "data", "models", "items"))
         link = dig(value, ("links", "next"))
         # Only the query of the link: where the pages are is not the answer's to say.
         following = get(self.path, urlsplit(link).query) if isinstance(link, str) else None
@@ -165,7 +165,7 @@ def _entry(item: Mapping[str, Any]) -> Entry | None:
         deprecated = True if retires_at else False if any(path[0] in item for path in _ENDS) else None
     return Entry(
         name=name,
-        aliases=tuple([alias for alias in item.get("aliases") or () if isinstance(alias, str) and alias != name]),
+        aliases=tuple([alias for alias in listed(item.get("aliases")) if isinstance(alias, str) and alias != name]),
         created=moment(item.get("created") or item.get("created_at") or item.get("modified_at")),
         deprecated=deprecated,
         retires_at=retires_at,

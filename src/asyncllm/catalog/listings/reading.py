@@ -25,7 +25,7 @@ def moment(value: Any) -> datetime | None:
             return datetime.fromisoformat(f"{day}T{clock or '00:00:00'}{zone}").astimezone(timezone.utc)
         except (ValueError, OverflowError):
             return None
-    if isinstance(value, (int, float)) and 0 < value < _NEVER:
+    if type(value) in (int, float) and 0 < value < _NEVER:
         return datetime.fromtimestamp(value, timezone.utc)
     return None
 
@@ -55,7 +55,7 @@ def items(value: Any, *names: str) -> Iterator[Mapping[str, Any]]:
     Raises:
         ProtocolError: none is there.
     """
-    found = next((listed for name in names if isinstance(listed := dig(value, (name,)), list)), None)
+    found = next((found for name in names if isinstance(found := dig(value, (name,)), list)), None)
     if found is None:
         raise ProtocolError(f"the list of models has no {' or '.join(names)}: is base_url that of the API?")
     for item in found:
@@ -63,11 +63,20 @@ def items(value: Any, *names: str) -> Iterator[Mapping[str, Any]]:
             yield item
 
 
+def text(value: Any, key: str) -> str:
+    """The text under a key; an empty one for anything else."""
+    found = dig(value, (key,))
+    return found if isinstance(found, str) else ""
+
+
+def listed(value: Any) -> list[Any]:
+    """A list; an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
 def words(value: Any) -> frozenset[str]:
     """The words of a list, in lower case; none for what is no list."""
-    return (
-        frozenset(word.lower() for word in value if isinstance(word, str)) if isinstance(value, list) else frozenset()
-    )
+    return frozenset(word.lower() for word in listed(value) if isinstance(word, str))
 
 
 def known(**facts: Any) -> dict[str, Any]:
