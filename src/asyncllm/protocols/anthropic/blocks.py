@@ -235,7 +235,7 @@ class BlockWriter(PartWriter):
 
     def _in_result(self, part: ResultPart) -> Part:
         if isinstance(part, Json):
-            return Text(self._context.json.dumps(part.value).decode())
+            return Text(self.json(part.value))
         if not isinstance(part, _IN_RESULTS):
             raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self._context.provider}")
         return part

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import UnsupportedContentError
+from ...errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
 from ...schema.content import Origin, ProviderToolCall, ProviderToolResult, ToolCall, Unknown, parse_arguments
 from ..arguments import INVALID_JSON
 from ..base import Context
@@ -36,6 +36,18 @@ class PartWriter:
     def refuse(self, sentence: str) -> UnsupportedContentError:
         """The exception for a part that cannot be carried."""
         return UnsupportedContentError(sentence, provider=self._context.provider, model=self._context.model)
+
+    def refuse_parameter(self, sentence: str) -> UnsupportedParameterError:
+        """The exception for a keyword that cannot be carried."""
+        return UnsupportedParameterError(sentence, provider=self._context.provider, model=self._context.model)
+
+    def bad(self, sentence: str) -> BadRequestError:
+        """The exception for what no wire could carry."""
+        return BadRequestError(sentence, provider=self._context.provider, model=self._context.model)
+
+    def json(self, value: Any) -> str:
+        """A value as JSON text."""
+        return self._context.json.dumps(value).decode()
 
     def _ours(self, origin: Origin | None) -> bool:
         return origin is not None and origin == self._context.origin

@@ -13,11 +13,9 @@ not be used are left out of ``tools``, since the wire has no such list (with a w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ...errors import BadRequestError, UnsupportedParameterError
-from ...schema.request import ProviderTool, Request, Tool, ToolChoice
+from ...schema.request import ProviderTool, Request, Tool
 from ..base import Context, WireRequest
 from ..merge import deep_merge
 from .blocks import BlockWriter
@@ -26,6 +24,7 @@ from .dialect import AnthropicDialect
 from .part_writer import Block
 from .schema import constrain
 from .thinking import ModelRules, ThinkingPlan, plan_thinking, rules_for, unthought
+from .tool_rules import AnyTool, check_forced, narrowed, parameters_of, schema_of
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 _JSON_HEADER = ("content-type", "application/json")
@@ -49,8 +48,8 @@ def encode_request(request: Request, context: Context, dialect: AnthropicDialect
     if request.stop:
         body["stop_sequences"] = list(request.stop)
     _sampling(request, rules, plan, body, writer)
-    _reasoning_and_format(request, plan, body, context)
-    _tools(request, rules, plan, body, writer, context)
+    _reasoning_and_format(request, plan, body, writer)
+    _tools(request, rules, plan, body, writer)
     if dialect.adapt is not None:
         body = dialect.adapt(body)
     return _finish(request, body, writer, context, dialect)
@@ -119,29 +118,18 @@ def _sampling(
         writer.warn("seed was left out: the Messages API has none")
 
 
-def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, Any], context: Context) -> None:
+def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, Any], writer: BlockWriter) -> None:
     if plan.thinking is not None:
         body["thinking"] = plan.thinking
     output: dict[str, Any] = {} if plan.effort is None else {"effort": plan.effort}
     wanted = request.response_format
     if wanted is not None:
-        if wanted.schema is None:
-            raise UnsupportedParameterError(
-                "response_format='json' needs a schema here: give a JSON schema or a pydantic model, "
-                "or ask for JSON in the prompt",
-                provider=context.provider,
-                model=request.model,
-            )
-        schema = wanted.schema
+        schema = schema_of(wanted, writer)
         if wanted.description and "description" not in schema:
             schema = {**schema, "description": wanted.description}
-        output["format"] = {"type": "json_schema", "schema": _constrained(schema, context)}
+        output["format"] = {"type": "json_schema", "schema": constrain(schema, writer.json)}
     if output:
         body["output_config"] = output
-
-
-def _constrained(schema: Mapping[str, Any], context: Context) -> Any:
-    return constrain(schema, lambda value: context.json.dumps(value).decode())
 
 
 def _tools(
@@ -150,82 +138,38 @@ def _tools(
     plan: ThinkingPlan,
     body: dict[str, Any],
     writer: BlockWriter,
-    context: Context,
 ) -> None:
     if not request.tools:
         return
     tools = request.tools
     choice = request.tool_choice
     if choice is not None and choice.mode in ("auto", "required") and choice.names:
-        tools, choice = _narrowed(tools, choice, writer, context)
-    body["tools"] = [_tool(tool, writer, context) for tool in tools]
+        tools, choice = narrowed(tools, choice, _name, writer)
+    body["tools"] = [_tool(tool, writer) for tool in tools]
     wire: dict[str, Any] | None = None
     if choice is not None:
         wire = {"type": {"required": "any"}.get(choice.mode, choice.mode)}
         if choice.mode == "tool":
             wire["name"] = choice.names[0]
         if choice.mode in ("required", "tool"):
-            _check_forced(rules, plan, context)
+            check_forced(rules, plan.thinking["type"] if plan.thinking else None, writer)
     if request.parallel_tool_calls is False and (wire is None or wire["type"] != "none"):
         wire = {**(wire or {"type": "auto"}), "disable_parallel_tool_use": True}
     if wire is not None:
         body["tool_choice"] = wire
 
 
-def _check_forced(rules: ModelRules | None, plan: ThinkingPlan, context: Context) -> None:
-    """A forced call is refused by some models, and by every model that thinks within a budget."""
-    budgeted = plan.thinking is not None and plan.thinking["type"] == "enabled"
-    if budgeted or (rules is not None and not rules.forced_tools):
-        why = "together with a thinking budget" if budgeted else "by this model"
-        raise UnsupportedParameterError(
-            f"a forced tool call is refused {why}: use tool_choice='auto' and ask for the call in the prompt",
-            provider=context.provider,
-            model=context.model,
-        )
-
-
-def _narrowed(
-    tools: tuple[Tool | ProviderTool, ...], choice: ToolChoice, writer: BlockWriter, context: Context
-) -> tuple[tuple[Tool | ProviderTool, ...], ToolChoice]:
-    """Only the tools that may be used; a single one that must be is a forced tool."""
-    names = {_name(tool) for tool in tools}
-    missing = [name for name in choice.names if name not in names]
-    if missing:
-        raise BadRequestError(
-            f"tool_choice names {missing[0]!r}, which is not among the tools",
-            provider=context.provider,
-            model=context.model,
-        )
-    if choice.mode == "required" and len(choice.names) == 1:
-        return tools, ToolChoice("tool", choice.names)
-    kept = tuple([tool for tool in tools if _name(tool) in choice.names])
-    if len(kept) < len(tools):
-        left = ", ".join(str(_name(tool)) for tool in tools if tool not in kept)
-        writer.warn(f"the tools that tool_choice does not name were left out: {left}")
-    return kept, ToolChoice(choice.mode)
-
-
-def _name(tool: Tool | ProviderTool) -> Any:
+def _name(tool: AnyTool) -> Any:
     return tool.name if isinstance(tool, Tool) else tool.definition.get("name")
 
 
-def _tool(tool: Tool | ProviderTool, writer: BlockWriter, context: Context) -> Block:
+def _tool(tool: AnyTool, writer: BlockWriter) -> Block:
     if isinstance(tool, ProviderTool):
         return dict(tool.definition)
-    schema: Mapping[str, Any] = tool.parameters or {"type": "object", "properties": {}}
-    if "type" not in schema:
-        schema = {"type": "object", **schema}
-    if schema["type"] != "object":
-        raise UnsupportedParameterError(
-            f"the parameters of the tool {tool.name} must be a JSON schema of type object, not {schema['type']!r}; "
-            "wrap the value in an object",
-            provider=context.provider,
-            model=context.model,
-        )
     block: Block = {"name": tool.name}
     if tool.description:
         block["description"] = tool.description
-    block["input_schema"] = _constrained(schema, context) if tool.strict else schema
+    block["input_schema"] = parameters_of(tool, writer)
     if tool.strict is not None:
         block["strict"] = tool.strict
     if tool.extra:

@@ -269,7 +269,7 @@ class BlockWriter(PartWriter):
             # A `json` block holds an object; every other value is said as text.
             if isinstance(part.value, Mapping):
                 return {"json": dict(part.value)}
-            return {"text": self._context.json.dumps(part.value).decode()}
+            return {"text": self.json(part.value)}
         block = self._block(part, "user") if isinstance(part, _IN_RESULTS) else None
         if block is None:
             raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self._context.provider}")

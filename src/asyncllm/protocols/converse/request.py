@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import UnsupportedParameterError
 from ...schema.request import Request
 from ..anthropic.schema import constrain
 from ..anthropic.thinking import rules_for as claude_rules
+from ..anthropic.tool_rules import schema_of
 from ..base import Context, WireRequest
 from ..merge import deep_merge
 from .blocks import BlockWriter
@@ -46,12 +46,12 @@ def encode_request(request: Request, context: Context, dialect: ConverseDialect)
     if settings:
         body["inferenceConfig"] = settings
     fields = dict(plan.fields)
-    tools, choice = ToolPlan(request, rules, writer, context).write(messages, plan.thinks)
+    tools, choice = ToolPlan(request, rules, writer).write(messages, plan.thinks)
     if tools is not None:
         body["toolConfig"] = tools
     if choice is not None:
         fields["tool_choice"] = choice
-    output = _output(request, plan, context)
+    output = _output(request, plan, writer)
     if output:
         body["outputConfig"] = output
     headers = {name.lower(): value for name, value in (request.extra_headers or {}).items()}
@@ -103,20 +103,13 @@ def _settings(
     return settings
 
 
-def _output(request: Request, plan: ReasoningPlan, context: Context) -> dict[str, Any]:
+def _output(request: Request, plan: ReasoningPlan, writer: BlockWriter) -> dict[str, Any]:
     output: dict[str, Any] = {} if plan.effort is None else {"effort": plan.effort}
     wanted = request.response_format
     if wanted is None:
         return output
-    if wanted.schema is None:
-        raise UnsupportedParameterError(
-            "response_format='json' needs a schema here: give a JSON schema or a pydantic model, "
-            "or ask for JSON in the prompt",
-            provider=context.provider,
-            model=request.model,
-        )
-    schema = constrain(wanted.schema, lambda value: context.json.dumps(value).decode())
-    definition = {"schema": context.json.dumps(schema).decode(), "name": wanted.name}
+    schema = constrain(schema_of(wanted, writer), writer.json)
+    definition = {"schema": writer.json(schema), "name": wanted.name}
     if wanted.description:
         definition["description"] = wanted.description
     output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": definition}}

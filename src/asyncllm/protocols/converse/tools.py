@@ -16,17 +16,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import BadRequestError, UnsupportedParameterError
 from ...schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..anthropic.part_writer import Block
-from ..anthropic.schema import constrain
 from ..anthropic.thinking import rules_for as claude_rules
-from ..base import Context
+from ..anthropic.tool_rules import AnyTool, check_forced, narrowed, parameters_of
 from ..shapes import as_dict
 from .blocks import BlockWriter
 from .models import ModelRules
-
-AnyTool = Tool | ProviderTool
 
 _CLAUDE_WORDS: Mapping[str, str] = {"required": "any"}
 _CONVERSE_WORDS: Mapping[str, str] = {"auto": "auto", "required": "any", "tool": "tool"}
@@ -35,13 +31,12 @@ _CONVERSE_WORDS: Mapping[str, str] = {"auto": "auto", "required": "any", "tool":
 class ToolPlan:
     """The tools of one request, as they will be sent."""
 
-    __slots__ = ("_context", "_request", "_rules", "_writer")
+    __slots__ = ("_request", "_rules", "_writer")
 
-    def __init__(self, request: Request, rules: ModelRules, writer: BlockWriter, context: Context) -> None:
+    def __init__(self, request: Request, rules: ModelRules, writer: BlockWriter) -> None:
         self._request = request
         self._rules = rules
         self._writer = writer
-        self._context = context
 
     def write(
         self, messages: list[dict[str, Any]], thinks: str | None
@@ -58,9 +53,10 @@ class ToolPlan:
         """
         tools, choice = self._request.tools, self._request.tool_choice
         if choice is not None and choice.mode in ("auto", "required") and choice.names:
-            tools, choice = self._narrowed(tools, choice)
+            tools, choice = narrowed(tools, choice, _name, self._writer)
         if choice is not None and choice.mode in ("required", "tool"):
-            self._check_forced(thinks)
+            known = claude_rules(self._request.model) if self._rules.claude else None
+            check_forced(known, thinks, self._writer)
         forbidden = choice is not None and choice.mode == "none"
         names = _names_in(messages) if not tools or forbidden else {}
         if not tools or (forbidden and not self._rules.claude and not names):
@@ -110,32 +106,6 @@ class ToolPlan:
                 native["name"] = choice.names[0]
         return {**native, "disable_parallel_tool_use": True}
 
-    def _check_forced(self, thinks: str | None) -> None:
-        """Claude refuses a forced call while it thinks within a budget; some of it always do."""
-        known = claude_rules(self._request.model) if self._rules.claude else None
-        if thinks == "enabled" or (known is not None and not known.forced_tools):
-            why = "together with a thinking budget" if thinks == "enabled" else "by this model"
-            raise self._refuse(
-                f"a forced tool call is refused {why}: use tool_choice='auto' and ask for the call in the prompt"
-            )
-
-    def _narrowed(self, tools: tuple[AnyTool, ...], choice: ToolChoice) -> tuple[tuple[AnyTool, ...], ToolChoice]:
-        """Only the tools that may be used; a single one that must be is a forced tool."""
-        missing = [name for name in choice.names if name not in {_name(tool) for tool in tools}]
-        if missing:
-            raise BadRequestError(
-                f"tool_choice names {missing[0]!r}, which is not among the tools",
-                provider=self._context.provider,
-                model=self._context.model,
-            )
-        if choice.mode == "required" and len(choice.names) == 1:
-            return tools, ToolChoice("tool", choice.names)
-        kept = tuple([tool for tool in tools if _name(tool) in choice.names])
-        if len(kept) < len(tools):
-            left = ", ".join([str(_name(tool)) for tool in tools if _name(tool) not in choice.names])
-            self._writer.warn(f"the tools that tool_choice does not name were left out: {left}")
-        return kept, ToolChoice(choice.mode)
-
     def _tools(self, tools: tuple[AnyTool, ...]) -> list[Block]:
         written: list[Block] = []
         for tool in tools:
@@ -148,26 +118,13 @@ class ToolPlan:
         return written
 
     def _spec(self, tool: Tool) -> Block:
-        schema: Mapping[str, Any] = tool.parameters or {"type": "object", "properties": {}}
-        if "type" not in schema:
-            schema = {"type": "object", **schema}
-        if schema["type"] != "object":
-            raise self._refuse(
-                f"the parameters of the tool {tool.name} must be a JSON schema of type object, not {schema['type']!r}; "
-                "wrap the value in an object"
-            )
-        if tool.strict:
-            schema = constrain(schema, lambda value: self._context.json.dumps(value).decode())
         spec: Block = {"name": tool.name}
         if tool.description:
             spec["description"] = tool.description
-        spec["inputSchema"] = {"json": schema}
+        spec["inputSchema"] = {"json": parameters_of(tool, self._writer)}
         if tool.strict is not None:
             spec["strict"] = tool.strict
         return {**spec, **(tool.extra or {})}
-
-    def _refuse(self, sentence: str) -> UnsupportedParameterError:
-        return UnsupportedParameterError(sentence, provider=self._context.provider, model=self._context.model)
 
 
 def _name(tool: AnyTool) -> Any:
