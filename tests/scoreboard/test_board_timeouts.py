@@ -124,6 +124,7 @@ def test_on_a_clock_that_jumps(record: Any) -> None:
             "active_provider": "openai",
             "active_model": "m",
             "providers": {"openai": {"api_key": "k"}},
+            "cost_tracking": {"enabled": False},  # the clock would jump ahead of the ledger's thread
             "timeouts": timeouts,
             "retry": {"max_attempts": 1},
         }
@@ -157,6 +158,7 @@ def test_retries_waits_and_fallbacks_share_one_deadline(record: Any) -> None:
         config = {
             "active_provider": "openai",
             "providers": {"openai": {"api_key": "k", "fallback_models": ["a", "b", "c"]}},
+            "cost_tracking": {"enabled": False},
             "retry": {"max_attempts": 50, "max_attempts_per_call": 500},
         }
         client = Offline(config, environ={})
