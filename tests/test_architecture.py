@@ -23,7 +23,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"framing", "protocols", "auth", "catalog.listings", "catalog.counting"}),
     frozenset({"providers", "ledger", "catalog", "wire_json"}),
     frozenset({"config", "transport", "engine"}),
-    frozenset({"client", "assembly"}),
+    frozenset({"client", "assembly", "conversation"}),
     frozenset({"sync", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
@@ -38,14 +38,16 @@ SIDEWAYS = frozenset(
         ("catalog", "providers"),
         ("ledger", "catalog"),
         ("client", "assembly"),
+        ("client", "conversation"),
         ("testing", "sync"),
         ("cli", "sync"),
         ("cli", "testing"),
         ("__main__", ""),
     }
 )
-# Named for the type checker only, never imported at run time: exceptions carry responses, attempts carry exceptions.
-FOR_TYPES_ONLY = frozenset({("errors", "schema"), ("schema", "errors")})
+# Named for the type checker only, never imported at run time: exceptions carry responses, attempts carry exceptions,
+# a conversation holds the client that made it.
+FOR_TYPES_ONLY = frozenset({("errors", "schema"), ("schema", "errors"), ("conversation", "client")})
 
 # What is installed besides the standard library, and who may import it.
 THIRD_PARTY: dict[str, frozenset[str]] = {

@@ -14,6 +14,8 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .client import Client
     from .config import Settings
+    from .conversation import Conversation
+    from .engine.forecast import CostEstimate
     from .engine.health import TargetHealth
     from .engine.stream import Stream
     from .engine.text_stream import TextStream
@@ -94,7 +96,7 @@ if TYPE_CHECKING:
     from .schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
     from .schema.response import Attempt, FinishReason, RateLimits, Response
     from .schema.usage import Usage
-    from .sync import SyncClient, SyncStream
+    from .sync import SyncClient, SyncConversation, SyncStream
     from .transport.base import Timeouts
 
 __all__ = [
@@ -118,6 +120,8 @@ __all__ = [
     "ConnectionLostError",
     "ContentBlockedError",
     "ContextWindowExceededError",
+    "Conversation",
+    "CostEstimate",
     "DeadlineExceededError",
     "Document",
     "Event",
@@ -167,6 +171,7 @@ __all__ = [
     "StreamTruncatedError",
     "StructuredOutputError",
     "SyncClient",
+    "SyncConversation",
     "SyncStream",
     "TargetHealth",
     "Text",
@@ -193,6 +198,9 @@ _HOME = MappingProxyType(
     {
         "Client": ".client",
         "Settings": ".config",
+        "CostEstimate": ".engine.forecast",
+        "SyncConversation": ".sync",
+        "Conversation": ".conversation",
         "Stream": ".engine.stream",
         "TextStream": ".engine.text_stream",
         "TargetHealth": ".engine.health",

@@ -192,3 +192,13 @@ def transport(
 def new_id(prefix: str) -> str:
     """An id for what the wire left without one."""
     return f"{prefix}{uuid.uuid4().hex[:24]}"
+
+
+def only(providers: Sequence[Provider]) -> dict[str, Any]:
+    """The configuration of a client that knows nothing but these hosts; the first is active."""
+    if not providers:
+        raise ConfigurationError(
+            "a client needs a configuration: Client('config.yaml'), a dict of the same shape, or Client.from_env()"
+        )
+    entries = {provider.name: {"kind": provider.kind} for provider in providers}
+    return {"active_provider": providers[0].name, "providers": entries}

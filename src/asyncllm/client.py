@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import assembly
 from .config import Settings, from_env, load
+from .conversation import Conversation
 from .engine.background import Background
 from .engine.call import Call
 from .engine.exchange import Engine
@@ -23,13 +24,14 @@ from .engine.lifetime import Lifetime
 from .engine.limits import Limits
 from .engine.options import ToolLike, build_patience, build_payer, build_request, check_on_interrupt
 from .engine.parsing import parser
+from .engine.plan import Plan
 from .engine.routing import Choice, Routing
-from .engine.stream import Plan, Stream
+from .engine.stream import Stream
 from .engine.targeting import Fallback, Targeting
 from .engine.unary import send
 from .engine.watch import Watch
-from .errors import ConfigurationError
 from .providers.base import Provider
+from .schema.messages import Message
 from .schema.request import Request, ToolChoice
 from .schema.response import Response
 from .transport.base import Transport
@@ -71,7 +73,7 @@ class Client:
         self._environ = os.environ if environ is None else environ
         own = {provider.name: provider for provider in providers}
         self.settings = load(
-            _only(providers) if config is None else config,
+            assembly.only(providers) if config is None else config,
             environ=self._environ,
             extra_kinds=frozenset(provider.kind for provider in providers),
         )
@@ -313,6 +315,18 @@ class Client:
         tokens = estimate_messages(read_messages(messages), tools)
         return forecast(assembly.kept(self._books), target, tokens, max_tokens)
 
+    def conversation(
+        self, *, system: str | None = None, provider: str | None = None, model: str | None = None
+    ) -> Conversation:
+        """A conversation that keeps its history and stays with one provider.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        target = self._targeting.resolve(provider, model, [])[0]
+        messages = () if system is None else (Message.system(system),)
+        return Conversation(self, provider=target.provider.name, model=target.model, messages=messages)
+
     def health(self) -> tuple[TargetHealth, ...]:
         """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
         return self._health.report(lambda key: (0, None) if self._limits is None else self._limits.queue(key))
@@ -323,10 +337,8 @@ class Client:
         Raises:
             ConfigurationError: there is no such provider.
         """
-        if provider is not None and provider not in self.settings.providers:
-            raise ConfigurationError(
-                f"no provider {provider!r} is configured (configured: {', '.join(self.settings.providers)})"
-            )
+        if provider is not None:
+            self._targeting.provider(provider)
         self._health.reset(provider)
 
     async def aclose(self) -> None:
@@ -383,12 +395,3 @@ class Client:
             window_of=lambda kind, model: self._facts_of(kind, model).context_window,
             draw=self._random.random,
         )
-
-
-def _only(providers: Sequence[Provider]) -> dict[str, Any]:
-    if not providers:
-        raise ConfigurationError(
-            "a client needs a configuration: Client('config.yaml'), a dict of the same shape, or Client.from_env()"
-        )
-    entries = {provider.name: {"kind": provider.kind} for provider in providers}
-    return {"active_provider": providers[0].name, "providers": entries}

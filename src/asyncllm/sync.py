@@ -14,6 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -21,11 +22,14 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from .client import Client
+from .conversation import Conversation
+from .engine.forecast import CostEstimate
 from .engine.health import TargetHealth
 from .engine.intake import Messages
 from .engine.stream import Stream
 from .errors import ClientStateError
 from .schema.events import Event
+from .schema.messages import Message
 from .schema.response import Response
 
 Result = TypeVar("Result")
@@ -74,6 +78,18 @@ class SyncClient:
             self._client.reset_health(provider)
 
         self._call(reset)
+
+    def conversation(self, **options: Any) -> SyncConversation:
+        """As `Client.conversation`, with the same keywords."""
+        return SyncConversation(self._client.conversation(**options), self._call)
+
+    def session_cost(self) -> Decimal:
+        """As `Client.session_cost`."""
+        return self._call(self._client.session_cost)
+
+    def estimate(self, messages: Messages, **keywords: Any) -> CostEstimate:
+        """As `Client.estimate`, with the same keywords."""
+        return self._call(lambda: self._client.estimate(messages, **keywords))
 
     def close(self) -> None:
         """Closes every connection and ends the thread. Closing twice is fine."""
@@ -187,3 +203,34 @@ class SyncStream:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class SyncConversation:
+    """As `Conversation`, blocking."""
+
+    def __init__(self, conversation: Conversation, call: Callable[[Callable[[], Awaitable[Any]]], Any]) -> None:
+        self._conversation = conversation
+        self._call = call
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Everything said so far."""
+        return self._conversation.messages
+
+    @property
+    def cost(self) -> Decimal:
+        """As `Conversation.cost`."""
+        return self._conversation.cost
+
+    def send(self, messages: Messages, **keywords: Any) -> Response:
+        """As `Conversation.send`."""
+        reply: Response = self._call(lambda: self._conversation.send(messages, **keywords))
+        return reply
+
+    def stream(self, messages: Messages, **keywords: Any) -> SyncStream:
+        """As `Conversation.stream`."""
+        return SyncStream(self._conversation.stream(messages, **keywords), self._call)
+
+    def fork(self, **options: Any) -> SyncConversation:
+        """As `Conversation.fork`."""
+        return SyncConversation(self._conversation.fork(**options), self._call)

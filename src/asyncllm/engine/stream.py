@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Literal
 
 import anyio
 
@@ -30,39 +29,15 @@ from ..errors import (
 )
 from ..schema.accumulate import Accumulator
 from ..schema.events import Event, Restart
-from ..schema.request import Request
 from ..schema.response import Attempt, Outcome, Response
 from . import hedge
-from .call import Call, Patience, Payer
+from .call import Call
 from .channel import events_before
-from .exchange import Engine
 from .fallback import log_hop, with_fallback
 from .opening import Opened, give_up, open_on
-from .router import Target
+from .plan import Plan
 from .text_stream import TextStream
-from .unary import Parse, log_call
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a stream is to do.
-
-    Attributes:
-        engine: gives the engine of the running loop, when the stream opens.
-        parse: reads the finished text as the type the caller asked for.
-        on_interrupt: what to do when it is cut after its first content: raise, or begin again on the next target.
-        variant: what load balancing chose for the call.
-    """
-
-    engine: Callable[[], Engine]
-    targets: Sequence[Target]
-    request: Request
-    patience: Patience
-    parse: Parse | None
-    on_interrupt: Literal["raise", "restart"] = "raise"
-    payer: Payer | None = None
-    variant: str | None = None
-
+from .unary import log_call
 
 _TWO_TASKS = "two tasks read one stream at once; read it in one task, or give each its own stream"
 
@@ -91,6 +66,7 @@ class Stream:
         self._over = False
         self._waiting_since: float | None = None
         self._ends_at = math.inf
+        self._when_ended: Callable[[Response, bool], None] | None = None
 
     # What the caller does with it.
 
@@ -116,6 +92,10 @@ class Stream:
         self._ready.clear()
         self._failure = None
         self._settle("cancelled")
+
+    def when_ended(self, told: Callable[[Response, bool], None]) -> None:
+        """Has ``told`` called once, when the stream is over: with what came, and whether it is the whole reply."""
+        self._when_ended = told
 
     def text(self) -> TextStream:
         """Only the text, as strings.
@@ -338,6 +318,7 @@ class Stream:
         self._settle("ok")
         self._response = replace(self._dress(response), cost=cost)
         log_call(self._response)
+        self._tell(whole=True)
         if self._plan.parse is not None:
             try:
                 self._response = replace(self._response, parsed=self._plan.parse(self._response))
@@ -369,6 +350,7 @@ class Stream:
         self._steady = None
         opened = self._opened
         if opened is None:
+            self._tell(whole=False)
             return
         if outcome != "ok":
             opened.attempts.settle(
@@ -382,6 +364,13 @@ class Stream:
         if not opened.channel.ended:
             opened.channel.abort()
         opened.engine.watch.remove(self)
+        if outcome != "ok":
+            self._tell(whole=False)
+
+    def _tell(self, *, whole: bool) -> None:
+        told, self._when_ended = self._when_ended, None
+        if told is not None:
+            told(self.response, whole)
 
 
 def _discard(late: Opened) -> None:
