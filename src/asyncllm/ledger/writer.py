@@ -240,9 +240,10 @@ class Writer:
             except Exception:  # noqa: BLE001  # it is this one
                 _log.exception("an operation of the ledger cannot be carried out and is left out")
                 self._backlog = []
-                self._refuse([operation], "the ledger failed in a way nobody foresaw; its log says how", always=True)
-                if isinstance(operation, Settling):
-                    self._free([operation.opening])
+                refused = self._refuse(
+                    [operation], "the ledger failed in a way nobody foresaw; see its log", always=True
+                )
+                self._free([operation.opening] if isinstance(operation, Settling) else refused)
 
     def _free(self, openings: Iterable[Opening]) -> None:
         """Gives back the room of attempts that are over, once each."""

@@ -1,0 +1,117 @@
+"""The ledger on a real PostgreSQL server: what only a server does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from asyncllm.errors import ConfigurationError, LedgerError
+from asyncllm.ledger.budgets import Budget
+from asyncllm.ledger.ledger import Ledger
+from asyncllm.ledger.stores import store_of
+from ledger_books import DOLLAR, DONE, HEAD, hold
+from postgres_server import new_database
+
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
+
+
+async def test_a_connection_that_the_server_ends(postgres: str) -> None:
+    """Records wait in memory, the lock is taken anew, and whoever was taken for dead has the last word."""
+    import psycopg
+
+    url = new_database(postgres)
+    budgets = [Budget(limit=DOLLAR, per="total")]
+    ledger = Ledger(store_of(url), budgets=budgets)
+    opening = await ledger.open(HEAD, hold(ledger, 900))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    other = Ledger(store_of(url), budgets=budgets)
+    assert ["unknown"] == [record.status async for record in other.records()]
+    ledger.settle(opening, replace(DONE, cost=1000))
+    try:
+        await ledger.flush()
+    except LedgerError:
+        await ledger.flush()
+    assert [("ok", 1000)] == [(record.status, record.nano_cost) async for record in other.records()]
+    (status,) = await other.budget_statuses()
+    assert (Decimal("0.000001"), Decimal(0)) == (status.spent, status.reserved)
+    await other.aclose()
+    await ledger.aclose()
+
+
+async def test_a_server_that_is_not_there(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The sentence says so, without the password."""
+    pytest.importorskip("psycopg")
+    ledger = Ledger(store_of("postgresql://me:hidden@127.0.0.1:9/x"), on_error="fail")
+    with pytest.raises(LedgerError, match="PostgreSQL database cannot be used") as caught:
+        await ledger.open(HEAD)
+    assert "hidden" not in str(caught.value)
+    assert "PostgresStore()" == repr(ledger._store)
+    await ledger.aclose()
+
+
+async def test_a_later_version_is_refused(postgres: str) -> None:
+    """As with a file."""
+    import psycopg
+
+    url = new_database(postgres)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE asyncllm_version (version INTEGER NOT NULL)")
+        connection.execute("INSERT INTO asyncllm_version VALUES (99)")
+    ledger = Ledger(store_of(url), on_error="fail")
+    with pytest.raises(LedgerError, match="has version 99"):
+        await ledger.open(HEAD)
+    await ledger.aclose()
+
+
+async def test_deadlocks_are_tried_again(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server breaks off to free others is simply done again."""
+    import psycopg
+
+    from asyncllm.ledger.postgres import PostgresStore
+    from asyncllm.ledger.sql import SQLStore
+
+    ledger = Ledger(PostgresStore(new_database(postgres)), on_error="fail")
+    left = [2]
+    real: Callable[..., object] = SQLStore._write
+
+    def sometimes(self: SQLStore, batch: object) -> object:
+        if left[0]:
+            left[0] -= 1
+            raise psycopg.errors.DeadlockDetected
+        return real(self, batch)
+
+    monkeypatch.setattr(SQLStore, "_write", sometimes)
+    ledger.settle(await ledger.open(HEAD), DONE)
+    assert 1 == len([record async for record in ledger.records()])
+    left[0] = 100
+    with pytest.raises(LedgerError):
+        await ledger.open(HEAD)
+    left[0] = 0
+    await ledger.aclose()
+
+
+def test_without_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence says what to install."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "asyncllm.ledger.postgres", raising=False)
+    with pytest.raises(ConfigurationError, match=r"asyncllm\[postgres\]"):
+        store_of("postgresql://x/y")
+
+
+async def test_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The same for Parquet."""
+    from asyncllm.ledger.memory import MemoryStore
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    ledger = Ledger(MemoryStore())
+    with pytest.raises(ConfigurationError, match=r"asyncllm\[parquet\]"):
+        await ledger.export_parquet(tmp_path_factory.mktemp("out") / "x.parquet")
+    await ledger.aclose()
