@@ -80,7 +80,7 @@ def export_jsonl(path: Path, pages: Pages) -> int:
     count = 0
     with _beside(path).open("w", encoding="utf8") as file:
         for page in pages:
-            file.write("".join(f"{line(tuple(row))}\n" for row in page))
+            file.write("".join(f"{line(row)}\n" for row in page))
             count += len(page)
     _beside(path).replace(path)
     return count

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from .booking import Entry
-from .rows import COLUMNS, record_of, record_row
+from .money import to_dollars
+from .periods import MICROSECONDS, to_moment
+from .rows import COLUMNS, record_row
 
 _log = logging.getLogger("asyncllm.ledger")
 
@@ -56,22 +58,35 @@ class Mirror:
                 _log.warning("the log file %s could not be closed", self._path)
 
 
-def line(row: tuple[Any, ...]) -> str:
-    """A record as one JSON object: only what is known; the time in ISO 8601, the cost in dollars as text."""
-    record = record_of(row)
-    usage = record.usage
-    known: dict[str, Any] = {"id": record.id, "time": record.time.isoformat()}
-    for name in _FIELDS:
-        value = getattr(record, name, None) if hasattr(record, name) else getattr(usage, name, None)
+def line(row: Sequence[Any]) -> str:
+    """A record as one JSON object: only what is known, but for the cost; the time in ISO 8601, dollars as text."""
+    known: dict[str, Any] = {"id": row[0], "time": to_moment(row[1]).isoformat()}
+    for place, name in _PLAIN:
+        value = row[place]
         if value is not None:
-            known[name] = value if isinstance(value, (str, int, float)) else dict(value)
-    known["usage_source"] = usage.source
-    known["cost"] = None if record.cost is None else f"{record.cost:f}"
-    if record.nano_reserved is not None:
-        known["excess"] = f"{record.excess:f}"
+            known[name] = value
+    for place, name in _DURATIONS:
+        value = row[place]
+        if value is not None:
+            known[name] = value / MICROSECONDS
+    if row[_DETAILS] is not None:
+        known |= json.loads(row[_DETAILS])
+    if row[_TAGS] is not None:
+        known["tags"] = json.loads(row[_TAGS])
+    cost, reserved = row[_COST], row[_RESERVED]
+    known["cost"] = None if cost is None else f"{to_dollars(cost):f}"
+    if reserved is not None:
+        known["excess"] = f"{to_dollars(max(0, (cost or 0) - reserved)):f}"
+    known["recovered"] = bool(row[_RECOVERED])
     return json.dumps(known)
 
 
-_LEFT_OUT = frozenset({"id", "time", "cost", "reserved", "charged", "latency_bucket", "usage_details", "usage_source"})
-_DETAILS = ("cache_write_tokens_by_ttl", "provider_tool_requests", "service_tier")
-_FIELDS = (*(name for name in COLUMNS if name not in _LEFT_OUT), *_DETAILS)
+_OTHERWISE = frozenset(
+    {"id", "time", "cost", "reserved", "charged", "latency_bucket", "usage_details", "tags", "recovered"}
+)
+_DURATIONS = tuple((COLUMNS.index(name), name) for name in ("latency", "first_token_latency", "waited"))
+_PLAIN = tuple(
+    (place, name) for place, name in enumerate(COLUMNS) if name not in _OTHERWISE and (place, name) not in _DURATIONS
+)
+_DETAILS, _TAGS, _RECOVERED = COLUMNS.index("usage_details"), COLUMNS.index("tags"), COLUMNS.index("recovered")
+_COST, _RESERVED = COLUMNS.index("cost"), COLUMNS.index("reserved")

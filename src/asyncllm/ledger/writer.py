@@ -240,9 +240,7 @@ class Writer:
             except Exception:  # noqa: BLE001  # it is this one
                 _log.exception("an operation of the ledger cannot be carried out and is left out")
                 self._backlog = []
-                refused = self._refuse(
-                    [operation], "the ledger failed in a way nobody foresaw; see its log", always=True
-                )
+                refused = self._refuse([operation], "the ledger failed; its log says how", always=True)
                 self._free([operation.opening] if isinstance(operation, Settling) else refused)
 
     def _free(self, openings: Iterable[Opening]) -> None:
