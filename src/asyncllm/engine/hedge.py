@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Generic
 
 import anyio
 
-from ..errors import AsyncLLMError
+from ..errors import AsyncLLMError, ClientStateError
 from .attempts import Attempts
 from .call import Call
 from .fallback import Answer, Run, with_fallback
@@ -36,18 +37,50 @@ def delay(call: Call) -> float | None:
 
 
 class _Line(Generic[Answer]):
-    """One of the two lines of attempts."""
+    """One of the two lines of attempts, in a background task of its own."""
 
-    def __init__(self, attempts: Attempts) -> None:
+    def __init__(
+        self, call: Call, attempts: Attempts, changed: Callable[[], None], discard: Callable[[Answer], None]
+    ) -> None:
         self.attempts = attempts
-        self.scope = anyio.CancelScope()
         self.answers: list[Answer] = []
-        self.failure: Exception | None = None
-        self.over = False
+        self.failures: list[Exception] = []
+        self.begun = self.over = False
+        self._call = call
+        self._changed = changed
+        self._discard = discard
+        self._ended = False
+        self._scope = anyio.CancelScope()
+
+    async def follow(self, run: Run[Answer], start: int, alone: Callable[[], bool], ahead: float) -> None:
+        """Asks the targets from ``start`` on, after ``ahead`` seconds."""
+        try:
+            with self._scope:
+                await anyio.sleep(ahead)
+                self.begun = True
+                if start:
+                    _log.info("no content from %s/%s yet: the next target is asked too", *self._call.targets[0].key)
+                answer = await with_fallback(self._call, run, attempts=self.attempts, start=start, alone=alone)
+                (self._discard if self._ended else self.answers.append)(answer)
+        except Exception as error:  # noqa: BLE001  # raised where the call waits
+            self.failures.append(error)
+        finally:
+            self.over = True
+            self._changed()
+
+    def end(self) -> None:
+        """Cancels what still runs; its attempt is settled at once, an answer that comes all the same is given up."""
+        self._ended = True
+        if not self.over:
+            self._scope.cancel()
+            self.attempts.settle("cancelled")
 
 
 async def with_hedge(call: Call, run: Run[Answer], seconds: float, discard: Callable[[Answer], None]) -> Answer:
     """The answer of whichever line is first.
+
+    The lines run in background tasks, not in a task group: on asyncio a task group may swallow a cancellation of the
+    caller that coincides with one of its own.
 
     Args:
         call: the call; it has two targets or more.
@@ -56,49 +89,29 @@ async def with_hedge(call: Call, run: Run[Answer], seconds: float, discard: Call
         discard: gives up an answer that came second.
 
     Raises:
+        ClientStateError: the client was closed meanwhile.
         AsyncLLMError: as `with_fallback`, when both lines failed.
     """
-    first, second = _Line[Answer](call.attempts), _Line[Answer](call.attempts.beside())
-    lines = [first]
     changed = anyio.Event()
-
-    async def follow(line: _Line[Answer], start: int, alone: Callable[[], bool] | None) -> None:
-        nonlocal changed
-        try:
-            with line.scope:
-                line.answers.append(await with_fallback(call, run, attempts=line.attempts, start=start, alone=alone))
-        except Exception as error:  # noqa: BLE001  # raised again below, by itself and not in a group
-            line.failure = error
-        finally:
-            line.over = True
-            changed.set()
-
+    first = _Line[Answer](call, call.attempts, lambda: changed.set(), discard)
+    second = _Line[Answer](call, call.attempts.beside(), lambda: changed.set(), discard)
+    call.engine.background.spawn(partial(first.follow, run, 0, lambda: not second.begun, 0.0))
+    call.engine.background.spawn(partial(second.follow, run, 1, lambda: True, seconds))
+    taken: list[Answer] = []
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow, first, 0, lambda: len(lines) == 1)
-            with anyio.move_on_after(seconds):
-                await changed.wait()
-            if not first.over:
-                _log.info("no content from %s/%s yet: the next target is asked as well", *call.targets[0].key)
-                lines.append(second)
-                tasks.start_soon(follow, second, 1, None)
-            while not any(line.answers for line in lines) and not all(line.over for line in lines):
-                changed = anyio.Event()
-                await changed.wait()
-            for line in lines:
-                line.scope.cancel()
-    except BaseException:
-        for line in lines:
-            for answer in line.answers:
-                discard(answer)
-        raise
-    answers = [answer for line in lines for answer in line.answers]
-    for late in answers[1:]:
-        discard(late)
-    if answers:
-        return answers[0]
-    failures = [line.failure for line in reversed(lines) if line.failure is not None]
-    for failure in failures:
+        while not (first.answers or second.answers or (first.over and (second.over or not second.begun))):
+            changed = anyio.Event()
+            await changed.wait()
+        taken = [*first.answers, *second.answers][:1]
+    finally:
+        for line in (first, second):
+            line.end()
+        for late in [*first.answers, *second.answers][len(taken) :]:
+            discard(late)
+    if taken:
+        return taken[0]
+    for failure in (*second.failures, *first.failures):
         if isinstance(failure, AsyncLLMError):
             failure.attempts = call.attempts.all()
-    raise failures[0]
+        raise failure
+    raise ClientStateError("the client was closed while this call was under way")
