@@ -286,8 +286,8 @@ def test_what_is_no_list_is_said(listing: Listing, value: Any) -> None:
 
 FIELDS = (
     "id name type created shutdown_date aliases capabilities architecture input_modalities features parent meta "
-    "modelId modelLifecycle status inferenceTypesSupported outputModalities inferenceProfileId models modelArn converse "
-    "userDocumentTypesSupported supportedGenerationMethods inputTokenLimit max_tokens lifecycle"
+    "modelId modelLifecycle status inferenceTypesSupported outputModalities inferenceProfileId models modelArn "
+    "converse userDocumentTypesSupported supportedGenerationMethods inputTokenLimit max_tokens lifecycle"
 ).split()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-10, 2**40) | st.floats(allow_nan=False) | st.text(max_size=12),
@@ -303,6 +303,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(JSON, st.lists(st.dictionaries(st.sampled_from(FIELDS), JSON), max_size=4))
 def test_arbitrary_answers_give_entries_or_a_protocol_error(value: Any, listed: list[Any]) -> None:

@@ -7,7 +7,7 @@ They bypass retries, circuits and the ledger, as they cost nothing (but for the 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import AsyncLLMError, ProtocolError
@@ -34,22 +34,20 @@ async def exchange(
     query = f"?{wire.query}" if wire.query else ""
     url = f"{base_url or provider.base_url}{wire.path}{query}"
     plain = Headers({**provider.headers, **dict(wire.headers)}.items())
-    for last in (False, True):
+    request = TransportRequest(
+        method=wire.method,
+        url=url,
+        headers=await provider.auth.sign(wire.method, url, plain, wire.body),
+        body=wire.body,
+        connect_timeout=timeouts.connect,
+        write_timeout=timeouts.write,
+        head_timeout=timeouts.first_content,
+        read_timeout=timeouts.idle,
+    )
+    reply = await transport.send(request)
+    if reply.status == _UNAUTHORIZED and await provider.auth.refresh():
         headers = await provider.auth.sign(wire.method, url, plain, wire.body)
-        reply = await transport.send(
-            TransportRequest(
-                method=wire.method,
-                url=url,
-                headers=headers,
-                body=wire.body,
-                connect_timeout=timeouts.connect,
-                write_timeout=timeouts.write,
-                head_timeout=timeouts.first_content,
-                read_timeout=timeouts.idle,
-            )
-        )
-        if last or reply.status != _UNAUTHORIZED or not await provider.auth.refresh():
-            break
+        reply = await transport.send(replace(request, headers=headers))
     return reply
 
 

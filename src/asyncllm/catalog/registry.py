@@ -145,9 +145,9 @@ class Registry:
         if state is not None and state.identity != identity_of(provider):
             del self._states[provider.name]
 
-    async def note_validated(self, provider: Provider, model: str) -> None:
-        """Remembers that a model was proved usable just now."""
-        self._state_of(provider).validated[model] = self._now()
+    async def note_validated(self, provider: Provider, model: str, when: datetime) -> None:
+        """Remembers when a model was proved usable."""
+        self._state_of(provider).validated[model] = when
         await self._save([provider.name])
 
     # --- what is known ---------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Registry:
             _log.warning("%s no longer lists %s: it may stop working", provider, model)
         elif entry.deprecated or (ends is not None and ends <= self._now()):
             self._warned.add(key)
-            when = f" and ends on {ends.date()}" if ends is not None else ""
+            when = f", which ends on {ends.date()}" if ends is not None else ""
             _log.warning("%s has deprecated %s%s: choose another model", provider, model, when)
 
     def facts(self, kind: str, model: str, provider: str | None = None) -> Capabilities:

@@ -93,7 +93,7 @@ class Catalog:
         await self.registry.load()
         found = await validate(self._asker, host, model)
         if found.usable:
-            await self.registry.note_validated(host, model)
+            await self.registry.note_validated(host, model, found.at)
         elif found.problem == "unknown":
             info = self.registry.info(provider, host.kind, model)
             if info.deprecated:
