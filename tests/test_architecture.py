@@ -23,7 +23,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"framing", "protocols", "auth", "catalog.listings", "catalog.counting"}),
     frozenset({"providers", "ledger", "catalog", "wire_json"}),
     frozenset({"config", "transport", "engine"}),
-    frozenset({"client", "assembly", "conversation"}),
+    frozenset({"client", "assembly", "conversation", "runtime"}),
     frozenset({"sync", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
@@ -37,7 +37,8 @@ SIDEWAYS = frozenset(
         ("catalog.counting", "protocols"),
         ("catalog", "providers"),
         ("ledger", "catalog"),
-        ("client", "assembly"),
+        ("client", "runtime"),
+        ("runtime", "assembly"),
         ("client", "conversation"),
         ("testing", "sync"),
         ("cli", "sync"),
@@ -77,7 +78,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {
-    "httpx": frozenset({"assembly", "client"}),  # a caller may pass in an httpx.AsyncClient
+    "httpx": frozenset({"assembly", "runtime"}),  # a caller may pass in an httpx.AsyncClient
     "typing_extensions": frozenset({"testing"}),
 }
 # Pure rooms are told the time, the ids and the JSON; they do not fetch them.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timezone
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from .auth.network import Network
+from .catalog.asking import Exchange
+from .catalog.capabilities import CapabilityBook
 from .catalog.prices import PriceBook
+from .catalog.service import Catalog
 from .config import Settings
 from .config.sections import BudgetSettings, HTTPSettings, LimitSettings, RetrySettings, RouteTarget
 from .engine.background import Background
@@ -26,8 +30,10 @@ from .ledger.budgets import Alert, Budget, Scope
 from .ledger.ledger import Ledger
 from .ledger.money import to_nano
 from .ledger.stores import store_of
+from .protocols.base import JSONCodec
 from .providers import kinds
 from .providers.base import Provider
+from .schema.usage import Usage
 from .transport.base import Timeouts, Transport
 
 if TYPE_CHECKING:
@@ -100,45 +106,79 @@ def _named(targets: Sequence[RouteTarget]) -> tuple[Named, ...]:
     return tuple([(target.provider, target.model) for target in targets])
 
 
-def prices(settings: Settings) -> PriceOf:
-    """The prices that the configuration names, by ``provider/model`` or by model."""
+def price_book(settings: Settings) -> PriceBook:
+    """The package's prices under those of the configuration, read now."""
     known = settings.catalog.prices
+    book = PriceBook({name: price.model_dump(exclude_none=True) for name, price in known.items()})
+    book.load()
+    return book
+
+
+def price_of(book: PriceBook) -> PriceOf:
+    """What a million tokens of input and of output cost now, for routing by cost."""
+    million = 1_000_000
 
     def price_of(kind: str, model: str) -> tuple[Decimal, Decimal] | None:
-        price = known.get(f"{kind}/{model}") or known.get(model)
-        return None if price is None or price.input is None or price.output is None else (price.input, price.output)
+        now = datetime.now(timezone.utc)
+        both = [
+            book.cost(kind, model, Usage(input_tokens=input_tokens, output_tokens=output_tokens), when=now)
+            for input_tokens, output_tokens in ((1000, 0), (0, 1000))
+        ]
+        if both[0] is None or both[1] is None:
+            return None
+        return both[0].dollars * million / 1000, both[1].dollars * million / 1000
 
     return price_of
 
 
-def facts(settings: Settings) -> FactsOf:
-    """What the configuration says of models, by ``provider/model`` or by model."""
+def catalog(
+    settings: Settings,
+    prices: PriceBook,
+    *,
+    exchange: Exchange,
+    json: JSONCodec,
+    provider_of: Callable[[str], Provider],
+) -> Catalog:
+    """What the client knows of models, the package's capabilities under those of the configuration."""
     known = settings.catalog.capabilities
+    capabilities = CapabilityBook({name: found.model_dump(exclude_none=True) for name, found in known.items()})
+    capabilities.load()
+    return Catalog(
+        exchange=exchange,
+        json=json,
+        kinds={name: entry.kind for name, entry in settings.providers.items()},
+        provider_of=provider_of,
+        now=time.time,
+        capabilities=capabilities,
+        prices=prices,
+        path=settings.catalog.cache_path,
+    )
+
+
+def facts_of(catalog: Catalog) -> FactsOf:
+    """What routing by capability asks of a model."""
 
     def facts_of(kind: str, model: str) -> Facts:
-        found = known.get(f"{kind}/{model}") or known.get(model)
-        return Facts() if found is None else Facts(**{name: getattr(found, name) for name in Facts.__slots__})
+        found = catalog.facts_of(kind, model)
+        return Facts(**{name: getattr(found, name) for name in Facts.__slots__})
 
     return facts_of
 
 
-def books(settings: Settings, on_alert: Callable[[Alert], None] | None) -> Bookkeeper | None:
+def books(settings: Settings, prices: PriceBook, on_alert: Callable[[Alert], None] | None) -> Bookkeeper | None:
     """The ledger, its budgets and the prices; None where the configuration keeps none."""
     tracking = settings.cost_tracking
     if not tracking.enabled:
         return None
-    known = settings.catalog.prices
-    book = PriceBook({name: price.model_dump(exclude_none=True) for name, price in known.items()})
-    book.load()
     ledger = Ledger(
         store_of(tracking.database.get_secret_value()),
         budgets=[_budget(budget) for budget in settings.budgets],
         on_error="fail" if tracking.on_error == "error" else "warn",
         log_path=tracking.log_path,
         on_alert=on_alert,
-        appraise=appraiser(book),
+        appraise=appraiser(prices),
     )
-    return Bookkeeper(ledger, book)
+    return Bookkeeper(ledger, prices)
 
 
 def _budget(settings: BudgetSettings) -> Budget:

@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import random
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import assembly
-from .config import Settings, from_env, load
 from .conversation import Conversation
-from .engine.background import Background
 from .engine.call import Call
-from .engine.exchange import Engine
-from .engine.forecast import CostEstimate, estimate_messages, forecast
-from .engine.health import Health, TargetHealth
 from .engine.intake import Messages, read_messages
-from .engine.lifetime import Lifetime
-from .engine.limits import Limits
 from .engine.options import ToolLike, build_patience, build_payer, build_request, check_on_interrupt
 from .engine.parsing import parser
 from .engine.plan import Plan
-from .engine.routing import Choice, Routing
+from .engine.routing import Choice
 from .engine.stream import Stream
-from .engine.targeting import Fallback, Targeting
+from .engine.targeting import Fallback
 from .engine.unary import send
-from .engine.watch import Watch
-from .providers.base import Provider
+from .runtime import Runtime
 from .schema.messages import Message
 from .schema.request import Request, ToolChoice
 from .schema.response import Response
-from .transport.base import Transport
-from .wire_json import WireJSON
 
 if TYPE_CHECKING:
-    import httpx
-
-    from .ledger.budgets import Alert
-    from .ledger.ledger import Ledger
+    pass
 
 
-class Client:
+class Client(Runtime):
     """Talks to every configured provider.
 
     Works with or without ``async with``; `aclose` ends it. It belongs to the event loop of its first call.
@@ -60,57 +41,6 @@ class Client:
     Raises:
         ConfigurationError: the configuration is wrong; the sentence names file, line and key.
     """
-
-    def __init__(
-        self,
-        config: str | os.PathLike[str] | Mapping[str, Any] | Settings | None = None,
-        *,
-        providers: Sequence[Provider] = (),
-        http_client: httpx.AsyncClient | None = None,
-        environ: Mapping[str, str] | None = None,
-        on_alert: Callable[[Alert], None] | None = None,
-    ) -> None:
-        self._environ = os.environ if environ is None else environ
-        own = {provider.name: provider for provider in providers}
-        self.settings = load(
-            assembly.only(providers) if config is None else config,
-            environ=self._environ,
-            extra_kinds=frozenset(provider.kind for provider in providers),
-        )
-        self._http_client = http_client
-        self._json = WireJSON()
-        self._lifetime = Lifetime(self._build_engine)
-        self._targeting = Targeting(
-            assembly.entries(self.settings, own, self._environ),
-            self.settings.active_provider,
-            self.settings.active_model,
-            cross_provider=self.settings.cross_provider_fallback,
-        )
-        self._random = random.Random()  # noqa: S311  # spreads calls over time and targets, guards nothing
-        self._health = Health()
-        limits = assembly.limit_rules(self.settings)
-        self._limits = Limits(limits, lambda: self._health.now()) if limits else None
-        self._facts_of = assembly.facts(self.settings)
-        self._routing = Routing(
-            assembly.routing_rules(self.settings),
-            self._targeting,
-            self._health,
-            price_of=assembly.prices(self.settings),
-            facts_of=self._facts_of,
-            draw=self._random.random,
-        )
-        self._targeting.provider(self.settings.active_provider)  # the active one is checked at once
-        self._books = assembly.books(self.settings, on_alert)
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Client:
-        """A client of whichever providers have keys in the environment.
-
-        Raises:
-            ConfigurationError: no key is set; the sentence lists the variables.
-        """
-        environ = os.environ if environ is None else environ
-        return cls(from_env(environ), environ=environ, **options)
 
     async def send(
         self,
@@ -279,42 +209,6 @@ class Client:
             )
         )
 
-    @property
-    def ledger(self) -> Ledger:
-        """The record of every attempt: reports, exports and budgets.
-
-        Raises:
-            ConfigurationError: the configuration keeps none (``cost_tracking: {enabled: false}``).
-        """
-        return assembly.kept(self._books).ledger
-
-    async def session_cost(self) -> Decimal:
-        """US dollars of everything this client has settled so far, without what has no known price.
-
-        Raises:
-            ConfigurationError: the configuration keeps no ledger.
-        """
-        return self.ledger.session_cost()
-
-    async def estimate(
-        self,
-        messages: Messages,
-        *,
-        provider: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        tools: Sequence[ToolLike] | None = None,
-    ) -> CostEstimate:
-        """What a call would take and cost at most, before it is made; nothing is sent.
-
-        Raises:
-            ConfigurationError: the configuration keeps no ledger, or names no such provider.
-            BadRequestError: a message or a tool is wrong.
-        """
-        target = self._targeting.resolve(provider, model, [])[0]
-        tokens = estimate_messages(read_messages(messages), tools)
-        return forecast(assembly.kept(self._books), target, tokens, max_tokens)
-
     def conversation(
         self, *, system: str | None = None, provider: str | None = None, model: str | None = None
     ) -> Conversation:
@@ -326,37 +220,6 @@ class Client:
         target = self._targeting.resolve(provider, model, [])[0]
         messages = () if system is None else (Message.system(system),)
         return Conversation(self, provider=target.provider.name, model=target.model, messages=messages)
-
-    def health(self) -> tuple[TargetHealth, ...]:
-        """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
-        return self._health.report(lambda key: (0, None) if self._limits is None else self._limits.queue(key))
-
-    def reset_health(self, provider: str | None = None) -> None:
-        """Lets attempts pass again at once, whatever was known of a provider's targets, or of all.
-
-        Raises:
-            ConfigurationError: there is no such provider.
-        """
-        if provider is not None:
-            self._targeting.provider(provider)
-        self._health.reset(provider)
-
-    async def aclose(self) -> None:
-        """Closes every connection and writes what the ledger still holds; no call is possible after it.
-
-        Closing twice is fine.
-        """
-        await self._lifetime.aclose()
-        if self._books is not None:
-            await self._books.ledger.aclose()
-
-    async def __aenter__(self) -> Client:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def _request(
         self,
@@ -374,24 +237,3 @@ class Client:
         request = build_request(read_messages(messages), model="", **options)
         choice = self._routing.choose(request, task=task, sticky_key=sticky_key)
         return replace(request, model=choice.targets[0].model), choice
-
-    def _build_transport(self, background: Background) -> Transport:
-        return assembly.transport(self.settings.http, self._http_client, background, self._environ)
-
-    def _build_engine(self, background: Background) -> Engine:
-        self._health.attach(background.clock)
-        if self._limits is not None:
-            self._limits.forget()
-        return Engine(
-            transport=self._build_transport(background),
-            background=background,
-            watch=Watch(background),
-            json=self._json,
-            new_id=assembly.new_id,
-            now=time.time,
-            health=self._health,
-            limits=self._limits,
-            books=self._books,
-            window_of=lambda kind, model: self._facts_of(kind, model).context_window,
-            draw=self._random.random,
-        )

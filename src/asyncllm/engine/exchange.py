@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from ..catalog.parameters import Policy
+from ..catalog.service import Catalog
 from ..errors import AsyncLLMError, ProtocolError, RequestTooLargeError
 from ..ledger.book import Bookkeeper
 from ..protocols.base import Context, JSONCodec
@@ -17,7 +19,7 @@ from .attempts import Attempts
 from .background import Background
 from .health import Health
 from .limits import Limits
-from .router import Target, WindowOf
+from .router import Target
 from .watch import Watch
 
 
@@ -28,7 +30,8 @@ class Engine:
     Attributes:
         health: of every target; it outlives the event loop.
         limits: what is sent at most; None where nothing is limited.
-        window_of: the context window of a model, where it is known.
+        catalog: what is known of models; None where nothing is.
+        sampling: what becomes of sampling hints that a model refuses: ``"drop"`` or ``"error"``.
         books: where attempts are booked; None where no ledger is kept.
         draw: a random number of at least 0 and less than 1.
     """
@@ -41,7 +44,8 @@ class Engine:
     now: Callable[[], float]
     health: Health
     limits: Limits | None = None
-    window_of: WindowOf | None = None
+    catalog: Catalog | None = None
+    sampling: Policy = "drop"
     books: Bookkeeper | None = None
     draw: Callable[[], float]
 
@@ -67,6 +71,10 @@ async def prepare(engine: Engine, target: Target, request: Request, attempts: At
     provider = target.provider
     if request.model != target.model:
         request = replace(request, model=target.model)
+    left_out: tuple[str, ...] = ()
+    if engine.catalog is not None:
+        engine.catalog.note_use(provider.name, target.model)
+        request, left_out = engine.catalog.fit(provider, request, engine.sampling)
     route = provider.resolve(target.model, request.stream)
     context = Context(
         origin=Origin(provider.origin or provider.kind, route.protocol.name),
@@ -101,7 +109,7 @@ async def prepare(engine: Engine, target: Target, request: Request, attempts: At
             read_timeout=timeouts.idle,
             on_reconnect=attempts.reconnect,
         ),
-        wire.warnings,
+        (*left_out, *wire.warnings),
     )
 
 

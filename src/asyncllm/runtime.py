@@ -1,0 +1,260 @@
+"""What a client has besides asking: its configuration, its one engine, what it knows of hosts, models and costs."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import assembly
+from .catalog.asking import exchange
+from .catalog.model_info import ModelInfo
+from .catalog.refreshing import RefreshResult
+from .catalog.token_count import TokenCount
+from .catalog.validation import Validation
+from .config import Settings, from_env, load
+from .engine.background import Background
+from .engine.exchange import Engine
+from .engine.forecast import CostEstimate, estimate_messages, forecast
+from .engine.health import Health, TargetHealth
+from .engine.intake import Messages, read_messages
+from .engine.lifetime import Lifetime
+from .engine.limits import Limits
+from .engine.options import ToolLike, read_tools
+from .engine.routing import Routing
+from .engine.targeting import Targeting
+from .engine.watch import Watch
+from .protocols.base import WireRequest
+from .providers.base import Provider
+from .schema.request import Request
+from .transport.base import Reply, Transport
+from .wire_json import WireJSON
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .ledger.budgets import Alert
+    from .ledger.ledger import Ledger
+
+Self = TypeVar("Self", bound="Runtime")
+
+
+class Runtime:
+    """The base of `asyncllm.Client`; made through it."""
+
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | Mapping[str, Any] | Settings | None = None,
+        *,
+        providers: Sequence[Provider] = (),
+        http_client: httpx.AsyncClient | None = None,
+        environ: Mapping[str, str] | None = None,
+        on_alert: Callable[[Alert], None] | None = None,
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        own = {provider.name: provider for provider in providers}
+        self.settings = load(
+            assembly.only(providers) if config is None else config,
+            environ=self._environ,
+            extra_kinds=frozenset(provider.kind for provider in providers),
+        )
+        self._http_client = http_client
+        self._json = WireJSON()
+        self._lifetime = Lifetime(self._build_engine)
+        self._targeting = Targeting(
+            assembly.entries(self.settings, own, self._environ),
+            self.settings.active_provider,
+            self.settings.active_model,
+            cross_provider=self.settings.cross_provider_fallback,
+        )
+        self._random = random.Random()  # noqa: S311  # spreads calls over time and targets, guards nothing
+        self._health = Health()
+        limits = assembly.limit_rules(self.settings)
+        self._limits = Limits(limits, lambda: self._health.now()) if limits else None
+        prices = assembly.price_book(self.settings)
+        self.catalog = assembly.catalog(
+            self.settings, prices, exchange=self._ask, json=self._json, provider_of=self._targeting.provider
+        )
+        self._routing = Routing(
+            assembly.routing_rules(self.settings),
+            self._targeting,
+            self._health,
+            price_of=assembly.price_of(prices),
+            facts_of=assembly.facts_of(self.catalog),
+            draw=self._random.random,
+        )
+        self._targeting.provider(self.settings.active_provider)  # the active one is checked at once
+        self._books = assembly.books(self.settings, prices, on_alert)
+        self._refresh = self.settings.catalog.refresh_on_start
+
+    @classmethod
+    def from_env(cls: type[Self], environ: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """A client of whichever providers have keys in the environment.
+
+        Raises:
+            ConfigurationError: no key is set; the sentence lists the variables.
+        """
+        environ = os.environ if environ is None else environ
+        return cls(from_env(environ), environ=environ, **options)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record of every attempt: reports, exports and budgets.
+
+        Raises:
+            ConfigurationError: the configuration keeps none (``cost_tracking: {enabled: false}``).
+        """
+        return assembly.kept(self._books).ledger
+
+    async def session_cost(self) -> Decimal:
+        """US dollars of everything this client has settled so far, without what has no known price.
+
+        Raises:
+            ConfigurationError: the configuration keeps no ledger.
+        """
+        return self.ledger.session_cost()
+
+    async def estimate(
+        self,
+        messages: Messages,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        tools: Sequence[ToolLike] | None = None,
+    ) -> CostEstimate:
+        """What a call would take and cost at most, before it is made; nothing is sent.
+
+        Raises:
+            ConfigurationError: the configuration keeps no ledger, or names no such provider.
+            BadRequestError: a message or a tool is wrong.
+        """
+        target = self._targeting.resolve(provider, model, [])[0]
+        tokens = estimate_messages(read_messages(messages), tools)
+        return forecast(assembly.kept(self._books), target, tokens, max_tokens)
+
+    async def models(
+        self, provider: str | None = None, *, include_deprecated: bool = False, capability: str | None = None
+    ) -> tuple[ModelInfo, ...]:
+        """The models that providers listed when they were last asked; none before the first `refresh_models`.
+
+        Args:
+            provider: only this one's.
+            include_deprecated: also those whose end is announced, or that are no longer listed.
+            capability: only those known to have it, such as ``"tools"`` or ``"vision"``.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+            BadRequestError: there is no such capability.
+        """
+        return await self.catalog.models(provider, include_deprecated=include_deprecated, capability=capability)
+
+    async def refresh_models(self, provider: str | None = None) -> RefreshResult:
+        """Asks all providers for their models at once, or one; a provider that fails is told of in the result.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        return await self.catalog.refresh_models(provider)
+
+    async def validate_model(self, provider: str, model: str) -> Validation:
+        """Proves by the cheapest real call whether a model can be used, and says why not.
+
+        Raises:
+            ConfigurationError: there is no such provider, or no key for it.
+        """
+        return await self.catalog.validate_model(provider, model)
+
+    async def is_deprecated(self, provider: str, model: str) -> bool:
+        """Whether a model's end is announced, or its provider no longer lists it.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        return await self.catalog.is_deprecated(provider, model)
+
+    async def count_tokens(
+        self,
+        messages: Messages,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        tools: Sequence[ToolLike] | None = None,
+    ) -> TokenCount:
+        """Input tokens of a conversation: counted by the provider where it can, else an estimate that says so.
+
+        Raises:
+            BadRequestError: a message or a tool is wrong.
+            AsyncLLMError: the provider counts, but refused or could not be reached.
+        """
+        target = self._targeting.resolve(provider, model, [])[0]
+        request = Request(model=target.model, messages=read_messages(messages), tools=read_tools(tools))
+        return await self.catalog.count_tokens(target.provider.name, request)
+
+    def health(self) -> tuple[TargetHealth, ...]:
+        """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
+        return self._health.report(lambda key: (0, None) if self._limits is None else self._limits.queue(key))
+
+    def reset_health(self, provider: str | None = None) -> None:
+        """Lets attempts pass again at once, whatever was known of a provider's targets, or of all.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        if provider is not None:
+            self._targeting.provider(provider)
+        self._health.reset(provider)
+
+    async def aclose(self) -> None:
+        """Closes every connection and writes what the ledger still holds; no call is possible after it.
+
+        Closing twice is fine.
+        """
+        await self._lifetime.aclose()
+        if self._books is not None:
+            await self._books.ledger.aclose()
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _refresh_on_start(self) -> None:
+        await self.catalog.refresh_models()
+
+    async def _ask(self, provider: Provider, wire: WireRequest, base_url: str | None) -> Reply:
+        """A question of the catalog to a provider."""
+        timeouts = self._targeting.target(provider.name, "").timeouts
+        return await exchange(self._lifetime.engine().transport, timeouts, provider, wire, base_url)
+
+    def _build_transport(self, background: Background) -> Transport:
+        return assembly.transport(self.settings.http, self._http_client, background, self._environ)
+
+    def _build_engine(self, background: Background) -> Engine:
+        self._health.attach(background.clock)
+        if self._limits is not None:
+            self._limits.forget()
+        if self._refresh:
+            self._refresh = False
+            background.spawn(self._refresh_on_start)
+        return Engine(
+            transport=self._build_transport(background),
+            background=background,
+            watch=Watch(background),
+            json=self._json,
+            new_id=assembly.new_id,
+            now=time.time,
+            health=self._health,
+            limits=self._limits,
+            books=self._books,
+            catalog=self.catalog,
+            sampling=self.settings.unsupported_parameters,
+            draw=self._random.random,
+        )
