@@ -12,8 +12,9 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,6 +22,10 @@ from typing import Any, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from .catalog.model_info import ModelInfo
+from .catalog.refreshing import RefreshResult
+from .catalog.token_count import TokenCount
+from .catalog.validation import Validation
 from .client import Client
 from .conversation import Conversation
 from .engine.forecast import CostEstimate
@@ -28,6 +33,7 @@ from .engine.health import TargetHealth
 from .engine.intake import Messages
 from .engine.stream import Stream
 from .errors import ClientStateError
+from .ledger.reports import ReportRow
 from .schema.events import Event
 from .schema.messages import Message
 from .schema.response import Response
@@ -78,6 +84,32 @@ class SyncClient:
             self._client.reset_health(provider)
 
         self._call(reset)
+
+    def models(self, provider: str | None = None, **keywords: Any) -> tuple[ModelInfo, ...]:
+        """As `Client.models`, with the same keywords."""
+        return self._call(lambda: self._client.models(provider, **keywords))
+
+    def refresh_models(self, provider: str | None = None) -> RefreshResult:
+        """As `Client.refresh_models`."""
+        return self._call(lambda: self._client.refresh_models(provider))
+
+    def validate_model(self, provider: str, model: str) -> Validation:
+        """As `Client.validate_model`."""
+        return self._call(lambda: self._client.validate_model(provider, model))
+
+    def count_tokens(self, messages: Messages, **keywords: Any) -> TokenCount:
+        """As `Client.count_tokens`, with the same keywords."""
+        return self._call(lambda: self._client.count_tokens(messages, **keywords))
+
+    def report(
+        self, start: datetime | None = None, end: datetime | None = None, by: Sequence[str] = ()
+    ) -> list[ReportRow]:
+        """As ``Client.ledger.report``: what was used and what it cost."""
+        return self._call(lambda: self._client.ledger.report(start, end, by))
+
+    def export_csv(self, path: str | os.PathLike[str]) -> int:
+        """As ``Client.ledger.export_csv``: every record, as a file; returns how many."""
+        return self._call(lambda: self._client.ledger.export_csv(path))
 
     def conversation(self, **options: Any) -> SyncConversation:
         """As `Client.conversation`, with the same keywords."""

@@ -41,7 +41,9 @@ async def test_a_model_that_vanishes_is_deprecated_and_still_usable(
         with caplog.at_level(logging.WARNING, "asyncllm"):
             for _ in range(2):
                 assert (await client.send("Hi", model="c", fallback=[])).text
-    assert 1 == sum(" c:" in record.getMessage() and "no longer lists" in record.getMessage() for record in caplog.records)
+    assert 1 == sum(
+        " c:" in record.getMessage() and "no longer lists" in record.getMessage() for record in caplog.records
+    )
 
 
 async def test_a_model_is_validated_by_a_real_question(open_client: OpenClient) -> None:

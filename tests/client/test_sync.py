@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,18 @@ def test_the_environment_makes_a_client() -> None:
             assert "ok" == client.send("Hi").text
         with SyncClient(Client(sim.config(), environ={})) as client:
             assert "ok" == client.send("Hi").text
+
+
+def test_models_and_costs_without_async(tmp_path: Path) -> None:
+    """Listing, validating, counting and reporting are the async client's, blocking."""
+    with Simulator.in_thread(models=["a", "b"]) as sim, SyncClient(sim.config(), environ={}) as client:
+        assert not client.refresh_models("openai").hosts["openai"].errors
+        assert ["a", "b"] == [info.name for info in client.models("openai")]
+        assert client.validate_model("openai", "a").usable
+        assert client.count_tokens("Hello there", provider="anthropic").input_tokens > 0
+        client.send("Hi", model="a")
+        assert ["a"] == [row.group["model"] for row in client.report(by=["model"])]
+        assert 1 == client.export_csv(tmp_path / "costs.csv")
 
 
 def test_a_closed_client_says_so() -> None:

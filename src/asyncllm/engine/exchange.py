@@ -19,7 +19,7 @@ from .attempts import Attempts
 from .background import Background
 from .health import Health
 from .limits import Limits
-from .router import Target
+from .router import Target, WindowOf
 from .watch import Watch
 
 
@@ -48,6 +48,11 @@ class Engine:
     sampling: Policy = "drop"
     books: Bookkeeper | None = None
     draw: Callable[[], float]
+
+    @property
+    def window_of(self) -> WindowOf | None:
+        """The context window of a model, where it is known."""
+        return None if self.catalog is None else self.catalog.window_of
 
 
 class Prepared(NamedTuple):
