@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -154,7 +153,7 @@ def converse_calls(mark: str, ids: tuple[str, str]) -> Json:
     """Signed and redacted reasoning, text and two calls."""
     return converse_answer(
         {"reasoningContent": {"reasoningText": {"text": mark, "signature": mark}}},
-        {"reasoningContent": {"redactedContent": b64encode(mark.encode()).decode()}},
+        {"reasoningContent": {"redactedContent": mark}},
         {"text": "I will look."},
         {"toolUse": {"toolUseId": ids[0], "name": "weather", "input": {"city": "Oslo"}}},
         {"toolUse": {"toolUseId": ids[1], "name": "clock", "input": {"city": "Oslo"}}},
