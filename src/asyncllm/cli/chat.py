@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AsyncLLMError, ConfigurationError
 from . import interrupt
 from .figures import summary
+from .opening import open_client
 
 if TYPE_CHECKING:
     from ..client import Client
     from ..schema.response import Attempt, Response
-
-USUAL_CONFIG = Path("config.yaml")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +47,7 @@ def _question(argument: str) -> str:
 
 
 async def _ask(arguments: argparse.Namespace, question: str) -> int:
-    async with _client(arguments.config) as client:
+    async with open_client(arguments.config) as client:
         where: dict[str, Any] = {"provider": arguments.provider, "model": arguments.model}
         where = {name: value for name, value in where.items() if value is not None}
         if arguments.json:
@@ -56,14 +55,6 @@ async def _ask(arguments: argparse.Namespace, question: str) -> int:
         else:
             await _show(client, question, where)
     return 0
-
-
-def _client(config: Path | None) -> Client:
-    from ..client import Client
-
-    if config is None and USUAL_CONFIG.is_file():
-        config = USUAL_CONFIG
-    return Client.from_env() if config is None else Client(config)
 
 
 async def _show(client: Client, question: str, where: dict[str, Any]) -> None:

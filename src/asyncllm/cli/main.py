@@ -11,10 +11,18 @@ from types import MappingProxyType, ModuleType
 
 from .._version import __version__
 from ..errors import AsyncLLMError
-from . import chat, costs, demo, prices, simulate
+from . import chat, check, costs, demo, models, prices, simulate
 
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
-    {"demo": demo, "chat": chat, "costs": costs, "prices": prices, "simulate": simulate}
+    {
+        "demo": demo,
+        "chat": chat,
+        "models": models,
+        "check": check,
+        "costs": costs,
+        "prices": prices,
+        "simulate": simulate,
+    }
 )
 
 FAILED = 1
