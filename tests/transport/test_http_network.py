@@ -136,9 +136,10 @@ async def test_a_handshake_that_hangs_is_a_connect_timeout(library: str) -> None
 
 async def test_a_handshake_that_is_cancelled_leaves_no_socket(library: str) -> None:
     """A connection given up in the middle of TLS is closed."""
-    closed = anyio.Event()
+    begun, closed = anyio.Event(), anyio.Event()
 
     async def deaf(peer: Peer) -> None:
+        begun.set()
         try:
             await peer.hang()
         finally:
@@ -146,8 +147,11 @@ async def test_a_handshake_that_is_cancelled_leaves_no_socket(library: str) -> N
 
     async with serving(hello) as server, opened(library) as transport:
         server.greet = deaf
-        with anyio.move_on_after(0.05):
-            await transport.send(ask(f"https://127.0.0.1:{server.port}/"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(transport.send, ask(f"https://127.0.0.1:{server.port}/"))
+            await begun.wait()
+            await anyio.sleep(0.02)
+            tasks.cancel_scope.cancel()
         with anyio.fail_after(2):
             await closed.wait()
 
@@ -197,7 +201,7 @@ async def test_no_secret_is_in_reach_of_an_exception(library: str, wire: bytes) 
     shown = frames_of(caught.value)
     assert "transport" in shown
     assert SECRET not in shown
-    assert "site-packages" not in shown
+    assert not [name for name in ("httpx", "httpcore", "httpx2", "httpcore2", "h11", "aiohttp") if f"/{name}/" in shown]
 
 
 async def test_no_secret_is_in_reach_of_a_cancellation(library: str) -> None:
