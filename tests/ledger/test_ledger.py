@@ -179,8 +179,9 @@ async def test_reports_group_and_add_up(store: Store) -> None:
     assert [({"provider": "openai", "model": "a"}, 75), ({"provider": "openai", "model": "b"}, 25)] == [
         (row.group, row.requests) for row in by_model
     ]
+    early = datetime(2020, 1, 1, microsecond=1)
     assert {("team=x", 100), ("n=0", 50), ("n=1", 50)} == {
-        (row.group["tag"], row.requests) for row in await ledger.report(by=["tag"])
+        (row.group["tag"], row.requests) for row in await ledger.report(early, by=["tag"])
     }
     assert {("0", 50), ("1", 50)} == {(row.group["tag:n"], row.requests) for row in await ledger.report(by=["tag:n"])}
     assert [25] == [row.requests for row in await ledger.report(where={"model": "b"})]

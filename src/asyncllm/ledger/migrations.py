@@ -42,8 +42,8 @@ def m001_tables(connection: sqlite3.Connection) -> None:
 def m002_reports_by_model(connection: sqlite3.Connection) -> None:
     """An index that holds all a report by provider and model reads, in the order in which it groups."""
     connection.execute(
-        "CREATE INDEX records_by_model ON records (provider, model, latency_bucket, id, status, cost, input_tokens, "
-        "output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, input_audio_tokens, "
+        "CREATE INDEX records_by_model ON records (provider, model, latency_bucket, id, time, status, cost, "
+        "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, input_audio_tokens, "
         "output_audio_tokens, input_image_tokens, output_image_tokens)"
     )
 

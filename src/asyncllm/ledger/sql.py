@@ -251,13 +251,13 @@ class SQLStore(ABC):
         parts: list[str] = []
         values: list[Any] = []
         if query.start is not None:
-            parts.append("id >= ?")
+            parts.append("records.id >= ?")  # json_each has an id, too
             values.append(first_ulid(query.start // 1000))
             if query.start % 1000:  # an id knows the millisecond only
                 parts.append("time >= ?")
                 values.append(query.start)
         if query.end is not None:
-            parts.append("id < ?")
+            parts.append("records.id < ?")
             values.append(first_ulid(-(-query.end // 1000)))
             if query.end % 1000:
                 parts.append("time < ?")
