@@ -81,7 +81,7 @@ async def one_call(client: Client, number: int) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize(("most", "stalls"), [(6, True), (9, True), (9, False)])
-def test_thirty_percent_of_faults(record: Any, full: bool, most: int, stalls: bool) -> None:
+def test_thirty_percent_of_faults(record: Any, full: bool, tmp_path: Path, most: int, stalls: bool) -> None:
     """Three models, faults before the first content, half of the calls streams: next to none of them fail.
 
     A stalled model is not asked again, so with stalls a call may end after three attempts.
@@ -96,7 +96,9 @@ def test_thirty_percent_of_faults(record: Any, full: bool, most: int, stalls: bo
             inject(sim, stalls)
             retry = {"base_delay": 0.05 if not full else 0.5, "max_attempts_per_call": most}
             patience = {"first_content": 2, "idle": 2} if full else {"first_content": 1, "idle": 1}
-            async with Client(sim.config(retry=retry, timeouts=patience), environ={}) as client:
+            ledger = {"database": f"sqlite:///{tmp_path}/ledger.db"}
+            config = sim.config(retry=retry, timeouts=patience, cost_tracking=ledger)
+            async with Client(config, environ={}) as client:
 
                 async def work(number: int) -> None:
                     end, made = await one_call(client, number)

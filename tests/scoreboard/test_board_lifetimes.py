@@ -44,12 +44,12 @@ PROGRAMS = {
         from asyncllm import Client
         from asyncllm.testing import Fault, Simulator
         async def main():
-            async with Simulator() as sim:
-                sim.on("*", Fault.stall(after="request"))
-                client = Client(sim.config(limits={"concurrent": 1}, hedging={"after": 0.05}), environ={})
-                tasks = [asyncio.ensure_future(client.send("Hi")) for _ in range(3)]
-                await asyncio.sleep(0.2)
-        asyncio.run(main())
+            client = Client(sim.config(limits={"concurrent": 1}, hedging={"after": 0.05}), environ={})
+            tasks = [asyncio.ensure_future(client.send("Hi")) for _ in range(3)]
+            await asyncio.sleep(0.2)
+        with Simulator.in_thread() as sim:
+            sim.on("*", Fault.stall(after="request"))
+            asyncio.run(main())
         print("ok")
         """,
     "Ctrl-C in the middle of a retry": """

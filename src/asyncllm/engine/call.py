@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import AsyncLLMError, DeadlineExceededError, LimitTimeoutError
@@ -121,12 +121,11 @@ class Call:
         if self.patience.total is not None:
             self.deadline = self.engine.background.clock() + self.patience.total
 
-    def following(self, error: AsyncLLMError, position: int) -> int | None:
+    def following(self, error: AsyncLLMError, position: int, done: Container[int] = ()) -> int | None:
         """The position of the next target that the error and the number of attempts allow; None for none."""
         if self.made >= self.most:
             return None
-        catalog = self.engine.catalog
-        return following(error, self.targets, position, None if catalog is None else catalog.window_of)
+        return following(error, self.targets, position, self.engine.window_of, done)
 
     async def enter(self, state: TargetState, target: Target, attempts: Attempts, last_resort: bool) -> bool:
         """Gets leave for an attempt, waiting for its turn under the limits; False while the target is off.

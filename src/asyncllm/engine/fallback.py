@@ -2,14 +2,14 @@
 
 A target is asked again as `retry` decides; then the next one is asked, if the error allows it (`router.following`). A
 target whose circuit is open is passed over. At the end of the chain a target that was passed over only because it asked
-for a short pause is waited for; and where every target of a call is off, a second round asks for the one attempt a
-second that passes all the same.
+for a short pause is waited for; and where only targets that are off are left, they get the one attempt a second
+that passes all the same.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import anyio
@@ -20,7 +20,7 @@ from .breaker import TargetState
 from .call import Call
 from .exchange import attribute
 from .retry import LONGEST_RETRY_AFTER, SPREAD, pause
-from .router import Target
+from .router import Target, allows
 
 Answer = TypeVar("Answer")
 Run = Callable[[Target, Attempts], Awaitable[Answer]]
@@ -63,17 +63,21 @@ async def with_fallback(
         attribute(caught, target)
         caught.attempts = record.all()
         failures[position] = caught
-        later = call.following(caught, position) if alone is None or alone() else None
+        if alone is not None and not alone():
+            raise _verdict(list(failures.values()))
+        told = [failed for failed, failure in failures.items() if type(failure) is not CircuitOpenError]
+        later = call.following(caught, position, told)
         if later is not None:
             if not last_resort or type(caught) is not CircuitOpenError:  # the first round has told of open circuits
                 log_hop(caught, target, call.targets[later])
             position = later
             continue
-        rested = await _wait_for_cooldown(call, failures) if type(caught) is CircuitOpenError else None
+        passed_over = _passed_over(call, failures, position)
+        rested = await _wait_for_cooldown(call, passed_over)
         if rested is not None:
             position = rested
-        elif not last_resort and not call.made and len(failures) == len(call.targets) - start:
-            position, last_resort = start, True
+        elif passed_over and not last_resort:
+            position, last_resort = passed_over[0], True
         else:
             raise _verdict(list(failures.values()))
 
@@ -170,29 +174,41 @@ async def _refresh(target: Target) -> bool:
         return False
 
 
-async def _wait_for_cooldown(call: Call, failures: Mapping[int, AsyncLLMError]) -> int | None:
-    """Of the targets passed over only because they asked for a pause, the position of the first one whose pause ends.
+def _passed_over(call: Call, failures: Mapping[int, AsyncLLMError], position: int) -> list[int]:
+    """The targets that were off when their turn came, and that the last failure leaves to be asked."""
+    if call.made >= call.most:
+        return []
+    here, window_of = call.targets[position], call.engine.window_of
+    return [
+        other
+        for other, failure in sorted(failures.items())
+        if type(failure) is CircuitOpenError
+        and call.tried.get(call.targets[other].key, 0) < call.targets[other].retry.max_attempts
+        and (other == position or allows(failures[position], here, call.targets[other], window_of))
+    ]
 
-    None where there is none, the pause is too long, or the call has made all its attempts.
+
+async def _wait_for_cooldown(call: Call, passed_over: Sequence[int]) -> int | None:
+    """Of the targets that were off only because they asked for a pause, the position of the first whose pause ends.
+
+    None where there is none, or the pause is too long.
     """
     health = call.engine.health
     now = health.now()
-    best: tuple[float, int] | None = None
-    for position, failure in failures.items():
-        target = call.targets[position]
-        state = health.of(target)
+    waits: list[tuple[float, int]] = []
+    for position in passed_over:
+        state = health.of(call.targets[position])
         seconds = state.cooling(now)
-        rests = seconds > 0 or not state.refuses(now)
-        spent = call.tried.get(target.key, 0) >= target.retry.max_attempts
-        if type(failure) is CircuitOpenError and rests and not spent and not state.off(now + seconds):
-            best = min(best or (seconds, position), (seconds, position))
-    if best is None or call.made >= call.most:
+        if (seconds > 0 or not state.refuses(now)) and not state.off(now + seconds):
+            waits.append((seconds, position))
+    if not waits:
         return None
-    seconds = best[0] * (1 + SPREAD * call.engine.draw())
-    if best[0] > LONGEST_RETRY_AFTER or seconds >= call.remaining:
+    shortest, position = min(waits)
+    seconds = shortest * (1 + SPREAD * call.engine.draw())
+    if shortest > LONGEST_RETRY_AFTER or seconds >= call.remaining:
         return None
     await anyio.sleep(seconds)
-    return best[1]
+    return position
 
 
 def log_hop(error: AsyncLLMError, target: Target, later: Target) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import AsyncLLMError
@@ -42,21 +42,28 @@ def order(targets: Iterable[Target]) -> tuple[Target, ...]:
 
 
 def following(
-    error: AsyncLLMError, targets: Sequence[Target], position: int, window_of: WindowOf | None = None
+    error: AsyncLLMError,
+    targets: Sequence[Target],
+    position: int,
+    window_of: WindowOf | None = None,
+    done: Container[int] = (),
 ) -> int | None:
     """The position of the next target that the error's advice allows after the one at ``position``; None for none.
 
     A model of the same provider follows where the advice says ``fallback``, one of another provider where it says
     ``provider``. Where it asks for a larger window, a target follows whose window is known to be larger than the one
-    that was too small.
+    that was too small. Positions in ``done`` have had their turn.
     """
-    here = targets[position]
     for later in range(position + 1, len(targets)):
-        there = targets[later]
-        advice = error.advice.fallback if there.provider.name == here.provider.name else error.advice.provider
-        if advice == "yes" or (advice == "larger_window" and _is_larger(there, here, window_of)):
+        if later not in done and allows(error, targets[position], targets[later], window_of):
             return later
     return None
+
+
+def allows(error: AsyncLLMError, here: Target, there: Target, window_of: WindowOf | None = None) -> bool:
+    """Whether another target may be asked after an error of this one."""
+    advice = error.advice.fallback if there.provider.name == here.provider.name else error.advice.provider
+    return advice == "yes" or (advice == "larger_window" and _is_larger(there, here, window_of))
 
 
 def _is_larger(there: Target, here: Target, window_of: WindowOf | None) -> bool:
