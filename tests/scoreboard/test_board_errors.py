@@ -92,7 +92,7 @@ async def ask(client: Client, streamed: bool, **where: Any) -> Any:
 async def look(sim: Simulator, provider: str, row: Row, streamed: bool) -> list[str]:
     """What differs from the row."""
     config = sim.config(
-        retry={"base_delay": 0.001, "max_delay": 0.002}, timeouts={"first_content": 0.2, "idle": 0.2, "total": 10}
+        retry={"base_delay": 0.001, "max_delay": 0.002}, timeouts={"first_content": 0.5, "idle": 0.5, "total": 10}
     )
     config["providers"][ELSEWHERE] = {"api_key": "k", "base_url": sim.url(ELSEWHERE)}
     first, second = config["providers"][provider]["fallback_models"][:2]
