@@ -420,7 +420,9 @@ VENDORS = (
     ),
     Vendor(
         *("gemini", "google.genai", "gemini", "gemini", "gemini-3.8-flash", gemini),
-        Traits(result_images=True, signed=True, seed=True, parallel_switch=False),
+        Traits(
+            result_images=True, signed=True, seed=True, parallel_switch=False, sampling=False
+        ),  # this model ignores it
     ),
     Vendor(
         *("bedrock", "boto3", "bedrock", "converse", "us.anthropic.claude-sonnet-4-6", bedrock),
