@@ -101,7 +101,7 @@ async def test_attempts_of_a_call_are_numbered_and_belong_together(books: Bookke
     """Whoever reads the records can tell which of them are one call, in which order."""
     call = books.call("gpt-x", user="ann", agent="planner", tags={"team": "x"}, variant="b")
     first = await call.open(**TARGET, input_tokens=1)
-    first.settle("error", error=ConnectionLostError("stale"))
+    assert Decimal(0) == first.settle("error", error=ConnectionLostError("stale"), free=True).cost
     second = first.again()
     second.settle("error", error=RateLimitError("slow"))
     third = await call.open(provider="other", kind="k", model="m", input_tokens=1)

@@ -236,6 +236,7 @@ class Ticket:
         first_token_latency: float | None = None,
         waited: float | None = None,
         request_id: str | None = None,
+        free: bool = False,
     ) -> Settled:
         """The attempt is over. Never waits; may be called by a finaliser.
 
@@ -249,12 +250,13 @@ class Ticket:
             first_token_latency: seconds to the first content.
             waited: seconds it waited for its turn.
             request_id: the provider's id.
+            free: nothing was billed, whatever the error's advice says: a stale connection that took no request.
 
         Returns:
             What it was booked at.
         """
         keeper, opening = self._book.keeper, self._opening
-        advice = _advice(outcome, error)
+        advice = "zero" if free else _advice(outcome, error)
         cost: int | None
         version: str | None
         if advice == "zero":
