@@ -149,9 +149,10 @@ async def test_a_model_that_does_not_exist_is_named(client: asyncllm.Client, tar
 
 
 async def test_the_models_are_listed(client: asyncllm.Client, target: Target) -> None:
-    """The provider's own list of models is not empty, and the model that answers is known to exist."""
-    if not hasattr(client, "models"):
-        pytest.skip("this version lists no models")
-    await client.refresh_models()
+    """The provider's own list of models is not empty; the model that answers can be used, and an invented one cannot."""
+    refreshed = await client.refresh_models(target.provider)
+    assert refreshed.ok, refreshed
     assert await client.models(target.provider)
-    assert await client.validate_model(target.provider, target.chosen)
+    found = await client.validate_model(target.provider, target.chosen)
+    assert found.usable, found
+    assert not (await client.validate_model(target.provider, "no-such-model-of-anyone")).usable
