@@ -149,7 +149,7 @@ async def test_a_model_that_does_not_exist_is_named(client: asyncllm.Client, tar
 
 
 async def test_the_models_are_listed(client: asyncllm.Client, target: Target) -> None:
-    """The provider's own list of models is not empty; the model that answers can be used, and an invented one cannot."""
+    """The provider's own list of models is not empty; the model that answers can be used, an invented one cannot."""
     refreshed = await client.refresh_models(target.provider)
     assert refreshed.ok, refreshed
     assert await client.models(target.provider)
