@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .catalog.model_info import ModelInfo
+    from .catalog.refreshing import RefreshResult
+    from .catalog.token_count import TokenCount
+    from .catalog.validation import Validation
     from .client import Client
     from .config import Settings
     from .conversation import Conversation
@@ -133,6 +137,7 @@ __all__ = [
     "LedgerError",
     "LimitTimeoutError",
     "Message",
+    "ModelInfo",
     "ModelNotFoundError",
     "NoContentTimeoutError",
     "Origin",
@@ -153,6 +158,7 @@ __all__ = [
     "RateLimits",
     "Reasoning",
     "ReasoningDelta",
+    "RefreshResult",
     "Refusal",
     "Request",
     "RequestTooLargeError",
@@ -178,6 +184,7 @@ __all__ = [
     "TextDelta",
     "TextStream",
     "Timeouts",
+    "TokenCount",
     "Tool",
     "ToolCall",
     "ToolCallDelta",
@@ -189,6 +196,7 @@ __all__ = [
     "UnsupportedError",
     "UnsupportedParameterError",
     "Usage",
+    "Validation",
     "Video",
     "WriteTimeoutError",
     "__version__",
@@ -197,6 +205,10 @@ __all__ = [
 _HOME = MappingProxyType(
     {
         "Client": ".client",
+        "ModelInfo": ".catalog.model_info",
+        "Validation": ".catalog.validation",
+        "TokenCount": ".catalog.token_count",
+        "RefreshResult": ".catalog.refreshing",
         "Settings": ".config",
         "CostEstimate": ".engine.forecast",
         "SyncConversation": ".sync",

@@ -241,6 +241,8 @@ class Runtime:
         self._health.attach(background.clock)
         if self._limits is not None:
             self._limits.forget()
+        if self.settings.catalog.cache_path is not None:
+            background.spawn(self.catalog.load)
         if self._refresh:
             self._refresh = False
             background.spawn(self._refresh_on_start)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..catalog.parameters import Policy
+from ..catalog.parameters import Policy, check_warnings
 from ..catalog.service import Catalog
 from ..errors import AsyncLLMError, ProtocolError, RequestTooLargeError
 from ..ledger.book import Bookkeeper
@@ -90,6 +90,7 @@ async def prepare(engine: Engine, target: Target, request: Request, attempts: At
         now=engine.now,
     )
     wire = route.protocol.encode(request, context)
+    check_warnings(wire.warnings, engine.sampling, model=target.model, provider=provider.name)
     limit = provider.max_request_bytes
     if limit is not None and len(wire.body) > limit:
         raise RequestTooLargeError(
