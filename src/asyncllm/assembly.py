@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from .auth.network import Network
 from .catalog.asking import Exchange
@@ -16,7 +15,8 @@ from .catalog.capabilities import CapabilityBook
 from .catalog.prices import PriceBook
 from .catalog.service import Catalog
 from .config import Settings
-from .config.sections import BudgetSettings, HTTPSettings, LimitSettings, RetrySettings, RouteTarget
+from .config.accounts import ledger_of
+from .config.sections import HTTPSettings, LimitSettings, RetrySettings, RouteTarget
 from .engine.background import Background
 from .engine.capability import Facts, FactsOf, Named
 from .engine.limits import Bounds, LimitRules
@@ -25,11 +25,8 @@ from .engine.routing import RoutingRules
 from .engine.strategies import PriceOf
 from .engine.targeting import Entry
 from .errors import ConfigurationError
-from .ledger.book import Bookkeeper, appraiser
-from .ledger.budgets import Alert, Budget, Scope
-from .ledger.ledger import Ledger
-from .ledger.money import to_nano
-from .ledger.stores import store_of
+from .ledger.book import Bookkeeper
+from .ledger.budgets import Alert
 from .protocols.base import JSONCodec
 from .providers import kinds
 from .providers.base import Provider
@@ -167,31 +164,9 @@ def facts_of(catalog: Catalog) -> FactsOf:
 
 def books(settings: Settings, prices: PriceBook, on_alert: Callable[[Alert], None] | None) -> Bookkeeper | None:
     """The ledger, its budgets and the prices; None where the configuration keeps none."""
-    tracking = settings.cost_tracking
-    if not tracking.enabled:
+    if not settings.cost_tracking.enabled:
         return None
-    ledger = Ledger(
-        store_of(tracking.database.get_secret_value()),
-        budgets=[_budget(budget) for budget in settings.budgets],
-        on_error="fail" if tracking.on_error == "error" else "warn",
-        log_path=tracking.log_path,
-        on_alert=on_alert,
-        appraise=appraiser(prices),
-    )
-    return Bookkeeper(ledger, prices)
-
-
-def _budget(settings: BudgetSettings) -> Budget:
-    return Budget(
-        limit=to_nano(settings.limit),
-        per=settings.per,
-        scope=Scope(**settings.scope.model_dump()),
-        zone=timezone.utc if settings.timezone == "UTC" else ZoneInfo(settings.timezone),
-        hard=settings.on_exceed == "error",
-        assume_output_tokens=settings.assume_output_tokens,
-        on_error="fail" if settings.on_error == "error" else "warn",
-        name=settings.name,
-    )
+    return Bookkeeper(ledger_of(settings, prices, on_alert=on_alert), prices)
 
 
 def kept(books: Bookkeeper | None) -> Bookkeeper:

@@ -101,7 +101,7 @@ class Attempts:
             )
             admission, self._admission = self._admission, None  # the second one goes on with it
             ticket = self._ticket
-            self.settle("error", error=lost)
+            self.settle("error", error=lost, free=True)
             self._admission = admission
             self._ticket = None if ticket is None else ticket.again()
             self._begin(target)
@@ -116,8 +116,19 @@ class Attempts:
         request_id: str | None = None,
         rate_limits: RateLimits | None = None,
         partial: Response | None = None,
+        free: bool = False,
     ) -> Decimal | None:
         """The attempt is over; without an open one this does nothing, so clean-up may always call it.
+
+        Args:
+            outcome: how it ended.
+            error: what went wrong.
+            status: the HTTP status.
+            usage: what the provider counted.
+            request_id: the provider's id.
+            rate_limits: what the rate-limit headers said.
+            partial: what came of a stream that did not end.
+            free: nothing can have been billed, whatever the error's advice says.
 
         Returns:
             What it cost, in US dollars; None where that is not known.
@@ -147,6 +158,7 @@ class Attempts:
                 first_token_latency=self._first,
                 waited=waited,
                 request_id=request_id,
+                free=free,
             )
             usage, cost = booked.usage, booked.cost
         self.settled.append(
