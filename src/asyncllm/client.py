@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .conversation import Conversation
 from .engine.call import Call
 from .engine.intake import Messages, read_messages
-from .engine.options import ToolLike, build_patience, build_payer, build_request, check_on_interrupt
+from .engine.options import ToolLike, build_patience, build_payer, build_request, check_on_interrupt, check_reasks
 from .engine.parsing import parser
 from .engine.plan import Plan
 from .engine.routing import Choice
@@ -60,6 +60,7 @@ class Client(Runtime):
         tool_choice: str | ToolChoice | Mapping[str, Any] | None = None,
         parallel_tool_calls: bool | None = None,
         response_format: Any = None,
+        validation_retries: int = 0,
         reasoning: str | int | None = None,
         timeout: float | None = None,
         on_interrupt: Literal["raise", "restart"] = "raise",
@@ -91,6 +92,7 @@ class Client(Runtime):
             tool_choice: ``"auto"``, ``"none"``, ``"required"`` or the name of a tool.
             parallel_tool_calls: whether several tools may be called at once.
             response_format: ``"json"``, a JSON schema, or a pydantic model class; the result is in ``parsed``.
+            validation_retries: how often a model whose answer does not fit is told why, and asked again.
             reasoning: an effort word, or a budget in tokens.
             timeout: the total deadline in seconds: retries, waits and fallbacks included.
             on_interrupt: for streams that are cut after their first content: ``"raise"``, or ``"restart"`` to begin
@@ -135,7 +137,8 @@ class Client(Runtime):
         patience = build_patience(choice.targets[0].timeouts, timeout, hedge, priority, self.settings.hedging)
         payer = build_payer(user, agent, tags)
         call = Call(self._lifetime.engine(), choice.targets, request, patience, payer, choice.variant)
-        return await send(call, parse=parser(response_format, self._json))
+        reasks = check_reasks(validation_retries, response_format)
+        return await send(call, parse=parser(response_format, self._json), reasks=reasks)
 
     def stream(
         self,

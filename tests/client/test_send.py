@@ -75,6 +75,30 @@ async def test_an_answer_that_does_not_fit_its_type(open_client: OpenClient) -> 
     assert "celsius" in caught.value.problems[0]
 
 
+async def test_an_answer_that_does_not_fit_is_asked_for_again(open_client: OpenClient) -> None:
+    """The model is told what is wrong; every asking is an attempt of the same call, and the last word counts."""
+    answers = iter(['{"city": "Oslo"}', '{"city": "Oslo", "celsius": "warm"}', '{"city": "Oslo", "celsius": 3}'])
+    async with Simulator(reply=lambda request: next(answers)) as sim, open_client(sim) as client:
+        reply = await client.send("Weather?", response_format=Weather, validation_retries=2)
+        told = [message["content"] for message in sim.requests[-1].body["messages"]]
+        records = [(record.attempt, record.status) async for record in client.ledger.records()]
+    assert (Weather(city="Oslo", celsius=3), 3) == (reply.parsed, len(reply.attempts))
+    assert ["Weather?", '{"city": "Oslo"}'] == told[:2]
+    assert "celsius" in told[2]
+    assert [(1, "ok"), (2, "ok"), (3, "ok")] == records
+
+
+async def test_asking_again_has_an_end(open_client: OpenClient) -> None:
+    """After the last asking the error carries every attempt; nonsense is refused before any."""
+    async with Simulator(reply="{}") as sim, open_client(sim) as client:
+        with pytest.raises(errors.StructuredOutputError) as caught:
+            await client.send("Weather?", response_format=Weather, validation_retries=1)
+        assert 2 == sim.count() == len(caught.value.attempts)
+        for retries, wanted in ((-1, Weather), (True, Weather), (1, None)):
+            with pytest.raises(errors.BadRequestError, match="validation_retries"):
+                await client.send("Weather?", response_format=wanted, validation_retries=retries)
+
+
 async def test_a_schema_gives_parsed_json(open_client: OpenClient) -> None:
     """With a JSON schema the parsed answer is plain JSON."""
     async with Simulator(reply='{"a": 1}') as sim, open_client(sim) as client:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import AsyncLLMError, DeadlineExceededError, LimitTimeoutError
+from ..schema.messages import Message
 from ..schema.request import Request
 from .admission import Admission
 from .attempts import Attempts
@@ -99,6 +100,12 @@ class Call:
         if self._expected is None:
             self._expected = estimate(self.request)[0], self.request.max_tokens
         return self._expected
+
+    def continue_with(self, *messages: Message) -> None:
+        """The call goes on as a longer conversation; its deadline and its attempts stay."""
+        self.request = replace(self.request, messages=(*self.request.messages, *messages))
+        if self._expected is not None and self.engine.books is not None:
+            self._expected = None
 
     def out_of_time(self, sentence: str) -> AsyncLLMError:
         """The error for a deadline that has passed: in the queue of a limit, or anywhere else."""

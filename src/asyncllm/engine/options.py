@@ -72,6 +72,19 @@ class Hedging(Protocol):
         ...
 
 
+def check_reasks(validation_retries: int, response_format: Any) -> int:
+    """How often a model is asked again.
+
+    Raises:
+        BadRequestError: it is no number of times, or there is nothing to fit.
+    """
+    if isinstance(validation_retries, bool) or not isinstance(validation_retries, int) or validation_retries < 0:
+        raise BadRequestError("validation_retries must be a whole number of at least 0")
+    if validation_retries and response_format is None:
+        raise BadRequestError("validation_retries needs a response_format for the answer to fit")
+    return validation_retries
+
+
 def build_payer(user: str | None, agent: str | None, tags: Mapping[str, str] | None) -> Payer | None:
     """For whom a call is made.
 

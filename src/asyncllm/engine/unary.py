@@ -9,7 +9,8 @@ from typing import Any
 
 import anyio
 
-from ..errors import AsyncLLMError
+from ..errors import AsyncLLMError, StructuredOutputError
+from ..schema.messages import Message
 from ..schema.response import Response
 from . import hedge
 from .attempts import Attempts
@@ -24,28 +25,55 @@ Parse = Callable[[Response], Any]
 log = logging.getLogger("asyncllm")
 
 
-async def send(call: Call, *, parse: Parse | None) -> Response:
+async def send(call: Call, *, parse: Parse | None, reasks: int = 0) -> Response:
     """The whole answer of the first target that gives one, within the call's deadline for everything.
+
+    Args:
+        call: the call.
+        parse: reads the answer as the type the caller asked for.
+        reasks: how often the model is told what does not fit, and asked again.
 
     Raises:
         DeadlineExceededError: the deadline passed.
         AsyncLLMError: as `with_fallback` and ``parse`` raise.
     """
     response: Response | None = None
-    seconds = hedge.delay(call)
     with anyio.move_on_after(call.patience.total):
-        if seconds is None:
-            response = await with_fallback(call, lambda target, attempts: _ask(call, target, attempts))
-        else:
-            response = await _hedged(call, seconds)
+        response = await _fitting(call, parse, reasks)
     if response is None:
         raise call.out_of_time(
             f"no answer within the total deadline of {call.patience.total:g} s; allow more with timeout=, or stream"
         )
-    log_call(response)
-    if parse is not None:
-        response = replace(response, parsed=parse(response))
     return response
+
+
+async def _fitting(call: Call, parse: Parse | None, reasks: int) -> Response:
+    """An answer of the type that was asked for; one that does not fit goes back to the model with the reasons."""
+    while True:
+        response = await _answer(call)
+        log_call(response)
+        if parse is None:
+            return response
+        try:
+            return replace(response, parsed=parse(response))
+        except StructuredOutputError as error:
+            if reasks < 1:
+                raise
+            problems = "; ".join(error.problems)
+        reasks -= 1
+        call.continue_with(
+            response.message,
+            Message.user(
+                f"That does not fit the schema: {problems}. Answer again, with the whole JSON and nothing else."
+            ),
+        )
+
+
+async def _answer(call: Call) -> Response:
+    seconds = hedge.delay(call)
+    if seconds is None:
+        return await with_fallback(call, lambda target, attempts: _ask(call, target, attempts))
+    return await _hedged(call, seconds)
 
 
 async def _hedged(call: Call, seconds: float) -> Response:
