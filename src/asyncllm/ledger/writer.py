@@ -115,7 +115,7 @@ class Writer:
     def end(self, seconds: float = LAST_SECONDS) -> LedgerError | None:
         """Commits what is there and stops; blocking. What went wrong, if something did."""
         atexit.unregister(self.end)
-        if not self.running or self._pid != os.getpid():
+        if self.ended or not self.running or self._pid != os.getpid():
             return None
         last = Flushing(None, last=True)
         self.put(last)
