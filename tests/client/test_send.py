@@ -75,6 +75,32 @@ async def test_an_answer_that_does_not_fit_its_type(open_client: OpenClient) -> 
     assert "celsius" in caught.value.problems[0]
 
 
+async def test_a_server_that_echoes_the_key_leaks_nothing(open_client: OpenClient) -> None:
+    """A key of any shape is taken out of what a server says, unary, before and after a stream's first content."""
+    key = "Zq81plainlettersanddigits"
+    async with Simulator(reply="one two three four five six") as sim:
+        config = sim.config(retry={"max_attempts": 1})
+        config["providers"]["openai"]["api_key"] = key
+        async with Client(config, environ={}) as client:
+            for fault in (Fault.status(401, message=f"no such key: {key}!"), Fault.error_event(message=f"bad {key}")):
+                sim.on("*", fault)
+                with pytest.raises(errors.AsyncLLMError) as caught:
+                    await client.send("Hi", fallback=[])
+                sim.off()
+                assert "[redacted]" in str(caught.value)
+                assert key not in str(caught.value) + repr(caught.value) + repr(caught.value.attempts)
+                client.reset_health()
+            for after in (0, 2):
+                sim.on("*", Fault.error_event(message=f"bad {key}", after_events=after))
+                with pytest.raises(errors.AsyncLLMError) as caught:
+                    async for _ in client.stream("Hi", fallback=[]):
+                        pass
+                sim.off()
+                shown = caught.value, caught.value.__cause__, caught.value.attempts
+                assert "[redacted]" in str(caught.value)
+                assert key not in "".join(map(repr, shown)) + str(caught.value)
+
+
 async def test_an_answer_that_does_not_fit_is_asked_for_again(open_client: OpenClient) -> None:
     """The model is told what is wrong; every asking is an attempt of the same call, and the last word counts."""
     answers = iter(['{"city": "Oslo"}', '{"city": "Oslo", "celsius": "warm"}', '{"city": "Oslo", "celsius": 3}'])

@@ -62,6 +62,19 @@ class Prepared(NamedTuple):
     context: Context
     request: TransportRequest
     warnings: tuple[str, ...]
+    unsigned: Headers
+
+    def conceal(self, error: AsyncLLMError) -> None:
+        """Takes the call's own credential out of what a server said: one that echoes it may have any shape of key."""
+        for pair in self.request.headers:
+            if pair not in self.unsigned:
+                secret = pair[1].rpartition(" ")[2]
+                if len(secret) > _SHORTEST_SECRET and secret in error.message:
+                    error.message = error.message.replace(secret, "[redacted]")
+                    error.args = (error.message,)
+
+
+_SHORTEST_SECRET = 5  # a shorter word may stand in a sentence by chance
 
 
 async def prepare(engine: Engine, target: Target, request: Request, attempts: Attempts) -> Prepared:
@@ -116,6 +129,7 @@ async def prepare(engine: Engine, target: Target, request: Request, attempts: At
             on_reconnect=attempts.reconnect,
         ),
         (*left_out, *wire.warnings),
+        plain,
     )
 
 

@@ -76,6 +76,7 @@ async def open_on(call: Call, target: Target, attempts: Attempts) -> Opened:
         if channel is not None:
             channel.abort()
         attribute(error, target)
+        prepared.conceal(error)
         if channel is None or not has_content(events):
             attempts.settle("error", error=error)
             raise

@@ -219,6 +219,7 @@ class Stream:
                 events = take(await pull())
         except AsyncLLMError as error:
             channel.abort()
+            channel.prepared.conceal(error)
             self._failure = self._timeout or error
             self._steady = None
             events = events_before(error)

@@ -97,6 +97,7 @@ async def _ask(call: Call, target: Target, attempts: Attempts) -> Response:
         response = prepared.route.protocol.decode(reply.status, reply.headers, reply.body, prepared.context)
     except AsyncLLMError as error:
         attribute(error, target)
+        prepared.conceal(error)
         attempts.settle("error", error=error)
         raise
     except BaseException as error:
