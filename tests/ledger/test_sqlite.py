@@ -6,6 +6,8 @@ import contextlib
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -332,3 +334,24 @@ def test_the_sentence_without_a_known_word(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "open", fail)
     with pytest.raises(LedgerError, match=r"cannot be read or written \(a strange thing\)"):
         store.connect()
+
+
+TOGETHER = """
+import sys, time
+from asyncllm.ledger.sqlite import SQLiteStore
+store = SQLiteStore(sys.argv[1])
+while time.time() < float(sys.argv[2]):
+    pass
+store.connect()
+store.close()
+"""
+
+
+@pytest.mark.slow
+def test_a_new_file_may_be_opened_by_many_processes_at_once(tmp_path: Path) -> None:
+    """Whoever comes second to a file that is just being made waits its turn instead of being told it is locked."""
+    for number in range(4):
+        arguments = [sys.executable, "-c", TOGETHER, str(tmp_path / f"{number}.db"), str(time.time() + 0.6)]
+        starting = [subprocess.Popen(arguments, stderr=subprocess.PIPE) for _ in range(5)]
+        said = [process.communicate()[1].decode() for process in starting]
+        assert [""] * 5 == said

@@ -26,6 +26,7 @@ from .ulid import new_ulid
 
 PATIENCE = 5.0
 _HURRIED = 0.05
+_AGAIN_SECONDS = 0.01
 _STATEMENTS = 256
 
 # What sqlite3 says -> what to tell, and what to do. The first fit counts; the names are SQLite's own.
@@ -39,6 +40,24 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     ("malformed", "is damaged; move the file away, or restore it from a backup"),
     ("no such table", "is not a ledger: its tables are missing; name another file"),
 )
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    """Switches the file to its write-ahead log, or joins it there.
+
+    SQLite does not wait where two processes make this switch at once, or where one finds the log of a process that was
+    killed: whoever comes second is told at once that the file is locked. So it is tried again.
+    """
+    give_up_at = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 class SQLiteStore(SQLStore):
@@ -71,7 +90,7 @@ class SQLiteStore(SQLStore):
         self._disconnect()
         connection = self._open(patience)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection, patience)
             connection.execute("PRAGMA synchronous = NORMAL")
             migrate(connection)
             if self._lock is None:
