@@ -82,7 +82,7 @@ def oracle(session: nox.Session) -> None:
 
 @nox.session
 def prices(session: nox.Session) -> None:
-    """Compiles the prices and capabilities in catalog/data anew, from the newest public data."""
+    """Compiles the prices and capabilities in _models/data anew, from the newest public data."""
     session.install("-e", ".", "genai-prices")
     session.run("python", "tools/compile_prices.py")
     wheels = session.create_tmp()

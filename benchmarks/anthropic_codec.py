@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from codec_cost import Codec, frame
 
-from asyncllm.protocols.anthropic import AnthropicMessages
+from asyncllm._protocols.anthropic import AnthropicMessages
 
 CODEC = Codec(AnthropicMessages(), "anthropic", "claude-sonnet-5-5")
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import count
 from time import process_time
 
-from asyncllm.framing.base import Frame
-from asyncllm.protocols.base import Context, WireProtocol
-from asyncllm.schema.content import Origin
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.wire_json import WireJSON
+from asyncllm._framing.base import Frame
+from asyncllm._protocols.base import Context, WireProtocol
+from asyncllm._protocols.wire_json import WireJSON
+from asyncllm._schema.content import Origin
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
 
 DELTAS, MESSAGES, ROUNDS = 2_000, 200, 30
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from codec_cost import Codec, frame
 
-from asyncllm.protocols.converse import Converse
+from asyncllm._protocols.converse import Converse
 
 CODEC = Codec(Converse(), "bedrock", "us.anthropic.claude-sonnet-5-5")
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from struct import pack
 from typing import Any
 
-from asyncllm.framing.base import Framer
-from asyncllm.framing.eventstream import EventStreamFramer
-from asyncllm.framing.sse import SSEFramer
-from asyncllm.wire_json import WireJSON
+from asyncllm._framing.base import Framer
+from asyncllm._framing.eventstream import EventStreamFramer
+from asyncllm._framing.sse import SSEFramer
+from asyncllm._protocols.wire_json import WireJSON
 
 EVENTS = 2000
 CHUNK = {

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from codec_cost import Codec, frame
 
-from asyncllm.framing.base import Frame
-from asyncllm.protocols.openai_chat import OpenAIChat
+from asyncllm._framing.base import Frame
+from asyncllm._protocols.openai_chat import OpenAIChat
 
 CODEC = Codec(OpenAIChat(), "openai", "m")
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "usage": None}

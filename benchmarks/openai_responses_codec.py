@@ -9,7 +9,7 @@ from typing import Any
 
 from codec_cost import Codec, frame
 
-from asyncllm.protocols.openai_responses import OpenAIResponses
+from asyncllm._protocols.openai_responses import OpenAIResponses
 
 CODEC = Codec(OpenAIResponses(), "openai", "gpt-6-sol")
 

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from asyncllm import Client
-from asyncllm.transport.base import Reply, TransportRequest
-from asyncllm.wire_json import WireJSON
+from asyncllm._protocols.wire_json import WireJSON
+from asyncllm._transport.base import Reply, TransportRequest
 
 CHUNKS = 1000
 WORDS = (" lorem", " ipsum", " dolor", " sit", " amet")

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from asyncllm import Message
-from asyncllm.catalog.tokens import estimate_tokens
-from asyncllm.framing.eventstream import EventStreamFramer
-from asyncllm.schema.content import Part, Reasoning, Text, ToolCall, ToolResult
-from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm._framing.eventstream import EventStreamFramer
+from asyncllm._models.tokens import estimate_tokens
+from asyncllm._schema.content import Part, Reasoning, Text, ToolCall, ToolResult
+from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "wire" / "dev"
 _DROPPED = re.compile(r"\.\.\.\[dropped (\d+) characters\]\.\.\.")

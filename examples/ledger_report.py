@@ -3,10 +3,10 @@
 import asyncio
 from decimal import Decimal
 
-from asyncllm.catalog import PriceBook
 from asyncllm.errors import BudgetExceededError
 from asyncllm.ledger import Bookkeeper, Budget, Ledger, MemoryStore
-from asyncllm.schema.usage import Usage
+from asyncllm.models import PriceBook
+from asyncllm.schema import Usage
 
 
 async def main() -> None:

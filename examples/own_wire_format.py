@@ -13,11 +13,8 @@ from pydantic import SecretStr
 
 import asyncllm
 from asyncllm import Message, Provider, Response, Route, Text, errors
-from asyncllm.auth.keys import HeaderKey
-from asyncllm.protocols.base import Context, WireRequest
-from asyncllm.protocols.classify import build_error, classify, snippet
-from asyncllm.providers.base import path_escape
-from asyncllm.schema.events import PartEnd, PartStart, ResponseEnd, ResponseStart, TextDelta
+from asyncllm.schema import PartEnd, PartStart, ResponseEnd, ResponseStart, TextDelta
+from asyncllm.wires import Context, HeaderKey, WireRequest, build_error, classify, path_escape, snippet
 
 FINISH = {"end": "stop", "cut": "length"}
 

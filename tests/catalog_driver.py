@@ -11,17 +11,17 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from asyncllm.catalog.asking import exchange
-from asyncllm.catalog.capabilities import CapabilityBook
-from asyncllm.catalog.prices import PriceBook
-from asyncllm.catalog.service import Catalog
-from asyncllm.engine.background import Background
-from asyncllm.providers.base import Provider
-from asyncllm.providers.kinds import build
+from asyncllm._engine.background import Background
+from asyncllm._models.asking import exchange
+from asyncllm._models.capabilities import CapabilityBook
+from asyncllm._models.prices import PriceBook
+from asyncllm._models.service import Catalog
+from asyncllm._protocols.wire_json import WireJSON
+from asyncllm._providers.base import Provider
+from asyncllm._providers.kinds import build
+from asyncllm._transport.base import Timeouts
+from asyncllm._transport.http import HTTPTransport
 from asyncllm.testing import Simulator
-from asyncllm.transport.base import Timeouts
-from asyncllm.transport.http import HTTPTransport
-from asyncllm.wire_json import WireJSON
 
 MAIN = ("openai", "anthropic", "gemini", "bedrock", "vertex")
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from asyncllm.framing.base import Frame
-from asyncllm.framing.sse import SSEFramer
-from asyncllm.protocols.base import Context
-from asyncllm.protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm.providers.compatible import COMPATIBLE
-from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.events import Event
-from asyncllm.schema.response import Response
+from asyncllm._framing.base import Frame
+from asyncllm._framing.sse import SSEFramer
+from asyncllm._protocols.base import Context
+from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
+from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._schema.accumulate import Accumulator
+from asyncllm._schema.events import Event
+from asyncllm._schema.response import Response
 from recordings import body_of, context, headers_of, recorded
 
 FILES = (

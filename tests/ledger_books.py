@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from asyncllm.ledger.budgets import Hold
-from asyncllm.ledger.entries import Head, Settlement
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.schema.usage import Usage
+from asyncllm._ledger.budgets import Hold
+from asyncllm._ledger.entries import Head, Settlement
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._schema.usage import Usage
 
 DOLLAR = 1_000_000_000
 HEAD = Head(provider="openai", kind="openai", model="gpt-x", session="S", user="ann", input_estimate=100)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from asyncllm.protocols.base import Context
-from asyncllm.schema.content import Origin
-from asyncllm.wire_json import WireJSON
+from asyncllm._protocols.base import Context
+from asyncllm._protocols.wire_json import WireJSON
+from asyncllm._schema.content import Origin
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "wire" / "dev"
 

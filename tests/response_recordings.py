@@ -6,15 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from asyncllm.framing.sse import SSEFramer
-from asyncllm.protocols.base import Context
-from asyncllm.protocols.openai_responses import OpenAIResponses, ResponsesDialect
-from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.content import Origin
-from asyncllm.schema.events import Event
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.schema.response import Response
+from asyncllm._framing.sse import SSEFramer
+from asyncllm._protocols.base import Context
+from asyncllm._protocols.openai_responses import OpenAIResponses, ResponsesDialect
+from asyncllm._schema.accumulate import Accumulator
+from asyncllm._schema.content import Origin
+from asyncllm._schema.events import Event
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._schema.response import Response
 from recordings import body_of, context, headers_of, recorded
 
 FILES = (

@@ -35,7 +35,7 @@ class Module:
 
     @cached_property
     def name(self) -> str:
-        """Its dotted name: ``asyncllm.schema.content``."""
+        """Its dotted name: ``asyncllm._schema.content``."""
         parts = ("asyncllm", *self.path.relative_to(ROOT).with_suffix("").parts)
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -27,8 +27,8 @@ from asyncllm import (
     Tool,
     UnsupportedContentError,
 )
-from asyncllm.auth.keys import HeaderKey
-from asyncllm.protocols.openai_chat import ChatDialect, OpenAIChat
+from asyncllm._auth.keys import HeaderKey
+from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
 from asyncllm.testing import Simulator
 
 pytestmark = pytest.mark.anyio

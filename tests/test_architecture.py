@@ -18,25 +18,26 @@ from source_tree import Module, modules
 
 # Lowest first. A room is a module or a package; the longest name that fits counts.
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"schema", "_version"}),
-    frozenset({"errors", "transport.base", "transport.proxy", "catalog.names"}),
-    frozenset({"framing", "protocols", "auth", "catalog.listings", "catalog.counting"}),
-    frozenset({"providers", "ledger", "catalog", "wire_json"}),
-    frozenset({"config", "transport", "engine"}),
+    frozenset({"_schema", "_version"}),
+    frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names"}),
+    frozenset({"_framing", "_protocols", "_auth", "_models.listings", "_models.counting"}),
+    frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
+    frozenset({"_config", "_transport", "_engine"}),
     frozenset({"client", "assembly", "conversation", "runtime"}),
+    frozenset({"schema", "ledger", "models", "providers", "wires"}),
     frozenset({"sync", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
 # (importer, imported) within one level.
 SIDEWAYS = frozenset(
     {
-        ("transport.base", "errors"),
-        ("transport.proxy", "errors"),
-        ("protocols", "framing"),
-        ("catalog.listings", "protocols"),
-        ("catalog.counting", "protocols"),
-        ("catalog", "providers"),
-        ("ledger", "catalog"),
+        ("_transport.base", "errors"),
+        ("_transport.proxy", "errors"),
+        ("_protocols", "_framing"),
+        ("_models.listings", "_protocols"),
+        ("_models.counting", "_protocols"),
+        ("_models", "_providers"),
+        ("_ledger", "_models"),
         ("client", "runtime"),
         ("runtime", "assembly"),
         ("client", "conversation"),
@@ -48,33 +49,33 @@ SIDEWAYS = frozenset(
 )
 # Named for the type checker only, never imported at run time: exceptions carry responses, attempts carry exceptions,
 # a conversation holds the client that made it.
-FOR_TYPES_ONLY = frozenset({("errors", "schema"), ("schema", "errors"), ("conversation", "client")})
+FOR_TYPES_ONLY = frozenset({("errors", "_schema"), ("_schema", "errors"), ("conversation", "client")})
 
 # What is installed besides the standard library, and who may import it.
 THIRD_PARTY: dict[str, frozenset[str]] = {
     "anyio": frozenset(
-        {"auth", "ledger", "catalog", "transport", "engine", "client", "sync", "testing", "cli", "contrib"}
+        {"_auth", "_ledger", "_models", "_transport", "_engine", "client", "sync", "testing", "cli", "contrib"}
     ),
-    "sniffio": frozenset({"transport", "engine"}),
-    "httpx": frozenset({"transport"}),
-    "httpx2": frozenset({"transport"}),
-    "httpcore": frozenset({"transport"}),
-    "httpcore2": frozenset({"transport"}),
-    "httpx_aiohttp": frozenset({"transport"}),
-    "trio": frozenset({"transport", "engine", "testing"}),
-    "certifi": frozenset({"auth", "transport"}),
+    "sniffio": frozenset({"_transport", "_engine"}),
+    "httpx": frozenset({"_transport"}),
+    "httpx2": frozenset({"_transport"}),
+    "httpcore": frozenset({"_transport"}),
+    "httpcore2": frozenset({"_transport"}),
+    "httpx_aiohttp": frozenset({"_transport"}),
+    "trio": frozenset({"_transport", "_engine", "testing"}),
+    "certifi": frozenset({"_auth", "_transport"}),
     "h11": frozenset({"testing"}),
-    "pydantic": frozenset({"providers", "config", "engine", "client", "testing"}),
-    "pydantic_core": frozenset({"wire_json", "config"}),
-    "orjson": frozenset({"wire_json"}),
-    "yaml": frozenset({"config"}),
-    "botocore": frozenset({"auth"}),
-    "google": frozenset({"auth"}),
+    "pydantic": frozenset({"_providers", "_config", "_engine", "client", "testing"}),
+    "pydantic_core": frozenset({"_protocols.wire_json", "_config"}),
+    "orjson": frozenset({"_protocols.wire_json"}),
+    "yaml": frozenset({"_config"}),
+    "botocore": frozenset({"_auth"}),
+    "google": frozenset({"_auth"}),
     "rich": frozenset({"cli"}),
     "pytest": frozenset({"testing"}),
     "opentelemetry": frozenset({"contrib"}),
-    "psycopg": frozenset({"ledger"}),
-    "pyarrow": frozenset({"ledger"}),
+    "psycopg": frozenset({"_ledger"}),
+    "pyarrow": frozenset({"_ledger"}),
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {
@@ -82,23 +83,23 @@ FOR_TYPES: dict[str, frozenset[str]] = {
     "typing_extensions": frozenset({"testing"}),
 }
 # Pure rooms are told the time, the ids and the JSON; they do not fetch them.
-PURE = frozenset({"schema", "errors", "framing", "protocols", "catalog.listings", "catalog.counting"})
+PURE = frozenset({"_schema", "errors", "_framing", "_protocols", "_models.listings", "_models.counting"})
 IMPURE_STANDARD = frozenset(
     "asyncio concurrent http io json multiprocessing os pathlib queue random secrets select shutil signal socket "
     "sqlite3 ssl subprocess sys tempfile threading time urllib.request uuid".split()
 )
 # Tool arguments are parsed by the value that holds their text; an AWS message in a header becomes the payload it means.
-PURE_MAY = frozenset({("schema/content.py", "json"), ("framing/eventstream.py", "json")})
+PURE_MAY = frozenset({("_schema/content.py", "json"), ("_framing/eventstream.py", "json")})
 
 # Files that are one table from end to end, with what the table is of.
-TABLES = {"errors.py": "the exception tree, a row a class"}
-MOST_LINES = 400
+TABLES: dict[str, str] = {}
+MOST_LINES = 600
 
 PROVIDERS = frozenset(
     "openai anthropic gemini bedrock vertex azure openai_compatible groq mistral deepseek xai openrouter together "
     "fireworks cerebras perplexity huggingface zai ollama vllm llamacpp lmstudio github".split()
 )
-KNOWS_PROVIDERS = frozenset({"providers", "config"})
+KNOWS_PROVIDERS = frozenset({"_providers", "_config"})
 
 MUTABLE_CALLS = frozenset(
     "list dict set bytearray defaultdict deque Counter OrderedDict ChainMap WeakKeyDictionary WeakValueDictionary "
@@ -128,7 +129,7 @@ def may_import(importer: str, imported: str, *, for_types_only: bool) -> bool:
         return True
     if (importer, imported) in FOR_TYPES_ONLY:
         return for_types_only
-    if importer in PURE and imported == "wire_json":
+    if importer in PURE and imported == "_protocols.wire_json":
         return False
     return level_of(imported) < level_of(importer) or (importer, imported) in SIDEWAYS
 
@@ -183,7 +184,7 @@ def test_pure_rooms_fetch_nothing_by_themselves(module: Module) -> None:
 
 @every_module
 def test_no_file_is_longer_than_a_reader_can_hold(module: Module) -> None:
-    """A code file has at most 400 lines; a table may have more."""
+    """A code file has at most 600 lines; a table may have more."""
     assert module.file in TABLES or module.text.count("\n") <= MOST_LINES
 
 
@@ -312,17 +313,17 @@ def test_the_rule_of_mutable_state_tells_apart(source: str, expected: int) -> No
 @pytest.mark.parametrize(
     ("importer", "imported", "for_types_only", "expected"),
     [
-        ("client", "engine", False, True),
-        ("engine", "client", False, False),
-        ("engine", "transport.base", False, True),
-        ("engine", "transport", False, False),
-        ("auth", "transport", False, False),
-        ("errors", "schema", True, True),
-        ("errors", "schema", False, False),
-        ("protocols", "framing", False, True),
-        ("framing", "protocols", False, False),
-        ("protocols", "wire_json", False, False),
-        ("engine", "wire_json", False, True),
+        ("client", "_engine", False, True),
+        ("_engine", "client", False, False),
+        ("_engine", "_transport.base", False, True),
+        ("_engine", "_transport", False, False),
+        ("_auth", "_transport", False, False),
+        ("errors", "_schema", True, True),
+        ("errors", "_schema", False, False),
+        ("_protocols", "_framing", False, True),
+        ("_framing", "_protocols", False, False),
+        ("_protocols", "_protocols.wire_json", False, False),
+        ("_engine", "_protocols.wire_json", False, True),
         ("cli", "testing", False, True),
         ("testing", "cli", False, False),
     ],

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from asyncllm import config, errors
+from asyncllm import _config as config
+from asyncllm import errors
 from asyncllm.cli.main import build_parser
 from asyncllm.testing import Simulator
 

@@ -11,9 +11,9 @@ import pytest
 
 import asyncllm
 from asyncllm import errors
-from asyncllm.schema.content import Text
-from asyncllm.schema.messages import Message
-from asyncllm.schema.response import Attempt, RateLimits, Response
+from asyncllm._schema.content import Text
+from asyncllm._schema.messages import Message
+from asyncllm._schema.response import Attempt, RateLimits, Response
 
 EXCEPTIONS = sorted(
     (kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.AsyncLLMError)),

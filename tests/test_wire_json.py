@@ -20,8 +20,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from asyncllm._protocols.wire_json import Backend, WireJSON
 from asyncllm.errors import BadRequestError, ProtocolError
-from asyncllm.wire_json import Backend, WireJSON
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 

@@ -1,4 +1,4 @@
-"""Compiles ``catalog/data/capabilities.json`` from the model map in a litellm wheel and the windows of genai-prices.
+"""Compiles ``_models/data/capabilities.json`` from the model map in a litellm wheel and the windows of genai-prices.
 
 Run by ``nox -s prices`` with the folder that holds the wheel. litellm is read as data only. What a source does not say
 stays unknown; a ``false`` is a ``false`` only where the source says so.
@@ -20,7 +20,7 @@ from compile_prices import KINDS
 from genai_prices import types
 from genai_prices.data import providers
 
-from asyncllm.catalog.names import is_custom, spellings
+from asyncllm._models.names import is_custom, spellings
 
 TARGET = Path(__file__).parent.parent / "src" / "asyncllm" / "catalog" / "data" / "capabilities.json"
 MAP = "litellm/model_prices_and_context_window_backup.json"
@@ -58,7 +58,7 @@ HOSTS: Mapping[str, tuple[tuple[str, ...], str]] = {
 # Names that tell a region or a commitment: the same model, and a path that no request names.
 PLACED = re.compile(r"^(?:[a-z]{2}(?:-[a-z]+)+-\d|eu|us|global|global-standard|\d+-month-commitment)/")
 
-# A letter a fact: capital where it is true, small where it is false. `asyncllm.catalog.capabilities` reads it.
+# A letter a fact: capital where it is true, small where it is false. `asyncllm._models.capabilities` reads it.
 LETTERS = {
     "t": "supports_function_calling",
     "i": "supports_vision",

@@ -1,4 +1,4 @@
-"""Compiles ``catalog/data/prices.json`` from the installed ``genai-prices`` package and the table of retired models.
+"""Compiles ``_models/data/prices.json`` from the installed ``genai-prices`` package and the table of retired models.
 
 Run by ``nox -s prices``. Money stays text: no price becomes a float on its way. What our usage cannot count (hours of
 audio, characters, pages, video tokens) is left out, and with it every row that has nothing else.
@@ -17,7 +17,7 @@ import genai_prices
 from genai_prices import types
 from genai_prices.data import providers
 
-from asyncllm.catalog.rates import PER, Rate
+from asyncllm._models.rates import PER, Rate
 
 TARGET = Path(__file__).parent.parent / "src" / "asyncllm" / "catalog" / "data" / "prices.json"
 
@@ -98,7 +98,7 @@ VERSIONED = frozenset({"aws"})  # names that go on with a version: `...-v1:0:4k`
 
 
 def clause(match: Any) -> Any:
-    """A clause of genai-prices as the JSON of `asyncllm.catalog.matching`."""
+    """A clause of genai-prices as the JSON of `asyncllm._models.matching`."""
     if isinstance(match, types.ClauseOr):
         return ["|", *map(clause, match.or_)]
     if isinstance(match, types.ClauseAnd):
@@ -141,7 +141,7 @@ def clock(at: time) -> str:
 
 
 def condition(constraint: Any) -> str | None:
-    """A constraint as the text of `asyncllm.catalog.rates.Condition`."""
+    """A constraint as the text of `asyncllm._models.rates.Condition`."""
     if constraint is None:
         return None
     if isinstance(constraint, types.StartDateConstraint):

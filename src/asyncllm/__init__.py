@@ -12,17 +12,53 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .catalog.model_info import ModelInfo
-    from .catalog.refreshing import RefreshResult
-    from .catalog.token_count import TokenCount
-    from .catalog.validation import Validation
+    from ._config import Settings
+    from ._engine.forecast import CostEstimate
+    from ._engine.health import TargetHealth
+    from ._engine.stream import Stream
+    from ._engine.text_stream import TextStream
+    from ._models.model_info import ModelInfo
+    from ._models.refreshing import RefreshResult
+    from ._models.token_count import TokenCount
+    from ._models.validation import Validation
+    from ._providers.base import Provider, Route
+    from ._schema.content import (
+        Audio,
+        CacheMark,
+        Citation,
+        Document,
+        Image,
+        Json,
+        Origin,
+        Part,
+        ProviderToolCall,
+        ProviderToolResult,
+        Reasoning,
+        Refusal,
+        Text,
+        ToolCall,
+        ToolResult,
+        Unknown,
+        Video,
+    )
+    from ._schema.events import (
+        Event,
+        PartEnd,
+        PartStart,
+        ReasoningDelta,
+        ResponseEnd,
+        ResponseStart,
+        Restart,
+        TextDelta,
+        ToolCallDelta,
+    )
+    from ._schema.messages import Message, Role
+    from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+    from ._schema.response import Attempt, FinishReason, RateLimits, Response
+    from ._schema.usage import Usage
+    from ._transport.base import Timeouts
     from .client import Client
-    from .config import Settings
     from .conversation import Conversation
-    from .engine.forecast import CostEstimate
-    from .engine.health import TargetHealth
-    from .engine.stream import Stream
-    from .engine.text_stream import TextStream
     from .errors import (
         Advice,
         AllFallbacksFailedError,
@@ -65,43 +101,7 @@ if TYPE_CHECKING:
         UnsupportedParameterError,
         WriteTimeoutError,
     )
-    from .providers.base import Provider, Route
-    from .schema.content import (
-        Audio,
-        CacheMark,
-        Citation,
-        Document,
-        Image,
-        Json,
-        Origin,
-        Part,
-        ProviderToolCall,
-        ProviderToolResult,
-        Reasoning,
-        Refusal,
-        Text,
-        ToolCall,
-        ToolResult,
-        Unknown,
-        Video,
-    )
-    from .schema.events import (
-        Event,
-        PartEnd,
-        PartStart,
-        ReasoningDelta,
-        ResponseEnd,
-        ResponseStart,
-        Restart,
-        TextDelta,
-        ToolCallDelta,
-    )
-    from .schema.messages import Message, Role
-    from .schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
-    from .schema.response import Attempt, FinishReason, RateLimits, Response
-    from .schema.usage import Usage
     from .sync import SyncClient, SyncConversation, SyncStream
-    from .transport.base import Timeouts
 
 __all__ = [
     "Advice",
@@ -205,17 +205,17 @@ __all__ = [
 _HOME = MappingProxyType(
     {
         "Client": ".client",
-        "ModelInfo": ".catalog.model_info",
-        "Validation": ".catalog.validation",
-        "TokenCount": ".catalog.token_count",
-        "RefreshResult": ".catalog.refreshing",
-        "Settings": ".config",
-        "CostEstimate": ".engine.forecast",
+        "ModelInfo": "._models.model_info",
+        "Validation": "._models.validation",
+        "TokenCount": "._models.token_count",
+        "RefreshResult": "._models.refreshing",
+        "Settings": "._config",
+        "CostEstimate": "._engine.forecast",
         "SyncConversation": ".sync",
         "Conversation": ".conversation",
-        "Stream": ".engine.stream",
-        "TextStream": ".engine.text_stream",
-        "TargetHealth": ".engine.health",
+        "Stream": "._engine.stream",
+        "TextStream": "._engine.text_stream",
+        "TargetHealth": "._engine.health",
         "Advice": ".errors",
         "AllFallbacksFailedError": ".errors",
         "AsyncLLMError": ".errors",
@@ -256,49 +256,49 @@ _HOME = MappingProxyType(
         "UnsupportedError": ".errors",
         "UnsupportedParameterError": ".errors",
         "WriteTimeoutError": ".errors",
-        "Provider": ".providers.base",
-        "Route": ".providers.base",
-        "Audio": ".schema.content",
-        "CacheMark": ".schema.content",
-        "Citation": ".schema.content",
-        "Document": ".schema.content",
-        "Image": ".schema.content",
-        "Json": ".schema.content",
-        "Origin": ".schema.content",
-        "Part": ".schema.content",
-        "ProviderToolCall": ".schema.content",
-        "ProviderToolResult": ".schema.content",
-        "Reasoning": ".schema.content",
-        "Refusal": ".schema.content",
-        "Text": ".schema.content",
-        "ToolCall": ".schema.content",
-        "ToolResult": ".schema.content",
-        "Unknown": ".schema.content",
-        "Video": ".schema.content",
-        "Event": ".schema.events",
-        "PartEnd": ".schema.events",
-        "PartStart": ".schema.events",
-        "ReasoningDelta": ".schema.events",
-        "ResponseEnd": ".schema.events",
-        "ResponseStart": ".schema.events",
-        "Restart": ".schema.events",
-        "TextDelta": ".schema.events",
-        "ToolCallDelta": ".schema.events",
-        "Message": ".schema.messages",
-        "Role": ".schema.messages",
-        "ProviderTool": ".schema.request",
-        "Request": ".schema.request",
-        "ResponseFormat": ".schema.request",
-        "Tool": ".schema.request",
-        "ToolChoice": ".schema.request",
-        "Attempt": ".schema.response",
-        "FinishReason": ".schema.response",
-        "RateLimits": ".schema.response",
-        "Response": ".schema.response",
-        "Usage": ".schema.usage",
+        "Provider": "._providers.base",
+        "Route": "._providers.base",
+        "Audio": "._schema.content",
+        "CacheMark": "._schema.content",
+        "Citation": "._schema.content",
+        "Document": "._schema.content",
+        "Image": "._schema.content",
+        "Json": "._schema.content",
+        "Origin": "._schema.content",
+        "Part": "._schema.content",
+        "ProviderToolCall": "._schema.content",
+        "ProviderToolResult": "._schema.content",
+        "Reasoning": "._schema.content",
+        "Refusal": "._schema.content",
+        "Text": "._schema.content",
+        "ToolCall": "._schema.content",
+        "ToolResult": "._schema.content",
+        "Unknown": "._schema.content",
+        "Video": "._schema.content",
+        "Event": "._schema.events",
+        "PartEnd": "._schema.events",
+        "PartStart": "._schema.events",
+        "ReasoningDelta": "._schema.events",
+        "ResponseEnd": "._schema.events",
+        "ResponseStart": "._schema.events",
+        "Restart": "._schema.events",
+        "TextDelta": "._schema.events",
+        "ToolCallDelta": "._schema.events",
+        "Message": "._schema.messages",
+        "Role": "._schema.messages",
+        "ProviderTool": "._schema.request",
+        "Request": "._schema.request",
+        "ResponseFormat": "._schema.request",
+        "Tool": "._schema.request",
+        "ToolChoice": "._schema.request",
+        "Attempt": "._schema.response",
+        "FinishReason": "._schema.response",
+        "RateLimits": "._schema.response",
+        "Response": "._schema.response",
+        "Usage": "._schema.usage",
         "SyncClient": ".sync",
         "SyncStream": ".sync",
-        "Timeouts": ".transport.base",
+        "Timeouts": "._transport.base",
     }
 )
 

@@ -9,29 +9,29 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from .auth.network import Network
-from .catalog.asking import Exchange
-from .catalog.capabilities import CapabilityBook
-from .catalog.prices import PriceBook
-from .catalog.service import Catalog
-from .config import Settings
-from .config.accounts import ledger_of
-from .config.sections import HTTPSettings, LimitSettings, RetrySettings, RouteTarget
-from .engine.background import Background
-from .engine.capability import Facts, FactsOf, Named
-from .engine.limits import Bounds, LimitRules
-from .engine.retry import RetryPolicy
-from .engine.routing import RoutingRules
-from .engine.strategies import PriceOf
-from .engine.targeting import Entry
+from ._auth.network import Network
+from ._config import Settings
+from ._config.accounts import ledger_of
+from ._config.sections import HTTPSettings, LimitSettings, RetrySettings, RouteTarget
+from ._engine.background import Background
+from ._engine.capability import Facts, FactsOf, Named
+from ._engine.limits import Bounds, LimitRules
+from ._engine.retry import RetryPolicy
+from ._engine.routing import RoutingRules
+from ._engine.strategies import PriceOf
+from ._engine.targeting import Entry
+from ._ledger.book import Bookkeeper
+from ._ledger.budgets import Alert
+from ._models.asking import Exchange
+from ._models.capabilities import CapabilityBook
+from ._models.prices import PriceBook
+from ._models.service import Catalog
+from ._protocols.base import JSONCodec
+from ._providers import kinds
+from ._providers.base import Provider
+from ._schema.usage import Usage
+from ._transport.base import Timeouts, Transport
 from .errors import ConfigurationError
-from .ledger.book import Bookkeeper
-from .ledger.budgets import Alert
-from .protocols.base import JSONCodec
-from .providers import kinds
-from .providers.base import Provider
-from .schema.usage import Usage
-from .transport.base import Timeouts, Transport
 
 if TYPE_CHECKING:
     import httpx
@@ -185,10 +185,10 @@ def transport(
 ) -> Transport:
     """The connections of one event loop: through the caller's own client, or through our pool."""
     if client is not None:
-        from .transport.own_client import ClientTransport
+        from ._transport.own_client import ClientTransport
 
         return ClientTransport(client, spawn=background.spawn)
-    from .transport.http import HTTPTransport
+    from ._transport.http import HTTPTransport
 
     return HTTPTransport(
         spawn=background.spawn,

@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ._engine.call import Call
+from ._engine.intake import Messages, read_messages
+from ._engine.options import ToolLike, build_patience, build_payer, build_request, check_on_interrupt, check_reasks
+from ._engine.parsing import parser
+from ._engine.plan import Plan
+from ._engine.routing import Choice
+from ._engine.stream import Stream
+from ._engine.targeting import Fallback
+from ._engine.unary import send
+from ._schema.messages import Message
+from ._schema.request import Request, ToolChoice
+from ._schema.response import Response
 from .conversation import Conversation
-from .engine.call import Call
-from .engine.intake import Messages, read_messages
-from .engine.options import ToolLike, build_patience, build_payer, build_request, check_on_interrupt, check_reasks
-from .engine.parsing import parser
-from .engine.plan import Plan
-from .engine.routing import Choice
-from .engine.stream import Stream
-from .engine.targeting import Fallback
-from .engine.unary import send
 from .runtime import Runtime
-from .schema.messages import Message
-from .schema.request import Request, ToolChoice
-from .schema.response import Response
 
 if TYPE_CHECKING:
     pass

@@ -10,11 +10,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from .engine.intake import Messages, read_messages
-from .engine.stream import Stream
+from ._engine.intake import Messages, read_messages
+from ._engine.stream import Stream
+from ._schema.messages import Message
+from ._schema.response import Attempt, Response
 from .errors import BadRequestError
-from .schema.messages import Message
-from .schema.response import Attempt, Response
 
 if TYPE_CHECKING:
     from .client import Client

@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from .schema.response import Attempt, RateLimits, Response
-    from .schema.usage import Usage
+    from ._schema.response import Attempt, RateLimits, Response
+    from ._schema.usage import Usage
 
 RetryAdvice = Literal["no", "yes", "once", "after_refresh"]
 FallbackAdvice = Literal["no", "yes", "larger_window", "opt_in", "as_inner"]

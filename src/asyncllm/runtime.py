@@ -11,34 +11,34 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import assembly
-from .catalog.asking import exchange
-from .catalog.model_info import ModelInfo
-from .catalog.refreshing import RefreshResult
-from .catalog.token_count import TokenCount
-from .catalog.validation import Validation
-from .config import Settings, from_env, load
-from .engine.background import Background
-from .engine.exchange import Engine
-from .engine.forecast import CostEstimate, estimate_messages, forecast
-from .engine.health import Health, TargetHealth
-from .engine.intake import Messages, read_messages
-from .engine.lifetime import Lifetime
-from .engine.limits import Limits
-from .engine.options import ToolLike, read_tools
-from .engine.routing import Routing
-from .engine.targeting import Targeting
-from .engine.watch import Watch
-from .protocols.base import WireRequest
-from .providers.base import Provider
-from .schema.request import Request
-from .transport.base import Reply, Transport
-from .wire_json import WireJSON
+from ._config import Settings, from_env, load
+from ._engine.background import Background
+from ._engine.exchange import Engine
+from ._engine.forecast import CostEstimate, estimate_messages, forecast
+from ._engine.health import Health, TargetHealth
+from ._engine.intake import Messages, read_messages
+from ._engine.lifetime import Lifetime
+from ._engine.limits import Limits
+from ._engine.options import ToolLike, read_tools
+from ._engine.routing import Routing
+from ._engine.targeting import Targeting
+from ._engine.watch import Watch
+from ._models.asking import exchange
+from ._models.model_info import ModelInfo
+from ._models.refreshing import RefreshResult
+from ._models.token_count import TokenCount
+from ._models.validation import Validation
+from ._protocols.base import WireRequest
+from ._protocols.wire_json import WireJSON
+from ._providers.base import Provider
+from ._schema.request import Request
+from ._transport.base import Reply, Transport
 
 if TYPE_CHECKING:
     import httpx
 
-    from .ledger.budgets import Alert
-    from .ledger.ledger import Ledger
+    from ._ledger.budgets import Alert
+    from ._ledger.ledger import Ledger
 
 Self = TypeVar("Self", bound="Runtime")
 

@@ -22,21 +22,21 @@ from typing import Any, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from .catalog.model_info import ModelInfo
-from .catalog.refreshing import RefreshResult
-from .catalog.token_count import TokenCount
-from .catalog.validation import Validation
+from ._engine.forecast import CostEstimate
+from ._engine.health import TargetHealth
+from ._engine.intake import Messages
+from ._engine.stream import Stream
+from ._ledger.reports import ReportRow
+from ._models.model_info import ModelInfo
+from ._models.refreshing import RefreshResult
+from ._models.token_count import TokenCount
+from ._models.validation import Validation
+from ._schema.events import Event
+from ._schema.messages import Message
+from ._schema.response import Response
 from .client import Client
 from .conversation import Conversation
-from .engine.forecast import CostEstimate
-from .engine.health import TargetHealth
-from .engine.intake import Messages
-from .engine.stream import Stream
 from .errors import ClientStateError
-from .ledger.reports import ReportRow
-from .schema.events import Event
-from .schema.messages import Message
-from .schema.response import Response
 
 Result = TypeVar("Result")
 _SECONDS_AT_EXIT = 2.0

@@ -17,11 +17,11 @@ import pytest
 from credential_server import Asked, Told, credential_server
 from pydantic import SecretStr
 
-from asyncllm.auth.aws import FixedKeys, find_credentials
-from asyncllm.auth.network import Network
-from asyncllm.auth.sigv4 import AWSCredentials, AWSKeys, SigV4
+from asyncllm._auth.aws import FixedKeys, find_credentials
+from asyncllm._auth.network import Network
+from asyncllm._auth.sigv4 import AWSCredentials, AWSKeys, SigV4
+from asyncllm._transport.base import Headers
 from asyncllm.errors import AuthenticationError, ConfigurationError, ConnectError
-from asyncllm.transport.base import Headers
 
 pytestmark = pytest.mark.anyio
 

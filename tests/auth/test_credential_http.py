@@ -10,8 +10,8 @@ import trustme
 from credential_server import Asked, Told, credential_server
 from pydantic import SecretStr
 
-from asyncllm.auth.credential_http import CredentialHTTP
-from asyncllm.auth.network import Network
+from asyncllm._auth.credential_http import CredentialHTTP
+from asyncllm._auth.network import Network
 from asyncllm.errors import ConfigurationError
 
 

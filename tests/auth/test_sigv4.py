@@ -15,8 +15,8 @@ from botocore.credentials import Credentials
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from asyncllm.auth.sigv4 import AWSKeys, SigV4
-from asyncllm.transport.base import Headers
+from asyncllm._auth.sigv4 import AWSKeys, SigV4
+from asyncllm._transport.base import Headers
 
 KEYS = AWSKeys(access_key="AKIDEXAMPLE", secret_key="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 NOON = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.timezone.utc)

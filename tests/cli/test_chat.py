@@ -148,7 +148,7 @@ def test_warnings_are_shown(folder: Path, capsys: pytest.CaptureFixture[str], mo
     """What the client left out on the way is said on stderr."""
     from dataclasses import replace
 
-    from asyncllm.engine.stream import Stream
+    from asyncllm._engine.stream import Stream
 
     real = Stream.response
     monkeypatch.setattr(Stream, "response", property(lambda self: replace(real.fget(self), warnings=("no seed",))))

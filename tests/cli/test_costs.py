@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from asyncllm.cli.costs import bar
 from asyncllm.cli.main import main
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
 from ledger_books import DOLLAR, DONE, HEAD
 
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from asyncllm._schema.messages import Message
+from asyncllm._schema.response import Attempt, Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 from asyncllm.cli.figures import summary, tokens
-from asyncllm.schema.messages import Message
-from asyncllm.schema.response import Attempt, Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
 
 
 @pytest.mark.parametrize(

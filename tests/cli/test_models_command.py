@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asyncllm.catalog.model_info import ModelInfo
+from asyncllm._models.model_info import ModelInfo
 from asyncllm.cli.main import main
 from asyncllm.cli.models import note, tokens
 from asyncllm.cli.tables import table

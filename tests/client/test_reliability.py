@@ -13,10 +13,10 @@ import pydantic
 import pytest
 
 from asyncllm import Client, errors
-from asyncllm.auth.keys import HeaderKey
-from asyncllm.providers import kinds
+from asyncllm._auth.keys import HeaderKey
+from asyncllm._providers import kinds
+from asyncllm._transport.base import Headers
 from asyncllm.testing import Fault, Simulator
-from asyncllm.transport.base import Headers
 
 pytestmark = pytest.mark.anyio
 QUICK: dict[str, Any] = {"retry": {"base_delay": 0.002, "max_delay": 0.01}}

@@ -23,7 +23,7 @@ from asyncllm import (
     ToolCallDelta,
     errors,
 )
-from asyncllm.engine.stream import Stream
+from asyncllm._engine.stream import Stream
 from asyncllm.testing import Fault, Simulator
 from clients import OpenClient
 

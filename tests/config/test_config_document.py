@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncllm.config import load
-from asyncllm.config.document import RefusedError, parse, read_mapping
+from asyncllm._config import load
+from asyncllm._config.document import RefusedError, parse, read_mapping
 from asyncllm.errors import ConfigurationError
 
 MIB = 1 << 20

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
-from asyncllm.config import KINDS, MEMORY, from_env
+from asyncllm._config import KINDS, MEMORY, from_env
 from asyncllm.errors import ConfigurationError
 
 ALL = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.config.interpolate import Unresolved, interpolate, resolve_values, unresolved_in
+from asyncllm._config.interpolate import Unresolved, interpolate, resolve_values, unresolved_in
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from asyncllm.config import KINDS, MEMORY, Settings, load
+from asyncllm._config import KINDS, MEMORY, Settings, load
 from asyncllm.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from asyncllm.config import KINDS, json_schema
-from asyncllm.config.kinds import COMMON_KEYS
+from asyncllm._config import KINDS, json_schema
+from asyncllm._config.kinds import COMMON_KEYS
 
 ROOT = Path(__file__).parents[2]
-MAKE_IT = "import json, asyncllm.config as c; print(json.dumps(c.json_schema(), indent=2))"
+MAKE_IT = "import json, asyncllm._config as c; print(json.dumps(c.json_schema(), indent=2))"
 
 
 def test_the_published_schema_is_current() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from asyncllm.config import ProviderSettings, Settings, from_env, load
+from asyncllm._config import ProviderSettings, Settings, from_env, load
 from asyncllm.errors import ConfigurationError
 
 CANARY = "Zx9cAnArY7vQ"

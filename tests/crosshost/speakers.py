@@ -15,13 +15,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from asyncllm.protocols.base import Context, WireProtocol, WireRequest
-from asyncllm.providers import kinds
-from asyncllm.providers.base import Provider
-from asyncllm.schema.content import Origin
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request, Tool
-from asyncllm.wire_json import WireJSON
+from asyncllm._protocols.base import Context, WireProtocol, WireRequest
+from asyncllm._protocols.wire_json import WireJSON
+from asyncllm._providers import kinds
+from asyncllm._providers.base import Provider
+from asyncllm._schema.content import Origin
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request, Tool
 
 Json = dict[str, Any]
 Ids = tuple[list[str], list[str]]

@@ -11,8 +11,8 @@ from itertools import permutations
 import pytest
 from speakers import SPEAKERS, TOOLS, Speaker
 
-from asyncllm.protocols.base import WireRequest
-from asyncllm.schema.messages import Message
+from asyncllm._protocols.base import WireRequest
+from asyncllm._schema.messages import Message
 
 each = pytest.mark.parametrize("host", SPEAKERS, ids=lambda host: host.name)
 PAIRS = [pair for pair in permutations(SPEAKERS, 2) if pair[0].context().origin != pair[1].context().origin]

@@ -20,9 +20,9 @@ from speakers import (
     responses_answer,
 )
 
+from asyncllm._schema.content import Audio, Image, ProviderToolCall, Refusal
+from asyncllm._schema.messages import Message
 from asyncllm.errors import UnsupportedContentError
-from asyncllm.schema.content import Audio, Image, ProviderToolCall, Refusal
-from asyncllm.schema.messages import Message
 
 BY_NAME = {speaker.name: speaker for speaker in SPEAKERS}
 PNG = b64encode(PIXEL).decode()

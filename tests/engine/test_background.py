@@ -11,8 +11,8 @@ import anyio
 import pytest
 import trio
 
-from asyncllm.engine.background import Background, current_loop, is_alive
-from asyncllm.engine.lifetime import Lifetime
+from asyncllm._engine.background import Background, current_loop, is_alive
+from asyncllm._engine.lifetime import Lifetime
 from asyncllm.errors import ClientStateError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from asyncllm import errors
-from asyncllm.engine.breaker import ProviderState, TargetState
-from asyncllm.schema.response import RateLimits
+from asyncllm._engine.breaker import ProviderState, TargetState
+from asyncllm._schema.response import RateLimits
 
 DOWN = errors.ServerError("down", status=500)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.engine.intake import read_messages
+from asyncllm._engine.intake import read_messages
+from asyncllm._schema.content import Audio, CacheMark, Document, Image, Json, Refusal, Text, ToolCall, ToolResult
+from asyncllm._schema.messages import Message
 from asyncllm.errors import BadRequestError
-from asyncllm.schema.content import Audio, CacheMark, Document, Image, Json, Refusal, Text, ToolCall, ToolResult
-from asyncllm.schema.messages import Message
 
 PIXEL = base64.b64encode(b"pixel").decode()
 

@@ -13,15 +13,15 @@ import trio
 import trio.testing
 
 from asyncllm import errors
-from asyncllm.auth.keys import HeaderKey
-from asyncllm.engine.limits import Bounds, LimitRules, Limits
-from asyncllm.engine.meter import Meter
-from asyncllm.engine.router import Target
-from asyncllm.providers.base import Provider
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.schema.response import RateLimits
-from asyncllm.transport.base import Timeouts
+from asyncllm._auth.keys import HeaderKey
+from asyncllm._engine.limits import Bounds, LimitRules, Limits
+from asyncllm._engine.meter import Meter
+from asyncllm._engine.router import Target
+from asyncllm._providers.base import Provider
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._schema.response import RateLimits
+from asyncllm._transport.base import Timeouts
 
 
 def on_mock_clock(run: Callable[[], Awaitable[Any]]) -> Any:

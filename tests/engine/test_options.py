@@ -7,10 +7,10 @@ from typing import Any
 import pydantic
 import pytest
 
-from asyncllm.engine.options import build_request
+from asyncllm._engine.options import build_request
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
 from asyncllm.errors import BadRequestError
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
 
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": {"type": "object"}}}
 NOTHING: dict[str, Any] = dict.fromkeys(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm import errors
-from asyncllm.engine.quota import CAPACITY, RetryQuota
-from asyncllm.engine.retry import RetryPolicy, pause
+from asyncllm._engine.quota import CAPACITY, RetryQuota
+from asyncllm._engine.retry import RetryPolicy, pause
 
 FIRST: dict[str, Any] = {
     "on_model": 1,

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from asyncllm import errors
-from asyncllm.auth.keys import HeaderKey
-from asyncllm.engine.router import Target, following, order
-from asyncllm.engine.targeting import Entry, Targeting
-from asyncllm.providers.base import Provider
-from asyncllm.transport.base import Timeouts
+from asyncllm._auth.keys import HeaderKey
+from asyncllm._engine.router import Target, following, order
+from asyncllm._engine.targeting import Entry, Targeting
+from asyncllm._providers.base import Provider
+from asyncllm._transport.base import Timeouts
 
 
 def provider(name: str) -> Provider:

@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm import errors
-from asyncllm.auth.keys import HeaderKey
-from asyncllm.engine.capability import Facts, fit, for_task
-from asyncllm.engine.estimate import estimate
-from asyncllm.engine.health import Health, percentile
-from asyncllm.engine.router import Target
-from asyncllm.engine.routing import Routing, RoutingRules
-from asyncllm.engine.strategies import by_cost, by_latency, by_weight
-from asyncllm.engine.targeting import Entry, Targeting
-from asyncllm.providers.base import Provider
-from asyncllm.schema.content import Audio, Document, Image, Json, Text, ToolCall, ToolResult
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool
-from asyncllm.transport.base import Timeouts
+from asyncllm._auth.keys import HeaderKey
+from asyncllm._engine.capability import Facts, fit, for_task
+from asyncllm._engine.estimate import estimate
+from asyncllm._engine.health import Health, percentile
+from asyncllm._engine.router import Target
+from asyncllm._engine.routing import Routing, RoutingRules
+from asyncllm._engine.strategies import by_cost, by_latency, by_weight
+from asyncllm._engine.targeting import Entry, Targeting
+from asyncllm._providers.base import Provider
+from asyncllm._schema.content import Audio, Document, Image, Json, Text, ToolCall, ToolResult
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool
+from asyncllm._transport.base import Timeouts
 
 
 def provider(name: str) -> Provider:

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncllm.engine.background import Background
-from asyncllm.engine.watch import Watch
+from asyncllm._engine.background import Background
+from asyncllm._engine.watch import Watch
 
 
 class Clock:

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncllm._framing.base import Frame
+from asyncllm._framing.eventstream import EventStreamFramer, decode_headers
 from asyncllm.errors import ProtocolError, ResponseTooLargeError
-from asyncllm.framing.base import Frame
-from asyncllm.framing.eventstream import EventStreamFramer, decode_headers
 from recordings import body_of, recorded
 
 DELTA = bytes.fromhex(

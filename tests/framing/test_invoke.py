@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncllm._framing.base import Frame
+from asyncllm._framing.invoke import InvokeFramer
 from asyncllm.errors import AsyncLLMError, ProtocolError
-from asyncllm.framing.base import Frame
-from asyncllm.framing.invoke import InvokeFramer
 
 
 def message(payload: bytes, event: str = "chunk", kind: str = "event") -> bytes:

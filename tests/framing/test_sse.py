@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncllm._framing.base import Frame
+from asyncllm._framing.sse import SSEFramer
 from asyncllm.errors import ResponseTooLargeError
-from asyncllm.framing.base import Frame
-from asyncllm.framing.sse import SSEFramer
 from recordings import FOLDER, body_of, recorded
 
 

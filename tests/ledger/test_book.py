@@ -7,6 +7,17 @@ from decimal import Decimal
 
 import pytest
 
+from asyncllm._ledger.book import Bookkeeper, appraiser
+from asyncllm._ledger.booking import Opening
+from asyncllm._ledger.budgets import Budget, Hold
+from asyncllm._ledger.entries import Head, Record
+from asyncllm._ledger.estimates import estimate_usage
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.memory import MemoryStore
+from asyncllm._schema.content import Reasoning, Text, ToolCall
+from asyncllm._schema.messages import Message
+from asyncllm._schema.response import Outcome, Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 from asyncllm.errors import (
     AsyncLLMError,
     BudgetExceededError,
@@ -19,17 +30,6 @@ from asyncllm.errors import (
     StreamInterruptedError,
     StructuredOutputError,
 )
-from asyncllm.ledger.book import Bookkeeper, appraiser
-from asyncllm.ledger.booking import Opening
-from asyncllm.ledger.budgets import Budget, Hold
-from asyncllm.ledger.entries import Head, Record
-from asyncllm.ledger.estimates import estimate_usage
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.memory import MemoryStore
-from asyncllm.schema.content import Reasoning, Text, ToolCall
-from asyncllm.schema.messages import Message
-from asyncllm.schema.response import Outcome, Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
 from ledger_books import PlainPrices
 
 pytestmark = pytest.mark.anyio
@@ -142,7 +142,7 @@ async def test_a_hard_budget_reserves_the_upper_bound() -> None:
 
 async def test_calls_outside_every_scope_reserve_nothing() -> None:
     """A budget for others asks nobody's price."""
-    from asyncllm.ledger.budgets import Scope
+    from asyncllm._ledger.budgets import Scope
 
     ledger = Ledger(MemoryStore(), budgets=[Budget(limit=1, scope=Scope(user="bob"))])
     ticket = await Bookkeeper(ledger, PlainPrices()).call("x", user="ann").open(**TARGET, input_tokens=10**9)

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.config import load
-from asyncllm.config.accounts import ledger_of
+from asyncllm._config import load
+from asyncllm._config.accounts import ledger_of
+from asyncllm._ledger.budgets import Alert, Budget, Budgets, BudgetStatus, Scope
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.memory import MemoryStore
+from asyncllm._ledger.money import to_dollars, to_nano
+from asyncllm._ledger.periods import to_microseconds, to_moment
+from asyncllm._ledger.rows import bucket_of, latency_of
+from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores import store_of
+from asyncllm._ledger.ulid import first_ulid, milliseconds_of, new_ulid
 from asyncllm.errors import ConfigurationError
-from asyncllm.ledger.budgets import Alert, Budget, Budgets, BudgetStatus, Scope
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.memory import MemoryStore
-from asyncllm.ledger.money import to_dollars, to_nano
-from asyncllm.ledger.periods import to_microseconds, to_moment
-from asyncllm.ledger.rows import bucket_of, latency_of
-from asyncllm.ledger.sqlite import SQLiteStore
-from asyncllm.ledger.stores import store_of
-from asyncllm.ledger.ulid import first_ulid, milliseconds_of, new_ulid
 from ledger_books import DONE, HEAD, PlainPrices
 
 

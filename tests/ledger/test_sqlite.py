@@ -19,17 +19,17 @@ from typing import Any
 import anyio
 import pytest
 
+from asyncllm._ledger.booking import Booked, Opening, Operation, Settling
+from asyncllm._ledger.budgets import Budget
+from asyncllm._ledger.entries import Settlement
+from asyncllm._ledger.ledger import Ledger, charge_what_was_reserved
+from asyncllm._ledger.locks import FileLock, is_free
+from asyncllm._ledger.memory import MemoryStore
+from asyncllm._ledger.migrations import MIGRATIONS
+from asyncllm._ledger.room import Room
+from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.store import Store
 from asyncllm.errors import LedgerError
-from asyncllm.ledger.booking import Booked, Opening, Operation, Settling
-from asyncllm.ledger.budgets import Budget
-from asyncllm.ledger.entries import Settlement
-from asyncllm.ledger.ledger import Ledger, charge_what_was_reserved
-from asyncllm.ledger.locks import FileLock, is_free
-from asyncllm.ledger.memory import MemoryStore
-from asyncllm.ledger.migrations import MIGRATIONS
-from asyncllm.ledger.room import Room
-from asyncllm.ledger.sqlite import SQLiteStore
-from asyncllm.ledger.store import Store
 from ledger_books import DOLLAR, DONE, HEAD, child, hold
 
 pytestmark = pytest.mark.anyio
@@ -288,7 +288,7 @@ async def test_a_store_that_cannot_be_closed_is_told_in_the_log(caplog: pytest.L
 
 def test_what_nobody_can_price_is_charged_what_it_reserved() -> None:
     """Without prices a dead attempt costs its reservation, or nobody knows."""
-    from asyncllm.ledger.budgets import Hold
+    from asyncllm._ledger.budgets import Hold
 
     assert Settlement(status="unknown", cost=5) == charge_what_was_reserved(Opening("1", 0, HEAD, Hold(5, ()), None))
     assert Settlement(status="unknown") == charge_what_was_reserved(Opening("1", 0, HEAD, None, None))
@@ -296,8 +296,8 @@ def test_what_nobody_can_price_is_charged_what_it_reserved() -> None:
 
 EXIT = """
 import asyncio, sys
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from ledger_books import DONE, HEAD
 
 async def main():
@@ -338,7 +338,7 @@ def test_the_sentence_without_a_known_word(tmp_path: Path, monkeypatch: pytest.M
 
 TOGETHER = """
 import sys, time
-from asyncllm.ledger.sqlite import SQLiteStore
+from asyncllm._ledger.sqlite import SQLiteStore
 store = SQLiteStore(sys.argv[1])
 while time.time() < float(sys.argv[2]):
     pass

@@ -7,7 +7,7 @@ from typing import Any
 from scenarios import PNG, Part, Scenario, Turn
 
 from asyncllm import Document, Image, Message, Reasoning, Text, Tool, ToolCall
-from asyncllm.schema.content import Origin
+from asyncllm._schema.content import Origin
 
 
 def arguments(asked: Scenario, origin: Origin) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from scenarios import scenario
 from theirs import VENDORS, Vendor
 
 from asyncllm import SyncClient
-from asyncllm.schema.content import Origin
+from asyncllm._schema.content import Origin
 from asyncllm.testing import Simulator
 
 # The SDKs and what they bring warn of their own affairs.

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm import errors
-from asyncllm.protocols.anthropic import AnthropicDialect, AnthropicMessages
+from asyncllm._protocols.anthropic import AnthropicDialect, AnthropicMessages
 from recordings import body_of, context, headers_of, recorded
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from asyncllm.errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
-from asyncllm.protocols.anthropic import AnthropicDialect, AnthropicMessages
-from asyncllm.protocols.anthropic.schema import constrain
-from asyncllm.protocols.anthropic.thinking import MODELS, rules_for
-from asyncllm.schema.content import (
+from asyncllm._protocols.anthropic import AnthropicDialect, AnthropicMessages
+from asyncllm._protocols.anthropic.schema import constrain
+from asyncllm._protocols.anthropic.thinking import MODELS, rules_for
+from asyncllm._schema.content import (
     Audio,
     CacheMark,
     Citation,
@@ -30,8 +29,9 @@ from asyncllm.schema.content import (
     Unknown,
     Video,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm.errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
 from recordings import context
 
 OURS = Origin("anthropic", "anthropic")

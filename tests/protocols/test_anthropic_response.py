@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.errors import AsyncLLMError, ContentBlockedError, OverloadedError, ProtocolError
-from asyncllm.protocols.anthropic import AnthropicMessages
-from asyncllm.schema.content import (
+from asyncllm._protocols.anthropic import AnthropicMessages
+from asyncllm._schema.content import (
     Citation,
     Origin,
     ProviderToolCall,
@@ -22,10 +21,11 @@ from asyncllm.schema.content import (
     ToolCall,
     Unknown,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.schema.response import RateLimits, Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._schema.response import RateLimits, Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm.errors import AsyncLLMError, ContentBlockedError, OverloadedError, ProtocolError
 from recordings import body_of, context, headers_of, recorded
 
 OURS = Origin("anthropic", "anthropic")

@@ -13,21 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.errors import (
-    AsyncLLMError,
-    ContentBlockedError,
-    OverloadedError,
-    ProtocolError,
-    RateLimitError,
-    ServerError,
-    StreamTruncatedError,
-)
-from asyncllm.framing.base import Frame
-from asyncllm.framing.sse import SSEFramer
-from asyncllm.protocols.anthropic import AnthropicDialect, AnthropicMessages
-from asyncllm.protocols.anthropic.stream import AnthropicStreamDecoder
-from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.content import (
+from asyncllm._framing.base import Frame
+from asyncllm._framing.sse import SSEFramer
+from asyncllm._protocols.anthropic import AnthropicDialect, AnthropicMessages
+from asyncllm._protocols.anthropic.stream import AnthropicStreamDecoder
+from asyncllm._schema.accumulate import Accumulator
+from asyncllm._schema.content import (
     Citation,
     Origin,
     ProviderToolCall,
@@ -37,7 +28,7 @@ from asyncllm.schema.content import (
     ToolCall,
     Unknown,
 )
-from asyncllm.schema.events import (
+from asyncllm._schema.events import (
     Event,
     PartEnd,
     PartStart,
@@ -47,8 +38,17 @@ from asyncllm.schema.events import (
     TextDelta,
     ToolCallDelta,
 )
-from asyncllm.schema.response import Response
-from asyncllm.schema.usage import Usage
+from asyncllm._schema.response import Response
+from asyncllm._schema.usage import Usage
+from asyncllm.errors import (
+    AsyncLLMError,
+    ContentBlockedError,
+    OverloadedError,
+    ProtocolError,
+    RateLimitError,
+    ServerError,
+    StreamTruncatedError,
+)
 from recordings import body_of, context, headers_of, recorded
 
 OURS = Origin("anthropic", "anthropic")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm import errors
-from asyncllm.protocols.classify import (
+from asyncllm._protocols.classify import (
     build_error,
     by_status,
     classify,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asyncllm import errors
-from asyncllm.protocols.converse import Converse
+from asyncllm._protocols.converse import Converse
 from recordings import body_of, context, headers_of, recorded
 
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from asyncllm.errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
-from asyncllm.protocols.converse import Converse, ConverseDialect
-from asyncllm.protocols.converse.models import FAMILIES, HIDDEN, UNKNOWN, base_model, rules_for
-from asyncllm.schema.content import (
+from asyncllm._protocols.converse import Converse, ConverseDialect
+from asyncllm._protocols.converse.models import FAMILIES, HIDDEN, UNKNOWN, base_model, rules_for
+from asyncllm._schema.content import (
     Audio,
     CacheMark,
     Citation,
@@ -30,8 +29,9 @@ from asyncllm.schema.content import (
     Unknown,
     Video,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm.errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
 from recordings import context
 
 OURS = Origin("bedrock", "converse")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError
-from asyncllm.protocols.converse import Converse
-from asyncllm.schema.content import (
+from asyncllm._protocols.converse import Converse
+from asyncllm._protocols.wire_json import WireJSON
+from asyncllm._schema.content import (
     Citation,
     Image,
     Origin,
@@ -23,11 +23,11 @@ from asyncllm.schema.content import (
     ToolCall,
     Unknown,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.schema.response import Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
-from asyncllm.wire_json import WireJSON
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._schema.response import Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError
 from recordings import body_of, context, headers_of, recorded
 
 OURS = Origin("bedrock", "converse")

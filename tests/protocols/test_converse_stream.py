@@ -11,6 +11,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncllm._framing.base import Frame
+from asyncllm._framing.eventstream import EventStreamFramer
+from asyncllm._protocols.converse import Converse
+from asyncllm._protocols.converse.stream import ConverseStreamDecoder
+from asyncllm._protocols.wire_json import WireJSON
+from asyncllm._schema.accumulate import Accumulator
+from asyncllm._schema.content import (
+    Citation,
+    Image,
+    Origin,
+    ProviderToolCall,
+    ProviderToolResult,
+    Reasoning,
+    Text,
+    ToolCall,
+    Unknown,
+)
+from asyncllm._schema.events import (
+    Event,
+    PartEnd,
+    PartStart,
+    ReasoningDelta,
+    ResponseEnd,
+    ResponseStart,
+    TextDelta,
+    ToolCallDelta,
+)
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._schema.response import Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 from asyncllm.errors import (
     AsyncLLMError,
     BadRequestError,
@@ -23,37 +54,6 @@ from asyncllm.errors import (
     ServerError,
     StreamTruncatedError,
 )
-from asyncllm.framing.base import Frame
-from asyncllm.framing.eventstream import EventStreamFramer
-from asyncllm.protocols.converse import Converse
-from asyncllm.protocols.converse.stream import ConverseStreamDecoder
-from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.content import (
-    Citation,
-    Image,
-    Origin,
-    ProviderToolCall,
-    ProviderToolResult,
-    Reasoning,
-    Text,
-    ToolCall,
-    Unknown,
-)
-from asyncllm.schema.events import (
-    Event,
-    PartEnd,
-    PartStart,
-    ReasoningDelta,
-    ResponseEnd,
-    ResponseStart,
-    TextDelta,
-    ToolCallDelta,
-)
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.schema.response import Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
-from asyncllm.wire_json import WireJSON
 from recordings import body_of, context, headers_of, recorded
 
 OURS = Origin("bedrock", "converse")

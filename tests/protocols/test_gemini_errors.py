@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncllm import errors
-from asyncllm.protocols.gemini import Gemini
+from asyncllm._protocols.gemini import Gemini
 from recordings import body_of, context, headers_of, recorded
 
 RPC = "type.googleapis.com/google.rpc."

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from asyncllm.errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
-from asyncllm.protocols.base import WireRequest
-from asyncllm.protocols.gemini import Gemini, GeminiDialect
-from asyncllm.schema.content import (
+from asyncllm._protocols.base import WireRequest
+from asyncllm._protocols.gemini import Gemini, GeminiDialect
+from asyncllm._schema.content import (
     Audio,
     CacheMark,
     Document,
@@ -29,8 +28,9 @@ from asyncllm.schema.content import (
     Unknown,
     Video,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm.errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
 from recordings import context
 
 OWN = Origin("gemini", "gemini")

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError, RateLimitError
-from asyncllm.protocols.base import Context
-from asyncllm.protocols.gemini import Gemini, continuation, with_continuation
-from asyncllm.schema.content import (
+from asyncllm._protocols.base import Context
+from asyncllm._protocols.gemini import Gemini, continuation, with_continuation
+from asyncllm._schema.content import (
     Audio,
     Citation,
     Document,
@@ -29,9 +28,10 @@ from asyncllm.schema.content import (
     Unknown,
     Video,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.schema.response import Response
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._schema.response import Response
+from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError, RateLimitError
 from recordings import body_of, context, headers_of, recorded
 
 OWN = Origin("gemini", "gemini")

@@ -15,21 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_gemini_response import CHUNKS
 
-from asyncllm.errors import (
-    AsyncLLMError,
-    ContentBlockedError,
-    OverloadedError,
-    ProtocolError,
-    RateLimitError,
-    StreamTruncatedError,
-)
-from asyncllm.framing.base import Frame
-from asyncllm.framing.sse import SSEFramer
-from asyncllm.protocols.base import StreamDecoder
-from asyncllm.protocols.gemini import Gemini
-from asyncllm.protocols.gemini.stream import GeminiStreamDecoder
-from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.content import (
+from asyncllm._framing.base import Frame
+from asyncllm._framing.sse import SSEFramer
+from asyncllm._protocols.base import StreamDecoder
+from asyncllm._protocols.gemini import Gemini
+from asyncllm._protocols.gemini.stream import GeminiStreamDecoder
+from asyncllm._schema.accumulate import Accumulator
+from asyncllm._schema.content import (
     Image,
     Origin,
     ProviderToolCall,
@@ -40,7 +32,7 @@ from asyncllm.schema.content import (
     ToolResult,
     Unknown,
 )
-from asyncllm.schema.events import (
+from asyncllm._schema.events import (
     Event,
     PartEnd,
     PartStart,
@@ -50,9 +42,17 @@ from asyncllm.schema.events import (
     TextDelta,
     ToolCallDelta,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.schema.response import Response
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._schema.response import Response
+from asyncllm.errors import (
+    AsyncLLMError,
+    ContentBlockedError,
+    OverloadedError,
+    ProtocolError,
+    RateLimitError,
+    StreamTruncatedError,
+)
 from recordings import body_of, context, recorded
 
 OWN = Origin("gemini", "gemini")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from asyncllm._protocols.invoke import FAMILIES, InvokeModel, family_of
+from asyncllm._schema.content import Image, Refusal
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request, ResponseFormat, Tool
 from asyncllm.errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
-from asyncllm.protocols.invoke import FAMILIES, InvokeModel, family_of
-from asyncllm.schema.content import Image, Refusal
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request, ResponseFormat, Tool
 from recordings import context
 
 HELLO = (Message.user("Hi"),)

@@ -14,6 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from asyncllm._framing.base import Frame
+from asyncllm._protocols.invoke import FAMILIES, InvokeModel
+from asyncllm._protocols.invoke.stream import InvokeStreamDecoder
+from asyncllm._protocols.wire_json import WireJSON
+from asyncllm._providers.base import Route
+from asyncllm._providers.bedrock import build
+from asyncllm._schema.accumulate import Accumulator
+from asyncllm._schema.content import Origin, Text
+from asyncllm._schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseStart, TextDelta
+from asyncllm._schema.response import Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 from asyncllm.errors import (
     AsyncLLMError,
     ContentBlockedError,
@@ -22,17 +33,6 @@ from asyncllm.errors import (
     RateLimitError,
     StreamTruncatedError,
 )
-from asyncllm.framing.base import Frame
-from asyncllm.protocols.invoke import FAMILIES, InvokeModel
-from asyncllm.protocols.invoke.stream import InvokeStreamDecoder
-from asyncllm.providers.base import Route
-from asyncllm.providers.bedrock import build
-from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.content import Origin, Text
-from asyncllm.schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseStart, TextDelta
-from asyncllm.schema.response import Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
-from asyncllm.wire_json import WireJSON
 from recordings import body_of, context, headers_of, recorded
 
 OURS = Origin("bedrock", "invoke")

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
+from asyncllm._providers.compatible import COMPATIBLE
 from asyncllm.errors import (
     AsyncLLMError,
     AuthenticationError,
@@ -26,8 +28,6 @@ from asyncllm.errors import (
     RequestTooLargeError,
     ServerError,
 )
-from asyncllm.protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm.providers.compatible import COMPATIBLE
 from chat_recordings import context_of, exchanges, protocol_of
 from recordings import body_of, context, headers_of
 

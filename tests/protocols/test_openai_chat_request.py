@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from asyncllm.errors import AsyncLLMError, BadRequestError, UnsupportedContentError, UnsupportedParameterError
-from asyncllm.protocols.base import WireRequest
-from asyncllm.protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm.providers.compatible import COMPATIBLE, nine_alphanumerics
-from asyncllm.schema.content import (
+from asyncllm._protocols.base import WireRequest
+from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
+from asyncllm._providers.compatible import COMPATIBLE, nine_alphanumerics
+from asyncllm._schema.content import (
     Audio,
     CacheMark,
     Citation,
@@ -30,9 +29,10 @@ from asyncllm.schema.content import (
     Unknown,
     Video,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
-from asyncllm.schema.response import Response
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm._schema.response import Response
+from asyncllm.errors import AsyncLLMError, BadRequestError, UnsupportedContentError, UnsupportedParameterError
 from chat_recordings import context_of, decode, exchanges, kind_of, play, protocol_of, reply_of
 from recordings import body_of, context
 

@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncllm.errors import (
-    AsyncLLMError,
-    BadRequestError,
-    ContentBlockedError,
-    ProtocolError,
-    ServerError,
-)
-from asyncllm.protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm.providers.compatible import COMPATIBLE
-from asyncllm.schema.content import (
+from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
+from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._schema.content import (
     Audio,
     Citation,
     Image,
@@ -30,8 +23,15 @@ from asyncllm.schema.content import (
     ToolCall,
     Unknown,
 )
-from asyncllm.schema.response import RateLimits, Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm._schema.response import RateLimits, Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm.errors import (
+    AsyncLLMError,
+    BadRequestError,
+    ContentBlockedError,
+    ProtocolError,
+    ServerError,
+)
 from chat_recordings import NOT_CHAT, decode, exchanges
 from recordings import context
 

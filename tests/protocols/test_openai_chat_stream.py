@@ -10,18 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncllm.errors import (
-    AsyncLLMError,
-    BadRequestError,
-    ContentBlockedError,
-    ProtocolError,
-    ServerError,
-    StreamTruncatedError,
-)
-from asyncllm.framing.base import Frame
-from asyncllm.protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm.providers.compatible import COMPATIBLE
-from asyncllm.schema.content import (
+from asyncllm._framing.base import Frame
+from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
+from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._schema.content import (
     Audio,
     Citation,
     Image,
@@ -33,7 +25,7 @@ from asyncllm.schema.content import (
     ToolCall,
     Unknown,
 )
-from asyncllm.schema.events import (
+from asyncllm._schema.events import (
     Event,
     PartEnd,
     PartStart,
@@ -43,7 +35,15 @@ from asyncllm.schema.events import (
     TextDelta,
     ToolCallDelta,
 )
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm.errors import (
+    AsyncLLMError,
+    BadRequestError,
+    ContentBlockedError,
+    ProtocolError,
+    ServerError,
+    StreamTruncatedError,
+)
 from chat_recordings import (
     chunk,
     context_of,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncllm._protocols.openai_responses import OpenAIResponses, ResponsesDialect
 from asyncllm.errors import (
     AsyncLLMError,
     AuthenticationError,
@@ -24,7 +25,6 @@ from asyncllm.errors import (
     RateLimitError,
     ServerError,
 )
-from asyncllm.protocols.openai_responses import OpenAIResponses, ResponsesDialect
 from recordings import body_of, headers_of
 from response_recordings import exchanges, here, protocol_of, read
 

@@ -7,13 +7,8 @@ from typing import Any
 
 import pytest
 
-from asyncllm.errors import (
-    BadRequestError,
-    UnsupportedContentError,
-    UnsupportedParameterError,
-)
-from asyncllm.protocols.openai_responses import OpenAIResponses, ResponsesDialect
-from asyncllm.schema.content import (
+from asyncllm._protocols.openai_responses import OpenAIResponses, ResponsesDialect
+from asyncllm._schema.content import (
     Audio,
     CacheMark,
     Citation,
@@ -32,8 +27,13 @@ from asyncllm.schema.content import (
     Unknown,
     Video,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from asyncllm.errors import (
+    BadRequestError,
+    UnsupportedContentError,
+    UnsupportedParameterError,
+)
 from recordings import body_of
 from response_recordings import (
     ORIGIN,

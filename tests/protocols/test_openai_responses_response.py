@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError, RateLimitError, ServerError
-from asyncllm.protocols.openai_responses import OpenAIResponses, ResponsesDialect
-from asyncllm.schema.content import (
+from asyncllm._protocols.openai_responses import OpenAIResponses, ResponsesDialect
+from asyncllm._schema.content import (
     Citation,
     Part,
     ProviderToolCall,
@@ -23,8 +22,9 @@ from asyncllm.schema.content import (
     ToolCall,
     Unknown,
 )
-from asyncllm.schema.response import RateLimits
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm._schema.response import RateLimits
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError, RateLimitError, ServerError
 from recordings import body_of
 from response_recordings import ORIGIN, body, decode, exchanges, here, read, whole
 

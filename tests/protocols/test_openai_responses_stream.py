@@ -12,19 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.errors import (
-    AsyncLLMError,
-    ContentBlockedError,
-    ProtocolError,
-    RateLimitError,
-    ServerError,
-    StreamTruncatedError,
-)
-from asyncllm.framing.base import Frame
-from asyncllm.framing.sse import SSEFramer
-from asyncllm.protocols.openai_responses import OpenAIResponses
-from asyncllm.schema.content import ProviderToolCall, Reasoning, Refusal, Text, ToolCall, Unknown
-from asyncllm.schema.events import (
+from asyncllm._framing.base import Frame
+from asyncllm._framing.sse import SSEFramer
+from asyncllm._protocols.openai_responses import OpenAIResponses
+from asyncllm._schema.content import ProviderToolCall, Reasoning, Refusal, Text, ToolCall, Unknown
+from asyncllm._schema.events import (
     Event,
     PartEnd,
     PartStart,
@@ -34,7 +26,15 @@ from asyncllm.schema.events import (
     TextDelta,
     ToolCallDelta,
 )
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm.errors import (
+    AsyncLLMError,
+    ContentBlockedError,
+    ProtocolError,
+    RateLimitError,
+    ServerError,
+    StreamTruncatedError,
+)
 from recordings import body_of
 from response_recordings import ORIGIN, XAI, body, exchanges, here, play, protocol_of, reply_of, sse, whole
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from asyncllm._protocols.stream_errors import complete
+from asyncllm._schema.events import TextDelta
 from asyncllm.errors import ProtocolError
-from asyncllm.protocols.stream_errors import complete
-from asyncllm.schema.events import TextDelta
 from recordings import context
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from asyncllm._providers.anthropic import build
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._transport.base import Headers
 from asyncllm.errors import ConfigurationError
-from asyncllm.providers.anthropic import build
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.transport.base import Headers
 from recordings import context
 
 KEY = {"api_key": SecretStr("sk-ant-test")}

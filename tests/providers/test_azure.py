@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from asyncllm.config.kinds import KINDS
+from asyncllm._config.kinds import KINDS
+from asyncllm._protocols.openai_chat import OpenAIChat
+from asyncllm._protocols.openai_responses import OpenAIResponses
+from asyncllm._providers import azure, kinds, openai
+from asyncllm._transport.base import Headers
 from asyncllm.errors import ConfigurationError
-from asyncllm.protocols.openai_chat import OpenAIChat
-from asyncllm.protocols.openai_responses import OpenAIResponses
-from asyncllm.providers import azure, kinds, openai
-from asyncllm.transport.base import Headers
 
 ENDPOINT = "https://mine.openai.azure.com"
 KEY = {"api_key": SecretStr("key-of-entry")}

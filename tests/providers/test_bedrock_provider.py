@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from asyncllm.config.kinds import KINDS
+from asyncllm._config.kinds import KINDS
+from asyncllm._framing.eventstream import EventStreamFramer
+from asyncllm._framing.invoke import InvokeFramer
+from asyncllm._providers.bedrock import build
+from asyncllm._providers.kinds import build as build_kind
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._transport.base import Headers
 from asyncllm.errors import ConfigurationError
-from asyncllm.framing.eventstream import EventStreamFramer
-from asyncllm.framing.invoke import InvokeFramer
-from asyncllm.providers.bedrock import build
-from asyncllm.providers.kinds import build as build_kind
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.transport.base import Headers
 from recordings import context
 
 KEY = {"api_key": SecretStr("bedrock-api-key-test"), "region_name": "us-east-1"}
@@ -195,9 +195,9 @@ def test_a_key_needs_no_botocore() -> None:
     script = (
         "import sys\n"
         "from pydantic import SecretStr\n"
-        "from asyncllm.providers.bedrock import build\n"
+        "from asyncllm._providers.bedrock import build\n"
         "build('b', {'api_key': SecretStr('k'), 'region_name': 'us-east-1'}, {})\n"
-        "assert 'asyncllm.auth.sigv4' not in sys.modules\n"
+        "assert 'asyncllm._auth.sigv4' not in sys.modules\n"
         "build('b', {'region_name': 'us-east-1'}, {})\n"
         "assert not [name for name in sys.modules if name.startswith('botocore')]\n"
     )

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from asyncllm._protocols.openai_chat import OpenAIChat
+from asyncllm._providers import compatible, openai
+from asyncllm._providers.base import Provider
+from asyncllm._providers.compatible import COMPATIBLE, nine_alphanumerics
+from asyncllm._transport.base import Headers
 from asyncllm.errors import ConfigurationError
-from asyncllm.protocols.openai_chat import OpenAIChat
-from asyncllm.providers import compatible, openai
-from asyncllm.providers.base import Provider
-from asyncllm.providers.compatible import COMPATIBLE, nine_alphanumerics
-from asyncllm.transport.base import Headers
 
 
 class Key:

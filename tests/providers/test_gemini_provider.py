@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from asyncllm._protocols.gemini import Gemini
+from asyncllm._providers import kinds
+from asyncllm._providers.gemini import build
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._transport.base import Headers
 from asyncllm.errors import ConfigurationError
-from asyncllm.protocols.gemini import Gemini
-from asyncllm.providers import kinds
-from asyncllm.providers.gemini import build
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.transport.base import Headers
 from recordings import context
 
 KEY = {"api_key": SecretStr("k-1")}

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from asyncllm.auth.google import GoogleAuth
+from asyncllm._auth.google import GoogleAuth
+from asyncllm._protocols.base import WireRequest
+from asyncllm._providers import kinds
+from asyncllm._providers.base import Provider, Route
+from asyncllm._providers.vertex import build, host_of
+from asyncllm._schema.content import Document
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm._transport.base import Headers
 from asyncllm.errors import (
     AsyncLLMError,
     AuthenticationError,
@@ -22,14 +30,6 @@ from asyncllm.errors import (
     RateLimitError,
     UnsupportedContentError,
 )
-from asyncllm.protocols.base import WireRequest
-from asyncllm.providers import kinds
-from asyncllm.providers.base import Provider, Route
-from asyncllm.providers.vertex import build, host_of
-from asyncllm.schema.content import Document
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request
-from asyncllm.transport.base import Headers
 from recordings import context
 
 PLACE = {"project_id": "my-p", "location": "us-central1", "access_token": SecretStr("ya29.canary")}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.content import Origin, ProviderToolCall, Reasoning, Refusal, Text, ToolCall
-from asyncllm.schema.events import (
+from asyncllm._schema.accumulate import Accumulator
+from asyncllm._schema.content import Origin, ProviderToolCall, Reasoning, Refusal, Text, ToolCall
+from asyncllm._schema.events import (
     Event,
     PartEnd,
     PartStart,
@@ -17,9 +17,9 @@ from asyncllm.schema.events import (
     TextDelta,
     ToolCallDelta,
 )
-from asyncllm.schema.messages import Message
-from asyncllm.schema.replay import events_of
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm._schema.messages import Message
+from asyncllm._schema.replay import events_of
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 
 ORIGIN = Origin("p", "w")
 EVENTS: list[Event] = [

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.schema import content, events, messages, request, response, usage
-from asyncllm.schema.content import Image, Json, Reasoning, Text, ToolCall, ToolResult, parse_arguments
-from asyncllm.schema.messages import Message
-from asyncllm.schema.response import Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm._schema import content, events, messages, request, response, usage
+from asyncllm._schema.content import Image, Json, Reasoning, Text, ToolCall, ToolResult, parse_arguments
+from asyncllm._schema.messages import Message
+from asyncllm._schema.response import Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 
 VALUES = [
     kind
@@ -36,7 +36,7 @@ def test_the_schema_stands_on_the_standard_library_alone() -> None:
     """Importing every schema module loads nothing from outside."""
     code = (
         "import sys; before = set(sys.modules)\n"
-        "from asyncllm.schema import accumulate, content, events, messages, request, response, usage\n"
+        "from asyncllm._schema import accumulate, content, events, messages, request, response, usage\n"
         "new = {name.partition('.')[0] for name in set(sys.modules) - before} - {'asyncllm'}\n"
         "print(sorted(new - set(sys.stdlib_module_names)))"
     )

@@ -17,8 +17,8 @@ import trio
 import trio.testing
 
 from asyncllm import Client, errors
+from asyncllm._transport.base import Reply
 from asyncllm.testing import Fault, Simulator
-from asyncllm.transport.base import Reply
 
 pytestmark = pytest.mark.slow
 AT_ONCE = 64

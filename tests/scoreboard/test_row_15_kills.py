@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from asyncllm.ledger.budgets import Budget
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
+from asyncllm._ledger.budgets import Budget
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from ledger_books import child
 
 pytestmark = pytest.mark.slow
@@ -23,9 +23,9 @@ DOLLAR = 1_000_000_000
 
 WRITER = """
 import asyncio, json, sys
-from asyncllm.ledger.budgets import Budget
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
+from asyncllm._ledger.budgets import Budget
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from dataclasses import replace
 from ledger_books import DONE, DOLLAR, HEAD, hold
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from ledger_books import child
 
 pytestmark = pytest.mark.slow
@@ -33,8 +33,8 @@ STEPS = (
 
 VICTIM = """
 import asyncio, os, signal, sys
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from ledger_books import DONE, HEAD
 
 step, path, server = sys.argv[1:4]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from asyncllm.ledger.budgets import Budget, BudgetStatus
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
-from asyncllm.ledger.store import Store
-from asyncllm.ledger.stores import store_of
+from asyncllm._ledger.budgets import Budget, BudgetStatus
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.store import Store
+from asyncllm._ledger.stores import store_of
 from ledger_books import child
 from postgres_server import new_database, running_server
 
@@ -26,9 +26,9 @@ SPENDER = """
 import asyncio, json, random, sys
 from dataclasses import replace
 from asyncllm.errors import BudgetExceededError
-from asyncllm.ledger.budgets import Budget
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.stores import store_of
+from asyncllm._ledger.budgets import Budget
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.stores import store_of
 from ledger_books import DONE, HEAD, hold
 
 async def main(url, seed, calls):

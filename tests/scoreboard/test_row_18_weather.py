@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from asyncllm._ledger.budgets import Budget, OnError
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from asyncllm.errors import LedgerError
-from asyncllm.ledger.budgets import Budget, OnError
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
 from ledger_books import DOLLAR, DONE, HEAD, child, hold
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
@@ -132,8 +132,8 @@ async def test_a_locked_file(policy: OnError, tmp_path: Path, record: Record) ->
 READ_ONLY = """
 import asyncio, os, sys
 from asyncllm.errors import LedgerError
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from ledger_books import DONE, HEAD
 
 async def main():
@@ -192,8 +192,8 @@ async def test_a_damaged_file(policy: OnError, tmp_path: Path) -> None:
 FILE_SIZE = """
 import asyncio, resource, signal, sys
 from asyncllm.errors import LedgerError
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
 from ledger_books import DONE, HEAD
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from asyncllm._ledger.book import Bookkeeper
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.memory import MemoryStore
+from asyncllm._schema.content import Reasoning, Text
+from asyncllm._schema.messages import Message
+from asyncllm._schema.response import Outcome, Response
+from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 from asyncllm.errors import StreamInterruptedError
-from asyncllm.ledger.book import Bookkeeper
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.memory import MemoryStore
-from asyncllm.schema.content import Reasoning, Text
-from asyncllm.schema.messages import Message
-from asyncllm.schema.response import Outcome, Response
-from asyncllm.schema.usage import UNKNOWN_USAGE, Usage
 from asyncllm.testing.model import tokens
 from ledger_books import PlainPrices, value
 

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from asyncllm.ledger.booking import Opening, Settling, book
-from asyncllm.ledger.budgets import Alert, Budget, Budgets, Hold, Window
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.memory import MemoryStore
-from asyncllm.ledger.periods import Period, to_microseconds, window_of
+from asyncllm._ledger.booking import Opening, Settling, book
+from asyncllm._ledger.budgets import Alert, Budget, Budgets, Hold, Window
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.memory import MemoryStore
+from asyncllm._ledger.periods import Period, to_microseconds, window_of
 from ledger_books import DONE, HEAD, hold
 
 UTC = timezone.utc

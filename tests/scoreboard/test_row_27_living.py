@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from asyncllm.ledger.budgets import Budget
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.sqlite import SQLiteStore
-from asyncllm.ledger.store import Store
-from asyncllm.ledger.stores import store_of
+from asyncllm._ledger.budgets import Budget
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.store import Store
+from asyncllm._ledger.stores import store_of
 from ledger_books import DOLLAR, child
 from postgres_server import new_database, running_server
 
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 
 FIRST = """
 import asyncio, os, sys
-from asyncllm.ledger.budgets import Budget
-from asyncllm.ledger.ledger import Ledger
-from asyncllm.ledger.stores import store_of
+from asyncllm._ledger.budgets import Budget
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.stores import store_of
 from ledger_books import DONE, DOLLAR, HEAD, hold
 
 async def main():

@@ -11,14 +11,14 @@ import pytest
 from pydantic import SecretStr
 
 from asyncllm import errors
-from asyncllm.protocols.base import Context
-from asyncllm.providers.base import Provider, Route
-from asyncllm.providers.kinds import build
-from asyncllm.schema.accumulate import Accumulator
-from asyncllm.schema.content import Reasoning
-from asyncllm.schema.messages import Message
-from asyncllm.schema.request import Request, ResponseFormat, Tool, ToolChoice
-from asyncllm.schema.response import Response
+from asyncllm._protocols.base import Context
+from asyncllm._providers.base import Provider, Route
+from asyncllm._providers.kinds import build
+from asyncllm._schema.accumulate import Accumulator
+from asyncllm._schema.content import Reasoning
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request, ResponseFormat, Tool, ToolChoice
+from asyncllm._schema.response import Response
 from asyncllm.testing import Fault, Reply, Simulator
 from recordings import context
 

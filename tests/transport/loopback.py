@@ -22,8 +22,8 @@ import anyio.streams.tls
 import sniffio
 import trio
 
-from asyncllm.transport.base import Headers, TransportRequest
-from asyncllm.transport.http import HTTPTransport
+from asyncllm._transport.base import Headers, TransportRequest
+from asyncllm._transport.http import HTTPTransport
 
 SECRET = "canary-5f1d0c"
 LIBRARIES = ("httpx", "httpx2", "aiohttp")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncllm._transport.decompress import PIECE_BYTES, inflater
 from asyncllm.errors import ConnectionLostError, ProtocolError
-from asyncllm.transport.decompress import PIECE_BYTES, inflater
 
 
 def decoded(encoding: str, pieces: list[bytes]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from asyncllm._transport.failures import AIOHTTP_ROWS, HTTPX_ROWS, surfaced, translate
 from asyncllm.errors import (
     AsyncLLMError,
     ConfigurationError,
@@ -19,7 +20,6 @@ from asyncllm.errors import (
     ProtocolError,
     TransportError,
 )
-from asyncllm.transport.failures import AIOHTTP_ROWS, HTTPX_ROWS, surfaced, translate
 
 
 def tree(kind: type[BaseException], package: str) -> Iterator[type[BaseException]]:

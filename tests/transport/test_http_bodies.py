@@ -10,6 +10,7 @@ import anyio
 import pytest
 from loopback import Peer, Visit, answer, ask, chunk, chunked, hello, opened, serving
 
+from asyncllm._transport.base import TransportRequest
 from asyncllm.errors import (
     AsyncLLMError,
     ConnectionLostError,
@@ -18,7 +19,6 @@ from asyncllm.errors import (
     ResponseTooLargeError,
     WriteTimeoutError,
 )
-from asyncllm.transport.base import TransportRequest
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import pytest
 from cancelling import HEALTHY, Cancel, healthy, native, scope, slowly
 from loopback import Peer, Visit, answer, ask, chunk, chunked, hello, opened, serving, until
 
+from asyncllm._transport.http import HTTPTransport
 from asyncllm.errors import ConnectionLostError
-from asyncllm.transport.http import HTTPTransport
 
 pytestmark = pytest.mark.anyio
 

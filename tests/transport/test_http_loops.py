@@ -14,7 +14,7 @@ import pytest
 import trio
 from loopback import Peer, Spawner, Visit, ask, chunk, chunked, hello, serving
 
-from asyncllm.transport.http import HTTPTransport
+from asyncllm._transport.http import HTTPTransport
 
 RUNS = 5
 

@@ -86,7 +86,7 @@ async def test_many_calls_at_once_cost_one_handshake_each_at_most(
 
 def test_a_bundle_that_cannot_be_used_is_a_configuration_error(tmp_path: Any) -> None:
     """A missing bundle is refused when the transport is made."""
-    from asyncllm.transport.tls import TLS
+    from asyncllm._transport.tls import TLS
 
     with pytest.raises(ConfigurationError, match="does not exist"):
         TLS(ca_bundle=str(tmp_path / "missing.pem"), environ={})
@@ -166,7 +166,7 @@ async def test_an_address_that_cannot_be_called_is_a_configuration_error(library
 
 async def test_a_key_with_a_line_break_is_refused_without_being_shown(library: str) -> None:
     """A header value that HTTP does not allow is named, not repeated."""
-    from asyncllm.transport.base import Headers, TransportRequest
+    from asyncllm._transport.base import Headers, TransportRequest
 
     async with serving(hello) as server, opened(library, max_connections=1) as transport:
         for value in (SECRET + "\n", SECRET + " ", SECRET + "é"):

@@ -9,8 +9,8 @@ import anyio
 import pytest
 from loopback import Peer, Spawner, Visit, answer, ask, chunk, chunked, close_waits, hello, opened, serving, until
 
+from asyncllm._transport.http import HTTPTransport
 from asyncllm.errors import ClientStateError, ConfigurationError, ConnectionLostError, WriteTimeoutError
-from asyncllm.transport.http import HTTPTransport
 
 pytestmark = pytest.mark.anyio
 

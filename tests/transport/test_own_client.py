@@ -8,8 +8,8 @@ import anyio
 import pytest
 from loopback import Peer, Spawner, Visit, answer, ask, chunk, chunked, hello, opened, serving
 
+from asyncllm._transport.own_client import ClientTransport
 from asyncllm.errors import ConnectionLostError, IdleTimeoutError, ProtocolError, ResponseTooLargeError
-from asyncllm.transport.own_client import ClientTransport
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm.transport.pool import Pool
+from asyncllm._transport.pool import Pool
 
 
 class Line:

@@ -6,8 +6,8 @@ import importlib.util
 
 import pytest
 
+from asyncllm._transport.proxy import ProxyRules, checked, split_credentials
 from asyncllm.errors import ConfigurationError
-from asyncllm.transport.proxy import ProxyRules, checked, split_credentials
 
 PROXY = "http://proxy:3128"
 

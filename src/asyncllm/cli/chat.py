@@ -19,8 +19,8 @@ from .figures import summary
 from .opening import open_client
 
 if TYPE_CHECKING:
+    from .._schema.response import Attempt, Response
     from ..client import Client
-    from ..schema.response import Attempt, Response
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

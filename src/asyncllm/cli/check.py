@@ -18,8 +18,8 @@ from . import interrupt
 from .opening import open_client
 
 if TYPE_CHECKING:
+    from .._config import Settings
     from ..client import Client
-    from ..config import Settings
 
 PROBLEMS = 1
 _AT_ONCE = 16

@@ -17,8 +17,8 @@ from ..errors import ConfigurationError
 from . import interrupt
 
 if TYPE_CHECKING:
-    from ..ledger.ledger import Ledger
-    from ..ledger.reports import ReportRow
+    from .._ledger.ledger import Ledger
+    from .._ledger.reports import ReportRow
 
 USUAL_CONFIG = Path("config.yaml")
 USUAL_BY = "provider,model"
@@ -82,8 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ledger(config: Path | None, database: str | None) -> Ledger:
-    from ..ledger.ledger import Ledger
-    from ..ledger.stores import MEMORY, store_of
+    from .._ledger.ledger import Ledger
+    from .._ledger.stores import MEMORY, store_of
 
     if database is None:
         database = _configured(config)
@@ -95,7 +95,7 @@ def _ledger(config: Path | None, database: str | None) -> Ledger:
 
 
 def _configured(config: Path | None) -> str:
-    from ..config import load
+    from .._config import load
 
     if config is None and not USUAL_CONFIG.is_file():
         raise ConfigurationError("there is no ./config.yaml; name one with --config, or the ledger with --database")
@@ -113,8 +113,8 @@ async def _report(ledger: Ledger, since: datetime | None, by: Sequence[str]) -> 
 
 
 def _print_csv(by: Sequence[str], rows: Sequence[ReportRow]) -> None:
-    from ..ledger.export import harmless
-    from ..ledger.reports import SUMS
+    from .._ledger.export import harmless
+    from .._ledger.reports import SUMS
 
     writer = csv.writer(sys.stdout)
     writer.writerow([*by, *SUMS, "latency_p50", "latency_p95"])

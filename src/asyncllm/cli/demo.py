@@ -15,8 +15,8 @@ from . import interrupt
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from .._schema.response import Response
     from ..client import Client
-    from ..schema.response import Response
     from ..testing import Simulator
 
 SECONDS_BETWEEN_CHUNKS = 0.015  # slow enough to be seen arriving

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..schema.response import Response
-    from ..schema.usage import Usage
+    from .._schema.response import Response
+    from .._schema.usage import Usage
 
 
 def tokens(usage: Usage) -> str:

@@ -14,11 +14,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import ModelPrice, PriceBook
+from .._models import ModelPrice, PriceBook
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ..config import Settings
+    from .._config import Settings
 
 USUAL_CONFIG = Path("config.yaml")
 CHECK = "check"
@@ -52,7 +52,7 @@ def price_book(settings: Settings) -> PriceBook:
 
 
 def _settings(config: Path | None) -> Settings:
-    from ..config import from_env, load
+    from .._config import from_env, load
 
     if config is None and USUAL_CONFIG.is_file():
         config = USUAL_CONFIG

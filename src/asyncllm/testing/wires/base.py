@@ -97,7 +97,7 @@ class Wire(Protocol):
 
     @property
     def name(self) -> str:
-        """The format's name, as in `asyncllm.schema.content.Origin`."""
+        """The format's name, as in `asyncllm._schema.content.Origin`."""
         ...
 
     @property

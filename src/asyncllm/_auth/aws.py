@@ -1,0 +1,258 @@
+"""Where AWS credentials come from.
+
+Explicit keys are used as they are, and keys in the environment are read from there. Everything else is botocore's
+chain: profiles (shared files, SSO, ``credential_process``, assumed roles), web identity, containers, instance metadata.
+botocore is imported at the first need and runs in the fetching thread only; temporary credentials are refreshed by its
+own ``RefreshableCredentials``.
+
+What botocore reads besides is the process's environment; the file names, the profile and the region of ``environ`` are
+given to it. Its HTTP is sent by our rules for proxies and certificates (`asyncllm._auth.network`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
+from .credential_http import CONNECT_TIMEOUT, READ_TIMEOUT, CredentialHTTP
+from .network import Network
+from .refreshing import Fetched, Refreshing
+from .sigv4 import AWSCredentials, AWSKeys
+
+REFRESH_AHEAD = 895.0
+"""Seconds before expiry: botocore itself refreshes when less than 900 are left."""
+SAFETY = 10.0
+"""Seconds before expiry when keys are not used any more."""
+_LONGEST = 1 << 22  # seconds; no temporary credential lives that long (48 days)
+
+# Variables that botocore takes as settings of its session, so that they are read from the environment we were given;
+# the last one of a setting wins.
+_SETTINGS = (
+    ("AWS_CONFIG_FILE", "config_file"),
+    ("AWS_SHARED_CREDENTIALS_FILE", "credentials_file"),
+    ("AWS_PROFILE", "profile"),
+    ("AWS_DEFAULT_REGION", "region"),
+    ("AWS_REGION", "region"),
+)
+
+
+class FixedKeys:
+    """Keys that were written into the configuration; there is nothing to refresh."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: AWSKeys) -> None:
+        self._keys = keys
+
+    async def get(self) -> AWSKeys:
+        """The keys."""
+        return self._keys
+
+    async def refresh(self) -> bool:
+        """Written keys cannot be refreshed."""
+        return False
+
+
+def find_credentials(
+    options: Mapping[str, Any], environ: Mapping[str, str], network: Network | None = None
+) -> AWSCredentials:
+    """The credentials of an entry; nothing is read or fetched before the first request.
+
+    Args:
+        options: ``aws_access_key_id`` and ``aws_secret_access_key`` (and ``aws_session_token``), or ``profile_name``;
+            ``region_name`` is where roles are assumed. Without any of them the whole chain is asked.
+        environ: the environment.
+        network: proxies and certificates for the traffic that credentials need.
+
+    Returns:
+        What `asyncllm._auth.sigv4.SigV4` takes. Its ``refresh`` asks the chain again.
+
+    Raises:
+        ConfigurationError: one of the two keys is missing, or a proxy cannot be used.
+    """
+    access, secret = _plain(options.get("aws_access_key_id")), _plain(options.get("aws_secret_access_key"))
+    token = _plain(options.get("aws_session_token"))
+    if access and secret:
+        return FixedKeys(AWSKeys(access_key=access, secret_key=secret, token=token))
+    if access or secret or token:
+        missing = "aws_secret_access_key" if access else "aws_access_key_id"
+        raise ConfigurationError(
+            f"{missing} is missing: set both aws_access_key_id and aws_secret_access_key, or neither of the aws_ keys "
+            "to use a profile or the credentials of the machine"
+        )
+    profile = _plain(options.get("profile_name"))
+    settings = {setting: environ[name] for name, setting in _SETTINGS if environ.get(name)}
+    if region := _plain(options.get("region_name")):
+        settings["region"] = region
+    return Refreshing(_Chain(profile, settings, environ, CredentialHTTP(network, environ)).fetch)
+
+
+def _plain(value: Any) -> str | None:
+    """An option's text, whether or not the configuration wrapped it as a secret."""
+    if value is None or isinstance(value, str):
+        return value or None
+    found: str = value.get_secret_value()
+    return found or None
+
+
+class _Chain:
+    """The chain, as the fetching thread sees it."""
+
+    def __init__(
+        self, profile: str | None, settings: Mapping[str, str], environ: Mapping[str, str], http: CredentialHTTP
+    ) -> None:
+        self._profile = profile
+        self._settings = settings
+        self._environ = environ
+        self._http = http
+        self._found: Any = None
+
+    def fetch(self, renew: bool) -> Fetched[AWSKeys]:
+        """The keys; ``renew`` asks the whole chain again.
+
+        Raises:
+            AuthenticationError, ConnectError, ConfigurationError: each with a sentence that says what to do.
+        """
+        written = self._written()
+        if written is not None:
+            return Fetched(written)
+        outcome = self._ask(renew)
+        if isinstance(outcome, AsyncLLMError):
+            raise outcome
+        return outcome
+
+    def _written(self) -> AWSKeys | None:
+        """Keys in the environment, which win unless the entry names a profile; botocore watches over expiring ones."""
+        access, secret = self._environ.get("AWS_ACCESS_KEY_ID"), self._environ.get("AWS_SECRET_ACCESS_KEY")
+        if self._profile or not access or not secret or self._environ.get("AWS_CREDENTIAL_EXPIRATION"):
+            return None
+        token = self._environ.get("AWS_SESSION_TOKEN") or self._environ.get("AWS_SECURITY_TOKEN")
+        return AWSKeys(access_key=access, secret_key=secret, token=token or None)
+
+    def _ask(self, renew: bool) -> Fetched[AWSKeys] | AsyncLLMError:
+        """The exceptions of botocore end here: their frames hold secrets."""
+        try:
+            if self._found is None or renew:
+                self._found = None
+                self._found = self._session().get_credentials()
+            if self._found is None:
+                return AuthenticationError(self._nothing())
+            return _read(self._found)
+        except AsyncLLMError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  # whatever a plug-in of the chain raises becomes a sentence
+            return _explain(error, self._profile or self._settings.get("profile"))
+
+    def _session(self) -> Any:
+        import botocore.session
+
+        profile = self._profile
+        if not self._environ.get("AWS_ACCESS_KEY_ID"):  # a profile of the environment comes after its keys
+            profile = profile or self._settings.get("profile")
+        session = botocore.session.Session(profile=profile)
+        for name, value in self._settings.items():
+            if name != "profile":
+                session.set_config_variable(name, value)
+        # Every request of the chain's clients is sent here; without this botocore would choose proxies by itself.
+        session.register("before-send", _sender(self._http))
+        _reach_metadata_directly(session)
+        return session
+
+    def _nothing(self) -> str:
+        where = f"profile {self._profile!r}" if self._profile else "the environment, the shared config files"
+        return (
+            f"no AWS credentials were found in {where}, SSO, web identity, container or instance metadata; set "
+            "aws_access_key_id and aws_secret_access_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a "
+            "profile_name, or run `aws configure` or `aws sso login`"
+        )
+
+
+def _sender(http: CredentialHTTP) -> Callable[..., Any]:
+    from botocore.httpsession import URLLib3Session
+
+    sessions: dict[str | None, Any] = {}
+
+    def send(request: Any, **_: Any) -> Any:
+        proxy = http.proxy_of(request.url)
+        if proxy not in sessions:
+            sessions[proxy] = URLLib3Session(
+                verify=http.ca_bundle or True,
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            )
+        return sessions[proxy].send(request)
+
+    return send
+
+
+def _reach_metadata_directly(session: Any) -> None:
+    """Instance metadata is asked without botocore's clients, through the environment's proxies: not here."""
+    from botocore.httpsession import URLLib3Session
+
+    provider = session.get_component("credential_provider").get_provider("iam-role")
+    provider._role_fetcher._session = URLLib3Session(  # noqa: SLF001  # botocore has no public way to say this
+        timeout=session.get_config_variable("metadata_service_timeout"), proxies={}
+    )
+
+
+def _read(found: Any) -> Fetched[AWSKeys]:
+    frozen = found.get_frozen_credentials()  # refreshes first, where that is due
+    keys = AWSKeys(access_key=frozen.access_key, secret_key=frozen.secret_key, token=frozen.token or None)
+    left = _seconds_left(found)
+    now = time.time()
+    return Fetched(keys, refresh_at=now + left - min(REFRESH_AHEAD, left / 2), expires_at=now + left - SAFETY)
+
+
+def _seconds_left(found: Any) -> float:
+    """Until expiry. botocore says only whether less than so many are left, so they are found by bisection."""
+    needed = getattr(found, "refresh_needed", None)
+    if needed is None or not needed(_LONGEST):
+        return math.inf
+    least, most = 0, _LONGEST
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if needed(middle) else (middle, most)
+    return least
+
+
+def _explain(error: Exception, profile: str | None) -> AsyncLLMError:
+    """The sentence for what botocore raised; it quotes no more than names and what a token service answered."""
+    from botocore import exceptions
+
+    of = f" --profile {profile}" if profile else ""
+    if isinstance(error, exceptions.ProfileNotFound):
+        return AuthenticationError(
+            f"there is no AWS profile {profile!r} in the shared config files; correct profile_name, or make it with "
+            f"`aws configure{of}`"
+        )
+    if isinstance(
+        error,
+        (exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.UnauthorizedSSOTokenError),
+    ):
+        return AuthenticationError(f"the AWS single sign-on session is missing or has expired; run `aws sso login{of}`")
+    if isinstance(error, exceptions.ClientError):
+        told = error.response.get("Error", {})
+        code = str(told.get("Code", ""))
+        return AuthenticationError(
+            f"AWS refused to give temporary credentials ({code}: {told.get('Message', '')}); check the role, its trust "
+            "policy and the credentials it is assumed with",
+            code=code or None,
+        )
+    if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
+        return ConnectError(
+            f"the server that gives AWS credentials could not be reached ({type(error).__name__}); check the network, "
+            "and http.proxy and http.ca_bundle if it is behind a proxy"
+        )
+    if isinstance(error, exceptions.CredentialRetrievalError):
+        source = getattr(error, "kwargs", {}).get("provider", "its source")
+        return AuthenticationError(
+            f"AWS credentials could not be fetched from {source}; run the source by hand to see why, for instance "
+            f"with `aws sts get-caller-identity{of}`"
+        )
+    return AuthenticationError(
+        f"AWS credentials could not be read ({type(error).__name__}); check the shared config files, for instance with "
+        f"`aws sts get-caller-identity{of}`"
+    )

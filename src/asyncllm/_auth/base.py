@@ -1,0 +1,23 @@
+"""The interface of a credential: it signs one request at a time and can be asked to refresh."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .._transport.base import Headers
+
+
+class Auth(Protocol):
+    """Adds the credential to a request."""
+
+    async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
+        """The headers to send, credential included.
+
+        Raises:
+            AuthenticationError: there is no credential, or it cannot be refreshed.
+        """
+        ...
+
+    async def refresh(self) -> bool:
+        """Gets a new credential after the old one was refused; False when there is nothing to refresh."""
+        ...

@@ -1,0 +1,305 @@
+"""Where Google Cloud's tokens come from.
+
+In Google's own order ("Application Default Credentials"): the file that the configuration names, the file that
+``GOOGLE_APPLICATION_CREDENTIALS`` names, the file that ``gcloud auth application-default login`` wrote, the metadata
+server. What stands in a file (a service account's key, a user's refresh token, workload identity federation, an
+impersonation) is turned into tokens by google-auth, which is imported at the first need and runs in the fetching thread
+only, over HTTP of ours. Its own ``google.auth.default`` is not used: it reads nothing but the process's environment,
+starts ``gcloud``, and finds no metadata server without the package ``requests``.
+
+Source: google-auth 2.62 (_default.py), November 2026.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timezone
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .._transport.base import Headers
+from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
+from .base import Auth
+from .credential_http import READ_TIMEOUT, Answer, CredentialHTTP
+from .google_metadata import MetadataServer, MetadataUnavailableError
+from .keys import HeaderKey
+from .network import Network
+from .refreshing import Fetched, Refreshing
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
+REFRESH_AHEAD = 225.0
+"""Seconds before expiry. The metadata server gives the same token again until 300 are left, so it must be less."""
+SAFETY = 10.0
+"""Seconds before expiry when a token is not used any more."""
+LOGIN = "`gcloud auth application-default login`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleToken:
+    """An access token, and on whose account requests with it are counted.
+
+    Attributes:
+        quota_project: the project that pays for and limits the requests, where the credentials name one.
+    """
+
+    token: str = field(repr=False)
+    quota_project: str | None = None
+
+
+class GoogleAuth:
+    """Sends an OAuth access token that is refreshed in time; a value of `asyncllm._auth.base.Auth`.
+
+    Args:
+        tokens: where the tokens come from.
+        projects: where the project comes from.
+    """
+
+    __slots__ = ("_projects", "_tokens")
+
+    def __init__(self, tokens: Refreshing[GoogleToken], projects: Refreshing[str | None]) -> None:
+        self._tokens = tokens
+        self._projects = projects
+
+    async def project(self) -> str | None:
+        """The project that the credentials belong to: named in their file, or that of the machine."""
+        return await self._projects.get()
+
+    async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
+        """The headers with the token, and with the quota project unless they name one.
+
+        Raises:
+            AuthenticationError: there are no credentials, or they are not good any more.
+            ConnectError: the token server cannot be reached.
+        """
+        token = await self._tokens.get()
+        sent = [pair for pair in headers if pair[0] != "authorization"]
+        if token.quota_project and all(name != "x-goog-user-project" for name, _ in sent):
+            sent.append(("x-goog-user-project", token.quota_project))
+        return Headers([*sent, ("authorization", f"Bearer {token.token}")])
+
+    async def refresh(self) -> bool:
+        """Looks for the credentials again and gets a new token.
+
+        Raises:
+            AuthenticationError, ConnectError: as `sign` does.
+        """
+        return await self._tokens.refresh()
+
+
+def find_auth(options: Mapping[str, Any], environ: Mapping[str, str], network: Network | None = None) -> Auth:
+    """The credential of an entry; nothing is read or fetched before the first request.
+
+    Args:
+        options: ``access_token`` (used as it is), or ``credentials_path``; else what the machine has.
+        environ: the environment.
+        network: proxies and certificates for the traffic that tokens need.
+
+    Raises:
+        ConfigurationError: an empty token, or a proxy that cannot be used.
+    """
+    token = options.get("access_token")
+    if token is not None:
+        return HeaderKey(token, where="access_token")
+    http = CredentialHTTP(network, environ)
+    source = _Source(credentials_file(options, environ), environ, http)
+    return GoogleAuth(Refreshing(source.fetch), Refreshing(source.project))
+
+
+def credentials_file(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
+    """The file with the credentials: the configured one, the environment's, or the one gcloud wrote if it exists."""
+    named = options.get("credentials_path")
+    if named is not None and not isinstance(named, (str, Path)):
+        named = named.get_secret_value()  # the configuration wraps the path as well
+    named = named or environ.get(FILE_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    folder = environ.get("CLOUDSDK_CONFIG")
+    if not folder:
+        roaming, home = environ.get("APPDATA"), environ.get("HOME") or environ.get("USERPROFILE")
+        if not roaming and not home:
+            return None
+        folder = str(Path(roaming) / "gcloud" if roaming else Path(str(home)) / ".config" / "gcloud")
+    path = Path(folder) / "application_default_credentials.json"
+    return path if path.is_file() else None
+
+
+def find_project(options: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
+    """The project to work in, as far as it can be told without asking a server.
+
+    It is ``project_id``, else the environment's, else the one in the credentials file (service accounts' files have
+    one). The metadata server knows one too: `GoogleAuth.project` asks it.
+    """
+    named = options.get("project_id") or next(filter(None, map(environ.get, PROJECT_VARIABLES)), None)
+    if named:
+        return str(named)
+    path = credentials_file(options, environ) if options.get("access_token") is None else None
+    return None if path is None else _project_in(path)
+
+
+def _project_in(path: Path) -> str | None:
+    try:
+        found = json.loads(path.read_bytes()).get("project_id")
+    except (OSError, ValueError, AttributeError):
+        return None  # the first request says what is wrong with the file
+    return found if isinstance(found, str) and found else None
+
+
+class _Source:
+    """The credentials, as the fetching thread sees them."""
+
+    def __init__(self, path: Path | None, environ: Mapping[str, str], http: CredentialHTTP) -> None:
+        self._path = path
+        self._quota_project = environ.get("GOOGLE_CLOUD_QUOTA_PROJECT")
+        self._http = http
+        self._metadata = MetadataServer(http, environ)
+        self._found: Any = None
+
+    def fetch(self, renew: bool) -> Fetched[GoogleToken]:
+        """A new token; ``renew`` reads the credentials again first.
+
+        Raises:
+            AuthenticationError, ConnectError, ConfigurationError: each with a sentence that says what to do.
+        """
+        outcome = self._ask_machine() if self._path is None else self._ask_file(self._path, renew)
+        if isinstance(outcome, AsyncLLMError):
+            raise outcome
+        token, left = outcome
+        now = time.time()
+        quota_project = self._quota_project or getattr(self._found, "quota_project_id", None)
+        return Fetched(
+            GoogleToken(token=token, quota_project=quota_project),
+            refresh_at=now + left - min(REFRESH_AHEAD, left / 2),
+            expires_at=now + left - SAFETY,
+        )
+
+    def project(self, renew: bool) -> Fetched[str | None]:  # a project is never refused
+        """The project in the file, or of the machine."""
+        return Fetched(self._metadata.project() if self._path is None else _project_in(self._path))
+
+    def _ask_machine(self) -> tuple[str, float] | AsyncLLMError:
+        try:
+            return self._metadata.token(SCOPE)
+        except MetadataUnavailableError as error:
+            return AuthenticationError(
+                f"no Google credentials were found: no access_token or credentials_path, no file in {FILE_VARIABLE}, "
+                f"none written by gcloud, and {error}; run {LOGIN}, or set credentials_path to a service account's key"
+            )
+
+    def _ask_file(self, path: Path, renew: bool) -> tuple[str, float] | AsyncLLMError:
+        """The exceptions of google-auth end here: their frames hold secrets."""
+        try:
+            if self._found is None or renew:
+                self._found = None
+                self._found = _load(path)
+            self._found.refresh(_request(self._http))
+            return str(self._found.token), _seconds_left(self._found)
+        except AsyncLLMError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  # whatever a kind of credentials raises becomes a sentence
+            return _explain(error, path)
+
+
+# type in the file -> module of google-auth, what makes credentials of the file's content, whether it takes scopes
+_KINDS: Mapping[str, tuple[str, str, bool]] = {
+    # a user's refresh token has the scopes it was granted with, and asking for others is refused
+    "authorized_user": ("google.oauth2.credentials", "from_authorized_user_info", False),
+    "service_account": ("google.oauth2.service_account", "from_service_account_info", True),
+    "impersonated_service_account": (
+        "google.auth.impersonated_credentials",
+        "from_impersonated_service_account_info",
+        True,
+    ),
+    "external_account": ("google.auth.identity_pool", "from_info", True),
+    "external_account from aws": ("google.auth.aws", "from_info", True),
+    "external_account from executable": ("google.auth.pluggable", "from_info", True),
+    "external_account_authorized_user": ("google.auth.external_account_authorized_user", "from_info", False),
+}
+
+
+def _load(path: Path) -> Any:
+    """The credentials in a file."""
+    try:
+        info = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(
+            f"the Google credentials file {str(path)!r} cannot be read ({type(error).__name__}); correct "
+            f"credentials_path or {FILE_VARIABLE}"
+        ) from None
+    except ValueError:
+        info = None
+    kind = _kind(info) if isinstance(info, dict) else ""
+    if kind not in _KINDS:
+        raise ConfigurationError(
+            f"the Google credentials file {str(path)!r} is of no known kind (service_account, authorized_user, "
+            f"external_account, impersonated_service_account); download the key again, or run {LOGIN}"
+        )
+    module, maker, scoped = _KINDS[kind]
+    make: Callable[..., Any] = getattr(import_module(module).Credentials, maker)
+    return make(info, scopes=[SCOPE]) if scoped else make(info)
+
+
+def _kind(info: Mapping[str, Any]) -> str:
+    kind = str(info.get("type"))
+    source = info.get("credential_source")
+    if info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request":
+        return f"{kind} from aws"
+    if isinstance(source, dict) and source.get("executable") is not None:
+        return f"{kind} from executable"
+    return kind
+
+
+def _seconds_left(found: Any) -> float:
+    expiry = found.expiry  # UTC, without saying so
+    return float(expiry.replace(tzinfo=timezone.utc).timestamp() - time.time()) if expiry is not None else 3600.0
+
+
+def _request(http_: CredentialHTTP) -> Callable[..., Answer]:
+    """HTTP in the shape that google-auth calls (``google.auth.transport.Request``)."""
+    from google.auth.exceptions import TransportError
+
+    def request(
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> Answer:
+        try:
+            return http_.send(url, method, body, headers or {}, timeout or READ_TIMEOUT)
+        except (OSError, http.client.HTTPException) as error:
+            failure: Exception = TransportError(type(error).__name__)  # type: ignore[no-untyped-call]  # google-auth has few types
+        raise failure
+
+    return request
+
+
+def _explain(error: Exception, path: Path) -> AsyncLLMError:
+    """The sentence for what google-auth raised; it quotes no more than the token server's code and its reason."""
+    from google.auth import exceptions
+
+    if isinstance(error, exceptions.TransportError):
+        return ConnectError(
+            f"the server that gives Google tokens could not be reached ({error}); check the network, and http.proxy "
+            "and http.ca_bundle if it is behind a proxy"
+        )
+    if isinstance(error, exceptions.RefreshError):
+        told = next((part for part in error.args if isinstance(part, Mapping)), {})
+        words = [str(told[key]) for key in ("error", "error_description") if isinstance(told.get(key), str)]
+        reason = f" ({': '.join(words)})" if words else ""
+        return AuthenticationError(
+            f"Google refused a token for the credentials in {str(path)!r}{reason}; if they have expired or were "
+            f"revoked, run {LOGIN} or download a new key",
+            code=words[0] if words else None,
+        )
+    return ConfigurationError(
+        f"the Google credentials file {str(path)!r} does not hold what its kind needs ({type(error).__name__}); "
+        f"download the key again, or run {LOGIN}"
+    )

@@ -1,0 +1,273 @@
+"""What callers write -> canonical messages, before any byte is sent.
+
+Messages may be a string, `Message` values, or the dicts OpenAI's API uses; they are read once, never changed, and
+never read again after this. What is wrong raises `BadRequestError` naming the index of the message and the key in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Union
+
+from .._schema.content import Audio, CacheMark, Document, Image, Part, Refusal, ResultPart, Text, ToolCall, ToolResult
+from .._schema.messages import Message, Role, result_parts
+from ..errors import BadRequestError
+
+MessageLike = Union[str, Message, Mapping[str, Any]]
+Messages = Union[str, Message, Sequence[MessageLike]]
+
+_ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
+_KEYS: Mapping[Role, frozenset[str]] = {
+    "system": frozenset({"role", "content", "name"}),
+    "user": frozenset({"role", "content", "name"}),
+    "assistant": frozenset({"role", "content", "name", "tool_calls", "refusal"}),
+    "tool": frozenset({"role", "content", "name", "tool_call_id", "is_error"}),
+}
+_new = object.__new__
+_set = object.__setattr__
+
+
+def read_messages(messages: Messages) -> tuple[Message, ...]:
+    """The conversation in canonical form.
+
+    Raises:
+        BadRequestError: it is empty, or a message is not one; the sentence names the index and the key.
+    """
+    if isinstance(messages, str):
+        return (_plain("user", messages),)
+    if isinstance(messages, Message):
+        return (messages,)
+    if isinstance(messages, Mapping) or not isinstance(messages, Sequence):
+        raise BadRequestError(
+            f"messages must be a string or a list of messages, not {type(messages).__name__}; "
+            "put a single message into a list"
+        )
+    if not messages:
+        raise BadRequestError("the list of messages is empty; give at least one message")
+    return tuple([_read(index, message) for index, message in enumerate(messages)])
+
+
+def _read(index: int, message: MessageLike) -> Message:
+    if type(message) is dict and len(message) == 2:  # the usual case, without a detour
+        content = message.get("content")
+        role = message.get("role")
+        if type(content) is str and type(role) is str and role in _ROLES and role != "tool":
+            return _plain(_ROLES[role], content)
+    if isinstance(message, Message):
+        return message
+    if isinstance(message, str):
+        return _plain("user", message)
+    if not isinstance(message, Mapping):
+        raise BadRequestError(
+            f"messages[{index}] is a {type(message).__name__}; a message is a Message or a dict with role and content"
+        )
+    return _Reader(index).message(message)
+
+
+def _plain(role: Role, content: str) -> Message:
+    """A message of one plain text: built without the checks its shape makes needless."""
+    message = _new(Message)
+    _set(message, "role", role)
+    _set(message, "content", (Text(content),))
+    _set(message, "name", None)
+    return message
+
+
+class _Reader:
+    """Reads one dict; knows where it stands for the sentence about what is wrong."""
+
+    def __init__(self, index: int) -> None:
+        self.at = f"messages[{index}]"
+
+    def bad(self, key: str, problem: str) -> BadRequestError:
+        return BadRequestError(f"{self.at}{key}: {problem}")
+
+    def message(self, message: Mapping[str, Any]) -> Message:
+        word = message.get("role")
+        role = _ROLES.get(word) if isinstance(word, str) else None
+        if role is None:
+            raise self.bad(".role", f"{word!r} is not a role; use system, user, assistant or tool")
+        for key in message:
+            if key not in _KEYS[role]:
+                allowed = ", ".join(sorted(_KEYS[role]))
+                raise self.bad(f".{key}", f"a message with role {role!r} has no such key; it has {allowed}")
+        name = message.get("name")
+        if name is not None and not isinstance(name, str):
+            raise self.bad(".name", "must be a string")
+        if role == "tool":
+            return Message("tool", (self.tool_result(message),))
+        parts = self.parts(message.get("content"), empty=role == "assistant")
+        if role == "assistant":
+            if message.get("refusal") is not None:
+                parts = (*parts, Refusal(self.string(message["refusal"], ".refusal")))
+            parts = (*parts, *self.tool_calls(message.get("tool_calls")))
+            if not parts:
+                raise self.bad(".content", "an assistant message needs content or tool_calls")
+        return Message(role, parts, name=name)
+
+    def string(self, value: Any, key: str) -> str:
+        if not isinstance(value, str):
+            raise self.bad(key, f"must be a string, not {type(value).__name__}")
+        return value
+
+    def parts(self, content: Any, *, empty: bool = False) -> tuple[Part, ...]:
+        if isinstance(content, str):
+            return (Text(content),)
+        if content is None and empty:
+            return ()
+        if not isinstance(content, (list, tuple)):
+            raise self.bad(".content", f"must be a string or a list of parts, not {type(content).__name__}")
+        return tuple([self.part(part, f".content[{number}]") for number, part in enumerate(content)])
+
+    def part(self, part: Any, key: str) -> Part:
+        if isinstance(part, str):
+            return Text(part)
+        if isinstance(part, Part.__args__):  # type: ignore[attr-defined]  # a Union knows its members
+            return part  # type: ignore[no-any-return]
+        if not isinstance(part, Mapping):
+            raise self.bad(key, f"must be a dict with a type, not {type(part).__name__}")
+        kind = part.get("type")
+        read = _PARTS.get(kind) if isinstance(kind, str) else None
+        if read is None:
+            raise self.bad(f"{key}.type", f"{kind!r} is not a part; use one of {', '.join(sorted(_PARTS))}")
+        return read(self, part, key)
+
+    def text(self, part: Mapping[str, Any], key: str) -> Text:
+        return Text(self.string(part.get("text"), f"{key}.text"), cache=self.cache(part, key))
+
+    def refusal(self, part: Mapping[str, Any], key: str) -> Refusal:
+        return Refusal(self.string(part.get("refusal"), f"{key}.refusal"))
+
+    def image(self, part: Mapping[str, Any], key: str) -> Image:
+        found = part.get("image_url")
+        inner: Mapping[str, Any] = found if isinstance(found, Mapping) else {"url": found}
+        url = self.string(inner.get("url"), f"{key}.image_url.url")
+        detail = inner.get("detail")
+        cache = self.cache(part, key)
+        if url.startswith("data:"):
+            media_type, data = self.data_url(url, f"{key}.image_url.url")
+            return Image(data=data, media_type=media_type, detail=detail, cache=cache)
+        if not url.startswith(("http://", "https://", "gs://", "s3://")):
+            raise self.bad(
+                f"{key}.image_url.url", "must be a http(s) URL or a data: URL; give files as Image(data=...)"
+            )
+        return Image(url=url, detail=detail, cache=cache)
+
+    def audio(self, part: Mapping[str, Any], key: str) -> Audio:
+        inner = part.get("input_audio")
+        if not isinstance(inner, Mapping):
+            raise self.bad(f"{key}.input_audio", "must be a dict with data and format")
+        kind = self.string(inner.get("format"), f"{key}.input_audio.format")
+        data = self.base64(self.string(inner.get("data"), f"{key}.input_audio.data"), f"{key}.input_audio.data")
+        return Audio(
+            data=data, media_type="audio/mpeg" if kind == "mp3" else f"audio/{kind}", cache=self.cache(part, key)
+        )
+
+    def file(self, part: Mapping[str, Any], key: str) -> Document:
+        inner = part.get("file")
+        if not isinstance(inner, Mapping):
+            raise self.bad(f"{key}.file", "must be a dict with file_data or file_id")
+        name = inner.get("filename")
+        cache = self.cache(part, key)
+        if inner.get("file_id") is not None:
+            return Document(file_id=self.string(inner["file_id"], f"{key}.file.file_id"), name=name, cache=cache)
+        text = self.string(inner.get("file_data"), f"{key}.file.file_data")
+        if text.startswith(("http://", "https://")):
+            return Document(url=text, name=name, cache=cache)
+        if text.startswith("data:"):
+            media_type, data = self.data_url(text, f"{key}.file.file_data")
+        else:
+            media_type, data = "application/pdf", self.base64(text, f"{key}.file.file_data")
+        return Document(data=data, media_type=media_type, name=name, cache=cache)
+
+    def cache(self, part: Mapping[str, Any], key: str) -> CacheMark | None:
+        """A mark in either vendor's spelling: ``cache_control`` or ``prompt_cache_breakpoint``."""
+        mark = part.get("cache_control") or part.get("prompt_cache_breakpoint")
+        if mark is None:
+            return None
+        if not isinstance(mark, Mapping):
+            raise self.bad(f"{key}.cache_control", "must be a dict such as {'type': 'ephemeral'}")
+        return CacheMark(mark.get("ttl"))
+
+    def data_url(self, url: str, key: str) -> tuple[str, bytes]:
+        head, comma, payload = url[5:].partition(",")
+        media_type, _, encoding = head.rpartition(";")
+        if not comma or encoding != "base64" or not media_type:
+            raise self.bad(key, "a data: URL must look like data:image/png;base64,....")
+        return media_type, self.base64(payload, key)
+
+    def base64(self, text: str, key: str) -> bytes:
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            pass
+        raise self.bad(key, "is not valid base64")
+
+    def tool_calls(self, calls: Any) -> list[Part]:
+        if calls is None:
+            return []
+        if not isinstance(calls, (list, tuple)):
+            raise self.bad(".tool_calls", "must be a list")
+        return [self.tool_call(call, f".tool_calls[{number}]") for number, call in enumerate(calls)]
+
+    def tool_call(self, call: Any, key: str) -> ToolCall:
+        if isinstance(call, ToolCall):
+            return call
+        if not isinstance(call, Mapping):
+            raise self.bad(key, f"must be a dict, not {type(call).__name__}")
+        kind = call.get("type", "function")
+        inner = call.get(kind) if isinstance(kind, str) else None
+        if not isinstance(inner, Mapping):
+            raise self.bad(key, "must look like {'id', 'type': 'function', 'function': {'name', 'arguments'}}")
+        call_id = self.string(call.get("id"), f"{key}.id")
+        if not call_id:
+            raise self.bad(f"{key}.id", "must not be empty")
+        name = self.string(inner.get("name"), f"{key}.{kind}.name")
+        if kind == "custom":
+            return ToolCall(
+                call_id, name, raw_arguments=self.string(inner.get("input"), f"{key}.custom.input"), kind=kind
+            )
+        arguments = inner.get("arguments", "")
+        if isinstance(arguments, Mapping):
+            return ToolCall(call_id, name, arguments)
+        return ToolCall(call_id, name, raw_arguments=self.string(arguments, f"{key}.function.arguments"))
+
+    def tool_result(self, message: Mapping[str, Any]) -> ToolResult:
+        call_id = self.string(message.get("tool_call_id"), ".tool_call_id")
+        if not call_id:
+            raise self.bad(".tool_call_id", "must not be empty; it is the id of the call this answers")
+        return ToolResult(
+            call_id,
+            self.tool_content(message.get("content")),
+            is_error=bool(message.get("is_error", False)),
+            name=message.get("name"),
+        )
+
+    def tool_content(self, content: Any) -> tuple[ResultPart, ...]:
+        is_part_list = isinstance(content, (list, tuple)) and all(
+            isinstance(part, Mapping) and part.get("type") in _PARTS for part in content
+        )
+        if not is_part_list:
+            return result_parts(content)
+        parts = self.parts(content)
+        for number, part in enumerate(parts):
+            if isinstance(part, Refusal):
+                raise self.bad(f".content[{number}].type", "a tool result cannot hold a refusal")
+        return parts  # type: ignore[return-value]  # what `_PARTS` reads, refusals aside, are result parts
+
+
+_PARTS: Mapping[str, Callable[[_Reader, Mapping[str, Any], str], Part]] = {
+    "text": _Reader.text,
+    "image_url": _Reader.image,
+    "input_audio": _Reader.audio,
+    "file": _Reader.file,
+    "refusal": _Reader.refusal,
+}

@@ -1,0 +1,381 @@
+"""The stream that a caller holds: a class, because a generator cannot be closed for certain.
+
+It opens at the first ``__anext__``. Up to its first content a failure goes on to the next target, unseen (`opening`);
+from then on it is committed, and a failure is `StreamInterruptedError` with what was delivered. Nothing (no cancel
+scope, no task group) is held between two events. Events that came before a failure are always delivered before it is
+raised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+
+import anyio
+
+from .._schema.accumulate import Accumulator
+from .._schema.events import Event, Restart
+from .._schema.response import Attempt, Outcome, Response
+from ..errors import (
+    AsyncLLMError,
+    BadRequestError,
+    ClientStateError,
+    DeadlineExceededError,
+    IdleTimeoutError,
+    NoContentTimeoutError,
+    StreamInterruptedError,
+    StructuredOutputError,
+)
+from . import hedge
+from .call import Call
+from .channel import events_before
+from .fallback import log_hop, with_fallback
+from .opening import Opened, give_up, open_on
+from .plan import Plan
+from .text_stream import TextStream
+from .unary import log_call
+
+_TWO_TASKS = "two tasks read one stream at once; read it in one task, or give each its own stream"
+
+
+class Stream:
+    """Events of one reply, in the grammar of `asyncllm._schema.events`.
+
+    Iterate it directly, or inside ``async with``, which closes it for certain. Read `response` at any time.
+
+    Raises:
+        StreamInterruptedError: cut after its first content; ``partial`` holds what was delivered.
+        AsyncLLMError: failed before its first content, on every target.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._call: Call | None = None
+        self._start = 0  # the position of the target to open next
+        self._opened: Opened | None = None
+        self._steady: Opened | None = None  # what is opened, while nothing has failed or ended
+        self._accumulator = Accumulator()
+        self._ready: deque[Event] = deque()
+        self._failure: AsyncLLMError | None = None
+        self._timeout: AsyncLLMError | None = None
+        self._response: Response | None = None
+        self._over = False
+        self._waiting_since: float | None = None
+        self._ends_at = math.inf
+        self._when_ended: Callable[[Response, bool], None] | None = None
+
+    # What the caller does with it.
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Event:
+        ready = self._ready
+        while not ready:
+            await (self._fill() if self._steady is None else self._read(self._steady))
+        return ready.popleft()
+
+    async def __aenter__(self) -> Stream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connection, whatever is left to read; iteration then ends. Closing twice is fine."""
+        self._ready.clear()
+        self._failure = None
+        self._settle("cancelled")
+
+    def when_ended(self, told: Callable[[Response, bool], None]) -> None:
+        """Has ``told`` called once, when the stream is over: with what came, and whether it is the whole reply."""
+        self._when_ended = told
+
+    def text(self) -> TextStream:
+        """Only the text, as strings.
+
+        Raises:
+            BadRequestError: the stream was asked to restart when it is cut, of which strings cannot tell.
+        """
+        self.check_text()
+        return TextStream(self)
+
+    def check_text(self) -> None:
+        """Raises `BadRequestError` where strings alone would mislead: they cannot say that the reply begins again."""
+        if self._plan.on_interrupt == "restart":
+            raise BadRequestError("text() cannot tell of a restart; iterate over the events, or leave out on_interrupt")
+
+    async def batch(self) -> list[Event]:
+        """All events that are there, at least one; empty at the end."""
+        try:
+            while not self._ready:
+                await (self._fill() if self._steady is None else self._read(self._steady))
+        except StopAsyncIteration:
+            return []
+        events = list(self._ready)
+        self._ready.clear()
+        return events
+
+    @property
+    def response(self) -> Response:
+        """The whole reply once the stream has ended; before that, what has come so far."""
+        return self._response or self._dress(self._accumulator.response())
+
+    def __del__(self) -> None:
+        # A consumer left its loop without closing: the connection is closed from here, on the loop's own thread.
+        opened = self._opened
+        if not self._over and opened is not None:
+            opened.engine.background.call_soon(
+                partial(give_up, opened.channel, opened.attempts, self._accumulator.response())
+            )
+
+    # Reading.
+
+    async def _fill(self) -> None:
+        """Opens the stream, or raises what it ends with."""
+        if self._failure is not None:
+            if self._restart(self._failure):
+                return
+            raise self._end_with(self._failure)
+        if self._over:
+            raise StopAsyncIteration
+        if self._waiting_since is not None:
+            raise ClientStateError(_TWO_TASKS)
+        self._waiting_since = math.inf  # nothing of this stream can time out yet
+        try:
+            opened = await self._open()
+        except BaseException as error:
+            self._settle("error" if isinstance(error, AsyncLLMError) else "cancelled")
+            raise
+        finally:
+            self._waiting_since = None
+        self._failure = opened.failure
+        self._take(opened, opened.events)
+        if not self._over and self._failure is None:
+            self._steady = opened
+            opened.engine.watch.add(self)
+
+    async def _open(self) -> Opened:
+        plan = self._plan
+        engine = plan.engine()
+        clock = engine.background.clock
+        call = self._call
+        if call is None:
+            call = self._call = Call(engine, plan.targets, plan.request, plan.patience, plan.payer, plan.variant)
+            if plan.patience.whole is not None:
+                self._ends_at = clock() + plan.patience.whole
+        total = min(call.remaining, self._ends_at - clock())
+        seconds = hedge.delay(call) if self._start == 0 else None
+        opened = None
+        with anyio.move_on_after(total):
+            if seconds is None:
+                opened = await with_fallback(call, partial(open_on, call), start=self._start)
+            else:
+                opened = await hedge.with_hedge(call, partial(open_on, call), seconds, _discard)
+        if opened is None:
+            raise call.out_of_time(
+                f"no content within the total deadline of {plan.patience.total:g} s; allow more with timeout="
+            )
+        self._opened = opened
+        return opened
+
+    def _restart(self, error: AsyncLLMError) -> bool:
+        """Lets the reply begin again on the next target, where that was asked for and there is one."""
+        call, opened = self._call, self._opened
+        if self._plan.on_interrupt != "restart" or call is None or opened is None or self._over:
+            return False
+        later = call.following(error, opened.position)
+        if later is None:
+            return False
+        log_hop(error, opened.target, call.targets[later])
+        opened.attempts.settle("interrupted", error=self._interruption(error), usage=opened.channel.usage)
+        opened.engine.watch.remove(self)
+        call.restart_clock()
+        self._opened = self._failure = self._timeout = None
+        self._start = later
+        restart = Restart(error.message)
+        self._accumulator.feed([restart])
+        self._ready.append(restart)
+        return True
+
+    async def _read(self, opened: Opened) -> None:
+        """Waits for the next events of a committed stream; a failure after them waits until they are delivered."""
+        if self._waiting_since is not None:
+            raise ClientStateError(_TWO_TASKS)
+        channel = opened.channel
+        pull, take = channel.pull, channel.take
+        self._waiting_since = now = opened.clock()
+        if now >= self._ends_at:
+            self.expire()
+        events: list[Event] = []
+        try:
+            while not events and not channel.ended:
+                events = take(await pull())
+        except AsyncLLMError as error:
+            channel.abort()
+            channel.prepared.conceal(error)
+            self._failure = self._timeout or error
+            self._steady = None
+            events = events_before(error)
+        except BaseException:
+            self._settle("cancelled")
+            raise
+        finally:
+            self._waiting_since = None
+        if self._timeout is not None and self._failure is None:  # it expired in the moment in which bytes came
+            self._failure = self._timeout
+            self._steady = None
+        self._take(opened, events)
+
+    def _take(self, opened: Opened, events: list[Event]) -> None:
+        self._accumulator.feed(events)
+        self._ready.extend(events)
+        if opened.channel.ended and self._failure is None:
+            self._finish(opened)
+
+    # What the watch asks and does.
+
+    def due(self, now: float) -> float:
+        """The earliest moment at which a wait of this stream may time out."""
+        if self._opened is None:
+            return math.inf
+        timeouts = self._opened.target.timeouts
+        idle = math.inf if timeouts.idle is None else timeouts.idle
+        silent = math.inf if timeouts.no_content is None else timeouts.no_content
+        if self._waiting_since is None:  # a wait that begins later cannot time out earlier than this
+            ends_at = (
+                self._ends_at if self._ends_at > now else math.inf
+            )  # a deadline in the past is seen by the next read
+            return min(now + idle, now + silent, ends_at)
+        heard_at = max(self._waiting_since, self._opened.channel.heard_at)
+        return min(heard_at + idle, self._waiting_since + silent, self._ends_at)
+
+    def expire(self) -> None:
+        """Fails the read that waits."""
+        if self._opened is None:
+            return
+        now = self._opened.engine.background.clock()
+        timeouts = self._opened.target.timeouts
+        heard_at = max(self._waiting_since or 0.0, self._opened.channel.heard_at)
+        if now >= self._ends_at:
+            self._timeout = DeadlineExceededError(f"the stream did not end within its {self._plan.patience.whole:g} s")
+        elif timeouts.idle is not None and now >= heard_at + timeouts.idle:
+            self._timeout = IdleTimeoutError(f"nothing came for {timeouts.idle:g} s")
+        else:
+            self._timeout = NoContentTimeoutError(f"nothing but heartbeats came for {timeouts.no_content:g} s")
+        self._opened.channel.abort()
+
+    # The end.
+
+    def _end_with(self, error: AsyncLLMError) -> AsyncLLMError:
+        """Settles a failure after the first content and gives what to raise for it."""
+        self._failure = None
+        if isinstance(error, StructuredOutputError):
+            return error
+        raised = self._interruption(error)
+        self._settle("interrupted", raised)
+        raised.attempts = self._attempts()
+        return raised
+
+    def _interruption(self, error: AsyncLLMError) -> AsyncLLMError:
+        """A failure after the first content, with what was delivered."""
+        partial_response = self._dress(self._accumulator.response())
+        raised = error
+        if isinstance(error, (StreamInterruptedError, DeadlineExceededError)):
+            error.partial = partial_response
+        else:
+            raised = StreamInterruptedError(
+                f"the stream was cut after its first content: {error.message}",
+                partial=partial_response,
+                status=error.status,
+                code=error.code,
+                retry_after=error.retry_after,
+            )
+            raised.__cause__ = error
+        if self._opened is not None:
+            raised.provider = self._opened.target.provider.name
+            raised.model = self._opened.target.model
+            raised.request_id = error.request_id or self._opened.channel.request_id
+        return raised
+
+    def _attempts(self) -> tuple[Attempt, ...]:
+        return () if self._call is None else self._call.attempts.all()
+
+    def _finish(self, opened: Opened) -> None:
+        response = self._accumulator.response()
+        cost = opened.attempts.settle(
+            "ok",
+            status=opened.channel.status,
+            usage=response.usage,
+            request_id=opened.channel.request_id,
+            rate_limits=opened.channel.rate_limits,
+        )
+        self._settle("ok")
+        self._response = replace(self._dress(response), cost=cost)
+        log_call(self._response)
+        self._tell(whole=True)
+        if self._plan.parse is not None:
+            try:
+                self._response = replace(self._response, parsed=self._plan.parse(self._response))
+            except AsyncLLMError as error:
+                self._failure = error
+
+    def _dress(self, response: Response) -> Response:
+        """Adds what the events do not say: who answered, with which warnings, after which attempts."""
+        attempts = self._attempts()
+        if self._opened is None:
+            return replace(response, requested_model=self._plan.request.model, attempts=attempts)
+        channel = self._opened.channel
+        return replace(
+            response,
+            provider=self._opened.target.provider.name,
+            model=response.model or self._opened.target.model,
+            requested_model=self._plan.request.model,
+            request_id=channel.request_id,
+            rate_limits=channel.rate_limits,
+            warnings=channel.prepared.warnings,
+            attempts=attempts,
+        )
+
+    def _settle(self, outcome: Outcome, error: AsyncLLMError | None = None) -> None:
+        """The stream is over, for whatever reason; never awaits. Only the first call counts."""
+        if self._over:
+            return
+        self._over = True
+        self._steady = None
+        opened = self._opened
+        if opened is None:
+            self._tell(whole=False)
+            return
+        if outcome != "ok":
+            opened.attempts.settle(
+                outcome,
+                error=error,
+                status=opened.channel.status,
+                request_id=opened.channel.request_id,
+                usage=opened.channel.usage,
+                partial=self._accumulator.response(),
+            )
+        if not opened.channel.ended:
+            opened.channel.abort()
+        opened.engine.watch.remove(self)
+        if outcome != "ok":
+            self._tell(whole=False)
+
+    def _tell(self, *, whole: bool) -> None:
+        told, self._when_ended = self._when_ended, None
+        if told is not None:
+            told(self.response, whole)
+
+
+def _discard(late: Opened) -> None:
+    """A hedged stream that came second."""
+    accumulator = Accumulator()
+    accumulator.feed(late.events)
+    give_up(late.channel, late.attempts, accumulator.response())

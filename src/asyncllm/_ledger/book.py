@@ -1,0 +1,317 @@
+"""Keeping the books of a client: between the engine, which knows attempts, and the ledger, which knows rows.
+
+One `CallBook` a call, one `Ticket` an HTTP attempt. What an attempt is booked at follows the error's own advice
+(`errors.Advice.ledger`): nothing was billed, what the provider counted, what came before the cut, or nobody knows. A
+cost is known where a price and a usage are; otherwise it is None, and budgets are charged what was reserved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from .._schema.response import Outcome, Response
+from .._schema.usage import UNKNOWN_USAGE, Usage
+from ..errors import AsyncLLMError, LedgerAdvice
+from .booking import Opening
+from .budgets import Hold
+from .entries import Head, Settlement
+from .estimates import estimate_usage
+from .ledger import Ledger
+from .money import to_dollars
+from .periods import to_moment
+from .writer import Appraise
+
+Estimate = Callable[[Head, "Response | None", Usage], Usage]
+"""The usage of an attempt that was cut short: what was known before, what came, what the provider counted so far."""
+
+
+class Priced(Protocol):
+    """A cost, as `catalog.prices.Cost` says it."""
+
+    @property
+    def nano_dollars(self) -> int:
+        """The whole."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Of the price data."""
+        ...
+
+
+class Prices(Protocol):
+    """Who knows what tokens cost: `catalog.prices.PriceBook`."""
+
+    def cost(
+        self, kind: str, model: str, usage: Usage, *, when: datetime, provider: str | None = None
+    ) -> Priced | None:
+        """What a call cost; None where the price or the usage is not known."""
+        ...
+
+    def worst_case(
+        self, kind: str, model: str, input_tokens: int, max_tokens: int, *, when: datetime, provider: str | None = None
+    ) -> int | None:
+        """The most a call can cost, in nano-dollars; None where the price is not known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What an attempt was booked at.
+
+    Attributes:
+        usage: as counted or estimated.
+        cost: US dollars; None when the price or the usage is unknown.
+    """
+
+    usage: Usage
+    cost: Decimal | None
+
+
+def appraiser(prices: Prices) -> Appraise:
+    """Books attempts of dead processes at what they had reserved, else at the price of their estimated tokens."""
+
+    def appraise(opening: Opening) -> Settlement:
+        head = opening.head
+        usage = Usage(input_tokens=head.input_estimate, output_tokens=head.output_estimate, source="estimated")
+        if opening.hold is not None and opening.hold.amount is not None:
+            return Settlement(status="unknown", usage=usage, cost=opening.hold.amount)
+        priced = prices.cost(head.kind, head.model, usage, when=to_moment(opening.time), provider=head.provider)
+        return Settlement(
+            status="unknown",
+            usage=usage,
+            cost=None if priced is None else priced.nano_dollars,
+            price_version=None if priced is None else priced.version,
+        )
+
+    return appraise
+
+
+class Bookkeeper:
+    """The books of a client.
+
+    Args:
+        ledger: where rows go.
+        prices: what tokens cost.
+        estimate: counts what the provider did not.
+    """
+
+    __slots__ = ("estimate", "ledger", "prices")
+
+    def __init__(self, ledger: Ledger, prices: Prices, *, estimate: Estimate = estimate_usage) -> None:
+        self.ledger = ledger
+        self.prices = prices
+        self.estimate = estimate
+
+    def call(
+        self,
+        requested_model: str,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        variant: str | None = None,
+    ) -> CallBook:
+        """The books of one call: whose it is, which model it asked for, and the branch of a split it was given."""
+        return CallBook(self, requested_model, user, agent, tags, variant)
+
+    def hold(self, head: Head) -> Hold | None:
+        """What an attempt must reserve; None where no budget counts it."""
+        ledger = self.ledger
+        if not ledger.budgets:
+            return None
+        now = ledger.now()
+        charges = ledger.budgets.charges(head, now)
+        if not charges:
+            return None
+        assumed = max(charge.budget.assume_output_tokens for charge in charges if charge.budget is not None)
+        output = assumed if head.output_estimate is None else head.output_estimate
+        amount = self.prices.worst_case(
+            head.kind, head.model, head.input_estimate or 0, output, when=to_moment(now), provider=head.provider
+        )
+        return Hold(amount, charges)
+
+    def cost(self, opening: Opening, usage: Usage) -> Priced | None:
+        """What an attempt cost; None where the price or the usage is not known."""
+        head = opening.head
+        return self.prices.cost(head.kind, head.model, usage, when=to_moment(opening.time), provider=head.provider)
+
+
+class CallBook:
+    """The books of one call; numbers its attempts."""
+
+    __slots__ = ("_agent", "_attempts", "_first", "_requested_model", "_tags", "_user", "_variant", "keeper")
+
+    def __init__(
+        self,
+        keeper: Bookkeeper,
+        requested_model: str,
+        user: str | None,
+        agent: str | None,
+        tags: Mapping[str, str] | None,
+        variant: str | None,
+    ) -> None:
+        self.keeper = keeper
+        self._requested_model = requested_model
+        self._user = user
+        self._agent = agent
+        self._tags = tags
+        self._variant = variant
+        self._first: str | None = None
+        self._attempts = 0
+
+    async def open(
+        self, *, provider: str, kind: str, model: str, input_tokens: int, max_tokens: int | None = None
+    ) -> Ticket:
+        """Gives the next attempt its row; await it before the first byte leaves.
+
+        Args:
+            provider: the configured name.
+            kind: the provider's kind.
+            model: the model this attempt goes to.
+            input_tokens: an upper bound of the input.
+            max_tokens: the most output tokens the call allows; None where it does not say.
+
+        Raises:
+            BudgetExceededError: a hard budget has no room, or the model has no price under one.
+            LedgerError: the ledger cannot be written, and the policy is to refuse.
+        """
+        self._attempts += 1
+        head = Head(
+            provider=provider,
+            kind=kind,
+            model=model,
+            requested_model=self._requested_model,
+            session=self.keeper.ledger.session,
+            call=self._first,
+            attempt=self._attempts,
+            user=self._user,
+            agent=self._agent,
+            tags=self._tags,
+            variant=self._variant,
+            input_estimate=input_tokens,
+            output_estimate=max_tokens,
+        )
+        return self._ticket(await self.keeper.ledger.open(head, self.keeper.hold(head)))
+
+    def open_again(self, opening: Opening) -> Ticket:
+        """A row for an attempt that follows another one at once, with its reservation: see `Ticket.again`."""
+        self._attempts += 1
+        head = replace(opening.head, attempt=self._attempts, call=self._first)
+        return self._ticket(self.keeper.ledger.open_at_once(head, opening.hold))
+
+    def _ticket(self, opening: Opening) -> Ticket:
+        if self._first is None:
+            self._first = opening.id
+        return Ticket(self, opening)
+
+
+class Ticket:
+    """One HTTP attempt in the books. Settle it once, whatever happens; a second time does nothing."""
+
+    __slots__ = ("_book", "_opening")
+
+    def __init__(self, book: CallBook, opening: Opening) -> None:
+        self._book = book
+        self._opening = opening
+
+    @property
+    def id(self) -> str:
+        """The id of its record."""
+        return self._opening.id
+
+    def settle(
+        self,
+        outcome: Outcome,
+        *,
+        error: AsyncLLMError | None = None,
+        status: int | None = None,
+        usage: Usage = UNKNOWN_USAGE,
+        partial: Response | None = None,
+        latency: float | None = None,
+        first_token_latency: float | None = None,
+        waited: float | None = None,
+        request_id: str | None = None,
+        free: bool = False,
+    ) -> Settled:
+        """The attempt is over. Never waits; may be called by a finaliser.
+
+        Args:
+            outcome: how it ended.
+            error: what went wrong; its advice says what is billed.
+            status: the HTTP status.
+            usage: what the provider counted.
+            partial: what came of an answer that was cut short; its error's own ``partial`` by default.
+            latency: seconds from the first byte out.
+            first_token_latency: seconds to the first content.
+            waited: seconds it waited for its turn.
+            request_id: the provider's id.
+            free: nothing was billed, whatever the error's advice says: a stale connection that took no request.
+
+        Returns:
+            What it was booked at.
+        """
+        keeper, opening = self._book.keeper, self._opening
+        advice = "zero" if free else _advice(outcome, error)
+        cost: int | None
+        version: str | None
+        if advice == "zero":
+            usage, cost, version = UNKNOWN_USAGE, 0, None
+        else:
+            usage = _count(keeper.estimate, opening.head, advice, error, usage, partial)
+            priced = keeper.cost(opening, usage)
+            cost, version = (None, None) if priced is None else (priced.nano_dollars, priced.version)
+        keeper.ledger.settle(
+            opening,
+            Settlement(
+                status=outcome,
+                error=None if error is None else type(error).__name__,
+                http_status=status,
+                usage=usage,
+                cost=cost,
+                price_version=version,
+                latency=latency,
+                first_token_latency=first_token_latency,
+                waited=waited,
+                request_id=request_id,
+            ),
+        )
+        return Settled(usage, None if cost is None else to_dollars(cost))
+
+    def void(self) -> None:
+        """No byte was sent after all: there was no attempt, so there is no record and nothing is reserved."""
+        self._book.keeper.ledger.settle(self._opening, None)
+
+    def again(self) -> Ticket:
+        """The row of an attempt that follows this settled one without a pause, on a fresh connection.
+
+        It is queued right behind the end of this one, and takes its reservation over.
+        """
+        return self._book.open_again(self._opening)
+
+
+def _advice(outcome: Outcome, error: AsyncLLMError | None) -> LedgerAdvice:
+    if error is not None:
+        return error.advice.ledger
+    return "real" if outcome == "ok" else "partial"
+
+
+def _count(
+    estimate: Estimate,
+    head: Head,
+    advice: LedgerAdvice,
+    error: AsyncLLMError | None,
+    usage: Usage,
+    partial: Response | None,
+) -> Usage:
+    if advice == "unknown":
+        return usage  # it may have reached the provider or not: nobody can say what it used
+    if advice == "real":
+        counted = getattr(error, "usage", None) or usage
+        if isinstance(counted, Usage) and counted.source != "unknown":
+            return counted
+    return estimate(head, partial or getattr(error, "partial", None), usage)

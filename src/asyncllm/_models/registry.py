@@ -1,0 +1,305 @@
+"""The models that providers said they have: read when asked to, kept in memory and in a file, never forgotten.
+
+Rules: nothing is asked unless somebody calls `Registry.refresh`. A model that is missing from a list which could be
+read is deprecated from then on, and stays usable; if it comes back, it is as if nothing had been. What was read in part
+changes only the part that was read. What a provider says outranks the package's data, and the configuration outranks
+both; each fact of a `ModelInfo` says whose word it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, time, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from .._providers.base import Provider
+from . import store
+from .asking import Asker
+from .capabilities import Capabilities, CapabilityBook, FactSource
+from .listings.base import Entry
+from .model_info import ModelInfo
+from .names import is_custom, spellings
+from .prices import CONFIG, PriceBook
+from .refreshing import HostRefresh, Listed, RefreshResult, read_lists
+from .store import HostState, Record, identity_of
+
+_log = logging.getLogger("asyncllm.engine")
+_MOST_NOTED = 4096  # names come from callers: the memory of them has an end
+WITHIN = 60.0
+
+
+class Registry:
+    """What providers listed, and what else is known of it.
+
+    Args:
+        asker: asks providers.
+        capabilities: what the package and the configuration know of models.
+        prices: the same for prices.
+        path: the file between runs; None keeps everything in memory.
+    """
+
+    def __init__(
+        self, asker: Asker, capabilities: CapabilityBook, prices: PriceBook, *, path: Path | None = None
+    ) -> None:
+        self._asker = asker
+        self._capabilities = capabilities
+        self._prices = prices
+        self._path = path
+        self._states: dict[str, HostState] = {}
+        self._loaded = path is None
+        self._noted: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, str]] = set()
+
+    # --- the file --------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Reads the file, the prices and the capabilities, in a worker thread; the second time nothing happens."""
+        await anyio.to_thread.run_sync(self._capabilities.load)
+        await anyio.to_thread.run_sync(self._prices.load)
+        if self._loaded or self._path is None:
+            return
+        try:
+            kept = await anyio.to_thread.run_sync(store.read, self._path)
+        except (OSError, ValueError) as error:
+            _log.warning("the models in %s cannot be read and are left aside: %s", self._path, error)
+            kept = {}
+        if not self._loaded:
+            self._loaded = True
+            self._states = {**kept, **self._states}
+            self._noted.clear()
+
+    async def _save(self, names: Sequence[str]) -> None:
+        if self._path is None:
+            return
+        states = {name: store.plain(self._states[name]) for name in names if name in self._states}
+        try:
+            await anyio.to_thread.run_sync(store.write, self._path, states)
+        except OSError as error:
+            _log.warning("the models cannot be kept in %s: %s", self._path, error)
+
+    # --- what providers say ----------------------------------------------------------------------------------------
+
+    async def refresh(self, providers: Sequence[Provider], *, within: float = WITHIN) -> RefreshResult:
+        """Asks all of these providers for their models, at once.
+
+        Args:
+            providers: whom to ask.
+            within: seconds for each of their lists.
+
+        Returns:
+            What was found, and what could not be read; a failing provider is no exception.
+        """
+        await self.load()
+        listed = await read_lists(self._asker, providers, within)
+        now = self._now()
+        hosts = {provider.name: self._take(provider, listed[provider.name], now) for provider in providers}
+        self._noted.clear()
+        await self._save([name for name in hosts if listed[name].chains])
+        return RefreshResult(at=now, hosts=hosts)
+
+    def _take(self, provider: Provider, listed: Listed, now: datetime) -> HostRefresh:
+        if not listed.chains:
+            return HostRefresh(provider=provider.name, errors=listed.errors)
+        state = self._state_of(provider)
+        before = state.records
+        fresh = {
+            entry.name: Record(entry=entry, chain=chain, last_seen=now)
+            for chain, entries in reversed(tuple(listed.chains.items()))
+            for entry in entries
+        }
+        vanished = {
+            name: replace(record, gone_since=now)
+            for name, record in before.items()
+            if name not in fresh and record.gone_since is None and record.chain in listed.chains
+        }
+        known = {name for name, record in before.items() if record.gone_since is None}
+        state.records = {**before, **vanished, **fresh}
+        state.refreshed_at = now
+        for name in vanished:
+            _log.info("%s no longer lists %s: it is deprecated now", provider.name, name)
+        return HostRefresh(
+            provider=provider.name,
+            found=len(fresh),
+            added=tuple([name for name in fresh if name not in known]),
+            vanished=tuple(vanished),
+            errors=listed.errors,
+        )
+
+    def _state_of(self, provider: Provider) -> HostState:
+        """The state of a provider; a new one if the entry means another server now."""
+        state = self._states.get(provider.name)
+        identity = identity_of(provider)
+        if state is None or state.identity != identity:
+            state = self._states[provider.name] = HostState(identity=identity, kind=provider.kind)
+        return state
+
+    def check(self, provider: Provider) -> None:
+        """Forgets what is kept under a provider's name if that was another server."""
+        state = self._states.get(provider.name)
+        if state is not None and state.identity != identity_of(provider):
+            del self._states[provider.name]
+
+    async def note_validated(self, provider: Provider, model: str, when: datetime) -> None:
+        """Remembers when a model was proved usable."""
+        self._state_of(provider).validated[model] = when
+        await self._save([provider.name])
+
+    # --- what is known ---------------------------------------------------------------------------------------------
+
+    def providers(self) -> tuple[str, ...]:
+        """The providers of which anything is known."""
+        return tuple(self._states)
+
+    def refreshed_at(self, provider: str) -> datetime | None:
+        """When a provider's list was last read."""
+        state = self._states.get(provider)
+        return None if state is None else state.refreshed_at
+
+    def models(self, provider: str, *, include_deprecated: bool = False) -> Iterator[ModelInfo]:
+        """The models a provider listed, by name; those that are known to be for something else than chat left out."""
+        state = self._states.get(provider)
+        for name in sorted(state.records) if state is not None else ():
+            info = self.info(provider, state.kind if state else "", name)
+            if info.chat is not False and (include_deprecated or not info.deprecated):
+                yield info
+
+    def is_deprecated(self, provider: str, kind: str, model: str) -> bool:
+        """Whether a model's end is announced, or it is missing from its provider's list."""
+        return self.info(provider, kind, model).deprecated
+
+    def note_use(self, provider: str, model: str) -> None:
+        """Warns in the log when a deprecated model is used: once for each, and only of what its provider said."""
+        key = (provider, model)
+        if key in self._noted or provider not in self._states:
+            return
+        if len(self._noted) >= _MOST_NOTED:
+            self._noted.clear()
+        self._noted.add(key)
+        record = self._record(provider, model)
+        if record is None or key in self._warned:
+            return
+        entry = self._whole(provider, record.entry)
+        ends = entry.retires_at
+        if record.gone_since is not None:
+            self._warned.add(key)
+            _log.warning("%s no longer lists %s: it may stop working", provider, model)
+        elif entry.deprecated or (ends is not None and ends <= self._now()):
+            self._warned.add(key)
+            when = f", which ends on {ends.date()}" if ends is not None else ""
+            _log.warning("%s has deprecated %s%s: choose another model", provider, model, when)
+
+    def facts(self, kind: str, model: str, provider: str | None = None) -> Capabilities:
+        """What a model can do: the package's data, over it what its provider says, over that the configuration.
+
+        Args:
+            kind: the provider's kind.
+            model: its name.
+            provider: the entry's name; without it every entry of that kind is asked.
+        """
+        known = self._capabilities.find(kind, model, provider=provider)
+        names = [provider] if provider is not None else [n for n, s in self._states.items() if s.kind == kind]
+        for name in names:
+            record = self._record(name, model)
+            if record is not None:
+                told = self._whole(name, record.entry).facts
+                return known.overlaid(
+                    {fact: value for fact, value in told.items() if known.sources.get(fact) != CONFIG}, "api"
+                )
+        return known
+
+    def info(self, provider: str, kind: str, model: str) -> ModelInfo:
+        """All that is known of a model, listed or not; a model of the caller's own has no facts but its name."""
+        record = self._record(provider, model)
+        state = self._states.get(provider)
+        entry = Entry(name=model) if record is None else self._whole(provider, record.entry)
+        can = self.facts(kind, model, provider)
+        told: dict[str, Any] = {
+            "aliases": entry.aliases or None,
+            "chat": entry.chat,
+            "created": entry.created,
+            "last_seen": None if record is None else record.last_seen,
+            "retires_at": entry.retires_at,
+        }
+        facts = {name: value for name, value in told.items() if value is not None}
+        sources: dict[str, FactSource] = dict.fromkeys(facts, "api")
+        if entry.retires_at is None and can.retires_on is not None:
+            facts["retires_at"] = datetime.combine(can.retires_on, time(), timezone.utc)
+            sources["retires_at"] = can.sources["retires_on"]
+        for name, fact in (("context_window", "context_window"), ("output_limit", "max_output_tokens")):
+            if (value := getattr(can, fact)) is not None:
+                facts[name], sources[name] = value, can.sources[fact]
+        for name, (price, source) in self._prices_of(provider, kind, model).items():
+            facts[name], sources[name] = price, source
+        facts.update(self._lifecycle(entry, record, can, sources))
+        validated = None if state is None else state.validated.get(model)
+        return ModelInfo(
+            name=model, provider=provider, capabilities=can, last_validated=validated, sources=sources, **facts
+        )
+
+    def _lifecycle(
+        self, entry: Entry, record: Record | None, can: Capabilities, sources: dict[str, FactSource]
+    ) -> Mapping[str, Any]:
+        """Whether it is deprecated and since when, by whoever knows best."""
+        now = self._now()
+        gone = None if record is None else record.gone_since
+        over = entry.retires_at is not None and entry.retires_at <= now
+        if gone is not None or over or entry.deprecated is not None:
+            sources["deprecated"] = "api"
+            deprecated = gone is not None or over or entry.deprecated is True
+        elif can.deprecated is not None or (can.retires_on is not None and can.retires_on <= now.date()):
+            sources["deprecated"] = can.sources["deprecated" if can.deprecated is not None else "retires_on"]
+            deprecated = can.deprecated is True or (can.retires_on is not None and can.retires_on <= now.date())
+        else:
+            return {}
+        since = entry.deprecated_since or gone
+        if not deprecated or since is None:
+            return {"deprecated": deprecated}
+        sources["deprecated_since"] = "api"
+        return {"deprecated": deprecated, "deprecated_since": since}
+
+    def _prices_of(self, provider: str, kind: str, model: str) -> dict[str, tuple[Decimal, FactSource]]:
+        if is_custom(model):
+            return {}
+        found = self._prices.find(kind, model, provider=provider)
+        rates = (found.rates(self._now()) or {}) if found is not None else {}
+        return {
+            f"{unit}_price": (
+                Decimal(rates[unit].dollars),
+                "config" if found is not None and unit in found.overrides else "catalog",
+            )
+            for unit in ("input", "output")
+            if unit in rates
+        }
+
+    def _record(self, provider: str, model: str) -> Record | None:
+        """The record of a model, by its name, another spelling of it, or an alias."""
+        state = self._states.get(provider)
+        if state is None or is_custom(model):
+            return None
+        for name in (model, *spellings(model)):
+            if name in state.records:
+                return state.records[name]
+        return next((record for record in state.records.values() if model in record.entry.aliases), None)
+
+    def _whole(self, provider: str, entry: Entry) -> Entry:
+        """An entry with what the model behind it says where it says nothing itself."""
+        behind = self._states[provider].records.get(entry.behind) if entry.behind else None
+        if behind is None:
+            return entry
+        below = behind.entry
+        return replace(
+            entry,
+            deprecated=below.deprecated if entry.deprecated is None else entry.deprecated,
+            deprecated_since=entry.deprecated_since or below.deprecated_since,
+            retires_at=entry.retires_at or below.retires_at,
+            facts={**below.facts, **entry.facts},
+        )
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._asker.now(), timezone.utc)

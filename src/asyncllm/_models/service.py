@@ -1,0 +1,200 @@
+"""The catalog of one client: its registry, what else is known of models, and the questions to providers.
+
+`Catalog` is made once for a client and outlives its event loops; every question goes through the `Exchange` it was
+given, so it holds no connection. It asks nobody by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from .._protocols.base import JSONCodec
+from .._providers.base import Provider
+from .._schema.request import Request
+from ..errors import AsyncLLMError, BadRequestError, ConfigurationError
+from .asking import Asker, Exchange
+from .capabilities import Capabilities, CapabilityBook
+from .model_info import ModelInfo
+from .parameters import Fitted, Policy, fit_parameters
+from .prices import PriceBook
+from .refreshing import HostRefresh, RefreshResult
+from .registry import Registry
+from .token_count import TokenCount, count_tokens
+from .validation import Validation, validate
+
+CAPABILITIES = ("tools", "images", "documents", "audio", "video", "json_schema", "reasoning", "sampling")
+_SYNONYMS: Mapping[str, str] = {"vision": "images", "structured_output": "json_schema", "thinking": "reasoning"}
+
+
+class Catalog:
+    """What a client knows of models, and how it finds out more.
+
+    Args:
+        exchange: sends a request to a provider (`asyncllm._models.asking.exchange` over a transport).
+        json: reads and writes wire JSON.
+        kinds: the configured providers in order, by name, with their kinds.
+        provider_of: gives the provider of a name; raises `ConfigurationError` where its key is missing.
+        now: seconds since the epoch.
+        capabilities: what the package and the configuration know of models.
+        prices: the same for prices.
+        path: the file that keeps discovered models between runs; None for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        json: JSONCodec,
+        kinds: Mapping[str, str],
+        provider_of: Callable[[str], Provider],
+        now: Callable[[], float],
+        capabilities: CapabilityBook | None = None,
+        prices: PriceBook | None = None,
+        path: Path | None = None,
+    ) -> None:
+        self._asker = Asker(exchange=exchange, json=json, now=now)
+        self._kinds = kinds
+        self._provider_of = provider_of
+        self.capabilities = CapabilityBook() if capabilities is None else capabilities
+        self.prices = PriceBook() if prices is None else prices
+        self.registry = Registry(self._asker, self.capabilities, self.prices, path=path)
+
+    # --- questions that reach a provider ---------------------------------------------------------------------------
+
+    async def refresh_models(self, provider: str | None = None) -> RefreshResult:
+        """Asks all providers for their models at once, or one of them.
+
+        Returns:
+            What was found; a provider that failed is reported in it and costs the others nothing.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        asked, unready = [], {}
+        for name in self._names(provider):
+            try:
+                asked.append(self._provider_of(name))
+            except ConfigurationError as error:
+                unready[name] = HostRefresh(provider=name, errors=(error,))
+        result = await self.registry.refresh(asked)
+        hosts = {**unready, **result.hosts}
+        return RefreshResult(at=result.at, hosts={name: hosts[name] for name in self._kinds if name in hosts})
+
+    async def validate_model(self, provider: str, model: str) -> Validation:
+        """Proves by the cheapest real call whether a model can be used, and says why not.
+
+        Raises:
+            ConfigurationError: there is no such provider, or no key for it.
+        """
+        self._names(provider)
+        host = self._provider_of(provider)
+        await self.registry.load()
+        found = await validate(self._asker, host, model)
+        if found.usable:
+            await self.registry.note_validated(host, model, found.at)
+        elif found.problem == "unknown":
+            info = self.registry.info(provider, host.kind, model)
+            if info.deprecated:
+                when = info.deprecated_since or info.retires_at
+                since = f" (deprecated since {when.date()})" if when is not None else ""
+                return replace(found, problem="deprecated", message=f"{model} is no longer there{since}")
+        return found
+
+    async def count_tokens(self, provider: str, request: Request) -> TokenCount:
+        """The input tokens of a request to a provider's model: counted by the provider where it can, else estimated.
+
+        Raises:
+            ConfigurationError: there is no such provider, or no key for it.
+            AsyncLLMError: the provider counts, but refused or could not be reached.
+        """
+        self._names(provider)
+        return await count_tokens(self._asker, self._provider_of(provider), request)
+
+    # --- questions that do not -------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Reads what is kept between runs, and the package's data, in a worker thread."""
+        await self.registry.load()
+
+    async def models(
+        self, provider: str | None = None, *, include_deprecated: bool = False, capability: str | None = None
+    ) -> tuple[ModelInfo, ...]:
+        """The models that providers listed when they were last asked; none before the first `refresh_models`.
+
+        Args:
+            provider: only this one's.
+            include_deprecated: also those whose end is announced, or that are no longer listed.
+            capability: only those known to have it: ``tools``, ``images`` (or ``vision``), ``documents``, ``audio``,
+                ``video``, ``json_schema``, ``reasoning``, ``sampling``.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+            BadRequestError: there is no such capability.
+        """
+        wanted = None if capability is None else _SYNONYMS.get(capability, capability)
+        if wanted is not None and wanted not in CAPABILITIES:
+            raise BadRequestError(f"no capability {capability!r}; there are {', '.join(CAPABILITIES)}")
+        names = self._names(provider)
+        await self.registry.load()
+        for name in names:
+            self._forget_foreign(name)
+        found = [info for name in names for info in self.registry.models(name, include_deprecated=include_deprecated)]
+        return tuple([info for info in found if wanted is None or getattr(info.capabilities, wanted) is True])
+
+    async def model(self, provider: str, model: str) -> ModelInfo:
+        """All that is known of one model, listed or not.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        self._names(provider)
+        await self.registry.load()
+        return self.registry.info(provider, self._kinds[provider], model)
+
+    async def is_deprecated(self, provider: str, model: str) -> bool:
+        """Whether a model's end is announced, or its provider no longer lists it.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        return (await self.model(provider, model)).deprecated
+
+    def note_use(self, provider: str, model: str) -> None:
+        """To be told of every call: warns in the log, once for each model, when it is deprecated."""
+        self.registry.note_use(provider, model)
+
+    def facts_of(self, kind: str, model: str) -> Capabilities:
+        """What a model of a kind of provider can do, from whoever knows best; None in it is unknown."""
+        return self.registry.facts(kind, model)
+
+    def window_of(self, kind: str, model: str) -> int | None:
+        """The context window of a model in tokens; None where it is not known."""
+        return self.facts_of(kind, model).context_window
+
+    def fit(self, provider: Provider, request: Request, policy: Policy) -> Fitted:
+        """The request without the sampling hints that its model refuses.
+
+        Raises:
+            UnsupportedParameterError: there is such a hint, and the policy is ``error``.
+        """
+        if request.temperature is None and request.top_p is None:
+            return Fitted(request)
+        facts = self.registry.facts(provider.kind, request.model, provider.name)
+        return fit_parameters(request, facts, policy, provider=provider.name)
+
+    def _names(self, provider: str | None) -> tuple[str, ...]:
+        if provider is None:
+            return tuple(self._kinds)
+        if provider not in self._kinds:
+            raise ConfigurationError(f"no provider {provider!r} is configured (configured: {', '.join(self._kinds)})")
+        return (provider,)
+
+    def _forget_foreign(self, name: str) -> None:
+        """What is kept under the name of an entry that now means another server is not its list."""
+        if name in self.registry.providers():
+            try:
+                self.registry.check(self._provider_of(name))
+            except AsyncLLMError:  # an entry without a key: what is kept of it does no harm
+                return

@@ -1,0 +1,179 @@
+"""`Request` -> the body and headers of ``POST /v1/messages``.
+
+What the wire needs and the caller need not say: ``max_tokens`` (the dialect's default, on top of a thinking budget),
+and the API version. 2026-10-21 has no sampling parameters, so a body that holds ``temperature``, ``top_p`` or ``top_k``
+goes out under 2023-06-01, which still has them; models that refuse them in both versions get none, with a warning.
+``seed`` does not exist. A prefilled assistant turn is sent as it is: which models take one is the API's business.
+
+``tool_choice`` with ``names`` is kept to the letter: one required name is a forced tool; otherwise the tools that may
+not be used are left out of ``tools``, since the wire has no such list (with a warning: it changes the cached prefix).
+
+``extra_body`` is merged last, object by object: its keys win. Sources: anthropic SDK 2.11 (``message_create_params``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._schema.request import ProviderTool, Request, Tool
+from ..base import Context, WireRequest
+from ..merge import deep_merge
+from .blocks import BlockWriter
+from .conversation import write_conversation
+from .dialect import AnthropicDialect
+from .part_writer import Block
+from .schema import constrain
+from .thinking import ModelRules, ThinkingPlan, plan_thinking, rules_for, unthought
+from .tool_rules import AnyTool, check_forced, narrowed, parameters_of, schema_of
+
+_SAMPLING = ("temperature", "top_p", "top_k")
+_JSON_HEADER = ("content-type", "application/json")
+
+
+def encode_request(request: Request, context: Context, dialect: AnthropicDialect) -> WireRequest:
+    """Writes a request; raises what `AnthropicMessages.encode` says."""
+    rules = rules_for(request.model)
+    writer = BlockWriter(context, file_ids=dialect.file_ids)
+    system, messages = write_conversation(request.messages, writer, rules)
+    plan = unthought(plan_thinking(request.reasoning, request.model, rules, context), messages, _kind_of)
+    if plan.warning:
+        writer.warn(plan.warning)
+    body: dict[str, Any] = {"model": request.model} if dialect.model_in_body else {}
+    body["max_tokens"] = _max_tokens(request, rules, plan, dialect)
+    if system:
+        body["system"] = system
+    body["messages"] = messages
+    if request.stream and dialect.stream_in_body:
+        body["stream"] = True
+    if request.stop:
+        body["stop_sequences"] = list(request.stop)
+    _sampling(request, rules, plan, body, writer)
+    _reasoning_and_format(request, plan, body, writer)
+    _tools(request, rules, plan, body, writer)
+    if dialect.adapt is not None:
+        body = dialect.adapt(body)
+    return _finish(request, body, writer, context, dialect)
+
+
+def _kind_of(block: Block) -> str:
+    return str(block.get("type"))
+
+
+def _finish(
+    request: Request, body: dict[str, Any], writer: BlockWriter, context: Context, dialect: AnthropicDialect
+) -> WireRequest:
+    """The version, the betas, and what the caller adds; then bytes."""
+    extra = request.extra_body or {}
+    version = dialect.version
+    if dialect.sampling_version is not None and any(name in body or name in extra for name in _SAMPLING):
+        version = dialect.sampling_version
+    headers = {name.lower(): value for name, value in (request.extra_headers or {}).items()}
+    betas = _betas(dialect.betas, headers.pop("anthropic-beta", ""))
+    if betas and dialect.betas_in_body:
+        body["anthropic_beta"] = betas
+    elif betas:
+        headers["anthropic-beta"] = ",".join(betas)
+    if dialect.version_in_body:
+        body["anthropic_version"] = version
+    else:
+        headers.setdefault("anthropic-version", version)
+    if extra:
+        body = deep_merge(body, extra)
+    return WireRequest(
+        method="POST",
+        path=dialect.path,
+        headers=(_JSON_HEADER, *(pair for pair in headers.items() if pair[0] != "content-type")),
+        body=context.json.dumps(body),
+        warnings=writer.warnings,
+    )
+
+
+def _betas(ours: tuple[str, ...], theirs: str) -> list[str]:
+    """Both lists as one, each name once."""
+    return list(dict.fromkeys([*ours, *(name.strip() for name in theirs.split(",") if name.strip())]))
+
+
+def _max_tokens(request: Request, rules: ModelRules | None, plan: ThinkingPlan, dialect: AnthropicDialect) -> int:
+    if request.max_tokens is not None:
+        return request.max_tokens
+    most = rules.most_output if rules is not None else None
+    return plan.budget + (dialect.max_tokens if most is None else min(most, dialect.max_tokens))
+
+
+def _sampling(
+    request: Request, rules: ModelRules | None, plan: ThinkingPlan, body: dict[str, Any], writer: BlockWriter
+) -> None:
+    """Sampling hints; one the model would refuse is dropped with a warning."""
+    thinks = plan.thinking is not None and plan.thinking["type"] != "disabled"
+    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+        if value is None:
+            continue
+        if rules is not None and not rules.sampling:
+            writer.warn(f"{name} was left out: {request.model} takes no sampling parameters")
+        elif thinks and name == "temperature" and value != 1:
+            writer.warn("temperature was left out: a model that thinks takes none but 1")
+        else:
+            body[name] = value
+    if request.seed is not None:
+        writer.warn("seed was left out: the Messages API has none")
+
+
+def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, Any], writer: BlockWriter) -> None:
+    if plan.thinking is not None:
+        body["thinking"] = plan.thinking
+    output: dict[str, Any] = {} if plan.effort is None else {"effort": plan.effort}
+    wanted = request.response_format
+    if wanted is not None:
+        schema = schema_of(wanted, writer)
+        if wanted.description and "description" not in schema:
+            schema = {**schema, "description": wanted.description}
+        output["format"] = {"type": "json_schema", "schema": constrain(schema, writer.json)}
+    if output:
+        body["output_config"] = output
+
+
+def _tools(
+    request: Request,
+    rules: ModelRules | None,
+    plan: ThinkingPlan,
+    body: dict[str, Any],
+    writer: BlockWriter,
+) -> None:
+    if not request.tools:
+        return
+    tools = request.tools
+    choice = request.tool_choice
+    if choice is not None and choice.mode in ("auto", "required") and choice.names:
+        tools, choice = narrowed(tools, choice, _name, writer)
+    body["tools"] = [_tool(tool, writer) for tool in tools]
+    wire: dict[str, Any] | None = None
+    if choice is not None:
+        wire = {"type": {"required": "any"}.get(choice.mode, choice.mode)}
+        if choice.mode == "tool":
+            wire["name"] = choice.names[0]
+        if choice.mode in ("required", "tool"):
+            check_forced(rules, plan.thinking["type"] if plan.thinking else None, writer)
+    if request.parallel_tool_calls is False and (wire is None or wire["type"] != "none"):
+        wire = {**(wire or {"type": "auto"}), "disable_parallel_tool_use": True}
+    if wire is not None:
+        body["tool_choice"] = wire
+
+
+def _name(tool: AnyTool) -> Any:
+    return tool.name if isinstance(tool, Tool) else tool.definition.get("name")
+
+
+def _tool(tool: AnyTool, writer: BlockWriter) -> Block:
+    if isinstance(tool, ProviderTool):
+        return dict(tool.definition)
+    block: Block = {"name": tool.name}
+    if tool.description:
+        block["description"] = tool.description
+    block["input_schema"] = parameters_of(tool, writer)
+    if tool.strict is not None:
+        block["strict"] = tool.strict
+    if tool.extra:
+        block.update(tool.extra)
+    if tool.cache is not None:
+        writer.mark(block, tool.cache)
+    return block

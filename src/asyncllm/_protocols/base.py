@@ -1,0 +1,135 @@
+"""The interface of a wire format, and what a codec is told about the call it works for.
+
+A codec is a frozen value: ``encode`` turns a `Request` into a `WireRequest`, ``decode`` a whole body into a `Response`,
+``decode_error`` a failed one into the exception to raise, ``decoder`` gives an incremental decoder for one stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .._framing.base import Frame
+from .._schema.content import Origin
+from .._schema.events import Event
+from .._schema.request import Request
+from .._schema.response import RateLimits, Response
+from ..errors import AsyncLLMError
+
+
+class JSONCodec(Protocol):
+    """Reads and writes wire JSON; strict both ways (no NaN, no lone surrogates, bounded depth)."""
+
+    def loads(self, data: bytes | str) -> Any:
+        """Parses; raises `asyncllm.errors.ProtocolError` on anything that is not JSON."""
+        ...
+
+    def dumps(self, value: Any) -> bytes:
+        """Writes compact UTF-8; raises `asyncllm.errors.BadRequestError` on what JSON cannot say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a codec is told about one call.
+
+    Attributes:
+        origin: the kind of host and the wire format, for the provenance of parts.
+        provider: the configured name of the provider, for responses and errors.
+        model: the model asked for.
+        json: the JSON reader and writer.
+        new_id: makes an id for a tool call the wire left without one; the argument is its prefix.
+        now: seconds since the epoch, for headers that name a date.
+    """
+
+    origin: Origin
+    provider: str
+    model: str
+    json: JSONCodec
+    new_id: Callable[[str], str]
+    now: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireRequest:
+    """A request ready to be signed and sent.
+
+    Attributes:
+        path: absolute, below the host's base URL, already percent-encoded.
+        query: already percent-encoded, without ``?``; ``""`` for none.
+        headers: lower-case names; no credentials yet.
+        warnings: what was left out or changed on the way, a sentence each; they end on the response.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    warnings: tuple[str, ...] = ()
+
+
+class StreamDecoder(Protocol):
+    """Frames of one stream -> events, in the grammar of `asyncllm._schema.events`."""
+
+    done: bool
+    """The protocol's own end was seen: what follows, if anything, is not part of the answer."""
+    request_id: str | None
+    """The provider's id of the HTTP request, from the headers the decoder was made with."""
+    rate_limits: RateLimits | None
+    """What the rate-limit headers said."""
+
+    def feed(self, frames: Sequence[Frame]) -> list[Event]:
+        """Takes frames in order and gives the events they mean.
+
+        Raises:
+            AsyncLLMError: the provider reported an error in the stream, or a frame is not of this protocol. Events
+                decoded from earlier frames of the same call are not lost: they are in the exception's
+                ``events`` attribute (a list), where there are any.
+        """
+        ...
+
+    def close(self) -> list[Event]:
+        """Tells that the bytes have ended and gives the closing events.
+
+        Raises:
+            StreamTruncatedError: the end came before the protocol's own end.
+        """
+        ...
+
+
+class WireProtocol(Protocol):
+    """A wire format."""
+
+    @property
+    def name(self) -> str:
+        """The format's name, as in `Origin.protocol`."""
+        ...
+
+    def encode(self, request: Request, context: Context) -> WireRequest:
+        """Writes the request.
+
+        Raises:
+            UnsupportedContentError: a part that this format or host cannot carry.
+            UnsupportedParameterError: a keyword that it cannot carry.
+            BadRequestError: a value that JSON cannot say.
+        """
+        ...
+
+    def decode(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> Response:
+        """Reads a whole successful body (``headers`` with lower-case names).
+
+        Raises:
+            ProtocolError: it is not of this format.
+            AsyncLLMError: it is an error inside a success status.
+        """
+        ...
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> AsyncLLMError:
+        """The exception for a failed answer; never raises, whatever the body holds."""
+        ...
+
+    def decoder(self, headers: Mapping[str, str], context: Context) -> StreamDecoder:
+        """A decoder for one stream."""
+        ...

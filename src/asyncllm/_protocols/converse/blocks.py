@@ -1,0 +1,278 @@
+"""Parts -> content blocks.
+
+Rules:
+
+* What only its maker can read (signatures, redacted reasoning, blocks of tools the model's host ran, citations, unknown
+  content, ``extra``) is written for the same origin only; elsewhere it is left out, and a warning says so.
+* Only Claude signs its reasoning and takes signatures back; to other models reasoning goes without.
+* Media stand in the user's turns, and where this host made them; the API refuses others in the assistant's. What a
+  model said aloud is sent as its transcript, and a refusal in the words of another host as text, each with a warning.
+* A cache mark is a block of its own, ``cachePoint``, after the block it belongs to.
+* Converse fetches no URLs: media are bytes, or stand in S3 (``s3://bucket/key`` as ``url`` or ``file_id``).
+* An empty text is refused by the API: beside other content it is skipped, alone it is written, for the API to judge.
+* Ids of tool calls have 1 to 64 characters out of ``[a-zA-Z0-9_.:-]``. Others are replaced by a hash of themselves: the
+  same id always becomes the same one, so calls and results still match.
+
+Source: botocore 1.44.5, bedrock-runtime ``ContentBlock``, ``ToolUseId``.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from ..._schema.content import (
+    Audio,
+    CacheMark,
+    Document,
+    Image,
+    Json,
+    Origin,
+    Part,
+    ProviderToolCall,
+    ProviderToolResult,
+    Reasoning,
+    Refusal,
+    ResultPart,
+    Text,
+    ToolCall,
+    ToolResult,
+    Unknown,
+    Video,
+)
+from ..anthropic.part_writer import Block, PartWriter
+from ..base import Context
+from .media import DOCUMENTS, IMAGES, SOUNDS, VIDEOS, DocumentNames, format_of
+from .models import ModelRules
+
+_LIFETIMES = frozenset({"5m", "1h"})
+_TOOL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_IN_RESULTS = (Text, Image, Document, Video, Unknown)
+
+
+def tool_id(call_id: str) -> str:
+    """The id as Converse takes it."""
+    if _TOOL_ID.fullmatch(call_id):
+        return call_id
+    return "call_" + sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class BlockWriter(PartWriter):
+    """Writes the parts of one request, and collects what has to be said about it."""
+
+    __slots__ = ("_names", "_rules")
+
+    def __init__(self, context: Context, rules: ModelRules) -> None:
+        super().__init__(context)
+        self._rules = rules
+        self._names = DocumentNames()
+
+    @property
+    def claude(self) -> bool:
+        """Whether the parts are for a Claude model."""
+        return self._rules.claude
+
+    def blocks(self, parts: Iterable[Part], role: str) -> list[Block]:
+        """The blocks of one message, in order."""
+        parts = tuple(parts)
+        written: list[Block] = []
+        for part in parts:
+            if type(part) is Text and not part.text and len(parts) > 1 and part.cache is None:
+                continue
+            block = self._block(part, role)
+            if block is not None:
+                written.append(block)
+                if part.cache is not None:
+                    self._mark(written, part.cache)
+        return written
+
+    def cache_point(self, cache: CacheMark) -> Block:
+        """The block of a cache mark, as it stands in messages, in ``system`` and among tools."""
+        point = {"type": "default"}
+        if cache.ttl in _LIFETIMES:
+            point["ttl"] = str(cache.ttl)
+        elif cache.ttl is not None:
+            self.warn(f"the cache lifetime {cache.ttl!r} was left out: Bedrock's are 5m and 1h")
+        return {"cachePoint": point}
+
+    def _mark(self, written: list[Block], cache: CacheMark) -> None:
+        if "reasoningContent" in written[-1]:
+            return self.warn("a cache mark on reasoning was left out: put it on the part after it")
+        written.append(self.cache_point(cache))
+        return None
+
+    def _block(self, part: Part, role: str) -> Block | None:
+        """The block of one part; None for one that is left out."""
+        match part:
+            case Text():
+                return self._text(part, role)
+            case ToolCall():
+                return self._tool_call(part)
+            case ToolResult():
+                return self._tool_result(part)
+            case Reasoning():
+                return self._reasoning(part)
+            case Audio() if role == "assistant" and part.transcript and not self._ours(part.origin):
+                self.warn("what the model said in audio was sent back as its transcript")
+                return {"text": part.transcript}
+            case Image() | Document() | Video() | Audio() if role == "assistant" and not self._ours(part.origin):
+                raise self.refuse(
+                    f"{self._context.provider} takes no {type(part).__name__} part of another host in an assistant "
+                    "message; put it into a user message"
+                )
+            case Image():
+                return self._image(part)
+            case Document():
+                return self._document(part)
+            case Video():
+                return self._medium("video", part, VIDEOS)
+            case Audio():
+                return self._medium("audio", part, SOUNDS)
+            case ProviderToolCall() | ProviderToolResult():
+                return self._provider_tool(part)
+            case Unknown():
+                return self._unknown(part)
+            case Refusal():
+                if not self._ours(part.origin):
+                    self.warn("a refusal of another host was sent as text")
+                return {"text": part.text}
+
+    def _extend(self, kind: str, body: Block, extra: Mapping[str, Any] | None, origin: Origin | None) -> Block:
+        """A block, with the wire's own further fields."""
+        if extra:
+            if self._ours(origin):
+                body = {**extra, **body}
+            else:
+                self._left_out(f"what else a {kind} part held ({', '.join(extra)})", origin)
+        return {kind: body}
+
+    def _text(self, part: Text, role: str) -> Block:
+        if part.signature is not None:
+            self._left_out("a signature on text", part.origin)
+        if part.extra is not None:
+            if self._ours(part.origin) and role == "assistant":
+                return dict(part.extra)
+            self._left_out(f"what else a text part held ({', '.join(part.extra)})", part.origin)
+        if part.citations:
+            raw = [dict(citation.raw) for citation in part.citations if citation.raw is not None]
+            if role == "assistant" and self._ours(part.origin) and len(raw) == len(part.citations):
+                return {"citationsContent": {"content": [{"text": part.text}], "citations": raw}}
+            self._left_out("a citation", part.origin)
+        return {"text": part.text}
+
+    def _source(self, kind: str, part: Image | Document | Video | Audio) -> Block | None:
+        """The source in S3; None where the part holds its content."""
+        address = part.url or part.file_id
+        if address is None:
+            return None
+        if not address.startswith("s3://"):
+            raise self.refuse(
+                f"{kind} has an address that Bedrock cannot fetch; give its bytes as data, or an s3:// address"
+            )
+        return {"s3Location": {"uri": address}}
+
+    def _bytes(self, kind: str, data: bytes | None) -> Block:
+        if data is None:
+            raise self.refuse(f"{kind} needs data with a media_type, or an s3:// address as its url")
+        return {"bytes": b64encode(data).decode()}
+
+    def _format(self, kind: str, part: Image | Document | Video | Audio, known: Mapping[str, str]) -> str:
+        word = format_of(part.media_type, known, part.url or part.file_id, getattr(part, "name", None))
+        if word is None:
+            raise self.refuse(
+                f"{kind} has media_type {part.media_type!r}, which Bedrock does not take; it takes {', '.join(known)}"
+            )
+        return word
+
+    def _medium(self, kind: str, part: Image | Video | Audio, known: Mapping[str, str]) -> Block:
+        body = {
+            "format": self._format(kind, part, known),
+            "source": self._source(kind, part) or self._bytes(kind, part.data),
+        }
+        return self._extend(kind, body, part.extra, part.origin)
+
+    def _image(self, part: Image) -> Block:
+        if part.detail not in (None, "auto"):
+            self.warn(f"an image's detail={part.detail!r} was left out: Bedrock has no such setting")
+        if part.signature is not None:
+            self._left_out("a signature on an image", part.origin)
+        return self._medium("image", part, IMAGES)
+
+    def _document(self, part: Document) -> Block:
+        name = self._names.give(part.name)
+        if part.name is not None and name != part.name:
+            self.warn(f"the document {part.name!r} was sent under the name {name!r}: Bedrock restricts the characters")
+        if part.text is not None:
+            word = format_of(part.media_type, DOCUMENTS, part.name) or "txt"
+            source = {"text": part.text} if part.citations else self._bytes("document", part.text.encode())
+        else:
+            word = self._format("document", part, DOCUMENTS)
+            source = self._source("document", part) or self._document_bytes(part)
+        body: Block = {"format": word, "name": name, "source": source}
+        if part.context is not None:
+            body["context"] = part.context
+        if part.citations:
+            body["citations"] = {"enabled": True}
+        return self._extend("document", body, part.extra, part.origin)
+
+    def _document_bytes(self, part: Document) -> Block:
+        """Text that is to be cited goes as text: the API cites only from that and from PDF."""
+        if part.citations and part.data is not None and (part.media_type or "").startswith("text/"):
+            try:
+                return {"text": part.data.decode()}
+            except UnicodeDecodeError:
+                pass
+        return self._bytes("document", part.data)
+
+    def _reasoning(self, part: Reasoning) -> Block | None:
+        if not self._ours(part.origin):
+            self._left_out("reasoning", part.origin)
+            return None
+        if part.encrypted is not None:
+            if not self._rules.signatures:
+                self.warn(f"redacted reasoning was left out: {self._context.model} would refuse it")
+                return None
+            return self._extend("reasoningContent", {"redactedContent": part.encrypted}, part.extra, part.origin)
+        text: Block = {"text": part.text}
+        if part.signature is None and self._rules.claude:
+            self.warn("reasoning without a signature was left out: Claude takes only what it signed")
+            return None
+        if part.signature is not None and self._rules.signatures:
+            text["signature"] = part.signature
+        elif part.signature is not None:
+            self.warn(f"a signature on reasoning was left out: {self._context.model} would refuse it")
+        return self._extend("reasoningContent", {"reasoningText": text}, part.extra, part.origin)
+
+    def _tool_call(self, part: ToolCall) -> Block:
+        arguments = self._arguments(part)
+        if part.signature is not None:
+            self._left_out("a signature on a tool call", part.origin)
+        body = {"toolUseId": tool_id(part.id), "name": part.name, "input": arguments}
+        return self._extend("toolUse", body, part.extra, part.origin)
+
+    def _tool_result(self, part: ToolResult) -> Block:
+        body: Block = {
+            "toolUseId": tool_id(part.call_id),
+            "content": [self._in_result(item) for item in part.content],
+        }
+        if part.is_error and self._rules.result_status:
+            body["status"] = "error"
+        elif part.is_error:
+            self.warn(f"that a tool result is an error was left out: {self._context.model} has no place for it")
+        return self._extend("toolResult", body, part.extra, part.origin)
+
+    def _in_result(self, part: ResultPart) -> Block:
+        if isinstance(part, Json):
+            # A `json` block holds an object; every other value is said as text.
+            if isinstance(part.value, Mapping):
+                return {"json": dict(part.value)}
+            return {"text": self.json(part.value)}
+        block = self._block(part, "user") if isinstance(part, _IN_RESULTS) else None
+        if block is None:
+            raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self._context.provider}")
+        if part.cache is not None:
+            self.warn("a cache mark inside a tool result was left out: put it on the result")
+        return block

@@ -1,0 +1,219 @@
+"""A ``GenerateContentResponse`` -> `Response`.
+
+* Candidate 0 is the reply. Candidates may lack ``content``, content may lack ``parts``.
+* Calls end with ``STOP``: a reply with calls for the caller that ended normally has finish reason ``tool_calls``.
+* A blocked prompt has no candidates, and ``promptFeedback`` says why: `ContentBlockedError`. A blocked reply is a
+  reply with finish reason ``content_filter``.
+* When the model failed to produce anything that parses (``MALFORMED_FUNCTION_CALL`` and its like) and nothing came,
+  that is a `ProtocolError`: trying again helps.
+* ``CONTINUATION`` is a pause: `continuation` finds the token in the body, `with_continuation` makes the body of the
+  next request, which is the same one with the token in it. The text of the next answer goes on where this one
+  stopped.
+* A stream asked for without ``alt=sse`` comes as one JSON array of chunks, and is read as one.
+
+Usage of a blocked prompt is in the exception's ``usage`` attribute, where the wire gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..._schema.content import Citation, Part, ProviderToolResult, Text, ToolCall
+from ..._schema.messages import Message
+from ..._schema.response import FinishReason, Response
+from ..._schema.usage import Usage
+from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
+from ..base import Context
+from ..classify import snippet
+from ..shapes import as_dict
+from .errors import error_object, read_inner_error
+from .grounding import count_searches, read_citations
+from .parts import OpenCalls, PartReader
+from .usage import read_usage
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "pause",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "ESCALATION": "content_filter",
+    "PUP_LIMITED_DISABLED": "content_filter",
+    # the same as numbers, for servers asked to write enums so; from 5 on the two hosts disagree
+    "1": "stop",
+    "2": "length",
+    "3": "content_filter",
+    "4": "content_filter",
+}
+FAILED_GENERATION = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+    }
+)
+_ENDING_STAGES = frozenset({"LEGACY", "DEPRECATED", "RETIRED"})
+
+
+def finish_reason(raw: str | None, calls: bool) -> FinishReason:
+    """Why the model stopped, in the common vocabulary; words we do not know are ``"other"``."""
+    reason = FINISH_REASONS.get(raw or "", "other")
+    return "tool_calls" if calls and reason == "stop" else reason
+
+
+def continuation(body: Mapping[str, Any]) -> str | None:
+    """The token to go on with, from a response body or a stream's chunk; None where it has none."""
+    token = reply_of(body).get("continuationToken")
+    return token if isinstance(token, str) and token else None
+
+
+def with_continuation(request_body: Mapping[str, Any], token: str) -> dict[str, Any]:
+    """The body that goes on where an answer paused: the same request, with the token of that answer."""
+    return {**request_body, "continuationToken": token}
+
+
+def reply_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Candidate 0 of a body; an empty object where it is missing."""
+    candidates = body.get("candidates")
+    for candidate in candidates if isinstance(candidates, list) else ():
+        if isinstance(candidate, dict) and not candidate.get("index"):
+            return candidate
+    return {}
+
+
+def read_body(body: bytes, context: Context) -> Any:
+    """The JSON of a successful answer.
+
+    Raises:
+        ProtocolError: it is no JSON object or array (a proxy's HTML page, an empty body).
+        AsyncLLMError: it is an error inside a success status.
+    """
+    try:
+        value = context.json.loads(body)
+    except AsyncLLMError:
+        value = None
+    if not isinstance(value, (dict, list)):
+        raise not_this_protocol(f"the answer is not a JSON object: {snippet(body) or 'it is empty'}", context)
+    error = error_object(value)
+    if error is not None:
+        raise read_inner_error(error, context)
+    return value
+
+
+def read_response(body: dict[str, Any], context: Context) -> Response:
+    """One whole `Response`; raises as `WireProtocol.decode` says."""
+    candidates, feedback = body.get("candidates"), as_dict(body.get("promptFeedback"))
+    usage = body.get("usageMetadata")
+    if not candidates and feedback.get("blockReason"):
+        raise prompt_blocked(feedback, read_usage(usage), context)
+    if not isinstance(candidates, list) or not candidates:
+        raise not_this_protocol("the answer holds no candidates and does not say why", context)
+    candidate = reply_of(body)
+    parts = _read_parts(candidate, context)
+    raw_reason = reason_word(candidate.get("finishReason"))
+    if not parts:
+        check_generation(raw_reason, candidate.get("finishMessage"), context)
+    model, response_id = body.get("modelVersion"), body.get("responseId")
+    response_id = response_id if isinstance(response_id, str) else None
+    return Response(
+        message=Message("assistant", with_citations(parts, read_citations(candidate), context)),
+        finish_reason=finish_reason(raw_reason, any(type(part) is ToolCall for part in parts)),
+        raw_finish_reason=raw_reason,
+        usage=read_usage(usage, count_searches(candidate)),
+        provider=context.provider,
+        model=model if isinstance(model, str) and model else context.model,
+        requested_model=context.model,
+        id=response_id,
+        request_id=response_id,  # the hosts send no request id; this one is what their support asks for
+        warnings=_remarks(body, candidate, raw_reason),
+        raw=body,
+    )
+
+
+def _read_parts(candidate: dict[str, Any], context: Context) -> list[Part]:
+    wires = as_dict(candidate.get("content")).get("parts")
+    reader = PartReader(context)
+    parts: list[Part] = []
+    calls = OpenCalls()
+    for wire in wires if isinstance(wires, list) else ():
+        part = reader.read(wire)
+        if part is None:
+            continue
+        if type(part) is ToolCall:
+            calls.add(len(parts), part, wire)
+        elif type(part) is ProviderToolResult and "functionResponse" in wire:
+            answered = calls.answer(part)
+            if answered is not None:
+                parts[answered[0]] = answered[1]
+        parts.append(part)
+    return parts
+
+
+def with_citations(parts: list[Part], citations: list[Citation], context: Context) -> tuple[Part, ...]:
+    """The parts with the citations on the last text that says something, or on an empty one of their own."""
+    if not citations:
+        return tuple(parts)
+    for at in reversed(range(len(parts))):
+        part = parts[at]
+        if isinstance(part, Text) and part.text:
+            return (*parts[:at], replace(part, citations=tuple(citations)), *parts[at + 1 :])
+    return (*parts, Text("", citations=tuple(citations), origin=context.origin))
+
+
+def reason_word(value: Any) -> str | None:
+    """A finish reason as a word; numbers become digits."""
+    if isinstance(value, str) and value:
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def check_generation(raw_reason: str | None, remark: Any, context: Context) -> None:
+    """Raises `ProtocolError` for a reason that says that the model failed to produce anything; for empty replies."""
+    if raw_reason in FAILED_GENERATION:
+        said = f": {remark}" if isinstance(remark, str) and remark else ""
+        raise ProtocolError(
+            f"the model produced nothing that could be read ({raw_reason}){said}",
+            provider=context.provider,
+            model=context.model,
+            code=raw_reason,
+        )
+
+
+def prompt_blocked(feedback: Mapping[str, Any], usage: Usage, context: Context) -> ContentBlockedError:
+    """The error for a prompt that was blocked before anything was generated."""
+    reason = reason_word(feedback.get("blockReason"))
+    remark = feedback.get("blockReasonMessage")
+    said = f": {remark}" if isinstance(remark, str) and remark else ""
+    error = ContentBlockedError(
+        f"the prompt was blocked ({reason}){said}", provider=context.provider, model=context.model, code=reason
+    )
+    vars(error)["usage"] = usage
+    return error
+
+
+def not_this_protocol(sentence: str, context: Context) -> ProtocolError:
+    """The error for an answer of another shape."""
+    return ProtocolError(sentence, provider=context.provider, model=context.model)
+
+
+def _remarks(body: Mapping[str, Any], candidate: Mapping[str, Any], raw_reason: str | None) -> tuple[str, ...]:
+    remarks = []
+    remark = candidate.get("finishMessage")
+    if isinstance(remark, str) and remark and raw_reason not in ("STOP", "MAX_TOKENS"):
+        remarks.append(f"the reply ended with {raw_reason}: {remark}")
+    status = as_dict(body.get("modelStatus"))
+    if status.get("modelStage") in _ENDING_STAGES:
+        when = f", its retirement is due {status['retirementTime']}" if status.get("retirementTime") else ""
+        remarks.append(f"the model is {str(status['modelStage']).lower()}{when}")
+    return tuple(remarks)

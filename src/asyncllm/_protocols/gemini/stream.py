@@ -1,0 +1,373 @@
+"""Chunks of a stream -> events.
+
+Every chunk is a partial ``GenerateContentResponse``. Theory and rules:
+
+* Text of one kind (answer, thought) is one part for as long as it goes on; a part of another kind ends it. A part
+  with a signature, also an empty one, is a part by itself: Google asks not to merge it with others.
+* Everything else arrives whole. The end of a call is told only when something that is no call follows, or at the
+  close: a ``functionResponse`` that answers it may follow, and then the provider has run it.
+* On Vertex a call may come in pieces (``partialArgs``, ``willContinue``); its arguments are told in one delta when
+  whole.
+* The last ``usageMetadata`` with counts and the last ``finishReason`` hold: chunks may follow a finish reason, and
+  old models name one in every chunk. So ``done`` is false until the close; a stream whose bytes end after a finish
+  reason is whole, one that never named any was truncated.
+* A prompt that is blocked before anything came is a `ContentBlockedError` at the close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..._framing.base import Frame
+from ..._schema.accumulate import Accumulator
+from ..._schema.content import Citation, Part, ProviderToolResult, Reasoning, Text, ToolCall
+from ..._schema.events import (
+    Event,
+    PartEnd,
+    PartStart,
+    ReasoningDelta,
+    ResponseEnd,
+    ResponseStart,
+    TextDelta,
+    ToolCallDelta,
+)
+from ..._schema.response import RateLimits, Response
+from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
+from ..base import Context
+from ..classify import snippet
+from ..shapes import as_dict
+from .errors import error_object, read_inner_error
+from .grounding import count_searches, read_citations
+from .partial_arguments import PartialArguments
+from .parts import OpenCalls, PartReader
+from .response import check_generation, continuation, finish_reason, not_this_protocol, prompt_blocked, reason_word
+from .usage import read_usage
+
+
+class GeminiStreamDecoder:
+    """Decodes one stream.
+
+    Attributes:
+        done: always False before `close`: any chunk may be followed by another.
+        request_id: the answer's own id: the hosts send no request id, and this one is what their support asks for.
+        rate_limits: None, the hosts send no such headers.
+        continuation_token: what the last chunk that had one gave to go on with; None for none.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_calls",
+        "_citations",
+        "_cited_already",
+        "_context",
+        "_count",
+        "_has_calls",
+        "_loads",
+        "_open",
+        "_partial",
+        "_pieces",
+        "_reader",
+        "_reason",
+        "_remark",
+        "_searches",
+        "_started",
+        "_usage",
+        "continuation_token",
+        "done",
+        "rate_limits",
+        "request_id",
+    )
+
+    def __init__(self, context: Context) -> None:
+        self.done = False
+        self.request_id: str | None = None
+        self.rate_limits: RateLimits | None = None
+        self.continuation_token: str | None = None
+        self._context = context
+        self._loads = context.json.loads
+        self._reader = PartReader(context)
+        self._started = False
+        self._count = 0  # parts begun so far
+        self._open: type[Text | Reasoning] | None = None  # the kind of the last part, while it goes on
+        self._pieces: list[str] = []
+        self._citations: list[Citation] = []
+        self._cited_already: set[tuple[object, ...]] = set()
+        self._calls = OpenCalls()  # begun, their end not told
+        self._has_calls = False
+        self._partial: tuple[dict[str, Any], PartialArguments] | None = None
+        self._usage: dict[str, Any] | None = None
+        self._searches = 0
+        self._reason: str | None = None
+        self._remark: Any = None
+        self._blocked: dict[str, Any] | None = None
+
+    def feed(self, frames: Sequence[Frame]) -> list[Event]:
+        """Takes frames in order; raises as `StreamDecoder.feed` says."""
+        events: list[Event] = []
+        try:
+            for frame in frames:
+                try:
+                    body = self._loads(frame.data)
+                except ProtocolError:
+                    body = None
+                if type(body) is not dict:
+                    self._odd_chunk(body, frame.data, events)
+                else:
+                    self._chunk(body, events)
+        except AsyncLLMError as error:
+            vars(error)["events"] = events
+            raise
+        return events
+
+    def feed_bodies(self, bodies: Iterable[Any]) -> list[Event]:
+        """Takes chunks that are parsed already."""
+        events: list[Event] = []
+        for body in bodies:
+            if not isinstance(body, dict):
+                raise not_this_protocol("a chunk of the answer is not a JSON object", self._context)
+            self._chunk(body, events)
+        return events
+
+    def close(self) -> list[Event]:
+        """Ends the stream; raises as `StreamDecoder.close` says, and `ContentBlockedError` for a blocked prompt."""
+        if self.done:
+            return []
+        self.done = True
+        usage = read_usage(self._usage, self._searches)
+        if self._blocked is not None and not self._count:
+            raise prompt_blocked(self._blocked, usage, self._context)
+        if self._reason is None and self._blocked is None:
+            raise StreamTruncatedError(
+                "the stream ended without a finish reason", provider=self._context.provider, model=self._context.model
+            )
+        if not self._count:
+            check_generation(self._reason, self._remark, self._context)
+        events: list[Event] = []
+        self._end_partial(events)
+        self._end_calls(events)
+        self._end_text(events)
+        if self._citations:
+            cited = Text("", citations=tuple(self._citations), origin=self._context.origin)
+            self._whole(cited, None, events)
+        reason, raw = finish_reason(self._reason, self._has_calls), self._reason
+        if self._blocked is not None:
+            reason, raw = "content_filter", reason_word(self._blocked.get("blockReason"))
+        events.append(ResponseEnd(reason, raw_finish_reason=raw, usage=usage))
+        return events
+
+    # -- chunks -----------------------------------------------------------------------------------------------------
+
+    def _odd_chunk(self, body: Any, data: bytes, events: list[Event]) -> None:
+        error = error_object(body)
+        if error is not None:
+            raise read_inner_error(error, self._context)
+        if not isinstance(body, list):
+            raise not_this_protocol(f"a chunk of the stream is not a JSON object: {snippet(data)}", self._context)
+        events += self.feed_bodies(body)
+
+    def _chunk(self, body: dict[str, Any], events: list[Event]) -> None:
+        candidates = body.get("candidates")
+        if type(candidates) is not list:
+            self._no_candidates(body)
+            candidates = ()
+        if not self._started:
+            self._start(body, events)
+        usage = body.get("usageMetadata")
+        if type(usage) is dict and ("totalTokenCount" in usage or self._usage is None):
+            self._usage = usage
+        if "promptFeedback" in body:
+            feedback = as_dict(body["promptFeedback"])
+            self._blocked = feedback if feedback.get("blockReason") else self._blocked
+        for candidate in candidates:
+            if type(candidate) is not dict:
+                raise not_this_protocol("a candidate of the stream is not a JSON object", self._context)
+            if candidate.get("index"):
+                continue  # candidate 0 is the reply
+            if len(candidate) > 1:
+                self._note(candidate)
+            content = candidate.get("content")
+            parts = content.get("parts") if type(content) is dict else None
+            if type(parts) is not list:
+                continue
+            for part in parts:
+                # By far the most common part: nothing but text, of the answer that is going on.
+                if type(part) is dict and len(part) == 1 and self._open is Text and type(part.get("text")) is str:
+                    text = part["text"]
+                    if text:
+                        self._pieces.append(text)
+                        events.append(TextDelta(text, self._count - 1))
+                else:
+                    self._part(part, events)
+
+    def _no_candidates(self, body: dict[str, Any]) -> None:
+        error = error_object(body)
+        if error is not None:
+            raise read_inner_error(error, self._context)
+        if not body.keys() & _CHUNK_FIELDS:
+            raise not_this_protocol("a chunk of the stream holds nothing that this protocol knows", self._context)
+
+    def _start(self, body: dict[str, Any], events: list[Event]) -> None:
+        self._started = True
+        model, response_id = body.get("modelVersion"), body.get("responseId")
+        self.request_id = response_id if isinstance(response_id, str) else None
+        events.append(
+            ResponseStart(
+                id=self.request_id,
+                model=model if isinstance(model, str) and model else self._context.model,
+            )
+        )
+
+    def _note(self, candidate: dict[str, Any]) -> None:
+        """Takes what a candidate says besides its content."""
+        reason = candidate.get("finishReason")
+        if reason:
+            self._reason = reason_word(reason) or self._reason
+            self._remark = candidate.get("finishMessage")
+        if candidate.get("groundingMetadata") or candidate.get("citationMetadata"):
+            for found in read_citations(candidate):
+                key = found.url, found.title, found.cited_text, found.start, found.end
+                if key not in self._cited_already:  # some hosts repeat in every chunk what they have named so far
+                    self._cited_already.add(key)
+                    self._citations.append(found)
+            self._searches += count_searches(candidate)
+        if "continuationToken" in candidate:
+            self.continuation_token = continuation({"candidates": [candidate]}) or self.continuation_token
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _part(self, part: Any, events: list[Event]) -> None:
+        if type(part) is dict and type(part.get("text")) is str:
+            self._text(part, events)
+            return
+        call = part.get("functionCall") if type(part) is dict else None
+        if type(call) is dict and (self._partial is not None or call.get("willContinue") is True):
+            self._partial_call(part, call, events)
+            return
+        whole = self._reader.read(part)
+        if type(whole) is ToolCall:
+            self._call(whole, part, events)
+        elif whole is not None:
+            self._whole(whole, part, events)
+
+    def _text(self, part: dict[str, Any], events: list[Event]) -> None:
+        kind: type[Text | Reasoning] = Reasoning if part.get("thought") is True else Text
+        text = part["text"]
+        if len(part) == (2 if kind is Reasoning else 1):
+            if text:
+                if self._open is not kind:
+                    self._begin(kind, events)
+                self._delta(text, events)
+            return
+        whole = self._reader.text(part)
+        if whole is not None:
+            self._begin(kind, events)
+            if text:
+                self._delta(text, events)
+            self._open = None
+            events.append(PartEnd(self._count - 1, self._cited(whole)))
+
+    def _delta(self, text: str, events: list[Event]) -> None:
+        self._pieces.append(text)
+        index = self._count - 1
+        events.append(TextDelta(text, index) if self._open is Text else ReasoningDelta(text, index))
+
+    def _begin(self, kind: type[Text | Reasoning], events: list[Event]) -> None:
+        self._end_calls(events)
+        self._end_text(events)
+        self._open = kind
+        self._pieces = []
+        events.append(PartStart(self._count, kind("", origin=self._context.origin)))
+        self._count += 1
+
+    def _end_text(self, events: list[Event]) -> None:
+        if self._open is not None:
+            whole = self._open("".join(self._pieces), origin=self._context.origin)
+            self._open = None
+            events.append(PartEnd(self._count - 1, self._cited(whole)))
+
+    def _cited(self, part: Text | Reasoning) -> Text | Reasoning:
+        """The part with the citations that came by now, if it is text that they can stand on."""
+        if not self._citations or not isinstance(part, Text) or not part.text:
+            return part
+        citations, self._citations = tuple(self._citations), []
+        return Text(part.text, citations=citations, signature=part.signature, origin=part.origin, extra=part.extra)
+
+    def _whole(self, part: Part, wire: Any, events: list[Event]) -> None:
+        if type(part) is ProviderToolResult and "functionResponse" in wire:
+            self._answer(part, events)
+        else:
+            self._end_calls(events)
+        self._end_text(events)
+        events += (PartStart(self._count, part), PartEnd(self._count, part))
+        self._count += 1
+
+    # -- calls ------------------------------------------------------------------------------------------------------
+
+    def _call(self, call: ToolCall, wire: dict[str, Any], events: list[Event]) -> None:
+        self._end_text(events)
+        index = self._count
+        self._count += 1
+        self._calls.add(index, call, wire)
+        begun = ToolCall(
+            call.id, call.name, raw_arguments="", signature=call.signature, origin=call.origin, extra=call.extra
+        )
+        events += (PartStart(index, begun), ToolCallDelta(call.raw_arguments, index))
+
+    def _partial_call(self, part: dict[str, Any], call: dict[str, Any], events: list[Event]) -> None:
+        if call.get("name"):
+            self._end_partial(events)
+        if self._partial is None:
+            if not call.get("name") or not isinstance(call["name"], str):
+                self._whole(self._reader.unknown(part), part, events)  # a piece of a call that never began
+                return
+            self._partial = (part, PartialArguments(self._context))
+        self._partial[1].feed(call.get("partialArgs"))
+        if call.get("willContinue") is not True:
+            self._end_partial(events)
+
+    def _end_partial(self, events: list[Event]) -> None:
+        if self._partial is not None:
+            (part, arguments), self._partial = self._partial, None
+            whole = self._reader.make_call(part, arguments.close())
+            self._call(whole, part, events)
+
+    def _answer(self, result: ProviderToolResult, events: list[Event]) -> None:
+        """The provider has answered a call itself: it is not for the caller."""
+        answered = self._calls.answer(result)
+        if answered is not None:
+            events.append(PartEnd(*answered))
+
+    def _end_calls(self, events: list[Event]) -> None:
+        if self._calls:
+            events += [PartEnd(index, call) for index, call in self._calls.close()]
+            self._has_calls = True
+
+
+_CHUNK_FIELDS = frozenset(
+    {"candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "createTime", "modelStatus"}
+)
+
+
+def read_chunks(chunks: list[Any], context: Context) -> Response:
+    """The `Response` of a stream that came as one JSON array; ``raw`` holds the array as ``{"chunks": [...]}``.
+
+    Raises:
+        ProtocolError: it is not this protocol's, or it ends without a finish reason.
+        ContentBlockedError: the prompt was blocked.
+    """
+    decoder, accumulator = GeminiStreamDecoder(context), Accumulator()
+    accumulator.feed(decoder.feed_bodies(chunks))
+    try:
+        accumulator.feed(decoder.close())
+    except StreamTruncatedError:
+        raise not_this_protocol("the answer is an array of chunks without a finish reason", context) from None
+    found = accumulator.response()
+    return replace(
+        found,
+        provider=context.provider,
+        requested_model=context.model,
+        request_id=found.id,
+        raw={"chunks": chunks},
+    )

@@ -1,0 +1,67 @@
+"""What answers of the older models have in common: why they ended, and what was counted.
+
+Amazon counts for every vendor: in the headers of a whole answer, and in the last chunk of a stream, under
+``amazon-bedrock-invocationMetrics``. What the body counts itself is asked after that. A guardrail says so under
+``amazon-bedrock-guardrailAction``. Source: recorded traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._schema.response import FinishReason
+from ..._schema.usage import UNKNOWN_USAGE, Usage
+from ..classify import parse_count
+from ..shapes import as_dict
+from .families import Family, find
+
+METRICS = "amazon-bedrock-invocationMetrics"
+
+# In lower case.
+FINISH: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "finish": "stop",
+    "finished": "stop",
+    "complete": "stop",
+    "endoftext": "stop",
+    "stop_sequence": "stop",
+    "stop_criteria_met": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "content_filtered": "content_filter",
+    "error_toxic": "content_filter",
+}
+
+
+def intervened(value: Mapping[str, Any]) -> bool:
+    """A guardrail changed or blocked this."""
+    return value.get("amazon-bedrock-guardrailAction") == "INTERVENED"
+
+
+def finish_reason(word: str | None, *, blocked: bool) -> FinishReason:
+    """Why the model stopped."""
+    return "content_filter" if blocked else FINISH.get((word or "").lower(), "other")
+
+
+def usage_of(headers: Mapping[str, str], value: Mapping[str, Any], family: Family) -> Usage:
+    """What a reply used; `UNKNOWN_USAGE` where nobody says."""
+    metrics = as_dict(value.get(METRICS))
+    counts = [
+        _first(headers.get(f"x-amzn-bedrock-{name}-token-count"), metrics.get(f"{name}TokenCount"), find(value, places))
+        for name, places in (("input", family.input_tokens), ("output", family.output_tokens))
+    ]
+    if counts == [None, None]:
+        return UNKNOWN_USAGE
+    return Usage(input_tokens=counts[0], output_tokens=counts[1])
+
+
+def _first(header: str | None, metric: Any, counted: Any) -> int | None:
+    """The first that is a count; Titan writes its own as ``28.0``."""
+    found = parse_count(header)
+    if found is not None:
+        return found
+    for number in (metric, counted):
+        if type(number) in (int, float) and 0 <= number < 1e12:
+            return int(number)
+    return None

@@ -1,0 +1,195 @@
+"""Canonical request -> ``POST /chat/completions``.
+
+Order: the fields of the request, the dialect's ``adapt``, then ``extra_body`` merged into it (objects key by key,
+everything else replaced). Nothing the caller gave is changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
+from ..base import Context, WireRequest
+from ..merge import deep_merge
+from .dialect import ChatDialect
+from .messages import write_messages
+from .parts import Writer
+from .posting import post
+
+PATH = "/chat/completions"
+
+
+def encode(request: Request, context: Context, dialect: ChatDialect) -> WireRequest:
+    """Writes the request; see `asyncllm._protocols.base.WireProtocol.encode`."""
+    writer = Writer(context, dialect)
+    thinking = request.reasoning != "none"
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": write_messages(request.messages, writer, thinking=thinking),
+    }
+    _sampling(body, request, writer)
+    if request.reasoning is not None:
+        _reasoning(body, request.reasoning, writer)
+    if request.tools:
+        _tools(body, request, writer)
+    elif request.tool_choice is not None and request.tool_choice.mode in ("required", "tool"):
+        raise writer.unsupported_parameter("tool_choice", "takes no demand for a tool without tools; give tools=[...]")
+    if request.response_format is not None:
+        _response_format(body, request.response_format, writer)
+    if request.stream:
+        body["stream"] = True
+        if dialect.stream_usage == "option":
+            body["stream_options"] = {"include_usage": True}
+    return post(PATH, body, request, writer, dialect.adapt)
+
+
+def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
+    dialect = writer.dialect
+    given = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        dialect.max_tokens_field: request.max_tokens,
+        dialect.seed_field: request.seed,
+    }
+    body.update({name: value for name, value in given.items() if value is not None})
+    if request.stop:
+        if not dialect.supports_stop:
+            raise writer.unsupported_parameter(
+                "stop", "takes no stop sequences; cut the text yourself, or use another provider"
+            )
+        body["stop"] = list(request.stop)
+
+
+def _reasoning(body: dict[str, Any], reasoning: str | int, writer: Writer) -> None:
+    how = writer.dialect.reasoning_param
+    if isinstance(reasoning, int):
+        if how == "object":
+            body["reasoning"] = {"max_tokens": reasoning}
+        elif writer.dialect.reasoning_budget_field is not None:
+            body[writer.dialect.reasoning_budget_field] = reasoning
+        else:
+            raise writer.unsupported_parameter(
+                "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
+            )
+    elif how == "effort":
+        body["reasoning_effort"] = reasoning
+    elif how == "object":
+        body["reasoning"] = {"effort": reasoning}
+    elif how == "none":
+        raise writer.unsupported_parameter("reasoning", "cannot be told how much to reason; choose a model instead")
+    else:
+        body["thinking"] = {"type": "disabled" if reasoning == "none" else "enabled"}
+        if reasoning != "none":
+            if how == "switch_and_effort":
+                body["reasoning_effort"] = reasoning
+            else:
+                writer.warn(f"the effort {reasoning!r} was left out: reasoning can only be switched on or off")
+
+
+def _tools(body: dict[str, Any], request: Request, writer: Writer) -> None:
+    dialect, choice = writer.dialect, request.tool_choice
+    tools = list(request.tools)
+    if choice is not None and choice.names and choice.mode != "tool" and not dialect.allowed_tools:
+        tools = [tool for tool in tools if _name_of(tool) in choice.names]
+        writer.warn("tools that tool_choice does not name were left out of the request")
+    body["tools"] = [_tool(tool, writer) for tool in tools]
+    if choice is not None:
+        if choice.mode == "tool" and not choice.names:
+            raise writer.bad("tool_choice: mode 'tool' needs the name of a tool")
+        _demand(request, writer)
+        body["tool_choice"] = _tool_choice(request, dialect)
+    if request.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = request.parallel_tool_calls
+
+
+def _demand(request: Request, writer: Writer) -> None:
+    """Refuses a demand for a call that the host would refuse, or ignore."""
+    if request.tool_choice is None or request.tool_choice.mode not in ("required", "tool"):
+        return
+    rule = writer.dialect.forced_tool_choice
+    if rule == "no":
+        raise writer.unsupported_parameter(
+            "tool_choice", "cannot be made to call a tool; use 'auto' and say so in the prompt"
+        )
+    if rule == "not_while_thinking" and request.reasoning not in (None, "none"):
+        raise writer.unsupported_parameter(
+            "tool_choice", "cannot be made to call a tool while it reasons; use reasoning='none'"
+        )
+
+
+def _tool(tool: Tool | ProviderTool, writer: Writer) -> dict[str, Any]:
+    if isinstance(tool, ProviderTool):
+        return dict(tool.definition)
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.parameters:
+        function["parameters"] = dict(tool.parameters)
+    elif writer.dialect.empty_parameters:
+        function["parameters"] = {"type": "object", "properties": {}}
+    if tool.strict is not None:
+        if writer.dialect.strict_tools:
+            function["strict"] = tool.strict
+        elif tool.strict:
+            writer.warn(f"strict was left out of the tool {tool.name!r}: the host cannot enforce a schema on calls")
+    written = {"type": "function", "function": function}
+    if writer.dialect.cache_marks == "cache_control":
+        writer.mark(written, tool.cache)
+    else:
+        writer.unmarked(tool.cache)
+    return written if tool.extra is None else deep_merge(written, tool.extra)
+
+
+def _name_of(tool: Tool | ProviderTool) -> str | None:
+    if isinstance(tool, Tool):
+        return tool.name
+    for holder in (tool.definition, tool.definition.get(str(tool.definition.get("type")))):
+        if isinstance(holder, Mapping) and isinstance(holder.get("name"), str):
+            return str(holder["name"])
+    return None
+
+
+def _named(name: str, request: Request) -> dict[str, Any]:
+    """A tool by name: ``custom`` where the caller's own definition of that name is a custom tool."""
+    custom = any(
+        isinstance(tool, ProviderTool) and tool.definition.get("type") == "custom" and _name_of(tool) == name
+        for tool in request.tools
+    )
+    kind = "custom" if custom else "function"
+    return {"type": kind, kind: {"name": name}}
+
+
+def _tool_choice(request: Request, dialect: ChatDialect) -> str | dict[str, Any]:
+    choice = request.tool_choice
+    if choice is None or (not choice.names) or choice.mode == "none":
+        return "auto" if choice is None else choice.mode
+    if choice.mode == "tool":
+        return _named(choice.names[0], request)
+    if not dialect.allowed_tools:
+        return choice.mode
+    tools = [_named(name, request) for name in choice.names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
+
+
+def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: Writer) -> None:
+    how = writer.dialect.json_schema
+    if how == "none":
+        raise writer.unsupported_parameter("response_format", "cannot be held to JSON; ask for it in the prompt")
+    if wanted.schema is None:
+        body["response_format"] = {"type": "json_object"}
+    elif how == "native":
+        schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
+        if wanted.description is not None:
+            schema["description"] = wanted.description
+        if wanted.strict is not None:
+            schema["strict"] = wanted.strict
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    else:
+        writer.warn("the JSON schema was sent as an instruction: the host only promises JSON")
+        text = writer.context.json.dumps(wanted.schema).decode()
+        rule = f"Answer with one JSON object, and nothing else, that fits this JSON schema: {text}"
+        messages = body["messages"]
+        place = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))
+        messages.insert(place, {"role": "system", "content": rule})
+        body["response_format"] = {"type": "json_object"}

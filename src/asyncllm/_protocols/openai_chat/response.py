@@ -1,0 +1,196 @@
+"""A whole ``chat.completion`` -> canonical response.
+
+The parts of a message come in this order: reasoning, tools the host ran, text (or the content list in its own order),
+refusal, audio, pictures, calls. A body that is not of this format is a `ProtocolError`, with a sentence that says what
+it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..._schema.content import Citation, Origin, Part, Refusal, Text, ToolCall, Unknown
+from ..._schema.messages import Message
+from ..._schema.response import Response
+from ...errors import ContentBlockedError, ProtocolError
+from ..base import Context
+from ..shapes import as_dict, objects
+from .audio import AudioTrack
+from .dialect import ChatDialect
+from .errors import check_blocked, failure_error, read_failure
+from .headers import rate_limits, request_id
+from .pieces import (
+    CallPiece,
+    read_call,
+    read_citations,
+    read_executed_tool,
+    read_function_call,
+    read_image,
+    read_sources,
+)
+from .reasoning import details_part, details_text, is_thinking, merge_details, thinking_part
+from .usage import finish_reason, read_usage
+from .whole_body import read_whole
+
+
+def decode(status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect) -> Response:
+    """Reads a successful body; see `asyncllm._protocols.base.WireProtocol.decode`."""
+    whole = read_whole(status, headers, body, context, "a chat completion")
+    choice = _choice(whole, status, headers, context, dialect)
+    parts = read_parts(choice, whole, context, dialect)
+    word = choice.get("finish_reason")
+    reason = finish_reason(
+        word,
+        calls=any(type(part) is ToolCall for part in parts),
+        refused=any(type(part) is Refusal for part in parts),
+    )
+    check_blocked(reason, parts, context, request_id(headers), status=status)
+    model, ident, stopped = whole.get("model"), whole.get("id"), choice.get("stop_reason")
+    return Response(
+        message=Message("assistant", tuple(parts)),
+        finish_reason=reason,
+        raw_finish_reason=word if isinstance(word, str) else None,
+        stop_sequence=stopped if isinstance(stopped, str) and reason == "stop" and stopped != word else None,
+        usage=read_usage(usage_of(whole), dialect, whole.get("service_tier")),
+        provider=context.provider,
+        model=model if isinstance(model, str) else "",
+        requested_model=context.model,
+        id=ident if isinstance(ident, str) and ident else None,
+        request_id=request_id(headers),
+        rate_limits=rate_limits(headers),
+        raw=whole,
+    )
+
+
+def usage_of(body: Mapping[str, Any]) -> object:
+    """The usage object of a body or chunk: ``usage``, else Groq's ``x_groq.usage``."""
+    return body.get("usage") or as_dict(body.get("x_groq")).get("usage")
+
+
+def _choice(
+    whole: dict[str, Any], status: int, headers: Mapping[str, str], context: Context, dialect: ChatDialect
+) -> dict[str, Any]:
+    """The choice with index 0; raises what the body reports instead of one."""
+    if whole.get("error") or whole.get("object") == "error":
+        raise failure_error(read_failure(whole), status, headers, context, dialect)
+    choices = whole.get("choices")
+    found = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    if not found:
+        if prompt_was_filtered(whole):
+            raise ContentBlockedError(
+                "the provider's content filter blocked the prompt", provider=context.provider, model=context.model
+            )
+        told = read_failure(whole).message
+        raise ProtocolError(
+            f"the provider's answer holds no choices{': ' + told if told else ''}",
+            provider=context.provider,
+            model=context.model,
+            status=status,
+            request_id=request_id(headers),
+        )
+    choice = next((choice for choice in found if choice.get("index") == 0), found[0])
+    if choice.get("error"):  # OpenRouter: the host behind it failed in the middle of the answer
+        raise failure_error(read_failure(choice), status, headers, context, dialect)
+    return choice
+
+
+def prompt_was_filtered(body: Mapping[str, Any]) -> bool:
+    """Whether Azure's ``prompt_filter_results`` say that the prompt was blocked."""
+    results = body.get("prompt_filter_results")
+    return any(
+        as_dict(verdict).get("filtered") is True
+        for result in (results if isinstance(results, list) else [])
+        for verdict in as_dict(as_dict(result).get("content_filter_results")).values()
+    )
+
+
+def read_parts(
+    choice: Mapping[str, Any], whole: Mapping[str, Any], context: Context, dialect: ChatDialect
+) -> list[Part]:
+    """The parts of the message of a choice."""
+    message, origin = as_dict(choice.get("message")), context.origin
+    parts: list[Part] = _reasoning(message, dialect, origin)
+    parts += [read_executed_tool(raw, context) for raw in objects(message.get("executed_tools"))]
+    parts += read_content(message.get("content"), origin)
+    citations = read_citations(message.get("annotations")) or read_sources(whole)
+    if citations:
+        _cite(parts, tuple(citations), origin)
+    if isinstance(message.get("refusal"), str) and message["refusal"]:
+        parts.append(Refusal(message["refusal"], origin=origin))
+    spoken = AudioTrack().feed(as_dict(message.get("audio"))).part(origin)
+    parts += [spoken] if spoken else []
+    pictures = [read_image(raw, origin) for raw in objects(message.get("images"))]
+    parts += [picture for picture in pictures if picture is not None]
+    pieces = [read_call(raw, context) for raw in objects(message.get("tool_calls"))]
+    legacy = as_dict(message.get("function_call"))
+    if legacy.get("name") and not pieces:
+        pieces.append(read_function_call(legacy, context))
+    parts += [whole_call(piece, context) for piece in pieces]
+    extra = message.get("extra_content")  # Gemini's compatible surface: the thought signature of a text
+    if isinstance(extra, dict):
+        parts = [replace(part, extra={"extra_content": extra}) if type(part) is Text else part for part in parts]
+    return parts
+
+
+def reasoning_text(holder: Mapping[str, Any], dialect: ChatDialect) -> str:
+    """The readable reasoning of a message or delta."""
+    for name in dialect.reasoning_fields:
+        text = holder.get(name)
+        if isinstance(text, str) and text:
+            return text
+    return ""
+
+
+def _reasoning(message: Mapping[str, Any], dialect: ChatDialect, origin: Origin) -> list[Part]:
+    entries = merge_details(objects(message.get("reasoning_details")))
+    text = reasoning_text(message, dialect) or details_text(entries)
+    return [details_part(text, entries, origin)] if text or entries else []
+
+
+def read_content(content: object, origin: Origin) -> list[Part]:
+    """``content``: a string, a list of chunks, or null."""
+    if isinstance(content, str):
+        return [Text(content, origin=origin)] if content else []
+    parts: list[Part] = []
+    for item in content if isinstance(content, list) else []:
+        if isinstance(item, str):
+            parts.append(Text(item, origin=origin))
+        elif is_thinking(item):
+            parts.append(thinking_part(item, origin))
+        elif isinstance(item, dict) and item.get("type") == "text" and isinstance(item.get("text"), str):
+            parts.append(Text(item["text"], origin=origin))
+        elif isinstance(item, dict) and item.get("type") == "refusal" and isinstance(item.get("refusal"), str):
+            parts.append(Refusal(item["refusal"], origin=origin))
+        else:
+            parts.append(unknown_item(item, origin))
+    return parts
+
+
+def unknown_item(item: object, origin: Origin) -> Unknown:
+    """An item of a content list that this version does not know."""
+    kind = item.get("type") if isinstance(item, dict) else None
+    return Unknown(type=kind if isinstance(kind, str) else "unknown", raw=item, origin=origin)
+
+
+def _cite(parts: list[Part], citations: tuple[Citation, ...], origin: Origin) -> None:
+    """Puts the citations on the last text, or on an empty one where there is none."""
+    for at in range(len(parts) - 1, -1, -1):
+        part = parts[at]
+        if type(part) is Text:
+            parts[at] = replace(part, citations=citations)
+            return
+    parts.append(Text("", citations=citations, origin=origin))
+
+
+def whole_call(piece: CallPiece, context: Context) -> ToolCall:
+    """The call of a complete piece; it gets an id where the wire has none."""
+    return ToolCall(
+        piece.id or context.new_id("call_"),
+        piece.name,
+        raw_arguments=piece.arguments,
+        kind=piece.kind,
+        origin=context.origin,
+        extra=piece.extra or None,
+    )

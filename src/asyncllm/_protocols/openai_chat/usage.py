@@ -1,0 +1,108 @@
+"""Token counts and finish words of the chat format.
+
+Cached and written tokens are a breakdown of ``prompt_tokens``, reasoning tokens of ``completion_tokens``: nothing is
+added up, except where a host leaves reasoning out of the output and the total proves it (xAI). What a host does not
+count stays None; cost fields are not tokens and are left to the price tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ..._schema.response import FinishReason
+from ..._schema.usage import UNKNOWN_USAGE, Usage
+from ..shapes import as_dict
+from .dialect import ChatDialect
+
+
+def _count(*values: object) -> int | None:
+    """The first that is a count of tokens."""
+    for value in values:
+        if type(value) is int and value >= 0:
+            return value
+        if type(value) is float and value >= 0 and value.is_integer():
+            return int(value)
+    return None
+
+
+def read_usage(raw: object, dialect: ChatDialect, service_tier: object = None) -> Usage:
+    """The usage object of a body or chunk; `UNKNOWN_USAGE` where it counts nothing."""
+    usage = as_dict(raw)
+    prompt, output = as_dict(usage.get("prompt_tokens_details")), as_dict(usage.get("completion_tokens_details"))
+    input_tokens, output_tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    total = _count(usage.get("total_tokens"))
+    reasoning = _count(output.get("reasoning_tokens"), usage.get("reasoning_tokens"))
+    if input_tokens is None and output_tokens is None and total is None:
+        return UNKNOWN_USAGE
+    if (
+        dialect.output_excludes_reasoning
+        and None not in (input_tokens, output_tokens, reasoning)
+        and total == (input_tokens or 0) + (output_tokens or 0) + (reasoning or 0)
+    ):
+        output_tokens = (output_tokens or 0) + (reasoning or 0)
+    tier = next((tier for tier in (service_tier, usage.get("service_tier")) if isinstance(tier, str) and tier), None)
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=total,
+        cache_read_tokens=_count(
+            prompt.get("cached_tokens"),
+            usage.get("prompt_cache_hit_tokens"),  # DeepSeek
+            usage.get("cached_tokens"),
+            usage.get("num_cached_tokens"),  # Mistral
+            usage.get("cache_read_input_tokens"),
+        ),
+        cache_write_tokens=_count(
+            prompt.get("cache_write_tokens"),
+            prompt.get("created_cache_tokens"),  # vLLM
+            usage.get("cache_creation_input_tokens"),
+        ),
+        reasoning_tokens=reasoning,
+        input_audio_tokens=_count(prompt.get("audio_tokens")),
+        output_audio_tokens=_count(output.get("audio_tokens")),
+        input_image_tokens=_count(prompt.get("image_tokens")),
+        output_image_tokens=_count(output.get("image_tokens")),
+        provider_tool_requests=_tool_requests(as_dict(usage.get("server_tool_use_details"))),
+        service_tier=tier,
+    )
+
+
+def _tool_requests(raw: dict[str, Any]) -> Mapping[str, int] | None:
+    """OpenRouter: ``{"web_search_requests": 1, ...}``."""
+    found = {
+        name.removesuffix("_requests"): count
+        for name, value in raw.items()
+        if name.endswith("_requests") and (count := _count(value)) is not None
+    }
+    return found or None
+
+
+_WORDS: Mapping[str, FinishReason] = MappingProxyType(
+    {
+        "stop": "stop",
+        "eos": "stop",  # Together
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "length": "length",
+        "model_length": "length",  # Mistral
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "content_filter": "content_filter",
+        "sensitive": "content_filter",
+    }
+)
+# Words of a reply that ended normally: with calls for the caller in it, the reason is the calls.
+_NORMAL = frozenset({"stop", "eos", "end_turn", "stop_sequence", "tool_calls", "tool_call", "function_call", ""})
+
+
+def finish_reason(word: object, *, calls: bool, refused: bool) -> FinishReason:
+    """The wire's word in our vocabulary; ``""`` comes from xAI and Snowflake, None from hosts that send no word."""
+    plain = word if isinstance(word, str) else ""
+    if plain in _NORMAL:
+        if calls:
+            return "tool_calls"
+        if refused:
+            return "refusal"
+    return _WORDS.get(plain, "other")

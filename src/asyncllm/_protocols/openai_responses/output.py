@@ -1,0 +1,211 @@
+"""Output items -> parts.
+
+Every item is kept so that it can go back as it came. Under ``extra["item"]`` is what an item holds besides the fields
+that have a place in the part; a message's texts and refusals share that object, and what each content part holds
+besides is under ``extra["content"]``.
+
+* A call that the caller must run is a `ToolCall`. So are the calls of tools with a form of their own that run at the
+  caller's: a local shell, patches, a computer, a tool search by the client. Their arguments are the item's own fields
+  as a JSON object, their name is the item's type without ``_call``.
+* A tool that the host ran is a `ProviderToolCall`, its output item a `ProviderToolResult`.
+* Anything else, such as a compaction, is `Unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._schema.content import (
+    Citation,
+    Part,
+    ProviderToolCall,
+    ProviderToolResult,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    Unknown,
+)
+from ..base import Context
+from ..shapes import as_dict, objects
+from .dialect import ResponsesDialect
+
+PARAGRAPH = "\n\n"
+"""Stands between two summaries of one reasoning item."""
+CALL_FIELDS: Mapping[str, str] = {"function_call": "arguments", "custom_tool_call": "input"}
+"""Item type -> the field that holds what a call is given, for the two kinds of calls with a name of their own."""
+HEAD_FIELDS = frozenset({"type", "id", "call_id", "status", "caller", "created_by"})
+"""What a call of a tool with a form of its own holds besides its arguments."""
+_ALWAYS_CALLERS = frozenset({"local_shell_call", "apply_patch_call", "computer_call"})
+_CALL_LIKE = frozenset({"program", "mcp_list_tools", "mcp_approval_request"})
+
+
+def read_items(items: object, context: Context, dialect: ResponsesDialect) -> list[Part]:
+    """The parts of an ``output`` list, in order."""
+    return [part for item in objects(items) for part in read_item(item, context, dialect)]
+
+
+def read_item(item: dict[str, Any], context: Context, dialect: ResponsesDialect) -> list[Part]:
+    """The parts of one output item."""
+    kind = type_of(item)
+    if kind == "message":
+        head = head_of(item)
+        contents = objects(item.get("content"))
+        return [read_content(head, content, context) for content in contents] or [empty_message(item, context)]
+    if kind == "reasoning":
+        return [read_reasoning(item, context)]
+    if is_named_call(item, dialect):
+        return [read_call(item, context)]
+    return [read_other(item, context)]
+
+
+def type_of(item: Mapping[str, Any]) -> str:
+    """The type of an item or content part; ``"unknown"`` where it has none."""
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else "unknown"
+
+
+def head_of(item: dict[str, Any]) -> dict[str, Any]:
+    """A message without its content."""
+    return {name: value for name, value in item.items() if name != "content"}
+
+
+def empty_message(item: dict[str, Any], context: Context) -> Unknown:
+    """A message that says nothing (the tokens ran out before its text)."""
+    return Unknown(type="message", raw=item, origin=context.origin)
+
+
+def read_content(head: dict[str, Any], content: dict[str, Any], context: Context) -> Part:
+    """A content part of a message; one of an unknown type keeps its message around it, so that it can go back."""
+    kind, origin = type_of(content), context.origin
+    field = {"output_text": "text", "refusal": "refusal"}.get(kind, "")
+    text = content.get(field)
+    if not isinstance(text, str):
+        return Unknown(type=kind, raw={**head, "content": [content]}, origin=origin)
+    rest = {name: value for name, value in content.items() if name not in ("type", field, "annotations")}
+    extra: dict[str, Any] = {"item": head, "content": rest} if rest else {"item": head}
+    if kind == "refusal":
+        return Refusal(text, origin=origin, extra=extra)
+    return Text(text, citations=read_citations(content.get("annotations")), origin=origin, extra=extra)
+
+
+def read_citations(annotations: object) -> tuple[Citation, ...]:
+    """The annotations of a text; the wire's own objects are in ``raw``."""
+    return tuple([_citation(raw) for raw in objects(annotations)])
+
+
+def _citation(raw: dict[str, Any]) -> Citation:
+    def text(*names: str) -> str | None:
+        return next((value for name in names if isinstance(value := raw.get(name), str)), None)
+
+    def number(name: str) -> int | None:
+        value = raw.get(name)
+        return value if type(value) is int else None
+
+    return Citation(
+        url=text("url"), title=text("title", "filename"), start=number("start_index"), end=number("end_index"), raw=raw
+    )
+
+
+def read_reasoning(item: dict[str, Any], context: Context) -> Reasoning:
+    """A reasoning item: its summaries where it has some, else its content."""
+    encrypted, ident = item.get("encrypted_content"), item.get("id")
+    hidden = isinstance(encrypted, str)
+    rest = {name: value for name, value in item.items() if name != "encrypted_content"} if hidden else item
+    return Reasoning(
+        _texts(item.get("summary")) or _texts(item.get("content")),
+        encrypted=encrypted if isinstance(encrypted, str) else None,
+        id=ident if isinstance(ident, str) and ident else None,
+        origin=context.origin,
+        extra={"item": rest},
+    )
+
+
+def _texts(pieces: object) -> str:
+    return PARAGRAPH.join([text for piece in objects(pieces) if isinstance(text := piece.get("text"), str) and text])
+
+
+def is_named_call(item: Mapping[str, Any], dialect: ResponsesDialect) -> bool:
+    """Whether an item is a call that names a function or custom tool of the caller's."""
+    if type_of(item) not in CALL_FIELDS:
+        return False
+    return not (dialect.hosted_call_ids and str(item.get("call_id")).startswith(dialect.hosted_call_ids))
+
+
+def call_id_of(item: Mapping[str, Any]) -> str:
+    """The id that an answer names, else that of the item; ``""`` where there is none."""
+    return next((value for name in ("call_id", "id") if isinstance(value := item.get(name), str) and value), "")
+
+
+def read_call(item: dict[str, Any], context: Context, ident: str = "") -> ToolCall:
+    """A call of a function or a custom tool; ``ident`` is the id where the wire has none."""
+    kind = type_of(item)
+    field, name = CALL_FIELDS[kind], item.get("name")
+    taken = ("type", "call_id", "name", field)
+    rest = {name: value for name, value in item.items() if name not in taken}
+    return ToolCall(
+        call_id_of(item) or ident or context.new_id("call_"),
+        name if isinstance(name, str) else "",
+        raw_arguments=_argument_text(item.get(field), context),
+        kind="custom" if kind == "custom_tool_call" else "function",
+        origin=context.origin,
+        extra={"item": rest} if rest else None,
+    )
+
+
+def _argument_text(value: object, context: Context) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else context.json.dumps(value).decode()
+
+
+def _callers_turn(item: Mapping[str, Any]) -> bool:
+    """Whether a tool with a form of its own runs at the caller's."""
+    kind = type_of(item)
+    if (
+        kind == "shell_call"
+    ):  # a container is the host's; with a local environment, or none, the machine is the caller's
+        return not str(as_dict(item.get("environment")).get("type")).startswith("container")
+    return kind in _ALWAYS_CALLERS or (kind == "tool_search_call" and item.get("execution") == "client")
+
+
+def read_other(item: dict[str, Any], context: Context, ident: str = "") -> Part:
+    """An item that is no message, no reasoning and no call by name."""
+    kind, origin = type_of(item), context.origin
+    if _callers_turn(item):
+        arguments = {name: value for name, value in item.items() if name not in HEAD_FIELDS}
+        rest = {name: value for name, value in item.items() if name in HEAD_FIELDS and name != "call_id"}
+        return ToolCall(
+            call_id_of(item) or ident or context.new_id("call_"),
+            kind.removesuffix("_call"),
+            raw_arguments=context.json.dumps(arguments).decode(),
+            origin=origin,
+            extra={"item": rest},
+        )
+    name = item.get("name")
+    if kind.endswith("_output"):
+        plain = kind.removesuffix("_output").removesuffix("_call")
+        failed = item.get("status") in ("failed", "incomplete")
+        return ProviderToolResult(call_id=call_id_of(item), name=plain, raw=item, is_error=failed, origin=origin)
+    if kind.endswith("_call") or kind in _CALL_LIKE:
+        return ProviderToolCall(
+            id=call_id_of(item) or ident or context.new_id("call_"),
+            name=name if isinstance(name, str) and name else kind.removesuffix("_call"),
+            raw_arguments=_hosted_arguments(item, context),
+            raw=item,
+            origin=origin,
+        )
+    return Unknown(type=kind, raw=item, origin=origin)
+
+
+def _hosted_arguments(item: Mapping[str, Any], context: Context) -> str:
+    """What a hosted tool was given, as JSON text; ``""`` where the item does not say."""
+    for name in ("arguments", "input"):
+        value = item.get(name)
+        if value:
+            return _argument_text(value, context)
+    if isinstance(item.get("action"), dict):
+        return context.json.dumps(item["action"]).decode()
+    given = {name: item[name] for name in ("queries", "code", "prompt", "revised_prompt") if item.get(name)}
+    return context.json.dumps(given).decode() if given else ""

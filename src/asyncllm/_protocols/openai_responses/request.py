@@ -1,0 +1,131 @@
+"""Canonical request -> ``POST /responses``.
+
+Calls are stateless: ``store`` is false and reasoning is asked for encrypted, unless ``extra_body`` says otherwise.
+Order: the fields of the request, the dialect's ``adapt``, then ``extra_body`` merged into it. Nothing the caller gave
+is changed in place.
+
+This wire has no ``stop`` and no ``seed``. Leaving out a stop sequence would change what comes back, so it is refused; a
+seed is a hint, so it is left out with a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
+from ..base import Context, WireRequest
+from ..merge import deep_merge
+from ..openai_chat.posting import post
+from .content import Writer
+from .conversation import write_input
+from .dialect import ResponsesDialect
+
+PATH = "/responses"
+ENCRYPTED = "reasoning.encrypted_content"
+
+
+def encode(request: Request, context: Context, dialect: ResponsesDialect) -> WireRequest:
+    """Writes the request; see `asyncllm._protocols.base.WireProtocol.encode`."""
+    writer = Writer(context, dialect)
+    stored = bool((request.extra_body or {}).get("store", False))
+    body: dict[str, Any] = {
+        "model": request.model,
+        "input": write_input(request.messages, writer, stored=stored),
+        "store": False,
+    }
+    if not request.model.removeprefix("ft:").startswith(dialect.plain_models):
+        body["include"] = [ENCRYPTED]
+    _sampling(body, request, writer)
+    if request.reasoning is not None:
+        body["reasoning"] = _reasoning(request.reasoning, writer)
+    if request.tools:
+        _tools(body, request, writer)
+    elif request.tool_choice is not None and request.tool_choice.mode in ("required", "tool"):
+        raise writer.unsupported_parameter("tool_choice", "takes no demand for a tool without tools; give tools=[...]")
+    if request.response_format is not None:
+        body["text"] = {"format": _format(request.response_format)}
+    if request.stream:
+        body["stream"] = True
+    return post(PATH, body, request, writer, dialect.adapt)
+
+
+def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
+    given = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "max_output_tokens": request.max_tokens,
+    }
+    body.update({name: value for name, value in given.items() if value is not None})
+    if request.stop:
+        raise writer.unsupported_parameter(
+            "stop", "takes no stop sequences; cut the text yourself, or use chat completions"
+        )
+    if request.seed is not None:
+        writer.warn("seed was left out: the Responses API has none")
+
+
+def _reasoning(reasoning: str | int, writer: Writer) -> dict[str, Any]:
+    if isinstance(reasoning, int):
+        raise writer.unsupported_parameter(
+            "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
+        )
+    summary = writer.dialect.reasoning_summary
+    return (
+        {"effort": reasoning} if reasoning == "none" or summary is None else {"effort": reasoning, "summary": summary}
+    )
+
+
+def _tools(body: dict[str, Any], request: Request, writer: Writer) -> None:
+    body["tools"] = [_tool(tool, writer) for tool in request.tools]
+    if request.tool_choice is not None:
+        if request.tool_choice.mode == "tool" and not request.tool_choice.names:
+            raise writer.bad("tool_choice: mode 'tool' needs the name of a tool")
+        body["tool_choice"] = _tool_choice(request)
+    if request.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = request.parallel_tool_calls
+
+
+def _tool(tool: Tool | ProviderTool, writer: Writer) -> dict[str, Any]:
+    if isinstance(tool, ProviderTool):
+        return dict(tool.definition)
+    parameters = dict(tool.parameters) if tool.parameters else {"type": "object", "properties": {}}
+    written: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
+    if tool.description:
+        written["description"] = tool.description
+    if tool.strict is not None:
+        written["strict"] = tool.strict
+    writer.unmarked(tool.cache)
+    return written if tool.extra is None else deep_merge(written, tool.extra)
+
+
+def _named(name: str, request: Request) -> dict[str, Any]:
+    """A tool by name: a function, else what the caller's own definition of that name is; hosted tools go by type."""
+    for tool in request.tools:
+        if isinstance(tool, ProviderTool):
+            kind = tool.definition.get("type")
+            if name == tool.definition.get("name"):
+                return {"type": kind, "name": name}
+            if kind == "mcp" and name == tool.definition.get("server_label"):
+                return {"type": kind, "server_label": name}
+            if name == kind:
+                return {"type": kind}
+    return {"type": "function", "name": name}
+
+
+def _tool_choice(request: Request) -> str | dict[str, Any]:
+    choice = request.tool_choice
+    if choice is None or not choice.names or choice.mode == "none":
+        return "auto" if choice is None else choice.mode
+    if choice.mode == "tool":
+        return _named(choice.names[0], request)
+    return {"type": "allowed_tools", "mode": choice.mode, "tools": [_named(name, request) for name in choice.names]}
+
+
+def _format(wanted: ResponseFormat) -> dict[str, Any]:
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    written: dict[str, Any] = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema}
+    optional: Mapping[str, Any] = {"description": wanted.description, "strict": wanted.strict}
+    written.update({name: value for name, value in optional.items() if value is not None})
+    return written

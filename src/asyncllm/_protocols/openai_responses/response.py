@@ -1,0 +1,71 @@
+"""A whole ``response`` object -> canonical response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._schema.content import Refusal, ToolCall
+from ..._schema.messages import Message
+from ..._schema.response import Response
+from ...errors import AsyncLLMError, ProtocolError
+from ..base import Context
+from ..classify import snippet
+from ..openai_chat.errors import check_blocked, failure_error, read_failure
+from ..openai_chat.headers import rate_limits, request_id
+from ..openai_chat.whole_body import read_whole
+from .dialect import ResponsesDialect
+from .output import read_items
+from .usage import read_finish, read_usage
+
+
+def decode(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ResponsesDialect
+) -> Response:
+    """Reads a successful body; see `asyncllm._protocols.base.WireProtocol.decode`."""
+    whole = read_whole(status, headers, body, context, "a response")
+    if whole.get("error") or whole.get("status") == "failed":
+        raise failure_of(whole, status, headers, context, dialect)
+    if not isinstance(whole.get("output"), list):
+        raise ProtocolError(
+            f"the provider's answer holds no output: {snippet(body, 100)}",
+            provider=context.provider,
+            model=context.model,
+            status=status,
+            request_id=request_id(headers),
+        )
+    parts = read_items(whole["output"], context, dialect)
+    reason, word = read_finish(
+        whole,
+        calls=any(type(part) is ToolCall for part in parts),
+        refused=any(type(part) is Refusal for part in parts),
+    )
+    check_blocked(reason, parts, context, request_id(headers))
+    model, ident = whole.get("model"), whole.get("id")
+    return Response(
+        message=Message("assistant", tuple(parts)),
+        finish_reason=reason,
+        raw_finish_reason=word,
+        usage=read_usage(whole),
+        provider=context.provider,
+        model=model if isinstance(model, str) else "",
+        requested_model=context.model,
+        id=ident if isinstance(ident, str) and ident else None,
+        request_id=request_id(headers),
+        rate_limits=rate_limits(headers),
+        raw=whole,
+    )
+
+
+def failure_of(
+    response: Mapping[str, Any],
+    status: int | None,
+    headers: Mapping[str, str],
+    context: Context,
+    dialect: ResponsesDialect,
+) -> AsyncLLMError:
+    """The exception for a ``response`` object that failed, or for an error in place of one."""
+    failure = read_failure(response)
+    if not failure.message:
+        failure = failure._replace(message="the provider reported that the response failed, and not why")
+    return failure_error(failure, status, headers, context, dialect)

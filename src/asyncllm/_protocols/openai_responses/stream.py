@@ -1,0 +1,306 @@
+"""``response.*`` events -> canonical events.
+
+Rules.
+
+* What counts is the JSON's ``type``; the SSE name repeats it. Types not known here are skipped, and so are the progress
+  events of hosted tools: their items come whole.
+* A delta belongs to the item at its ``output_index``; where that is missing, to the one with its ``item_id``. Ids alone
+  would not do: some hosts change them from event to event.
+* The end is ``response.completed`` or ``response.incomplete``, whose ``response`` holds status and usage. Items that
+  never ended, or never began, are taken from its ``output`` (which may be empty, so what was streamed counts first).
+* ``error`` and ``response.failed`` end the stream with that error. ``[DONE]``, which OpenRouter sends, means nothing.
+
+Text is nearly all of a stream: a delta of the text before it takes a path of its own in `ResponsesStream.feed`.
+Source: openai 3.52.0 (openai/types/responses/response_stream_event.py and the event files).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from ..._framing.base import Frame
+from ..._schema.events import Event, ResponseEnd, ResponseStart, TextDelta
+from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
+from ..base import Context
+from ..classify import snippet
+from ..openai_chat.errors import check_blocked, failure_error, read_failure
+from ..openai_chat.headers import rate_limits, request_id
+from ..shapes import as_dict
+from ..stream_errors import complete
+from .dialect import ResponsesDialect
+from .open_items import OpenCall, OpenItem, OpenMessage, OpenOther, OpenReasoning, OpenText, Tally, open_item, place_of
+from .response import failure_of
+from .usage import read_finish, read_usage
+
+_TEXT_DELTA = "response.output_text.delta"
+
+
+class ResponsesStream:
+    """Decodes one stream; see `asyncllm._protocols.base.StreamDecoder`."""
+
+    __slots__ = (
+        "_at",
+        "_context",
+        "_dialect",
+        "_headers",
+        "_ids",
+        "_open",
+        "_place",
+        "_seen",
+        "_started",
+        "_tally",
+        "_text",
+        "done",
+        "rate_limits",
+        "request_id",
+    )
+
+    def __init__(self, headers: Mapping[str, str], context: Context, dialect: ResponsesDialect) -> None:
+        self.done = False
+        self.request_id = request_id(headers)
+        self.rate_limits = rate_limits(headers)
+        self._headers = headers
+        self._context = context
+        self._dialect = dialect
+        self._tally = Tally(context, dialect)
+        self._started = False
+        self._open: dict[object, OpenItem] = {}
+        self._seen: set[object] = set()
+        self._ids: dict[str, object] = {}
+        self._text: OpenText | None = None  # the text that the last delta was of, and below where it is
+        self._at: object = None
+        self._place: object = None
+
+    def feed(self, frames: Sequence[Frame]) -> list[Event]:
+        """Takes frames in order; see `asyncllm._protocols.base.StreamDecoder.feed`."""
+        events: list[Event] = []
+        loads = self._context.json.loads
+        text, at, place = self._text, self._at, self._place
+        try:
+            for frame in frames:
+                if self.done:
+                    break
+                data = frame[1]
+                event = loads(data) if data[:1] == b"{" else self._unusual(frame)
+                if event is None:
+                    continue
+                if (
+                    text is not None
+                    and event.get("type") == _TEXT_DELTA
+                    and event.get("output_index") == at
+                    and event.get("content_index") == place
+                ):
+                    delta = event.get("delta")
+                    if type(delta) is str:
+                        if delta:
+                            text.taken.append(delta)
+                            events.append(TextDelta(delta, text.index))
+                        continue
+                self._event(event, frame, events)
+                text, at, place = self._text, self._at, self._place
+        except AsyncLLMError as error:
+            complete(error, events, self._context, self.request_id)
+            raise
+        return events
+
+    def close(self) -> list[Event]:
+        """Tells that the bytes have ended; see `asyncllm._protocols.base.StreamDecoder.close`."""
+        if not self.done:
+            raise StreamTruncatedError(
+                "the stream ended without response.completed",
+                provider=self._context.provider,
+                model=self._context.model,
+                request_id=self.request_id,
+            )
+        return []
+
+    def _unusual(self, frame: Frame) -> dict[str, Any] | None:
+        """The event of a frame that does not begin with a brace; None for an empty one and for ``[DONE]``."""
+        data = frame.data.strip()
+        if not data or data.startswith(b"[DONE]"):
+            return None
+        event = self._context.json.loads(data)
+        if not isinstance(event, dict):
+            raise ProtocolError(f"an event of the stream is not an object: {snippet(data, 100)}")
+        return event
+
+    def _event(self, event: dict[str, Any], frame: Frame, events: list[Event]) -> None:
+        """Any event but another delta of the open text."""
+        kind = event.get("type")
+        if kind == "error" or frame.event == "error" or (kind is None and "error" in event):
+            failure = read_failure(event)
+            if not failure.message:
+                told = f"the provider reported an error in the stream: {snippet(frame.data, 100)}"
+                failure = failure._replace(message=told)
+            raise failure_error(failure, None, self._headers, self._context, self._dialect)
+        if not isinstance(kind, str):
+            raise ProtocolError(f"an event of the stream has no type: {snippet(frame.data, 100)}")
+        take = self._TAKERS.get(kind)
+        if take is not None:
+            take(self, event, events)
+
+    def _begin(self, event: dict[str, Any], events: list[Event]) -> None:
+        """``response.created`` and its like: the id and the model."""
+        if self._started:
+            return
+        self._started = True
+        response = as_dict(event.get("response"))
+        ident, model = response.get("id"), response.get("model")
+        events.append(
+            ResponseStart(
+                id=ident if isinstance(ident, str) and ident else None, model=model if isinstance(model, str) else ""
+            )
+        )
+
+    def _key(self, event: Mapping[str, Any]) -> object:
+        """Which item an event speaks of."""
+        at, ident = event.get("output_index"), event.get("item_id")
+        if type(at) is int:
+            return at
+        return self._ids.get(ident, ident) if isinstance(ident, str) else None
+
+    def _added(self, event: dict[str, Any], events: list[Event]) -> None:
+        self._announce(self._key(event), as_dict(event.get("item")), events)
+
+    def _announce(self, key: object, wire: dict[str, Any], events: list[Event]) -> OpenItem:
+        self._begin({}, events)
+        known = self._open.get(key)
+        if known is not None:
+            self._end_item(key, known, known.wire, events)
+        ident = wire.get("id")
+        if isinstance(ident, str):
+            self._ids[ident] = key
+        self._seen.add(key)
+        found = self._open[key] = open_item(wire, self._tally, events)
+        return found
+
+    def _item_done(self, event: dict[str, Any], events: list[Event]) -> None:
+        wire, key = as_dict(event.get("item")), self._key(event)
+        if key is None and isinstance(wire.get("id"), str):
+            key = self._ids.get(wire["id"])
+        known = self._open.get(key)
+        if known is None:
+            known = self._announce(key, wire, events)
+        self._end_item(key, known, wire, events)
+
+    def _end_item(self, key: object, item: OpenItem, wire: dict[str, Any], events: list[Event]) -> None:
+        item.end(wire, events)
+        del self._open[key]
+        if key == self._at:
+            self._text = None
+
+    def _find(self, kind: type[Any], wire_type: str, event: Mapping[str, Any], events: list[Event]) -> Any:
+        """The open item a delta is of; one that was never announced begins here."""
+        key = self._key(event)
+        item = self._open.get(key)
+        if isinstance(item, kind):
+            return item
+        if item is not None or key in self._seen:
+            raise ProtocolError(f"a delta of the stream does not fit its item: {event.get('type')}")
+        return self._announce(key, {"type": wire_type, "id": event.get("item_id")}, events)
+
+    def _delta(self, event: Mapping[str, Any]) -> str:
+        delta = event.get("delta")
+        if not isinstance(delta, str):
+            raise ProtocolError(f"a delta of the stream holds no text: {event.get('type')}")
+        return delta
+
+    def _content_added(self, event: dict[str, Any], events: list[Event]) -> None:
+        part = as_dict(event.get("part"))
+        if part.get("type") in ("output_text", "refusal"):
+            message = self._find(OpenMessage, "message", event, events)
+            message.text(place_of(event, "content_index"), part["type"], events)
+
+    def _text_delta(self, event: dict[str, Any], events: list[Event]) -> None:
+        text = self._said(event, "output_text", events)
+        delta = self._delta(event)
+        if delta:
+            text.taken.append(delta)
+            events.append(TextDelta(delta, text.index))
+        self._text, self._at, self._place = text, self._key(event), event.get("content_index")
+
+    def _refusal_delta(self, event: dict[str, Any], events: list[Event]) -> None:
+        self._said(event, "refusal", events).taken.append(self._delta(event))
+
+    def _annotation(self, event: dict[str, Any], events: list[Event]) -> None:
+        self._said(event, "output_text", events).annotations.append(event.get("annotation"))
+
+    def _said(self, event: Mapping[str, Any], kind: str, events: list[Event]) -> OpenText:
+        message: OpenMessage = self._find(OpenMessage, "message", event, events)
+        text = message.text(place_of(event, "content_index"), kind, events)
+        if text.kind != kind:
+            raise ProtocolError(f"a delta of the stream does not fit its content: {event.get('type')}")
+        return text
+
+    def _summary(self, event: dict[str, Any], events: list[Event]) -> None:
+        self._think(event, "summary", place_of(event, "summary_index"), events)
+
+    def _reasoning_text(self, event: dict[str, Any], events: list[Event]) -> None:
+        self._think(event, "content", place_of(event, "content_index"), events)
+
+    def _think(self, event: dict[str, Any], kind: str, place: object, events: list[Event]) -> None:
+        delta = self._delta(event)
+        if delta:
+            self._find(OpenReasoning, "reasoning", event, events).think(kind, place, delta, events)
+
+    def _arguments(self, event: dict[str, Any], events: list[Event]) -> None:
+        wire_type = "custom_tool_call" if str(event.get("type")).startswith("response.custom") else "function_call"
+        delta, item = self._delta(event), self._open.get(self._key(event))
+        if delta and not isinstance(item, OpenOther):
+            self._find(OpenCall, wire_type, event, events).argue(delta, events)
+
+    def _failed(self, event: dict[str, Any], events: list[Event]) -> None:
+        raise failure_of(as_dict(event.get("response")), None, self._headers, self._context, self._dialect)
+
+    def _end(self, event: dict[str, Any], events: list[Event]) -> None:
+        """The terminal event."""
+        response = as_dict(event.get("response"))
+        if response.get("status") == "failed":
+            self._failed(event, events)
+        self._begin(event, events)
+        output = response.get("output")
+        for at, wire in enumerate(output if isinstance(output, list) else ()):
+            if isinstance(wire, dict):
+                self._last_word(at, wire, events)
+        for key, item in list(self._open.items()):
+            self._end_item(key, item, item.wire, events)
+        status = {"status": str(event["type"]).removeprefix("response.")}
+        reason, word = read_finish({**status, **response}, calls=self._tally.calls, refused=self._tally.refused)
+        check_blocked(reason, self._tally.parts, self._context, self.request_id)
+        events.append(ResponseEnd(reason, raw_finish_reason=word, usage=read_usage(response)))
+        self.done = True
+
+    def _last_word(self, at: int, wire: dict[str, Any], events: list[Event]) -> None:
+        """What the terminal event says of an item that never ended, or never began."""
+        key: object = at
+        ident = wire.get("id")
+        if at not in self._seen and isinstance(ident, str):
+            key = self._ids.get(ident, at)
+        item = self._open.get(key)
+        if item is not None:
+            self._end_item(key, item, wire, events)
+        elif key not in self._seen:
+            self._end_item(key, self._announce(key, wire, events), wire, events)
+
+    _TAKERS: ClassVar[Mapping[str, Callable[..., None]]] = MappingProxyType(
+        {
+            "response.created": _begin,
+            "response.queued": _begin,
+            "response.in_progress": _begin,
+            "response.output_item.added": _added,
+            "response.output_item.done": _item_done,
+            "response.content_part.added": _content_added,
+            _TEXT_DELTA: _text_delta,
+            "response.refusal.delta": _refusal_delta,
+            "response.output_text.annotation.added": _annotation,
+            "response.reasoning_summary_text.delta": _summary,
+            "response.reasoning_text.delta": _reasoning_text,
+            "response.function_call_arguments.delta": _arguments,
+            "response.custom_tool_call_input.delta": _arguments,
+            "response.completed": _end,
+            "response.incomplete": _end,
+            "response.failed": _failed,
+        }
+    )

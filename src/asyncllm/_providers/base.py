@@ -1,0 +1,64 @@
+"""A host: where it is, what it speaks, how to prove who we are.
+
+A host knows no JSON. What differs between hosts of one wire format is in the codec it was built with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from .._auth.base import Auth
+from .._framing.base import Framer
+from .._framing.sse import SSEFramer
+from .._models.counting import Counting
+from .._models.listings.base import Listing
+from .._protocols.base import WireProtocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How one call travels: the wire format, and where to (None keeps the codec's own path and query)."""
+
+    protocol: WireProtocol
+    path: str | None = None
+    query: str | None = None
+    framing: Callable[[], Framer] = SSEFramer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A configured host.
+
+    Attributes:
+        name: what the configuration calls it.
+        kind: what sort of host it is; the provenance of what it says.
+        base_url: without a trailing slash.
+        resolve: (model, stream) -> `Route`.
+        headers: sent with every request; no credentials.
+        max_request_bytes: bodies above this are refused before sending; None for no known limit.
+        origin: whose words its parts are (`asyncllm._schema.content.Origin.provider`); ``""`` for the kind. Two
+            servers of one kind that cannot read each other's signatures need two of them.
+        listing: how it lists its models; None where it does not.
+        counting: model -> how it counts the tokens of a request; None where it does not.
+        settings: options of the entry that only its own file reads.
+    """
+
+    name: str
+    kind: str
+    base_url: str
+    auth: Auth
+    resolve: Callable[[str, bool], Route]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    max_request_bytes: int | None = None
+    origin: str = ""
+    listing: Listing | None = None
+    counting: Callable[[str], Counting | None] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def path_escape(segment: str) -> str:
+    """A model id as one path segment."""
+    return quote(segment, safe="-._~")

@@ -1,0 +1,70 @@
+"""Where the API key of an entry comes from: the entry itself, else the first environment variable that is set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._auth.keys import Secret
+from ..errors import ConfigurationError
+
+
+class EnvironKey:
+    """A key read from the environment; its repr hides it."""
+
+    __slots__ = ("_value", "_variable")
+
+    def __init__(self, variable: str, value: str) -> None:
+        self._variable = variable
+        self._value = value
+
+    def get_secret_value(self) -> str:
+        """The key itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"EnvironKey({self._variable})"
+
+
+def find_key(
+    name: str, options: Mapping[str, Any], environ: Mapping[str, str], variables: tuple[str, ...], *, needed: bool
+) -> tuple[Secret | None, str]:
+    """The key of an entry, and where it was found (for the sentence about a bad one).
+
+    Args:
+        name: what the configuration calls the entry.
+        options: the entry's keys; ``api_key`` holds a secret.
+        environ: the environment.
+        variables: the environment variables that may hold the key, in the order in which they are asked.
+        needed: whether the host answers nobody without a key.
+
+    Raises:
+        ConfigurationError: a needed key is nowhere.
+    """
+    key: Secret | None = options.get("api_key")
+    if key is not None:
+        return key, f"providers.{name}.api_key"
+    for variable in variables:
+        value = environ.get(variable)
+        if value:
+            return EnvironKey(variable, value), variable
+    if not needed:
+        return None, ""
+    places = f", or the environment variable {' or '.join(variables)}" if variables else ""
+    raise ConfigurationError(f"providers.{name} has no key: set providers.{name}.api_key{places}", provider=name)
+
+
+def base_url_of(name: str, url: str) -> str:
+    """The base URL without its last slash.
+
+    Raises:
+        ConfigurationError: it is no http address, or names the whole endpoint.
+    """
+    url = url.strip().rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise ConfigurationError(f"providers.{name}.base_url must begin with http:// or https://", provider=name)
+    if url.endswith("/chat/completions"):
+        raise ConfigurationError(
+            f"providers.{name}.base_url ends where the paths begin: leave out /chat/completions", provider=name
+        )
+    return url

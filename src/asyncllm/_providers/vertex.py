@@ -1,0 +1,250 @@
+"""Vertex AI (Gemini Enterprise Agent Platform): one host, four wire formats, told apart by the model's name.
+
+==============================================  ==========================================  ========================
+model                                           path below ``projects/P/locations/L``       format
+==============================================  ==========================================  ========================
+``gemini-...``, any other bare name,            ``publishers/google/models/M:generate...``  Gemini
+``google/...``, ``publishers/...``,             (or the resource itself)
+``endpoints/...``, ``projects/...``
+``claude-...``, ``anthropic/...``               ``publishers/anthropic/models/M:rawPredict``  Messages
+``gpt-...``, ``openai/gpt-...``                 ``publishers/openai/v1/responses``          Responses
+``mistralai/...``, ``ai21/...``                 ``publishers/P/models/M:rawPredict``        chat completions
+any other ``publisher/model``, ``gpt-oss``      ``endpoints/openapi/chat/completions``      chat completions
+==============================================  ==========================================  ========================
+
+A location is a region, ``us`` or ``eu`` (several regions), or ``global``; each sort has its own host. Models live in
+some of them only. Google answers for its partners with errors of its own as well, so their codes are known to every
+format. Sources: google-genai 3.4.0 (_api_client.py, _transformers.py), anthropic 2.11.0 (lib/vertex), openai 3.52.0
+(providers/vertex.py), litellm 1.109.1 (vertex_ai), November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from .. import errors
+from .._models.counting import AnthropicCounting, Counting, GeminiCounting
+from .._models.listings.vertex import VertexListing
+from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
+from .._protocols.gemini import Gemini, GeminiDialect
+from .._protocols.openai_chat import ChatDialect, OpenAIChat
+from ..errors import BadRequestError, ConfigurationError
+from .base import Provider, Route
+from .compatible import COMPATIBLE
+from .keys import base_url_of
+
+LOCATION = "global"
+"""Where models are asked when nothing says where, as in Google's SDK."""
+LOCATION_VARIABLES = ("GOOGLE_CLOUD_LOCATION", "CLOUD_ML_REGION")
+PROJECT_VARIABLE = "ANTHROPIC_VERTEX_PROJECT_ID"
+URL_VARIABLE = "GOOGLE_VERTEX_BASE_URL"
+VERSION = "v1beta1"
+"""Of Gemini; partner models are served by ``v1``, but AI21's."""
+CLAUDE_SAMPLING_VERSION = "vertex-2023-10-16"
+"""Of the Messages format, where ``temperature`` and its like are asked for: 2026-10-21 has none."""
+
+_PROJECT = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.:-]*")
+_LOCATION = re.compile(r"[a-z0-9-]+")
+_VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
+_PUBLISHED = re.compile(r"publishers/([^/]+)/models/([^/]+)")
+_RAW_VERSIONS: Mapping[str, str] = {"mistralai": "v1", "ai21": "v1beta1"}
+
+GOOGLE_CODES: Mapping[str, type[errors.AsyncLLMError]] = {
+    "resource_exhausted": errors.RateLimitError,
+    "unauthenticated": errors.AuthenticationError,
+    "permission_denied": errors.PermissionDeniedError,
+    "not_found": errors.ModelNotFoundError,
+    "unavailable": errors.OverloadedError,
+    "deadline_exceeded": errors.ProviderTimeoutError,
+    "internal": errors.ServerError,
+}
+"""google.rpc's words that decide by themselves, for the formats that are not Google's."""
+
+
+def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
+    """The host, from the entry's options and what the environment adds.
+
+    Args:
+        name: what the configuration calls it.
+        options: ``project_id``, ``location``, ``access_token`` (a secret) or ``credentials_path``, ``base_url`` (the
+            host alone), ``api_version`` (of Gemini's paths), ``max_tokens`` (asked for where a call does not say and
+            the format demands a number), ``network`` (for credential traffic).
+        environ: ``GOOGLE_CLOUD_PROJECT``, ``ANTHROPIC_VERTEX_PROJECT_ID``, ``GOOGLE_CLOUD_LOCATION``,
+            ``CLOUD_ML_REGION``, ``GOOGLE_VERTEX_BASE_URL``, ``GOOGLE_GENAI_API_VERSION``, and where Google's
+            credentials are.
+
+    Raises:
+        ConfigurationError: there is no project, or an option is not what it must be.
+    """
+    from .._auth.google import find_auth, find_project  # here: other hosts need none of it
+
+    project = find_project(options, environ) or environ.get(PROJECT_VARIABLE)
+    if not project:
+        raise ConfigurationError(
+            f"providers.{name} has no project: set project_id, or the environment variable GOOGLE_CLOUD_PROJECT",
+            provider=name,
+        )
+    location = options.get("location") or _first(environ, LOCATION_VARIABLES) or LOCATION
+    _check(name, "project_id", project, _PROJECT, "my-project-1")
+    _check(name, "location", location, _LOCATION, "us-central1, us, eu or global")
+    url = options.get("base_url") or environ.get(URL_VARIABLE) or host_of(location)
+    routes = _Routes(project, location, _version(name, options, environ), _max_tokens(name, options.get("max_tokens")))
+    return Provider(
+        name=name,
+        kind="vertex",
+        base_url=_bare(name, base_url_of(name, url)),
+        auth=find_auth(options, environ, options.get("network")),
+        resolve=routes,
+        listing=VertexListing(),
+        counting=routes.counting,
+    )
+
+
+def host_of(location: str) -> str:
+    """The URL of the host that serves a location."""
+    if location == "global":
+        return "https://aiplatform.googleapis.com"
+    if "-" not in location:  # several regions at once: us, eu
+        return f"https://aiplatform.{location}.rep.googleapis.com"
+    return f"https://{location}-aiplatform.googleapis.com"
+
+
+def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((environ[name] for name in names if environ.get(name)), None)
+
+
+def _check(name: str, option: str, value: object, pattern: re.Pattern[str], example: str) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ConfigurationError(f"providers.{name}.{option} must be like {example}, not {value!r}", provider=name)
+
+
+def _bare(name: str, url: str) -> str:
+    last = url.rpartition("/")[2]
+    if _VERSION.fullmatch(last):
+        raise ConfigurationError(
+            f"providers.{name}.base_url is the host alone: leave out /{last}, the paths begin with a version",
+            provider=name,
+        )
+    return url
+
+
+def _version(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    value = options.get("api_version") or environ.get("GOOGLE_GENAI_API_VERSION") or VERSION
+    version = {"beta": VERSION}.get(value, value)
+    _check(name, "api_version", version, _VERSION, "v1 or v1beta1")
+    return version
+
+
+def _max_tokens(name: str, most: Any) -> int | None:
+    if most is not None and (type(most) is not int or most < 1):
+        raise ConfigurationError(
+            f"providers.{name}.max_tokens must be a whole number of tokens, at least 1", provider=name
+        )
+    return most
+
+
+class _Routes:
+    """model, stream -> how the call travels."""
+
+    __slots__ = ("_chat", "_claude", "_countings", "_gemini", "_parent", "_raw_chat", "_responses")
+
+    def __init__(self, project: str, location: str, version: str, max_tokens: int | None) -> None:
+        self._parent = f"projects/{quote(project, safe=':')}/locations/{location}"
+        self._gemini = Route(protocol=Gemini(GeminiDialect.vertex(project, location, version=version)))
+        self._claude = AnthropicMessages(_claude_dialect(max_tokens))
+        codes = tuple(GOOGLE_CODES.items())
+        open_models = COMPATIBLE["openai_compatible"].dialect
+        self._chat = Route(
+            protocol=OpenAIChat(replace(open_models, reasoning_back="field", error_codes=codes, adapt=_with_publisher)),
+            path=f"/v1/{self._parent}/endpoints/openapi/chat/completions",
+        )
+        self._raw_chat: Mapping[str, OpenAIChat] = {
+            "mistralai": OpenAIChat(_bare_model(COMPATIBLE["mistral"].dialect)),
+            "ai21": OpenAIChat(_bare_model(open_models)),
+        }
+        self._responses: Route | None = None
+        counting_claude = self._predict("v1", "anthropic", "count-tokens", stream=False)
+        self._countings: Mapping[str, Counting] = {
+            "google": GeminiCounting(),
+            "anthropic": AnthropicCounting(path=counting_claude, model_in_body=True),
+        }
+
+    def __call__(self, model: str, stream: bool) -> Route:
+        published = _PUBLISHED.fullmatch(model)
+        publisher, name = published.groups() if published else _split(model)
+        if not name:
+            raise BadRequestError(f"{model!r} is not a model id: the name after the publisher is missing")
+        if publisher == "anthropic":
+            return Route(protocol=self._claude, path=self._predict("v1", publisher, name, stream))
+        if publisher == "openai" and not name.startswith("gpt-oss"):
+            return self._to_responses()
+        if publisher in self._raw_chat:
+            path = self._predict(_RAW_VERSIONS[publisher], publisher, name, stream)
+            return Route(protocol=self._raw_chat[publisher], path=path)
+        return self._gemini if publisher == "google" else self._chat
+
+    def counting(self, model: str) -> Counting | None:
+        """How the tokens of a request for a model are counted; None for the partners who do not."""
+        published = _PUBLISHED.fullmatch(model)
+        return self._countings.get(published[1] if published else _split(model)[0])
+
+    def _predict(self, version: str, publisher: str, model: str, stream: bool) -> str:
+        verb = "streamRawPredict" if stream else "rawPredict"
+        return f"/{version}/{self._parent}/publishers/{publisher}/models/{quote(model, safe='-._~@')}:{verb}"
+
+    def _to_responses(self) -> Route:
+        if self._responses is None:
+            from .._protocols.openai_responses import OpenAIResponses, ResponsesDialect  # here: few need it
+
+            usual = ResponsesDialect()
+            dialect = replace(usual, error_codes=(*GOOGLE_CODES.items(), *usual.error_codes), adapt=_without_publisher)
+            path = f"/v1/{self._parent}/publishers/openai/v1/responses"
+            self._responses = Route(protocol=OpenAIResponses(dialect), path=path)
+        return self._responses
+
+
+def _split(model: str) -> tuple[str, str]:
+    """Publisher and name; what is no ``publisher/name`` is Google's to judge."""
+    if "/" not in model:
+        maker = {"claude": "anthropic", "gpt": "openai"}.get(model.partition("-")[0], "google")
+        return maker, model
+    publisher, _, name = model.partition("/")
+    if publisher in ("projects", "endpoints", "publishers", "models"):
+        return "google", model
+    return publisher, name
+
+
+def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
+    facts: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
+    return AnthropicDialect(
+        sampling_version=CLAUDE_SAMPLING_VERSION,
+        version_in_body=True,
+        model_in_body=False,
+        file_ids=False,
+        codes=GOOGLE_CODES,
+        **facts,
+    )
+
+
+def _bare_model(dialect: ChatDialect) -> ChatDialect:
+    before: Callable[[dict[str, Any]], dict[str, Any]] = dialect.adapt or dict
+
+    def adapt(body: dict[str, Any]) -> dict[str, Any]:
+        return _without_publisher(before(body))
+
+    return replace(dialect, adapt=adapt, error_codes=(*GOOGLE_CODES.items(), *dialect.error_codes))
+
+
+def _with_publisher(body: dict[str, Any]) -> dict[str, Any]:
+    """The body with ``publisher/model``, also where the caller named the resource."""
+    published = _PUBLISHED.fullmatch(body["model"])
+    return {**body, "model": "/".join(published.groups())} if published else body
+
+
+def _without_publisher(body: dict[str, Any]) -> dict[str, Any]:
+    """The body with the model's own name: the publisher stands in the path."""
+    return {**body, "model": body["model"].rpartition("/")[2]}

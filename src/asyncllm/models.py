@@ -1,0 +1,23 @@
+"""What is known of models: the price book and the capability book."""
+
+from __future__ import annotations
+
+from ._models.capabilities import Capabilities, CapabilityBook, FactSource
+from ._models.model_info import ModelInfo
+from ._models.prices import Cost, ModelPrice, PriceBook
+from ._models.refreshing import RefreshResult
+from ._models.token_count import TokenCount
+from ._models.validation import Validation
+
+__all__ = [
+    "Capabilities",
+    "CapabilityBook",
+    "Cost",
+    "FactSource",
+    "ModelInfo",
+    "ModelPrice",
+    "PriceBook",
+    "RefreshResult",
+    "TokenCount",
+    "Validation",
+]

@@ -1,0 +1,87 @@
+"""The canonical messages, requests, events and responses that every provider shares."""
+
+from __future__ import annotations
+
+from ._schema.accumulate import Accumulator
+from ._schema.content import (
+    Audio,
+    CacheMark,
+    Citation,
+    Document,
+    Image,
+    Json,
+    Origin,
+    Part,
+    ProviderToolCall,
+    ProviderToolResult,
+    Reasoning,
+    Refusal,
+    ResultPart,
+    Text,
+    ToolCall,
+    ToolResult,
+    Unknown,
+    Video,
+    parse_arguments,
+)
+from ._schema.events import (
+    Event,
+    PartEnd,
+    PartStart,
+    ReasoningDelta,
+    ResponseEnd,
+    ResponseStart,
+    Restart,
+    TextDelta,
+    ToolCallDelta,
+)
+from ._schema.messages import Message, Role
+from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+from ._schema.response import Attempt, FinishReason, Outcome, RateLimits, Response
+from ._schema.usage import Usage, UsageSource
+
+__all__ = [
+    "Accumulator",
+    "Attempt",
+    "Audio",
+    "CacheMark",
+    "Citation",
+    "Document",
+    "Event",
+    "FinishReason",
+    "Image",
+    "Json",
+    "Message",
+    "Origin",
+    "Outcome",
+    "Part",
+    "PartEnd",
+    "PartStart",
+    "ProviderTool",
+    "ProviderToolCall",
+    "ProviderToolResult",
+    "RateLimits",
+    "Reasoning",
+    "ReasoningDelta",
+    "Refusal",
+    "Request",
+    "Response",
+    "ResponseEnd",
+    "ResponseFormat",
+    "ResponseStart",
+    "Restart",
+    "ResultPart",
+    "Role",
+    "Text",
+    "TextDelta",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "ToolResult",
+    "Unknown",
+    "Usage",
+    "UsageSource",
+    "Video",
+    "parse_arguments",
+]

@@ -1,0 +1,51 @@
+"""What a wire format of your own is built from: codecs, framers, dialects, key types, classification of errors."""
+
+from __future__ import annotations
+
+from ._auth.base import Auth
+from ._auth.keys import HeaderKey, Secret
+from ._framing.base import Frame, Framer
+from ._framing.eventstream import EventStreamFramer
+from ._framing.sse import SSEFramer
+from ._protocols.anthropic import AnthropicDialect, AnthropicMessages
+from ._protocols.base import Context, JSONCodec, StreamDecoder, WireProtocol, WireRequest
+from ._protocols.classify import build_error, by_status, classify, parse_retry_after, snippet
+from ._protocols.converse import Converse, ConverseDialect
+from ._protocols.gemini import Gemini, GeminiDialect
+from ._protocols.openai_chat import ChatDialect, OpenAIChat
+from ._protocols.openai_responses import OpenAIResponses, ResponsesDialect
+from ._protocols.wire_json import WireJSON
+from ._providers.base import Route, path_escape
+
+__all__ = [
+    "AnthropicDialect",
+    "AnthropicMessages",
+    "Auth",
+    "ChatDialect",
+    "Context",
+    "Converse",
+    "ConverseDialect",
+    "EventStreamFramer",
+    "Frame",
+    "Framer",
+    "Gemini",
+    "GeminiDialect",
+    "HeaderKey",
+    "JSONCodec",
+    "OpenAIChat",
+    "OpenAIResponses",
+    "ResponsesDialect",
+    "Route",
+    "SSEFramer",
+    "Secret",
+    "StreamDecoder",
+    "WireJSON",
+    "WireProtocol",
+    "WireRequest",
+    "build_error",
+    "by_status",
+    "classify",
+    "parse_retry_after",
+    "path_escape",
+    "snippet",
+]

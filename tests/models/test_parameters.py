@@ -1,0 +1,53 @@
+"""Sampling hints that a model refuses: dropped with a warning, or an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asyncllm._models.capabilities import UNKNOWN_CAPABILITIES
+from asyncllm._models.parameters import check_warnings, fit_parameters
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import Request
+from asyncllm.errors import UnsupportedParameterError
+
+NO_SAMPLING = UNKNOWN_CAPABILITIES.overlaid({"sampling": False}, "config")
+
+
+def asked(**fields: Any) -> Request:
+    return Request(model="m", messages=(Message.user("hi"),), **fields)
+
+
+def test_refused_hints_are_dropped_with_a_warning() -> None:
+    """Temperature and top_p go, everything else stays, and each leaves a sentence."""
+    fitted = fit_parameters(asked(temperature=0.2, top_p=0.5, seed=7, max_tokens=9), NO_SAMPLING, "drop")
+    assert asked(seed=7, max_tokens=9) == fitted.request
+    assert ["temperature", "top_p"] == [warning.partition(" ")[0] for warning in fitted.warnings]
+    assert "temperature was left out: m takes no sampling parameters" == fitted.warnings[0]
+
+
+def test_or_they_are_an_error() -> None:
+    """With ``error`` the first refused hint is named, with the way out."""
+    with pytest.raises(UnsupportedParameterError, match="top_p cannot be sent: m takes no") as caught:
+        fit_parameters(asked(top_p=0.5), NO_SAMPLING, "error", provider="p")
+    assert ("p", "m") == (caught.value.provider, caught.value.model)
+    assert "unsupported_parameters: drop" in caught.value.message
+
+
+@pytest.mark.parametrize("policy", ["drop", "error"])
+def test_what_is_not_known_is_sent(policy: Any) -> None:
+    """A model that nobody knows is allowed everything; and a request without hints is nobody's business."""
+    request = asked(temperature=0.2)
+    assert (request, ()) == fit_parameters(request, UNKNOWN_CAPABILITIES, policy)
+    plain = asked(seed=3)
+    assert plain is fit_parameters(plain, NO_SAMPLING, policy).request
+
+
+def test_what_codecs_leave_out_obeys_the_same_policy() -> None:
+    """A codec's own warning about a hint is an error under ``error``; other warnings are not."""
+    warnings = ("the cache marks were left out", "seed was left out: Converse has none")
+    check_warnings(warnings, "drop", model="m")
+    check_warnings(warnings[:1], "error", model="m")
+    with pytest.raises(UnsupportedParameterError, match="seed cannot be sent: Converse has none"):
+        check_warnings(warnings, "error", model="m", provider="p")
