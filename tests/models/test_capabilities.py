@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asyncllm._config import CapabilitySettings
-from asyncllm._models import UNKNOWN_CAPABILITIES, Capabilities, CapabilityBook
+from asyncllm._models import NOTHING_KNOWN, CapabilityBook, ModelFacts
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_known_models_tell_what_they_can(book: CapabilityBook, kind: str, model:
 )
 def test_nothing_is_invented(book: CapabilityBook, kind: str, model: str) -> None:
     """A model that no table has is unknown throughout, however much its name resembles another."""
-    assert UNKNOWN_CAPABILITIES == book.find(kind, model)
+    assert NOTHING_KNOWN == book.find(kind, model)
     assert {} == book.find(kind, model).sources
 
 
@@ -88,7 +88,7 @@ def test_each_fact_says_where_it_is_from() -> None:
         found.sources[name] for name in ("context_window", "tools", "images")
     )
     assert 10 == book.find("openai", "gpt-5.4").context_window
-    assert Capabilities(sampling=True, sources={"sampling": "config"}) == book.find("vllm", "mine")
+    assert ModelFacts(sampling=True, sources={"sampling": "config"}) == book.find("vllm", "mine")
 
 
 def test_what_the_provider_says_comes_on_top(book: CapabilityBook) -> None:
@@ -110,7 +110,7 @@ def test_a_misspelt_capability_is_refused() -> None:
 
 def test_the_configurations_fields_are_capabilities() -> None:
     """Every key of ``catalog.capabilities`` is a field here."""
-    assert set() == set(CapabilitySettings.model_fields) - {found.name for found in fields(Capabilities)}
+    assert set() == set(CapabilitySettings.model_fields) - {found.name for found in fields(ModelFacts)}
 
 
 def test_every_row_of_the_data_is_readable(book: CapabilityBook) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from asyncllm._models.capabilities import UNKNOWN_CAPABILITIES
 from asyncllm._models.parameters import check_warnings, fit_parameters
+from asyncllm._schema.facts import NOTHING_KNOWN
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
 from asyncllm.errors import UnsupportedParameterError
 
-NO_SAMPLING = UNKNOWN_CAPABILITIES.overlaid({"sampling": False}, "config")
+NO_SAMPLING = NOTHING_KNOWN.overlaid({"sampling": False}, "config")
 
 
 def asked(**fields: Any) -> Request:
@@ -39,7 +39,7 @@ def test_or_they_are_an_error() -> None:
 def test_what_is_not_known_is_sent(policy: Any) -> None:
     """A model that nobody knows is allowed everything; and a request without hints is nobody's business."""
     request = asked(temperature=0.2)
-    assert (request, ()) == fit_parameters(request, UNKNOWN_CAPABILITIES, policy)
+    assert (request, ()) == fit_parameters(request, NOTHING_KNOWN, policy)
     plain = asked(seed=3)
     assert plain is fit_parameters(plain, NO_SAMPLING, policy).request
 

@@ -10,8 +10,9 @@ from .._ledger.book import Bookkeeper
 from .._models.parameters import Policy, check_warnings
 from .._models.service import Catalog
 from .._protocols.base import Context, JSONCodec
-from .._providers.base import Route
+from .._providers.base import Provider, Route
 from .._schema.content import Origin
+from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.request import Request
 from .._transport.base import Headers, Transport, TransportRequest
 from ..errors import AsyncLLMError, ProtocolError, RequestTooLargeError
@@ -48,6 +49,10 @@ class Engine:
     sampling: Policy = "drop"
     books: Bookkeeper | None = None
     draw: Callable[[], float]
+
+    def facts_of(self, provider: Provider, model: str) -> ModelFacts:
+        """What is known of a provider's model."""
+        return NOTHING_KNOWN if self.catalog is None else self.catalog.facts(provider.name, provider.kind, model)
 
     @property
     def window_of(self) -> WindowOf | None:
@@ -101,6 +106,7 @@ async def prepare(engine: Engine, target: Target, request: Request, attempts: At
         json=engine.json,
         new_id=engine.new_id,
         now=engine.now,
+        facts=engine.facts_of(provider, target.model),
     )
     wire = route.protocol.encode(request, context)
     check_warnings(wire.warnings, engine.sampling, model=target.model, provider=provider.name)

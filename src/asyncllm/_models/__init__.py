@@ -8,15 +8,16 @@ estimates (``tokens``) of tokens. Nothing is read or fetched before it is asked 
 
 from __future__ import annotations
 
-from .capabilities import UNKNOWN_CAPABILITIES, Capabilities, CapabilityBook, FactSource
+from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
+from .capabilities import CapabilityBook
 from .prices import Cost, ModelPrice, PriceBook
 
 __all__ = [
-    "UNKNOWN_CAPABILITIES",
-    "Capabilities",
+    "NOTHING_KNOWN",
     "CapabilityBook",
     "Cost",
     "FactSource",
+    "ModelFacts",
     "ModelPrice",
     "PriceBook",
 ]

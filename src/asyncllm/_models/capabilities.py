@@ -1,6 +1,6 @@
-"""What a model can do, as far as public data knows: `CapabilityBook.find` -> `Capabilities`.
+"""What a model can do, as far as public data knows: `CapabilityBook.find` -> `ModelFacts`.
 
-Rules: ``None`` is "nobody says", and whoever asks treats it as allowed; a model that is in no table gets `Capabilities`
+Rules: ``None`` is "nobody says", and whoever asks treats it as allowed; a model that is in no table gets `ModelFacts`
 of ``None`` throughout, never the values of a similar one. A dated snapshot of a known model is that model, and so is a
 route to it (``model:host``). Each fact says where it is from: ``"catalog"`` (the package's data), ``"config"``
 (``catalog.capabilities``), ``"api"`` (the provider itself). The data: ``data/capabilities.json``, compiled by
@@ -10,15 +10,14 @@ route to it (``model:host``). Each fact says where it is from: ``"catalog"`` (th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
+from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .files import read_data
 from .names import spellings, without_version
 
-FactSource = Literal["catalog", "config", "api"]
 _MOST_REMEMBERED = 4096
 
 _NUMBERS: Mapping[str, str] = MappingProxyType(
@@ -41,65 +40,8 @@ _FLAGS: Mapping[str, str] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """What is known of a model; ``None`` is unknown.
-
-    Attributes:
-        context_window: tokens, input and output together; where only the longest input is known, that.
-        max_input_tokens: the longest input, in tokens.
-        max_output_tokens: the longest output, in tokens, reasoning included.
-        tools: it can call tools.
-        images: it reads images.
-        documents: it reads documents (PDF).
-        audio: it hears audio.
-        video: it sees video.
-        json_schema: it keeps to a JSON schema.
-        reasoning: it can reason before it answers.
-        sampling: it takes ``temperature`` and ``top_p``.
-        responses_only: OpenAI: it is served by the Responses API alone.
-        deprecated: its provider has announced its end.
-        retires_on: the day on which it is switched off.
-        sources: field -> where its value is from, for the fields that are known.
-    """
-
-    context_window: int | None = None
-    max_input_tokens: int | None = None
-    max_output_tokens: int | None = None
-    tools: bool | None = None
-    images: bool | None = None
-    documents: bool | None = None
-    audio: bool | None = None
-    video: bool | None = None
-    json_schema: bool | None = None
-    reasoning: bool | None = None
-    sampling: bool | None = None
-    responses_only: bool | None = None
-    deprecated: bool | None = None
-    retires_on: date | None = None
-    sources: Mapping[str, FactSource] = field(default_factory=dict)
-
-    def overlaid(self, facts: Mapping[str, Any], source: FactSource) -> Capabilities:
-        """These capabilities with other facts above them; a fact that is ``None`` changes nothing.
-
-        Raises:
-            ValueError: there is no such field.
-        """
-        unknown = facts.keys() - _FIELDS
-        if unknown:
-            raise ValueError(f"no such capability: {', '.join(sorted(unknown))}")
-        told = {name: value for name, value in facts.items() if value is not None}
-        if not told:
-            return self
-        return replace(self, **told, sources={**self.sources, **dict.fromkeys(told, source)})
-
-
-_FIELDS = frozenset(found.name for found in fields(Capabilities)) - {"sources"}
-UNKNOWN_CAPABILITIES = Capabilities()
-
-
 class CapabilityBook:
-    """Capabilities of models, for one configuration. Safe to share between threads and event loops."""
+    """ModelFacts of models, for one configuration. Safe to share between threads and event loops."""
 
     __slots__ = ("_data", "_found", "_overrides")
 
@@ -115,8 +57,8 @@ class CapabilityBook:
         """
         self._overrides = {name.lower(): dict(facts) for name, facts in (overrides or {}).items()}
         for facts in self._overrides.values():
-            UNKNOWN_CAPABILITIES.overlaid(facts, "config")
-        self._found: dict[tuple[str, str, str | None], Capabilities] = {}
+            NOTHING_KNOWN.overlaid(facts, "config")
+        self._found: dict[tuple[str, str, str | None], ModelFacts] = {}
         self._data: dict[str, Any] | None = None
 
     def load(self) -> None:
@@ -128,8 +70,8 @@ class CapabilityBook:
         """Date and sources of the data."""
         return str(self._loaded()["version"])
 
-    def find(self, kind: str, model: str, *, provider: str | None = None) -> Capabilities:
-        """What is known of a model; `UNKNOWN_CAPABILITIES` where nothing is.
+    def find(self, kind: str, model: str, *, provider: str | None = None) -> ModelFacts:
+        """What is known of a model; `NOTHING_KNOWN` where nothing is.
 
         Args:
             kind: the provider's kind (``"openai"``, ``"bedrock"``, ``"groq"`` ...).
@@ -163,13 +105,13 @@ class CapabilityBook:
         return self._data
 
 
-def _read(row: Mapping[str, Any] | None) -> Capabilities:
+def _read(row: Mapping[str, Any] | None) -> ModelFacts:
     """A row of the data file, with its short keys, as capabilities."""
     if row is None:
-        return UNKNOWN_CAPABILITIES
+        return NOTHING_KNOWN
     facts: dict[str, Any] = {name: row[key] for key, name in _NUMBERS.items() if key in row}
     facts.setdefault("context_window", facts.get("max_input_tokens"))
     facts.update((_FLAGS[letter.lower()], letter.isupper()) for letter in row.get("f", ""))
     if "x" in row:
         facts["retires_on"] = date.fromisoformat(row["x"])
-    return UNKNOWN_CAPABILITIES.overlaid(facts, "catalog")
+    return NOTHING_KNOWN.overlaid(facts, "catalog")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from .capabilities import UNKNOWN_CAPABILITIES, Capabilities, FactSource
+from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,5 +48,5 @@ class ModelInfo:
     output_limit: int | None = None
     input_price: Decimal | None = None
     output_price: Decimal | None = None
-    capabilities: Capabilities = UNKNOWN_CAPABILITIES
+    capabilities: ModelFacts = NOTHING_KNOWN
     sources: Mapping[str, FactSource] = field(default_factory=dict)

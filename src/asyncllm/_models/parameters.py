@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from .._schema.facts import ModelFacts
 from .._schema.request import Request
 from ..errors import UnsupportedParameterError
-from .capabilities import Capabilities
 
 Policy = Literal["drop", "error"]
 HINTS = ("temperature", "top_p", "seed")
@@ -26,7 +26,7 @@ class Fitted(NamedTuple):
 
 
 def fit_parameters(
-    request: Request, capabilities: Capabilities, policy: Policy, *, provider: str | None = None
+    request: Request, capabilities: ModelFacts, policy: Policy, *, provider: str | None = None
 ) -> Fitted:
     """The request without the hints that its model is known to refuse.
 

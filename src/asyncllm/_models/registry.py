@@ -19,9 +19,10 @@ from typing import Any
 import anyio.to_thread
 
 from .._providers.base import Provider
+from .._schema.facts import FactSource, ModelFacts
 from . import store
 from .asking import Asker
-from .capabilities import Capabilities, CapabilityBook, FactSource
+from .capabilities import CapabilityBook
 from .listings.base import Entry
 from .model_info import ModelInfo
 from .names import is_custom, spellings
@@ -194,7 +195,7 @@ class Registry:
             when = f", which ends on {ends.date()}" if ends is not None else ""
             _log.warning("%s has deprecated %s%s: choose another model", provider, model, when)
 
-    def facts(self, kind: str, model: str, provider: str | None = None) -> Capabilities:
+    def facts(self, kind: str, model: str, provider: str | None = None) -> ModelFacts:
         """What a model can do: the package's data, over it what its provider says, over that the configuration.
 
         Args:
@@ -243,7 +244,7 @@ class Registry:
         )
 
     def _lifecycle(
-        self, entry: Entry, record: Record | None, can: Capabilities, sources: dict[str, FactSource]
+        self, entry: Entry, record: Record | None, can: ModelFacts, sources: dict[str, FactSource]
     ) -> Mapping[str, Any]:
         """Whether it is deprecated and since when, by whoever knows best."""
         now = self._now()

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from .._protocols.base import JSONCodec
 from .._providers.base import Provider
+from .._schema.facts import ModelFacts
 from .._schema.request import Request
 from ..errors import AsyncLLMError, BadRequestError, ConfigurationError
 from .asking import Asker, Exchange
-from .capabilities import Capabilities, CapabilityBook
+from .capabilities import CapabilityBook
 from .model_info import ModelInfo
 from .parameters import Fitted, Policy, fit_parameters
 from .prices import PriceBook
@@ -165,7 +166,17 @@ class Catalog:
         """To be told of every call: warns in the log, once for each model, when it is deprecated."""
         self.registry.note_use(provider, model)
 
-    def facts_of(self, kind: str, model: str) -> Capabilities:
+    def facts(self, provider: str, kind: str, model: str) -> ModelFacts:
+        """What is known of one model of one provider: the package's data, the provider's word, the configuration.
+
+        Args:
+            provider: the name of the provider's entry in the configuration.
+            kind: its kind.
+            model: the model's name as it is sent.
+        """
+        return self.registry.facts(kind, model, provider)
+
+    def facts_of(self, kind: str, model: str) -> ModelFacts:
         """What a model of a kind of provider can do, from whoever knows best; None in it is unknown."""
         return self.registry.facts(kind, model)
 

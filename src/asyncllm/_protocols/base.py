@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from .._framing.base import Frame
 from .._schema.content import Origin
 from .._schema.events import Event
+from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.request import Request
 from .._schema.response import RateLimits, Response
 from ..errors import AsyncLLMError
@@ -41,6 +42,7 @@ class Context:
         json: the JSON reader and writer.
         new_id: makes an id for a tool call the wire left without one; the argument is its prefix.
         now: seconds since the epoch, for headers that name a date.
+        facts: what is known of the model.
     """
 
     origin: Origin
@@ -49,6 +51,7 @@ class Context:
     json: JSONCodec
     new_id: Callable[[str], str]
     now: Callable[[], float]
+    facts: ModelFacts = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ class Entry:
         retires_at: when it is switched off.
         chat: whether it answers messages under this name; False for embeddings, pictures and their like, and for what
             can only be reached under another name.
-        facts: what the host says it can do, by the field names of `asyncllm._models.Capabilities`.
+        facts: what the host says it can do, by the field names of `asyncllm._models.ModelFacts`.
     """
 
     name: str
