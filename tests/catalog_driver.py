@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from asyncllm._engine.background import Background
 from asyncllm._models.asking import exchange
 from asyncllm._models.capabilities import CapabilityBook
+from asyncllm._models.catalog import Catalog
 from asyncllm._models.prices import PriceBook
-from asyncllm._models.service import Catalog
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._providers.base import Provider
 from asyncllm._providers.kinds import build

@@ -98,7 +98,7 @@ VERSIONED = frozenset({"aws"})  # names that go on with a version: `...-v1:0:4k`
 
 
 def clause(match: Any) -> Any:
-    """A clause of genai-prices as the JSON of `asyncllm._models.matching`."""
+    """A clause of genai-prices as the JSON of `asyncllm._models.names`."""
     if isinstance(match, types.ClauseOr):
         return ["|", *map(clause, match.or_)]
     if isinstance(match, types.ClauseAnd):

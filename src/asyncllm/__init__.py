@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from ._engine.health import TargetHealth
     from ._engine.stream import Stream
     from ._engine.text_stream import TextStream
-    from ._models.model_info import ModelInfo
-    from ._models.refreshing import RefreshResult
-    from ._models.token_count import TokenCount
+    from ._models.registry import ModelInfo, RefreshResult
+    from ._models.tokens import TokenCount
     from ._models.validation import Validation
     from ._providers.base import Provider, Route
     from ._schema.content import (
@@ -205,10 +204,10 @@ __all__ = [
 _HOME = MappingProxyType(
     {
         "Client": ".client",
-        "ModelInfo": "._models.model_info",
+        "ModelInfo": "._models.registry",
         "Validation": "._models.validation",
-        "TokenCount": "._models.token_count",
-        "RefreshResult": "._models.refreshing",
+        "TokenCount": "._models.tokens",
+        "RefreshResult": "._models.registry",
         "Settings": "._config",
         "CostEstimate": "._engine.forecast",
         "SyncConversation": ".sync",

@@ -24,8 +24,8 @@ from ._ledger.book import Bookkeeper
 from ._ledger.budgets import Alert
 from ._models.asking import Exchange
 from ._models.capabilities import CapabilityBook
+from ._models.catalog import Catalog
 from ._models.prices import PriceBook
-from ._models.service import Catalog
 from ._protocols.base import JSONCodec
 from ._providers import kinds
 from ._providers.base import Provider

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from ._models.capabilities import CapabilityBook
-from ._models.model_info import ModelInfo
 from ._models.prices import Cost, ModelPrice, PriceBook
-from ._models.refreshing import RefreshResult
-from ._models.token_count import TokenCount
+from ._models.registry import ModelInfo, RefreshResult
+from ._models.tokens import TokenCount
 from ._models.validation import Validation
 from ._schema.facts import FactSource, ModelFacts
 

@@ -24,9 +24,8 @@ from ._engine.routing import Routing
 from ._engine.targeting import Targeting
 from ._engine.watch import Watch
 from ._models.asking import exchange
-from ._models.model_info import ModelInfo
-from ._models.refreshing import RefreshResult
-from ._models.token_count import TokenCount
+from ._models.registry import ModelInfo, RefreshResult
+from ._models.tokens import TokenCount
 from ._models.validation import Validation
 from ._protocols.base import WireRequest
 from ._protocols.wire_json import WireJSON

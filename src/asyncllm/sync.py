@@ -27,9 +27,8 @@ from ._engine.health import TargetHealth
 from ._engine.intake import Messages
 from ._engine.stream import Stream
 from ._ledger.reports import ReportRow
-from ._models.model_info import ModelInfo
-from ._models.refreshing import RefreshResult
-from ._models.token_count import TokenCount
+from ._models.registry import ModelInfo, RefreshResult
+from ._models.tokens import TokenCount
 from ._models.validation import Validation
 from ._schema.events import Event
 from ._schema.messages import Message

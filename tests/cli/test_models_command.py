@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asyncllm._models.model_info import ModelInfo
+from asyncllm._models.registry import ModelInfo
+from asyncllm.cli.list_models import note, tokens
 from asyncllm.cli.main import main
-from asyncllm.cli.models import note, tokens
 from asyncllm.cli.tables import table
 from asyncllm.testing import Fault, ListedModel, Simulator
 

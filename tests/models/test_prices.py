@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm._models import PriceBook
-from asyncllm._models.matching import matches
+from asyncllm._models.names import matches
 from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)

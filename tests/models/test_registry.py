@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from asyncllm._models import store
+from asyncllm._models import saved_models
 from asyncllm._models.capabilities import CapabilityBook
+from asyncllm._models.catalog import Catalog
 from asyncllm._models.prices import PriceBook
-from asyncllm._models.service import Catalog
 from asyncllm._providers.base import Provider
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
@@ -178,7 +178,7 @@ async def test_a_model_is_over_on_its_day() -> None:
         assert await catalog.is_deprecated("openai", "gpt-sim")
 
 
-def _ending(record: store.Record, when: datetime) -> store.Record:
+def _ending(record: saved_models.ListedModel, when: datetime) -> saved_models.ListedModel:
     return replace(record, entry=replace(record.entry, deprecated=False, retires_at=when))
 
 
@@ -423,7 +423,7 @@ async def test_a_broken_file_is_left_aside(tmp_path: Path, text: str, caplog: py
         assert () == await catalog.models()
         assert ["WARNING"] == [record.levelname for record in caplog.records]
         await catalog.refresh_models()
-        assert {"openai"} == store.read(path).keys()
+        assert {"openai"} == saved_models.read(path).keys()
 
 
 async def test_a_place_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -453,7 +453,7 @@ async def test_five_hosts_at_300_ms_take_half_a_second() -> None:
 def test_dates_of_a_record_survive_the_file(tmp_path: Path) -> None:
     """Every field of a record comes back as it was written."""
     when = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
-    entry = store.Entry(
+    entry = saved_models.Entry(
         name="m",
         aliases=("n",),
         behind="b",
@@ -464,9 +464,11 @@ def test_dates_of_a_record_survive_the_file(tmp_path: Path) -> None:
         chat=True,
         facts={"tools": True, "context_window": 5},
     )
-    record = store.Record(entry=entry, chain="/models", last_seen=when, gone_since=when)
-    state = store.HostState(identity="i", kind="k", refreshed_at=when, records={"m": record}, validated={"m": when})
+    record = saved_models.ListedModel(entry=entry, chain="/models", last_seen=when, gone_since=when)
+    state = saved_models.HostState(
+        identity="i", kind="k", refreshed_at=when, records={"m": record}, validated={"m": when}
+    )
     path = tmp_path / "models.json"
-    store.write(path, {"p": store.plain(state)})
-    assert {"p": state} == store.read(path)
+    saved_models.write(path, {"p": saved_models.plain(state)})
+    assert {"p": state} == saved_models.read(path)
     assert date(2026, 1, 2) == when.date()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from asyncllm._models.asking import Asker
+from asyncllm._models.catalog import Catalog
 from asyncllm._models.listings.base import Listing
-from asyncllm._models.service import Catalog
 from asyncllm._models.validation import Validation, problem_of, validate
 from asyncllm._protocols.base import WireRequest
 from asyncllm._protocols.wire_json import WireJSON

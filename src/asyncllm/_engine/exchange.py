@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .._ledger.book import Bookkeeper
+from .._models.catalog import Catalog
 from .._models.parameters import Policy, check_warnings
-from .._models.service import Catalog
 from .._protocols.base import Context, JSONCodec
 from .._providers.base import Provider, Route
 from .._schema.content import Origin

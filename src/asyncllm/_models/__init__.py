@@ -1,9 +1,13 @@
 """What is known of models: prices and capabilities as dated data, and what providers say when they are asked.
 
-``prices`` answers what a call costs (`PriceBook`), ``capabilities`` what a model can do (`CapabilityBook`); ``data/``
-holds the files, compiled by ``nox -s prices``. ``service`` (`asyncllm._models.service.Catalog`) is what a client holds:
-the ``registry`` of listed models, read by ``listings``; ``validation``; counts (``counting``, ``token_count``) and
-estimates (``tokens``) of tokens. Nothing is read or fetched before it is asked for.
+- `prices`: what a call costs (`PriceBook`). `price_data` reads the package's prices, ``data/prices.json``.
+- `capabilities`: what a model can do (`CapabilityBook`), from ``data/capabilities.json``.
+- `tokens`: how many tokens a request takes, counted or estimated.
+- `registry`: the models that providers list; `saved_models` is its file.
+- `validation`: whether a model can be used.
+- `catalog`: all of these for one client.
+
+``nox -s prices`` compiles the data. Nothing is read or fetched before somebody asks for it.
 """
 
 from __future__ import annotations

@@ -4,12 +4,22 @@ A host dresses a model's name: Bedrock in ARNs and geographic prefixes, Vertex i
 in ``models/``. The name as given is tried first, then the same undressed step by step. Somebody's own model
 (fine-tuned, tuned, imported, provisioned, behind an application profile) has prices and limits that no public data
 knows: it is never looked up, because the name it is made from would give a wrong answer.
+
+`matches` says whether a name fits a row of the price data. A row's clause is compact JSON, read without compiling
+anything: a string whose first character says how it is compared with the name in lower case, or a list whose first
+element joins the others:
+
+=  the whole name      ^  its beginning      $  its end      *  somewhere in it      ~  a regular expression
+["|", ...]  one of them                      ["&", ...]  all of them
+
+They are the clauses of the ``genai-prices`` data, whose matching this repeats exactly. The first row that matches wins.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Union
 
 _CUSTOM = re.compile(
     r"(?:^|[:/._-])ft[:-]"  # OpenAI, Azure, Mistral, Together
@@ -60,3 +70,35 @@ def spellings(model: str) -> Iterator[str]:
             if spelling not in seen:
                 seen.add(spelling)
                 yield spelling
+
+
+Clause = Union[str, "Sequence[Clause]"]
+
+
+def matches(clause: Clause, name: str) -> bool:
+    """Whether a clause fits a name.
+
+    Args:
+        clause: as in the head of this file; texts in lower case.
+        name: in lower case.
+
+    Raises:
+        ValueError: the clause begins with none of the known signs: the data is from another version.
+    """
+    sign = clause[0]
+    if sign == "|":
+        return any(matches(part, name) for part in clause[1:])
+    if sign == "&":
+        return all(matches(part, name) for part in clause[1:])
+    text = str(clause)[1:]
+    if sign == "=":
+        return name == text
+    if sign == "^":
+        return name.startswith(text)
+    if sign == "*":
+        return text in name
+    if sign == "$":
+        return name.endswith(text)
+    if sign == "~":
+        return re.search(text, name) is not None
+    raise ValueError(f"the catalog's data has an unknown clause {clause!r}; install a matching asyncllm")

@@ -20,8 +20,7 @@ from typing import Any
 from .._schema.usage import Usage
 from .billing import bill, dearest
 from .files import read_data
-from .matching import matches
-from .names import is_custom, spellings
+from .names import is_custom, matches, spellings
 from .rates import Rate, Rates, Schedule, nano_half_even, nano_up
 
 CONFIG = "config"

@@ -1,38 +1,208 @@
 """The models that providers said they have: read when asked to, kept in memory and in a file, never forgotten.
 
-Rules: nothing is asked unless somebody calls `Registry.refresh`. A model that is missing from a list which could be
-read is deprecated from then on, and stays usable; if it comes back, it is as if nothing had been. What was read in part
-changes only the part that was read. What a provider says outranks the package's data, and the configuration outranks
-both; each fact of a `ModelInfo` says whose word it is.
+Rules: nothing is asked unless somebody calls `Registry.refresh`. It reads the lists of all hosts at once, page after
+page; a list that fails costs nothing but itself, and what comes of a host is taken over whole, so nobody sees half of a
+list. A model that is missing from a list which could be read is deprecated from then on, and stays usable; if it comes
+back, it is as if nothing had been. What was read in part changes only the part that was read. What a provider says
+outranks the package's data, and the configuration outranks both; each fact of a `ModelInfo` says whose word it is.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
+from .._protocols.base import WireRequest
 from .._providers.base import Provider
-from .._schema.facts import FactSource, ModelFacts
-from . import store
+from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
+from ..errors import AsyncLLMError, DeadlineExceededError, ProtocolError, UnsupportedError
+from . import saved_models
 from .asking import Asker
 from .capabilities import CapabilityBook
-from .listings.base import Entry
-from .model_info import ModelInfo
+from .listings.base import Entry, Listing
 from .names import is_custom, spellings
 from .prices import CONFIG, PriceBook
-from .refreshing import HostRefresh, Listed, RefreshResult, read_lists
-from .store import HostState, Record, identity_of
+from .saved_models import HostState, ListedModel, identity_of
 
 _log = logging.getLogger("asyncllm.engine")
 _MOST_NOTED = 4096  # names come from callers: the memory of them has an end
 WITHIN = 60.0
+MOST_PAGES = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A model as a provider has it; ``None`` is unknown.
+
+    Attributes:
+        name: what a request calls it.
+        provider: the name of the provider's entry in the configuration.
+        aliases: other names for it, as the provider tells them.
+        chat: it answers messages; False where the provider says that it is for something else.
+        created: when it came into being.
+        deprecated: its provider has announced its end, or no longer lists it. It can be used all the same.
+        deprecated_since: since when, or since when it is missing from the list.
+        retires_at: when it is switched off.
+        last_seen: when the provider last listed it.
+        last_validated: when it was last proved usable.
+        context_window: tokens, input and output together.
+        output_limit: the longest output, in tokens.
+        input_price: US dollars for a million tokens, today.
+        output_price: the same for the output.
+        capabilities: what it can do; each of its facts has a source of its own.
+        sources: attribute -> where its value is from: ``"api"`` (the provider), ``"catalog"`` (the package's data) or
+            ``"config"``.
+    """
+
+    name: str
+    provider: str
+    aliases: tuple[str, ...] = ()
+    chat: bool | None = None
+    created: datetime | None = None
+    deprecated: bool = False
+    deprecated_since: datetime | None = None
+    retires_at: datetime | None = None
+    last_seen: datetime | None = None
+    last_validated: datetime | None = None
+    context_window: int | None = None
+    output_limit: int | None = None
+    input_price: Decimal | None = None
+    output_price: Decimal | None = None
+    capabilities: ModelFacts = NOTHING_KNOWN
+    sources: Mapping[str, FactSource] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What the lists of one host said.
+
+    Attributes:
+        chains: path of a list -> its models, for the lists that could be read to their end.
+        errors: why others could not.
+    """
+
+    chains: Mapping[str, tuple[Entry, ...]]
+    errors: tuple[AsyncLLMError, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRefresh:
+    """What a refresh found at one provider.
+
+    Attributes:
+        provider: the name of its entry.
+        found: how many models it lists now.
+        added: those that are new, or there again.
+        vanished: those that are missing since; they are deprecated now.
+        errors: what could not be read, and why.
+    """
+
+    provider: str
+    found: int = 0
+    added: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    errors: tuple[AsyncLLMError, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything could be read."""
+        return not self.errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshResult:
+    """What a refresh found.
+
+    Attributes:
+        at: when it was made.
+        hosts: by provider, in the order of the configuration.
+    """
+
+    at: datetime
+    hosts: Mapping[str, HostRefresh]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every list could be read."""
+        return all(host.ok for host in self.hosts.values())
+
+    @property
+    def errors(self) -> Mapping[str, AsyncLLMError]:
+        """Provider -> the first thing that went wrong there."""
+        return {name: host.errors[0] for name, host in self.hosts.items() if host.errors}
+
+
+async def read_lists(asker: Asker, providers: Sequence[Provider], within: float) -> dict[str, Listed]:
+    """What every provider lists, by its name; never raises for a host.
+
+    Args:
+        asker: asks them.
+        providers: whom to ask.
+        within: seconds for each list.
+    """
+    found: dict[str, Listed] = {}
+
+    async def read(provider: Provider) -> None:
+        found[provider.name] = await _read_host(asker, provider, within)
+
+    async with anyio.create_task_group() as tasks:
+        for provider in providers:
+            tasks.start_soon(read, provider)
+    return found
+
+
+async def _read_host(asker: Asker, provider: Provider, within: float) -> Listed:
+    listing = provider.listing
+    if listing is None:
+        sentence = f"{provider.name} has no list of models; name its models in fallback_models"
+        return Listed(chains={}, errors=(UnsupportedError(sentence, provider=provider.name),))
+    starts = listing.start()
+    chains: dict[str, tuple[Entry, ...]] = {}
+    errors: list[AsyncLLMError] = []
+
+    async def read(start: WireRequest) -> None:
+        try:
+            with anyio.fail_after(within):
+                chains[start.path] = await _read_chain(asker, provider, listing, start)
+        except TimeoutError:
+            sentence = f"{provider.name} did not list its models within {within:g} s"
+            errors.append(DeadlineExceededError(sentence, provider=provider.name))
+        except AsyncLLMError as error:
+            error.provider = error.provider or provider.name
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for start in starts:
+            tasks.start_soon(read, start)
+    in_order = {start.path: chains[start.path] for start in starts if start.path in chains}
+    return Listed(chains=in_order, errors=tuple(errors))
+
+
+async def _read_chain(asker: Asker, provider: Provider, listing: Listing, start: WireRequest) -> tuple[Entry, ...]:
+    found: dict[str, Entry] = {}
+    asked: set[tuple[str, str]] = set()
+    request: WireRequest | None = start
+    while request is not None:
+        page = (request.path, request.query)
+        if page in asked or len(asked) == MOST_PAGES:
+            raise ProtocolError(
+                f"the list of models does not end: page {len(asked)} leads back", provider=provider.name
+            )
+        asked.add(page)
+        read = listing.decode(request, await asker.ask(provider, request, base_url=listing.base_url))
+        for entry in read.entries:
+            if not is_custom(entry.name):
+                found.setdefault(entry.name, entry)
+        request = read.following
+    return tuple(found.values())
 
 
 class Registry:
@@ -66,7 +236,7 @@ class Registry:
         if self._loaded or self._path is None:
             return
         try:
-            kept = await anyio.to_thread.run_sync(store.read, self._path)
+            kept = await anyio.to_thread.run_sync(saved_models.read, self._path)
         except (OSError, ValueError) as error:
             _log.warning("the models in %s cannot be read and are left aside: %s", self._path, error)
             kept = {}
@@ -78,9 +248,9 @@ class Registry:
     async def _save(self, names: Sequence[str]) -> None:
         if self._path is None:
             return
-        states = {name: store.plain(self._states[name]) for name in names if name in self._states}
+        states = {name: saved_models.plain(self._states[name]) for name in names if name in self._states}
         try:
-            await anyio.to_thread.run_sync(store.write, self._path, states)
+            await anyio.to_thread.run_sync(saved_models.write, self._path, states)
         except OSError as error:
             _log.warning("the models cannot be kept in %s: %s", self._path, error)
 
@@ -110,7 +280,7 @@ class Registry:
         state = self._state_of(provider)
         before = state.records
         fresh = {
-            entry.name: Record(entry=entry, chain=chain, last_seen=now)
+            entry.name: ListedModel(entry=entry, chain=chain, last_seen=now)
             for chain, entries in reversed(tuple(listed.chains.items()))
             for entry in entries
         }
@@ -244,7 +414,7 @@ class Registry:
         )
 
     def _lifecycle(
-        self, entry: Entry, record: Record | None, can: ModelFacts, sources: dict[str, FactSource]
+        self, entry: Entry, record: ListedModel | None, can: ModelFacts, sources: dict[str, FactSource]
     ) -> Mapping[str, Any]:
         """Whether it is deprecated and since when, by whoever knows best."""
         now = self._now()
@@ -278,7 +448,7 @@ class Registry:
             if unit in rates
         }
 
-    def _record(self, provider: str, model: str) -> Record | None:
+    def _record(self, provider: str, model: str) -> ListedModel | None:
         """The record of a model, by its name, another spelling of it, or an alias."""
         state = self._states.get(provider)
         if state is None or is_custom(model):

@@ -3,7 +3,7 @@
 
 No tokenizer and no download: a prompt is weighed by its bytes in UTF-8, whose ratio to tokens is much the same for
 prose of any script, by its messages, and by what the chat template of a model's family adds unseen, which for short
-prompts is most of it (Claude's instructions for tools are 340 tokens and more). `Family` has a row for each; its
+prompts is most of it (Claude's instructions for tools are 340 tokens and more). `PromptFamily` has a row for each; its
 numbers, and `ERROR_BAND`, are measured by ``benchmarks/token_estimates.py`` over recorded exchanges.
 
 A picture is taken for a thousand tokens, any other medium for two thousand: what they really take depends on sizes
@@ -13,10 +13,13 @@ that are not known here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from .._providers.base import Provider
 from .._schema.content import Audio, Document, Image, Json, Reasoning, Text, ToolCall, ToolResult, Video
 from .._schema.request import ProviderTool, Request, Tool
+from ..errors import BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError
+from .asking import Asker
 
 ERROR_BAND = 0.85
 """95 of 100 estimates are within this part of what the provider counted (half of them within 0.15), by
@@ -27,7 +30,7 @@ _PER_CALL = 5  # the marks around a call or a result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class PromptFamily:
     """What models of one family add to a prompt, in tokens; a token of text is so many bytes.
 
     Attributes:
@@ -54,33 +57,33 @@ class Family:
 
 
 # The first one that fits counts; the last one fits every name.
-FAMILIES: tuple[Family, ...] = (
-    Family(marks=("gpt-oss",), base=65, schema=5, answer_schema=0.3),
-    Family(marks=("gpt", "o1", "o3", "o4"), base=2, tool=4, text=4, schema=5, answer=20, answer_schema=0.15),
-    Family(
+FAMILIES: tuple[PromptFamily, ...] = (
+    PromptFamily(marks=("gpt-oss",), base=65, schema=5, answer_schema=0.3),
+    PromptFamily(marks=("gpt", "o1", "o3", "o4"), base=2, tool=4, text=4, schema=5, answer=20, answer_schema=0.15),
+    PromptFamily(
         marks=(
             *("claude-3", "claude-v", "claude-instant", "sonnet-4-0", "sonnet-4-2", "sonnet-4@"),
             *("opus-4-0", "opus-4-1", "opus-4-2", "opus-4@", "opus-4.1"),
         ),
         tools=320,
     ),
-    Family(marks=("claude",), base=5, tools=540, answer=160, answer_schema=0.18),
-    Family(marks=("gemini",), base=0, message=0, tool=0, schema=6),
-    Family(marks=("grok-2",), base=5, message=5),
-    Family(marks=("grok-3",), base=5, tools=190),
-    Family(marks=("grok",), base=190, tools=100),
-    Family(marks=("deepseek",), base=1, tools=230, schema=3.5),
-    Family(marks=("glm",), base=5, message=3, tools=100, text=4.6),
-    Family(marks=("qwen",), base=5, message=5, tools=100, text=4.9),
-    Family(marks=("llama",), base=8, tools=140),
-    Family(marks=("nova",), tools=340, text=3.6),
-    Family(marks=("kimi",), base=50),
-    Family(marks=("mistral", "magistral", "ministral", "codestral"), base=1, tools=40, text=4.9),
-    Family(marks=("",), base=1, text=4.6),
+    PromptFamily(marks=("claude",), base=5, tools=540, answer=160, answer_schema=0.18),
+    PromptFamily(marks=("gemini",), base=0, message=0, tool=0, schema=6),
+    PromptFamily(marks=("grok-2",), base=5, message=5),
+    PromptFamily(marks=("grok-3",), base=5, tools=190),
+    PromptFamily(marks=("grok",), base=190, tools=100),
+    PromptFamily(marks=("deepseek",), base=1, tools=230, schema=3.5),
+    PromptFamily(marks=("glm",), base=5, message=3, tools=100, text=4.6),
+    PromptFamily(marks=("qwen",), base=5, message=5, tools=100, text=4.9),
+    PromptFamily(marks=("llama",), base=8, tools=140),
+    PromptFamily(marks=("nova",), tools=340, text=3.6),
+    PromptFamily(marks=("kimi",), base=50),
+    PromptFamily(marks=("mistral", "magistral", "ministral", "codestral"), base=1, tools=40, text=4.9),
+    PromptFamily(marks=("",), base=1, text=4.6),
 )
 
 
-def family_of(model: str) -> Family:
+def family_of(model: str) -> PromptFamily:
     """The row of a model's family."""
     name = model.lower()
     return next(row for row in FAMILIES if any(mark in name for mark in row.marks))
@@ -139,3 +142,51 @@ def _weigh(part: Any) -> tuple[int, int]:
         return len(str(part.value)), 0
     text = getattr(part, "text", "")
     return (_size(text) if isinstance(text, str) else 0), 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCount:
+    """The input tokens of a request.
+
+    Attributes:
+        input_tokens: how many; ``int()`` of this value is the same.
+        source: ``"provider"``, or ``"estimated"``.
+        error_band: of an estimate: 95 of 100 are within this part of the true count; None for a count.
+        reason: why it is an estimate; None for a count.
+    """
+
+    input_tokens: int
+    source: Literal["provider", "estimated"] = "provider"
+    error_band: float | None = None
+    reason: str | None = None
+
+    def __int__(self) -> int:
+        return self.input_tokens
+
+
+async def count_tokens(asker: Asker, provider: Provider, request: Request) -> TokenCount:
+    """Counts; estimates where the provider has no endpoint for it, or not for this model.
+
+    Raises:
+        AuthenticationError, RateLimitError, TransportError, ...: the provider counts, but not now or not for this key.
+        UnsupportedContentError: the request cannot be sent to this model at all.
+    """
+    counting = provider.counting(request.model) if provider.counting is not None else None
+    if counting is None:
+        return _estimated(request, f"{provider.name} has no endpoint that counts tokens of {request.model}")
+    route = provider.resolve(request.model, False)
+    context = asker.context(provider, request.model)
+    try:
+        wire = counting.encode(request, route.protocol, context, route.path)
+    except UnsupportedError:
+        if counting.protocol is None:
+            raise  # the model itself cannot be asked this
+        return _estimated(request, f"the request cannot be said in {counting.protocol.name}, which counts tokens")
+    try:
+        return TokenCount(input_tokens=counting.decode(await asker.ask(provider, wire, model=request.model)))
+    except (BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError) as error:
+        return _estimated(request, f"{provider.name} did not count: {error.message}")
+
+
+def _estimated(request: Request, reason: str) -> TokenCount:
+    return TokenCount(input_tokens=estimate_tokens(request), source="estimated", error_band=ERROR_BAND, reason=reason)

@@ -11,16 +11,16 @@ from types import MappingProxyType, ModuleType
 
 from .._version import __version__
 from ..errors import AsyncLLMError
-from . import chat, check, costs, demo, models, prices, simulate
+from . import chat, check, costs, demo, list_models, show_prices, simulate
 
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
         "demo": demo,
         "chat": chat,
-        "models": models,
+        "models": list_models,
         "check": check,
         "costs": costs,
-        "prices": prices,
+        "prices": show_prices,
         "simulate": simulate,
     }
 )

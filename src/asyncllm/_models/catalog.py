@@ -17,12 +17,10 @@ from .._schema.request import Request
 from ..errors import AsyncLLMError, BadRequestError, ConfigurationError
 from .asking import Asker, Exchange
 from .capabilities import CapabilityBook
-from .model_info import ModelInfo
 from .parameters import Fitted, Policy, fit_parameters
 from .prices import PriceBook
-from .refreshing import HostRefresh, RefreshResult
-from .registry import Registry
-from .token_count import TokenCount, count_tokens
+from .registry import HostRefresh, ModelInfo, RefreshResult, Registry
+from .tokens import TokenCount, count_tokens
 from .validation import Validation, validate
 
 CAPABILITIES = ("tools", "images", "documents", "audio", "video", "json_schema", "reasoning", "sampling")

@@ -22,8 +22,7 @@ from .opening import open_client
 from .tables import table
 
 if TYPE_CHECKING:
-    from .._models.model_info import ModelInfo
-    from .._models.refreshing import RefreshResult
+    from .._models.registry import ModelInfo, RefreshResult
     from ..client import Client
 
 _HEAD = ("provider", "model", "window", "output", "$ in", "$ out", "can", "note")
