@@ -52,13 +52,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
+    from ._schema.events import Event
     from ._schema.response import Attempt, RateLimits, Response
     from ._schema.usage import Usage
 
@@ -126,9 +127,11 @@ class AsyncLLMError(Exception):
         attempts: every HTTP attempt of the call.
         rate_limits: what the rate-limit headers said.
         should_retry: the provider's own verdict (``x-should-retry``), which outranks ``advice.retry``.
+        advice: what to do about it; that of the class, unless this error says something else.
+        events: what a stream had decoded in the same read before it failed.
     """
 
-    advice: ClassVar[Advice] = Advice()
+    advice: Advice = Advice()
 
     def __init__(
         self,
@@ -143,6 +146,8 @@ class AsyncLLMError(Exception):
         rate_limits: RateLimits | None = None,
         should_retry: bool | None = None,
         attempts: tuple[Attempt, ...] = (),
+        advice: Advice | None = None,
+        events: Sequence[Event] = (),
     ) -> None:
         self.message = redact(message)
         super().__init__(self.message)
@@ -155,6 +160,9 @@ class AsyncLLMError(Exception):
         self.rate_limits = rate_limits
         self.should_retry = should_retry
         self.attempts = attempts
+        self.events = events
+        if advice is not None:
+            self.advice = advice
 
     def __str__(self) -> str:
         facts = [

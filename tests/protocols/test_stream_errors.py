@@ -21,4 +21,4 @@ def test_what_an_error_says_itself_stays() -> None:
     error = ProtocolError("no", provider="a", model="b", request_id="c")
     complete(error, [], context(), "req_1")
     assert ("a", "b", "c") == (error.provider, error.model, error.request_id)
-    assert "events" not in vars(error)
+    assert [] == error.events

@@ -121,4 +121,4 @@ def has_content(events: Sequence[Event]) -> bool:
 
 def events_before(error: AsyncLLMError) -> list[Event]:
     """What a decoder had decoded in the same read before it raised."""
-    return list(getattr(error, "events", ()))
+    return list(error.events)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from .._schema.request import Operation
 from .._schema.response import Outcome
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .money import to_dollars
@@ -29,6 +30,7 @@ class Head:
         session: the client's session.
         call: what the attempts of one call have in common: the id of the first one; None for the first one itself.
         attempt: its number within the call, from 1.
+        operation: what the attempt is for.
         user: for whom, as the call says.
         agent: which agent, as the call says.
         tags: the call's own tags.
@@ -44,6 +46,7 @@ class Head:
     session: str = ""
     call: str | None = None
     attempt: int = 1
+    operation: Operation = "chat"
     user: str | None = None
     agent: str | None = None
     tags: Mapping[str, str] | None = None

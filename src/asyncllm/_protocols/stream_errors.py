@@ -12,5 +12,4 @@ def complete(error: AsyncLLMError, events: list[Event], context: Context, reques
     error.provider = error.provider or context.provider
     error.model = error.model or context.model
     error.request_id = error.request_id or request_id
-    if events:
-        vars(error)["events"] = events
+    error.events = events

@@ -9,6 +9,9 @@ from typing import Any, Literal
 from .content import CacheMark
 from .messages import Message
 
+Operation = Literal["chat", "embed", "list", "count", "validate"]
+"""What an HTTP attempt is for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
