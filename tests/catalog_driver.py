@@ -17,8 +17,8 @@ from asyncllm._models.capabilities import CapabilityBook
 from asyncllm._models.catalog import Catalog
 from asyncllm._models.prices import PriceBook
 from asyncllm._protocols.wire_json import WireJSON
-from asyncllm._providers.base import Provider
 from asyncllm._providers.kinds import build
+from asyncllm._providers.provider import Provider
 from asyncllm._transport.base import Timeouts
 from asyncllm._transport.http import HTTPTransport
 from asyncllm.testing import Simulator

@@ -20,7 +20,7 @@ from source_tree import Module, modules
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_schema", "_version"}),
     frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names"}),
-    frozenset({"_framing", "_protocols", "_auth", "_models.listings", "_models.counting"}),
+    frozenset({"_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
     frozenset({"client", "assembly", "conversation", "runtime"}),
@@ -34,8 +34,6 @@ SIDEWAYS = frozenset(
         ("_transport.base", "errors"),
         ("_transport.proxy", "errors"),
         ("_protocols", "_framing"),
-        ("_models.listings", "_protocols"),
-        ("_models.counting", "_protocols"),
         ("_models", "_providers"),
         ("_ledger", "_models"),
         ("client", "runtime"),
@@ -83,7 +81,7 @@ FOR_TYPES: dict[str, frozenset[str]] = {
     "typing_extensions": frozenset({"testing"}),
 }
 # Pure rooms are told the time, the ids and the JSON; they do not fetch them.
-PURE = frozenset({"_schema", "errors", "_framing", "_protocols", "_models.listings", "_models.counting"})
+PURE = frozenset({"_schema", "errors", "_framing", "_protocols", "_providers"})
 IMPURE_STANDARD = frozenset(
     "asyncio concurrent http io json multiprocessing os pathlib queue random secrets select shutil signal socket "
     "sqlite3 ssl subprocess sys tempfile threading time urllib.request uuid".split()

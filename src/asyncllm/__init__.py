@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._models.registry import ModelInfo, RefreshResult
     from ._models.tokens import TokenCount
     from ._models.validation import Validation
-    from ._providers.base import Provider, Route
+    from ._providers.provider import Provider, Route
     from ._schema.content import (
         Audio,
         CacheMark,
@@ -255,8 +255,8 @@ _HOME = MappingProxyType(
         "UnsupportedError": ".errors",
         "UnsupportedParameterError": ".errors",
         "WriteTimeoutError": ".errors",
-        "Provider": "._providers.base",
-        "Route": "._providers.base",
+        "Provider": "._providers.provider",
+        "Route": "._providers.provider",
         "Audio": "._schema.content",
         "CacheMark": "._schema.content",
         "Citation": "._schema.content",

@@ -28,7 +28,7 @@ from ._models.catalog import Catalog
 from ._models.prices import PriceBook
 from ._protocols.base import JSONCodec
 from ._providers import kinds
-from ._providers.base import Provider
+from ._providers.provider import Provider
 from ._schema.usage import Usage
 from ._transport.base import Timeouts, Transport
 from .errors import ConfigurationError

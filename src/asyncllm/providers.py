@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ._models.counting import Counting
-from ._models.listings.base import Listing
-from ._models.listings.openai import OpenAIListing
-from ._providers.base import Provider, Route, path_escape
+from ._providers.counting import Counting
+from ._providers.listings import Listing
+from ._providers.openai_listing import OpenAIListing
+from ._providers.provider import Provider, Route, path_escape
 
 __all__ = [
     "Counting",

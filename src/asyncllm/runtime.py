@@ -29,7 +29,7 @@ from ._models.tokens import TokenCount
 from ._models.validation import Validation
 from ._protocols.base import WireRequest
 from ._protocols.wire_json import WireJSON
-from ._providers.base import Provider
+from ._providers.provider import Provider
 from ._schema.request import Request
 from ._transport.base import Reply, Transport
 

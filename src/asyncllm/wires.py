@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._auth.base import Auth
 from ._auth.keys import HeaderKey, Secret
+from ._auth.signing import Auth
 from ._framing.base import Frame, Framer
 from ._framing.eventstream import EventStreamFramer
 from ._framing.sse import SSEFramer
@@ -15,7 +15,7 @@ from ._protocols.gemini import Gemini, GeminiDialect
 from ._protocols.openai_chat import ChatDialect, OpenAIChat
 from ._protocols.openai_responses import OpenAIResponses, ResponsesDialect
 from ._protocols.wire_json import WireJSON
-from ._providers.base import Route, path_escape
+from ._providers.provider import Route, path_escape
 
 __all__ = [
     "AnthropicDialect",

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from pydantic import SecretStr
 
-from asyncllm._auth.base import Auth
 from asyncllm._auth.credential_http import CredentialHTTP
 from asyncllm._auth.google import SCOPE, GoogleAuth, GoogleToken, credentials_file, find_auth, find_project
 from asyncllm._auth.google_metadata import MetadataServer, MetadataUnavailableError
 from asyncllm._auth.network import Network
+from asyncllm._auth.signing import Auth
 from asyncllm._transport.base import Headers
 from asyncllm.errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
 

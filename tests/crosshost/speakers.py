@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from asyncllm._protocols.base import Context, WireProtocol, WireRequest
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._providers import kinds
-from asyncllm._providers.base import Provider
+from asyncllm._providers.provider import Provider
 from asyncllm._schema.content import Origin
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request, Tool

@@ -17,7 +17,7 @@ from asyncllm._auth.keys import HeaderKey
 from asyncllm._engine.limits import Bounds, LimitRules, Limits
 from asyncllm._engine.meter import Meter
 from asyncllm._engine.router import Target
-from asyncllm._providers.base import Provider
+from asyncllm._providers.provider import Provider
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
 from asyncllm._schema.response import RateLimits

@@ -10,7 +10,7 @@ from asyncllm import errors
 from asyncllm._auth.keys import HeaderKey
 from asyncllm._engine.router import Target, following, order
 from asyncllm._engine.targeting import Entry, Targeting
-from asyncllm._providers.base import Provider
+from asyncllm._providers.provider import Provider
 from asyncllm._transport.base import Timeouts
 
 

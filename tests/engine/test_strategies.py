@@ -21,7 +21,7 @@ from asyncllm._engine.router import Target
 from asyncllm._engine.routing import Routing, RoutingRules
 from asyncllm._engine.strategies import by_cost, by_latency, by_weight
 from asyncllm._engine.targeting import Entry, Targeting
-from asyncllm._providers.base import Provider
+from asyncllm._providers.provider import Provider
 from asyncllm._schema.content import Audio, Document, Image, Json, Text, ToolCall, ToolResult
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool

@@ -11,16 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncllm._models.listings.anthropic import AnthropicListing
-from asyncllm._models.listings.base import Entry, Listing, Page, get
-from asyncllm._models.listings.bedrock import BedrockListing
-from asyncllm._models.listings.gemini import GeminiListing
-from asyncllm._models.listings.openai import OpenAIListing
-from asyncllm._models.listings.reading import moment
-from asyncllm._models.listings.vertex import PUBLISHERS, VertexListing
 from asyncllm._protocols.base import WireRequest
+from asyncllm._providers.anthropic import AnthropicListing
+from asyncllm._providers.bedrock import BedrockListing
 from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._providers.gemini import GeminiListing
 from asyncllm._providers.kinds import build
+from asyncllm._providers.listings import Listing, ModelEntry, Page, get, moment
+from asyncllm._providers.openai_listing import OpenAIListing
+from asyncllm._providers.vertex import PUBLISHERS, VertexListing
 from asyncllm.errors import AsyncLLMError, AuthenticationError, ProtocolError
 from recordings import body_of, context, headers_of, recorded
 
@@ -47,11 +46,11 @@ def read(listing: Listing, value: Any, request: WireRequest | None = None) -> Pa
     return listing.decode(request or listing.start()[0], value)
 
 
-def entries(listing: Listing, value: Any) -> dict[str, Entry]:
+def entries(listing: Listing, value: Any) -> dict[str, ModelEntry]:
     return {entry.name: entry for entry in read(listing, value).entries}
 
 
-def one(**item: Any) -> Entry:
+def one(**item: Any) -> ModelEntry:
     """The entry of an OpenAI-like item."""
     (entry,) = read(OPENAI, {"data": [{"id": "m", **item}]}).entries
     return entry
@@ -315,7 +314,7 @@ def test_arbitrary_answers_give_entries_or_a_protocol_error(value: Any, listed: 
                     found = listing.decode(request, body).entries
                 except ProtocolError:
                     continue
-                assert all(isinstance(entry, Entry) and entry.name for entry in found)
+                assert all(isinstance(entry, ModelEntry) and entry.name for entry in found)
         try:
             listing.decode_one(value)
         except ProtocolError:

@@ -17,7 +17,7 @@ from asyncllm._models import saved_models
 from asyncllm._models.capabilities import CapabilityBook
 from asyncllm._models.catalog import Catalog
 from asyncllm._models.prices import PriceBook
-from asyncllm._providers.base import Provider
+from asyncllm._providers.provider import Provider
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
 from asyncllm.errors import (
@@ -453,7 +453,7 @@ async def test_five_hosts_at_300_ms_take_half_a_second() -> None:
 def test_dates_of_a_record_survive_the_file(tmp_path: Path) -> None:
     """Every field of a record comes back as it was written."""
     when = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
-    entry = saved_models.Entry(
+    entry = saved_models.ModelEntry(
         name="m",
         aliases=("n",),
         behind="b",

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from asyncllm._models.counting import Counting
-from asyncllm._providers.base import Provider
+from asyncllm._providers.counting import Counting
 from asyncllm._providers.kinds import build
+from asyncllm._providers.provider import Provider
 from asyncllm._schema.content import CacheMark, Image, Text, Video
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request, ResponseFormat, Tool, ToolChoice

@@ -12,11 +12,11 @@ import pytest
 
 from asyncllm._models.asking import Asker
 from asyncllm._models.catalog import Catalog
-from asyncllm._models.listings.base import Listing
 from asyncllm._models.validation import Validation, problem_of, validate
 from asyncllm._protocols.base import WireRequest
 from asyncllm._protocols.wire_json import WireJSON
-from asyncllm._providers.base import Provider
+from asyncllm._providers.listings import Listing
+from asyncllm._providers.provider import Provider
 from asyncllm._transport.base import Headers, Reply
 from asyncllm.errors import BillingError, ConfigurationError, ConnectError, ProtocolError, RateLimitError
 from asyncllm.testing import Fault, ListedModel, Simulator

@@ -18,8 +18,8 @@ from asyncllm._framing.base import Frame
 from asyncllm._protocols.invoke import FAMILIES, InvokeModel
 from asyncllm._protocols.invoke.stream import InvokeStreamDecoder
 from asyncllm._protocols.wire_json import WireJSON
-from asyncllm._providers.base import Route
 from asyncllm._providers.bedrock import build
+from asyncllm._providers.provider import Route
 from asyncllm._schema.accumulate import Accumulator
 from asyncllm._schema.content import Origin, Text
 from asyncllm._schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseStart, TextDelta

@@ -8,8 +8,8 @@ import pytest
 
 from asyncllm._protocols.openai_chat import OpenAIChat
 from asyncllm._providers import compatible, openai
-from asyncllm._providers.base import Provider
 from asyncllm._providers.compatible import COMPATIBLE, nine_alphanumerics
+from asyncllm._providers.provider import Provider
 from asyncllm._transport.base import Headers
 from asyncllm.errors import ConfigurationError
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from asyncllm._auth.google import GoogleAuth
 from asyncllm._protocols.base import WireRequest
 from asyncllm._providers import kinds
-from asyncllm._providers.base import Provider, Route
+from asyncllm._providers.provider import Provider, Route
 from asyncllm._providers.vertex import build, host_of
 from asyncllm._schema.content import Document
 from asyncllm._schema.messages import Message

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from asyncllm import errors
 from asyncllm._protocols.base import Context
-from asyncllm._providers.base import Provider, Route
 from asyncllm._providers.kinds import build
+from asyncllm._providers.provider import Provider, Route
 from asyncllm._schema.accumulate import Accumulator
 from asyncllm._schema.content import Reasoning
 from asyncllm._schema.messages import Message

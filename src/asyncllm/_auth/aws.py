@@ -18,8 +18,8 @@ from typing import Any
 
 from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
 from .credential_http import CONNECT_TIMEOUT, READ_TIMEOUT, CredentialHTTP
+from .fetching import Fetched, Refreshing
 from .network import Network
-from .refreshing import Fetched, Refreshing
 from .sigv4 import AWSCredentials, AWSKeys
 
 REFRESH_AHEAD = 895.0

@@ -24,12 +24,12 @@ from typing import Any
 
 from .._transport.base import Headers
 from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
-from .base import Auth
 from .credential_http import READ_TIMEOUT, Answer, CredentialHTTP
+from .fetching import Fetched, Refreshing
 from .google_metadata import MetadataServer, MetadataUnavailableError
 from .keys import HeaderKey
 from .network import Network
-from .refreshing import Fetched, Refreshing
+from .signing import Auth
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -54,7 +54,7 @@ class GoogleToken:
 
 
 class GoogleAuth:
-    """Sends an OAuth access token that is refreshed in time; a value of `asyncllm._auth.base.Auth`.
+    """Sends an OAuth access token that is refreshed in time; a value of `asyncllm._auth.signing.Auth`.
 
     Args:
         tokens: where the tokens come from.

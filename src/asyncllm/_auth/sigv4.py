@@ -80,7 +80,7 @@ class AWSCredentials(Protocol):
 
 
 class SigV4:
-    """Signs requests; a value of `asyncllm._auth.base.Auth`.
+    """Signs requests; a value of `asyncllm._auth.signing.Auth`.
 
     Args:
         credentials: where the keys come from.

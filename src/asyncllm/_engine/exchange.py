@@ -10,7 +10,7 @@ from .._ledger.book import Bookkeeper
 from .._models.catalog import Catalog
 from .._models.parameters import Policy, check_warnings
 from .._protocols.base import Context, JSONCodec
-from .._providers.base import Provider, Route
+from .._providers.provider import Provider, Route
 from .._schema.content import Origin
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.request import Request

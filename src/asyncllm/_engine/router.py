@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .._providers.base import Provider
+from .._providers.provider import Provider
 from .._transport.base import Timeouts
 from ..errors import AsyncLLMError
 from .retry import USUAL_RETRIES, RetryPolicy

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Union
 
-from .._providers.base import Provider
+from .._providers.provider import Provider
 from .._transport.base import Timeouts
 from ..errors import ConfigurationError
 from .retry import USUAL_RETRIES, RetryPolicy

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._protocols.base import Context, JSONCodec, WireRequest
-from .._providers.base import Provider
+from .._providers.provider import Provider
 from .._schema.content import Origin
 from .._transport.base import Headers, Reply, Timeouts, Transport, TransportRequest
 from ..errors import AsyncLLMError, ProtocolError

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .._protocols.base import JSONCodec
-from .._providers.base import Provider
+from .._providers.provider import Provider
 from .._schema.facts import ModelFacts
 from .._schema.request import Request
 from ..errors import AsyncLLMError, BadRequestError, ConfigurationError

@@ -21,13 +21,13 @@ import anyio
 import anyio.to_thread
 
 from .._protocols.base import WireRequest
-from .._providers.base import Provider
+from .._providers.listings import Listing, ModelEntry
+from .._providers.provider import Provider
 from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
 from ..errors import AsyncLLMError, DeadlineExceededError, ProtocolError, UnsupportedError
 from . import saved_models
 from .asking import Asker
 from .capabilities import CapabilityBook
-from .listings.base import Entry, Listing
 from .names import is_custom, spellings
 from .prices import CONFIG, PriceBook
 from .saved_models import HostState, ListedModel, identity_of
@@ -89,7 +89,7 @@ class Listed:
         errors: why others could not.
     """
 
-    chains: Mapping[str, tuple[Entry, ...]]
+    chains: Mapping[str, tuple[ModelEntry, ...]]
     errors: tuple[AsyncLLMError, ...]
 
 
@@ -165,7 +165,7 @@ async def _read_host(asker: Asker, provider: Provider, within: float) -> Listed:
         sentence = f"{provider.name} has no list of models; name its models in fallback_models"
         return Listed(chains={}, errors=(UnsupportedError(sentence, provider=provider.name),))
     starts = listing.start()
-    chains: dict[str, tuple[Entry, ...]] = {}
+    chains: dict[str, tuple[ModelEntry, ...]] = {}
     errors: list[AsyncLLMError] = []
 
     async def read(start: WireRequest) -> None:
@@ -186,8 +186,8 @@ async def _read_host(asker: Asker, provider: Provider, within: float) -> Listed:
     return Listed(chains=in_order, errors=tuple(errors))
 
 
-async def _read_chain(asker: Asker, provider: Provider, listing: Listing, start: WireRequest) -> tuple[Entry, ...]:
-    found: dict[str, Entry] = {}
+async def _read_chain(asker: Asker, provider: Provider, listing: Listing, start: WireRequest) -> tuple[ModelEntry, ...]:
+    found: dict[str, ModelEntry] = {}
     asked: set[tuple[str, str]] = set()
     request: WireRequest | None = start
     while request is not None:
@@ -388,7 +388,7 @@ class Registry:
         """All that is known of a model, listed or not; a model of the caller's own has no facts but its name."""
         record = self._record(provider, model)
         state = self._states.get(provider)
-        entry = Entry(name=model) if record is None else self._whole(provider, record.entry)
+        entry = ModelEntry(name=model) if record is None else self._whole(provider, record.entry)
         can = self.facts(kind, model, provider)
         told: dict[str, Any] = {
             "aliases": entry.aliases or None,
@@ -414,7 +414,7 @@ class Registry:
         )
 
     def _lifecycle(
-        self, entry: Entry, record: ListedModel | None, can: ModelFacts, sources: dict[str, FactSource]
+        self, entry: ModelEntry, record: ListedModel | None, can: ModelFacts, sources: dict[str, FactSource]
     ) -> Mapping[str, Any]:
         """Whether it is deprecated and since when, by whoever knows best."""
         now = self._now()
@@ -458,7 +458,7 @@ class Registry:
                 return state.records[name]
         return next((record for record in state.records.values() if model in record.entry.aliases), None)
 
-    def _whole(self, provider: str, entry: Entry) -> Entry:
+    def _whole(self, provider: str, entry: ModelEntry) -> ModelEntry:
         """An entry with what the model behind it says where it says nothing itself."""
         behind = self._states[provider].records.get(entry.behind) if entry.behind else None
         if behind is None:

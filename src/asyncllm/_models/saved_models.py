@@ -16,8 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .._providers.base import Provider
-from .listings.base import Entry
+from .._providers.listings import ModelEntry
+from .._providers.provider import Provider
 
 VERSION = 1
 _DATES = ("created", "deprecated_since", "retires_at")
@@ -34,7 +34,7 @@ class ListedModel:
         gone_since: since when it is missing from that list; None while it is there.
     """
 
-    entry: Entry
+    entry: ModelEntry
     chain: str
     last_seen: datetime
     gone_since: datetime | None = None
@@ -147,7 +147,7 @@ def _state(value: Mapping[str, Any]) -> HostState:
 
 
 def _record(value: Mapping[str, Any]) -> ListedModel:
-    entry = Entry(
+    entry = ModelEntry(
         name=value["name"],
         aliases=tuple(value.get("aliases", ())),
         behind=value.get("behind"),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .._providers.base import Provider
+from .._providers.provider import Provider
 from .._schema.content import Audio, Document, Image, Json, Reasoning, Text, ToolCall, ToolResult, Video
 from .._schema.request import ProviderTool, Request, Tool
 from ..errors import BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError

@@ -1,6 +1,6 @@
 """Whether a model can be used, proved by the cheapest real call, and why not.
 
-Which calls prove it, and in which order, is the listing's to say (`asyncllm._models.listings.base.Listing.proofs`); the
+Which calls prove it, and in which order, is the listing's to say (`asyncllm._providers.listings.Listing.proofs`); the
 last one is always to let the model say a word. What decides:
 
 =============================  ===================================================================================
@@ -18,7 +18,8 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from .._protocols.base import WireRequest
-from .._providers.base import Provider
+from .._providers.listings import Listing, ModelEntry, Proof
+from .._providers.provider import Provider
 from .._schema.messages import Message
 from .._schema.request import Request
 from .._schema.usage import Usage
@@ -34,7 +35,6 @@ from ..errors import (
     TransportError,
 )
 from .asking import Asker
-from .listings.base import Entry, Listing, Proof
 
 Problem = Literal["unknown", "no_access", "region", "deprecated", "credential", "unreachable", "failed"]
 
@@ -115,7 +115,7 @@ class _Trial:
         self._provider = provider
         self._listing = provider.listing or Listing()
         self._model = model
-        self._entry: Entry | None = None
+        self._entry: ModelEntry | None = None
 
     async def step(self, proof: Proof, *, settles: bool) -> Validation | None:
         """One proof; None where it settles nothing. ``settles``: to be listed is all that is asked of a model.

@@ -7,15 +7,19 @@ in Anthropic's own SDK. Source: anthropic SDK 2.11 (``_client.py``, ``_constants
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from .._auth.keys import HeaderKey
-from .._models.counting import AnthropicCounting
-from .._models.listings.anthropic import AnthropicListing
 from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from ..errors import ConfigurationError
-from .base import Provider, Route
-from .keys import find_key
+from .._protocols.base import JSONCodec, WireRequest
+from ..errors import ConfigurationError, ProtocolError
+from .counting import Counting
+from .entry import find_key
+from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, moment, text
+from .provider import Provider, Route
 
 BASE_URL = "https://api.anthropic.com"
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
@@ -74,3 +78,88 @@ def _base_url(name: str, value: str) -> str:
     if base.endswith("/v1"):
         raise ConfigurationError(f"providers.{name}.base_url must not end in /v1: the paths below it begin with that")
     return base
+
+
+# --- the list of models ----------------------------------------------------------------------------------------------
+#
+# ``GET /v1/models`` of the Claude API: pages by ``after_id``, with capabilities and a lifecycle.
+#
+# Retired models are listed only when asked for, and are not asked for. There are no fine-tuned ones. Source:
+# anthropic SDK 2.11 (types/model_info.py, types/model_list_params.py), November 2026.
+
+PATH = "/v1/models"
+_SIZE = "limit=1000"
+_FLAGS: Mapping[str, str] = MappingProxyType(
+    {"images": "image_input", "documents": "pdf_input", "json_schema": "structured_outputs", "reasoning": "thinking"}
+)
+_STAGES: Mapping[str, bool] = MappingProxyType({"active": False, "deprecated": True, "retired": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnthropicListing(Listing):
+    """The list of the Claude API."""
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """The model by its name, else a word."""
+        return ("model", "generate")
+
+    def start(self) -> tuple[WireRequest, ...]:
+        """The first page."""
+        return (get(PATH, _SIZE),)
+
+    def decode(self, request: WireRequest, value: Any) -> Page:
+        """Reads a page.
+
+        Raises:
+            ProtocolError: it is no list of models.
+        """
+        entries = tuple([_model_entry(item) for item in items(value, "data") if text(item, "id")])
+        last = dig(value, ("last_id",))
+        more = dig(value, ("has_more",)) is True and isinstance(last, str)
+        return Page(entries=entries, following=get(PATH, f"{_SIZE}&after_id={quote(last, safe='')}") if more else None)
+
+    def lookup(self, model: str) -> WireRequest | None:
+        """The request for one model; aliases are resolved."""
+        return get(f"{PATH}/{quote(model, safe='-._~')}")
+
+    def decode_one(self, value: Any) -> ModelEntry | None:
+        """Reads one model.
+
+        Raises:
+            ProtocolError: it is none.
+        """
+        if not text(value, "id"):
+            raise ProtocolError("the answer about a model names none")
+        return _model_entry(value)
+
+
+def _model_entry(item: Mapping[str, Any]) -> ModelEntry:
+    length = first(item, (("max_input_tokens",),), int)
+    flags = {name: first(item, (("capabilities", word, "supported"),), bool) for name, word in _FLAGS.items()}
+    return ModelEntry(
+        name=item["id"],
+        created=moment(item.get("created_at")),
+        deprecated=_STAGES.get(str(item.get("lifecycle"))),
+        deprecated_since=moment(item.get("deprecated_at")),
+        retires_at=moment(item.get("retires_at")),
+        chat=True,
+        facts=known(
+            context_window=length,
+            max_input_tokens=length,
+            max_output_tokens=first(item, (("max_tokens",),), int),
+            **flags,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnthropicCounting(Counting):
+    """Claude; with ``model_in_body`` where the codec puts the model into the path alone."""
+
+    model_in_body: bool = False
+
+    def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
+        """The message without what makes an answer."""
+        kept = {name: value for name, value in body.items() if name not in ("max_tokens", "stream", "stop_sequences")}
+        return {"model": model, **kept} if self.model_in_body else kept

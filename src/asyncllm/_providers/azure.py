@@ -13,15 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._auth.base import Auth
 from .._auth.keys import HeaderKey, Secret
-from .._models.listings.openai import OpenAIListing
+from .._auth.signing import Auth
 from .._protocols.openai_chat import ChatDialect, OpenAIChat
 from .._protocols.openai_responses import OpenAIResponses
 from ..errors import ConfigurationError
-from .base import Provider, Route
-from .keys import EnvironKey, base_url_of, find_key
+from .entry import EnvironKey, base_url_of, find_key
 from .openai import api_of
+from .openai_listing import OpenAIListing
+from .provider import Provider, Route
 
 ENDPOINT, KEY, TOKEN = "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"
 

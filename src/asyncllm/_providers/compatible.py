@@ -13,11 +13,11 @@ from types import MappingProxyType
 from typing import Any
 
 from .._auth.keys import HeaderKey
-from .._models.listings.openai import OpenAIListing
 from .._protocols.openai_chat import ChatDialect, OpenAIChat
 from ..errors import BillingError, ConfigurationError, QuotaExhaustedError
-from .base import Provider, Route
-from .keys import base_url_of, find_key
+from .entry import base_url_of, find_key
+from .openai_listing import OpenAIListing
+from .provider import Provider, Route
 
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

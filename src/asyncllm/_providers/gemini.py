@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from .._auth.keys import HeaderKey
-from .._models.counting import GeminiCounting
-from .._models.listings.gemini import GeminiListing
+from .._models.names import is_custom
+from .._protocols.base import JSONCodec, WireRequest
 from .._protocols.gemini import Gemini, GeminiDialect
-from ..errors import ConfigurationError
-from .base import Provider, Route
-from .keys import find_key
+from ..errors import ConfigurationError, ProtocolError
+from .counting import Counting, only
+from .entry import find_key
+from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, text, words
+from .provider import Provider, Route
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one that is set wins, as in Google's SDK
@@ -84,3 +88,98 @@ def _safety(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
         if not isinstance(setting, Mapping) or not {"category", "threshold"} <= setting.keys():
             raise ConfigurationError(f"providers.{name}.safety_settings: each needs a category and a threshold")
     return settings
+
+
+# --- the list of models ----------------------------------------------------------------------------------------------
+#
+# ``GET /{version}/models`` of the Gemini API: pages by ``pageToken``, names as ``models/...``.
+#
+# A model answers messages if it supports ``generateContent``. Nothing here says that a model is going away; responses
+# do (``modelStatus``). Tuned models (``tunedModels/...``) have a list of their own and are left out of this one.
+# Source: google-genai 3.4.0 (models.py, ``_Model_from_mldev``), recorded lists, November 2026.
+
+_SIZE = "pageSize=1000"
+_METHODS = "supportedGenerationMethods"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeminiListing(Listing):
+    """The list of the Gemini API.
+
+    Attributes:
+        version: of the API; previews and aliases are listed by ``v1beta`` only.
+    """
+
+    version: str = "v1beta"
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """The model by its name, else a word."""
+        return ("model", "generate")
+
+    def start(self) -> tuple[WireRequest, ...]:
+        """The first page."""
+        return (get(f"/{self.version}/models", _SIZE),)
+
+    def decode(self, request: WireRequest, value: Any) -> Page:
+        """Reads a page.
+
+        Raises:
+            ProtocolError: it is no list of models.
+        """
+        found = (_model_entry(item) for item in items(value, "models"))
+        token = dig(value, ("nextPageToken",))
+        following = get(request.path, f"{_SIZE}&pageToken={quote(token, safe='')}") if token else None
+        return Page(entries=tuple([entry for entry in found if entry is not None]), following=following)
+
+    def lookup(self, model: str) -> WireRequest | None:
+        """The request for one model; a resource name is taken as it is."""
+        name = model if "/" in model else f"models/{model}"
+        return get(f"/{self.version}/{quote(name, safe='-._~/')}")
+
+    def decode_one(self, value: Any) -> ModelEntry | None:
+        """Reads one model.
+
+        Raises:
+            ProtocolError: it is none.
+        """
+        if not text(value, "name"):
+            raise ProtocolError("the answer about a model names none")
+        return _model_entry(value)
+
+
+def _model_entry(item: Mapping[str, Any]) -> ModelEntry | None:
+    name = text(item, "name").removeprefix("models/")
+    if not name or is_custom(name):
+        return None
+    length = first(item, (("inputTokenLimit",),), int)
+    methods = words(item.get(_METHODS))
+    return ModelEntry(
+        name=name,
+        chat="generatecontent" in methods if _METHODS in item else None,
+        facts=known(
+            context_window=length,
+            max_input_tokens=length,
+            max_output_tokens=first(item, (("outputTokenLimit",),), int),
+            reasoning=first(item, (("thinking",),), bool),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeminiCounting(Counting):
+    """Gemini; ``whole`` where instructions and tools count only inside of a whole request (the Gemini API)."""
+
+    whole: bool = False
+
+    def derived_path(self, path: str, model: str) -> str:
+        """``:countTokens`` in the place of ``:generateContent``."""
+        return f"{path.rpartition(':')[0]}:countTokens"
+
+    def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
+        """The contents, with instructions and tools."""
+        kept = only(body, ("systemInstruction", "contents", "tools"))
+        if not self.whole:
+            return kept
+        resource = model if "/" in model else f"models/{model}"
+        return {"generateContentRequest": {"model": resource, **kept, **only(body, ("toolConfig",))}}

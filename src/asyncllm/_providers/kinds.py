@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigurationError
-from .base import Provider
+from .provider import Provider
 
 _MODULES: Mapping[str, str] = MappingProxyType(
     {

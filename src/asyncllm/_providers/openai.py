@@ -9,17 +9,19 @@ Source: openai 3.52.0 (openai/lib/_client_auth.py, openai/_client.py, openai/_da
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from .._auth.keys import HeaderKey
-from .._models.counting import ResponsesCounting
-from .._models.listings.openai import OpenAIListing
+from .._protocols.base import JSONCodec
 from .._protocols.openai_chat import OpenAIChat
 from .._protocols.openai_responses import OpenAIResponses
 from ..errors import ConfigurationError
-from .base import Provider, Route
-from .keys import base_url_of, find_key
+from .counting import Counting
+from .entry import base_url_of, find_key
+from .openai_listing import OpenAIListing
+from .provider import Provider, Route
 
 BASE_URL = "https://api.openai.com/v1"
 
@@ -86,3 +88,12 @@ def _is_openai(base_url: str) -> bool:
     """Whether it is OpenAI's own, a regional one (https://eu.api.openai.com/v1) included."""
     host = urlsplit(base_url).hostname or ""
     return host == "api.openai.com" or host.endswith(".api.openai.com")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsesCounting(Counting):
+    """OpenAI, by the Responses API also for the models that are spoken to by chat completions."""
+
+    def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
+        """The request without what makes an answer."""
+        return {name: value for name, value in body.items() if name not in ("store", "include", "stream")}

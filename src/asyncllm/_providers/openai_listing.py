@@ -19,11 +19,10 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..._protocols.base import WireRequest
-from ...errors import ProtocolError
-from ..names import is_custom
-from .base import Entry, Listing, Page, Proof, get
-from .reading import dig, first, items, known, listed, moment, words
+from .._models.names import is_custom
+from .._protocols.base import WireRequest
+from ..errors import ProtocolError
+from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, listed, moment, words
 
 _Paths = tuple[tuple[str, ...], ...]
 
@@ -128,7 +127,7 @@ class OpenAIListing(Listing):
             ProtocolError: it is no list of models.
         """
         body = {"data": value} if isinstance(value, list) else value
-        found = (_entry(item) for item in items(body, "data", "models", "items"))
+        found = (_model_entry(item) for item in items(body, "data", "models", "items"))
         link = dig(value, ("links", "next"))
         # Only the query of the link: where the pages are is not the answer's to say.
         following = get(self.path, urlsplit(link).query) if isinstance(link, str) else None
@@ -138,7 +137,7 @@ class OpenAIListing(Listing):
         """The request for one model."""
         return get(f"{self.path}/{quote(model, safe='-._~')}") if self.single else None
 
-    def decode_one(self, value: Any) -> Entry | None:
+    def decode_one(self, value: Any) -> ModelEntry | None:
         """Reads one model.
 
         Raises:
@@ -146,14 +145,14 @@ class OpenAIListing(Listing):
         """
         if not isinstance(value, Mapping) or not _name(value):
             raise ProtocolError("the answer about a model names none")
-        return _entry(value)
+        return _model_entry(value)
 
 
 def _name(item: Mapping[str, Any]) -> str:
     return str(first(item, (("id",), ("name",), ("model",)), str) or "")
 
 
-def _entry(item: Mapping[str, Any]) -> Entry | None:
+def _model_entry(item: Mapping[str, Any]) -> ModelEntry | None:
     name = _name(item)
     if not name or _is_own(item, name):
         return None
@@ -163,7 +162,7 @@ def _entry(item: Mapping[str, Any]) -> Entry | None:
         deprecated: bool | None = status.lower() in _ENDING
     else:  # an end that is announced: null says that there is none, no such field says nothing
         deprecated = True if retires_at else False if any(path[0] in item for path in _ENDS) else None
-    return Entry(
+    return ModelEntry(
         name=name,
         aliases=tuple([alias for alias in listed(item.get("aliases")) if isinstance(alias, str) and alias != name]),
         created=moment(item.get("created") or item.get("created_at") or item.get("modified_at")),

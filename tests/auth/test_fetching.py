@@ -14,7 +14,7 @@ import anyio
 import pytest
 import trio
 
-from asyncllm._auth.refreshing import RETRY_AFTER, SETTLED, Fetched, Refreshing
+from asyncllm._auth.fetching import RETRY_AFTER, SETTLED, Fetched, Refreshing
 from asyncllm.errors import AuthenticationError
 
 
@@ -350,7 +350,7 @@ def test_a_fetch_that_never_ends_does_not_keep_the_interpreter() -> None:
     """With a token server that never answers, a program whose caller gave up exits at once."""
     code = """
 import anyio, time
-from asyncllm._auth.refreshing import Refreshing
+from asyncllm._auth.fetching import Refreshing
 async def main():
     with anyio.move_on_after(0.1):
         await Refreshing(lambda renew: time.sleep(60)).get()

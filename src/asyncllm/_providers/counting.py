@@ -17,14 +17,11 @@ A counting is sans-IO, as a listing is. Sources: anthropic SDK 2.11, google-gena
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .._protocols.base import Context, JSONCodec, WireProtocol, WireRequest
-from .._protocols.converse.models import base_model
-from .._protocols.converse.path import model_path
 from .._schema.request import Request
 from ..errors import ProtocolError
 
@@ -85,61 +82,5 @@ class Counting:
         raise ProtocolError("the answer about tokens holds no number of them")
 
 
-def _only(body: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def only(body: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: body[name] for name in names if name in body}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnthropicCounting(Counting):
-    """Claude; with ``model_in_body`` where the codec puts the model into the path alone."""
-
-    model_in_body: bool = False
-
-    def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """The message without what makes an answer."""
-        kept = {name: value for name, value in body.items() if name not in ("max_tokens", "stream", "stop_sequences")}
-        return {"model": model, **kept} if self.model_in_body else kept
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeminiCounting(Counting):
-    """Gemini; ``whole`` where instructions and tools count only inside of a whole request (the Gemini API)."""
-
-    whole: bool = False
-
-    def derived_path(self, path: str, model: str) -> str:
-        """``:countTokens`` in the place of ``:generateContent``."""
-        return f"{path.rpartition(':')[0]}:countTokens"
-
-    def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """The contents, with instructions and tools."""
-        kept = _only(body, ("systemInstruction", "contents", "tools"))
-        if not self.whole:
-            return kept
-        resource = model if "/" in model else f"models/{model}"
-        return {"generateContentRequest": {"model": resource, **kept, **_only(body, ("toolConfig",))}}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BedrockCounting(Counting):
-    """Bedrock, for the model behind a profile: the profile's own id is refused."""
-
-    def derived_path(self, path: str, model: str) -> str:
-        """The path of the model itself."""
-        return model_path(base_model(model), "count-tokens")
-
-    def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """Converse's body as it is; any other one, of InvokeModel, as base64."""
-        names = ("messages", "system", "toolConfig", "additionalModelRequestFields")
-        if "anthropic_version" in body:
-            return {"input": {"invokeModel": {"body": b64encode(json.dumps(body)).decode()}}}
-        return {"input": {"converse": _only(body, names)}}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponsesCounting(Counting):
-    """OpenAI, by the Responses API also for the models that are spoken to by chat completions."""
-
-    def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """The request without what makes an answer."""
-        return {name: value for name, value in body.items() if name not in ("store", "include", "stream")}

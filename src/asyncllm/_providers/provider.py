@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from .._auth.base import Auth
+from .._auth.signing import Auth
 from .._framing.base import Framer
 from .._framing.sse import SSEFramer
-from .._models.counting import Counting
-from .._models.listings.base import Listing
 from .._protocols.base import WireProtocol
+from .counting import Counting
+from .listings import Listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
