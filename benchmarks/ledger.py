@@ -16,12 +16,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from asyncllm._ledger.booking import Opening, Settling
-from asyncllm._ledger.entries import Head, Settlement
+from asyncllm._ledger.columns import Head, Settlement
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
-from asyncllm._ledger.store import Store
-from asyncllm._ledger.stores import store_of
-from asyncllm._ledger.ulid import new_ulid
+from asyncllm._ledger.stores import Store, store_of
+from asyncllm._ledger.stores.sqlite import SQLiteStore
+from asyncllm._ledger.units import new_ulid
 from asyncllm._schema.usage import Usage
 
 HEAD = Head(provider="openai", kind="openai", model="gpt-4o-mini", session="S", user="ann", input_estimate=100)

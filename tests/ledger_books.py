@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncllm._ledger.budgets import Hold
-from asyncllm._ledger.entries import Head, Settlement
+from asyncllm._ledger.columns import Head, Settlement
 from asyncllm._ledger.ledger import Ledger
 from asyncllm._schema.usage import Usage
 

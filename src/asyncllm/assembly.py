@@ -14,10 +14,9 @@ from ._config import Settings
 from ._config.accounts import ledger_of
 from ._config.sections import HTTPSettings, LimitSettings, RetrySettings, RouteTarget
 from ._engine.background import Background
-from ._engine.capability import Named
+from ._engine.capability import Facts, FactsOf, Named
 from ._engine.limits import Bounds, LimitRules
 from ._engine.retry import RetryPolicy
-from ._engine.router import FactsOf, Target
 from ._engine.routing import RoutingRules
 from ._engine.strategies import PriceOf
 from ._engine.targeting import Entry
@@ -30,7 +29,6 @@ from ._models.prices import PriceBook
 from ._protocols.base import JSONCodec
 from ._providers import kinds
 from ._providers.provider import Provider
-from ._schema.facts import ModelFacts
 from ._schema.usage import Usage
 from ._transport.base import Timeouts, Transport
 from .errors import ConfigurationError
@@ -117,17 +115,10 @@ def price_of(book: PriceBook) -> PriceOf:
     """What a million tokens of input and of output cost now, for routing by cost."""
     million = 1_000_000
 
-    def price_of(target: Target) -> tuple[Decimal, Decimal] | None:
+    def price_of(kind: str, model: str) -> tuple[Decimal, Decimal] | None:
         now = datetime.now(timezone.utc)
-        host = target.provider
         both = [
-            book.cost(
-                host.kind,
-                target.model,
-                Usage(input_tokens=input_tokens, output_tokens=output_tokens),
-                when=now,
-                provider=host.name,
-            )
+            book.cost(kind, model, Usage(input_tokens=input_tokens, output_tokens=output_tokens), when=now)
             for input_tokens, output_tokens in ((1000, 0), (0, 1000))
         ]
         if both[0] is None or both[1] is None:
@@ -162,10 +153,11 @@ def catalog(
 
 
 def facts_of(catalog: Catalog) -> FactsOf:
-    """What is known of a target's model, for routing by capability."""
+    """What routing by capability asks of a model."""
 
-    def facts_of(target: Target) -> ModelFacts:
-        return catalog.facts(target.provider.name, target.provider.kind, target.model)
+    def facts_of(kind: str, model: str) -> Facts:
+        found = catalog.facts_of(kind, model)
+        return Facts(**{name: getattr(found, name) for name in Facts.__slots__})
 
     return facts_of
 

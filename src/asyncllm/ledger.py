@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ._ledger.book import Bookkeeper
 from ._ledger.budgets import Alert, Budget, BudgetStatus, Scope
-from ._ledger.entries import Head, Record, Settlement
+from ._ledger.columns import Head, Record, Settlement
 from ._ledger.ledger import Ledger
-from ._ledger.memory import MemoryStore
 from ._ledger.reports import ReportRow
-from ._ledger.sqlite import SQLiteStore
-from ._ledger.store import Store
-from ._ledger.stores import store_of
+from ._ledger.stores import Store, store_of
+from ._ledger.stores.memory import MemoryStore
+from ._ledger.stores.sqlite import SQLiteStore
 
 __all__ = [
     "Alert",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from asyncllm.cli.costs import bar
 from asyncllm.cli.main import main
 from ledger_books import DOLLAR, DONE, HEAD

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from asyncllm._ledger.memory import MemoryStore
-from asyncllm._ledger.sqlite import SQLiteStore
-from asyncllm._ledger.store import Store
+from asyncllm._ledger.stores import Store
+from asyncllm._ledger.stores.memory import MemoryStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from postgres_server import new_database, running_server
 
 
@@ -27,7 +27,7 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], St
         return MemoryStore
     if request.param == "sqlite":
         return lambda: SQLiteStore(tmp_path / "ledger.db")
-    from asyncllm._ledger.postgres import PostgresStore
+    from asyncllm._ledger.stores.postgres import PostgresStore
 
     url = new_database(request.getfixturevalue("postgres"))
     return lambda: PostgresStore(url)

@@ -10,10 +10,10 @@ import pytest
 from asyncllm._ledger.book import Bookkeeper, appraiser
 from asyncllm._ledger.booking import Opening
 from asyncllm._ledger.budgets import Budget, Hold
-from asyncllm._ledger.entries import Head, Record
+from asyncllm._ledger.columns import Head, Record
 from asyncllm._ledger.estimates import estimate_usage
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.memory import MemoryStore
+from asyncllm._ledger.stores.memory import MemoryStore
 from asyncllm._schema.content import Reasoning, Text, ToolCall
 from asyncllm._schema.messages import Message
 from asyncllm._schema.response import Outcome, Response

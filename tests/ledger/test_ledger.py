@@ -17,10 +17,10 @@ import anyio
 import pytest
 
 from asyncllm._ledger.budgets import Alert, Budget, Scope
-from asyncllm._ledger.entries import Head, Record, Settlement
+from asyncllm._ledger.columns import Head, Record, Settlement
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.memory import MemoryStore
-from asyncllm._ledger.store import Store
+from asyncllm._ledger.stores import Store
+from asyncllm._ledger.stores.memory import MemoryStore
 from asyncllm._schema.usage import Usage
 from asyncllm.errors import BudgetExceededError, LedgerError
 from ledger_books import DOLLAR, DONE, HEAD, hold
@@ -214,7 +214,7 @@ async def test_reports_know_the_moment(store: Store) -> None:
 async def test_a_report_refuses_what_it_cannot_group_by(store: Store) -> None:
     """The sentence lists what there is."""
     ledger = Ledger(store)
-    with pytest.raises(ValueError, match="cannot group by 'colour'; choose from provider"):
+    with pytest.raises(ValueError, match="cannot group by 'colour'; choose from session"):
         await ledger.report(by=["colour"])
     with pytest.raises(ValueError, match="once"):
         await ledger.report(by=["day", "day"])
@@ -528,7 +528,7 @@ async def test_a_log_file_that_cannot_be_written_harms_nobody(tmp_path: Path, ca
 
 def test_a_ledger_that_nobody_closed_lets_its_thread_go(tmp_path: Path) -> None:
     """Collected, it writes what is there and its thread ends."""
-    from asyncllm._ledger.sqlite import SQLiteStore
+    from asyncllm._ledger.stores.sqlite import SQLiteStore
 
     async def use() -> None:
         ledger = Ledger(SQLiteStore(tmp_path / "x.db"))
@@ -550,7 +550,7 @@ def test_a_ledger_that_nobody_closed_lets_its_thread_go(tmp_path: Path) -> None:
 
 def test_several_loops_may_share_a_ledger(tmp_path: Path) -> None:
     """One loop after the other, and threads with loops of their own."""
-    from asyncllm._ledger.sqlite import SQLiteStore
+    from asyncllm._ledger.stores.sqlite import SQLiteStore
 
     ledger = Ledger(SQLiteStore(tmp_path / "x.db"))
 
@@ -575,7 +575,7 @@ def test_several_loops_may_share_a_ledger(tmp_path: Path) -> None:
 
 async def test_no_room_and_no_store(tmp_path: Path) -> None:
     """When nothing can be written and memory is full of what waits, calls are refused with a sentence."""
-    from asyncllm._ledger.sqlite import SQLiteStore
+    from asyncllm._ledger.stores.sqlite import SQLiteStore
 
     ledger = Ledger(SQLiteStore(tmp_path / "no" / "x.db"), places=2)
     for _ in range(2):

@@ -75,8 +75,8 @@ async def test_deadlocks_are_tried_again(postgres: str, monkeypatch: pytest.Monk
     """What the server breaks off to free others is simply done again."""
     import psycopg
 
-    from asyncllm._ledger.postgres import PostgresStore
-    from asyncllm._ledger.sql import SQLStore
+    from asyncllm._ledger.stores.postgres import PostgresStore
+    from asyncllm._ledger.stores.sql import SQLStore
 
     ledger = Ledger(PostgresStore(new_database(postgres)), on_error="fail")
     left = [2]
@@ -101,14 +101,14 @@ async def test_deadlocks_are_tried_again(postgres: str, monkeypatch: pytest.Monk
 def test_without_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence says what to install."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    monkeypatch.delitem(sys.modules, "asyncllm._ledger.postgres", raising=False)
+    monkeypatch.delitem(sys.modules, "asyncllm._ledger.stores.postgres", raising=False)
     with pytest.raises(ConfigurationError, match=r"asyncllm\[postgres\]"):
         store_of("postgresql://x/y")
 
 
 async def test_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The same for Parquet."""
-    from asyncllm._ledger.memory import MemoryStore
+    from asyncllm._ledger.stores.memory import MemoryStore
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     ledger = Ledger(MemoryStore())

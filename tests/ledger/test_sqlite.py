@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,42 +20,17 @@ import pytest
 
 from asyncllm._ledger.booking import Booked, Opening, Operation, Settling
 from asyncllm._ledger.budgets import Budget
-from asyncllm._ledger.entries import Settlement
+from asyncllm._ledger.columns import Settlement
 from asyncllm._ledger.ledger import Ledger, charge_what_was_reserved
 from asyncllm._ledger.locks import FileLock, is_free
-from asyncllm._ledger.memory import MemoryStore
-from asyncllm._ledger.migrations import MIGRATIONS
-from asyncllm._ledger.room import Room
-from asyncllm._ledger.sqlite import SQLiteStore
-from asyncllm._ledger.store import Store
+from asyncllm._ledger.stores import Store
+from asyncllm._ledger.stores.memory import MemoryStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
+from asyncllm._ledger.waiting import Room
 from asyncllm.errors import LedgerError
 from ledger_books import DOLLAR, DONE, HEAD, child, hold
 
 pytestmark = pytest.mark.anyio
-
-
-async def test_a_database_is_brought_to_the_newest_version(tmp_path: Path) -> None:
-    """An old file gains what is new and keeps what it has."""
-    path = tmp_path / "ledger.db"
-    old = sqlite3.connect(path, isolation_level=None)
-    MIGRATIONS[0](old)
-    old.execute("PRAGMA user_version = 1")
-    old.execute(
-        "INSERT INTO records (id, time, session, call, attempt, provider, model, requested_model, status, "
-        "usage_source, recovered) VALUES ('01ARZ3NDEKTSV4RRFFQ69G5FAV', 1469922850259000, '', 'c', 1, 'p', 'm', 'm', "
-        "'ok', 'unknown', 0)"
-    )
-    old.close()
-    ledger = Ledger(SQLiteStore(path))
-    (row,) = await ledger.report(by=["model"])
-    assert (1, 1, Decimal(0)) == (row.requests, row.unpriced, row.cost)
-    (record,) = [record async for record in ledger.records()]
-    assert datetime(2016, 7, 30, 23, 54, 10, 259000, tzinfo=timezone.utc) == record.time
-    await ledger.aclose()
-    new = sqlite3.connect(path)
-    assert [(len(MIGRATIONS),)] == new.execute("PRAGMA user_version").fetchall()
-    assert [("wal",)] == new.execute("PRAGMA journal_mode").fetchall()
-    new.close()
 
 
 async def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
@@ -297,7 +271,7 @@ def test_what_nobody_can_price_is_charged_what_it_reserved() -> None:
 EXIT = """
 import asyncio, sys
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from ledger_books import DONE, HEAD
 
 async def main():
@@ -338,7 +312,7 @@ def test_the_sentence_without_a_known_word(tmp_path: Path, monkeypatch: pytest.M
 
 TOGETHER = """
 import sys, time
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 store = SQLiteStore(sys.argv[1])
 while time.time() < float(sys.argv[2]):
     pass

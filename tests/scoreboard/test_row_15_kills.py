@@ -15,7 +15,7 @@ import pytest
 
 from asyncllm._ledger.budgets import Budget
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from ledger_books import child
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ WRITER = """
 import asyncio, json, sys
 from asyncllm._ledger.budgets import Budget
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from dataclasses import replace
 from ledger_books import DONE, DOLLAR, HEAD, hold
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from ledger_books import child
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ STEPS = (
 VICTIM = """
 import asyncio, os, signal, sys
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from ledger_books import DONE, HEAD
 
 step, path, server = sys.argv[1:4]

@@ -17,7 +17,7 @@ import pytest
 
 from asyncllm._ledger.budgets import Budget, OnError
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from asyncllm.errors import LedgerError
 from ledger_books import DOLLAR, DONE, HEAD, child, hold
 
@@ -133,7 +133,7 @@ READ_ONLY = """
 import asyncio, os, sys
 from asyncllm.errors import LedgerError
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from ledger_books import DONE, HEAD
 
 async def main():
@@ -193,7 +193,7 @@ FILE_SIZE = """
 import asyncio, resource, signal, sys
 from asyncllm.errors import LedgerError
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from ledger_books import DONE, HEAD
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

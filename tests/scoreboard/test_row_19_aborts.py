@@ -10,7 +10,7 @@ import pytest
 
 from asyncllm._ledger.book import Bookkeeper
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.memory import MemoryStore
+from asyncllm._ledger.stores.memory import MemoryStore
 from asyncllm._schema.content import Reasoning, Text
 from asyncllm._schema.messages import Message
 from asyncllm._schema.response import Outcome, Response

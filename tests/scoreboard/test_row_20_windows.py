@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from asyncllm._ledger.booking import Opening, Settling, book
-from asyncllm._ledger.budgets import Alert, Budget, Budgets, Hold, Window
+from asyncllm._ledger.budgets import Alert, Budget, Budgets, Hold, Period, Window, window_of
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.memory import MemoryStore
-from asyncllm._ledger.periods import Period, to_microseconds, window_of
+from asyncllm._ledger.stores.memory import MemoryStore
+from asyncllm._ledger.units import to_microseconds
 from ledger_books import DONE, HEAD, hold
 
 UTC = timezone.utc

@@ -16,7 +16,7 @@ import pytest
 from asyncllm._ledger.book import Bookkeeper
 from asyncllm._ledger.budgets import Budget
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from asyncllm._schema.content import Text
 from asyncllm._schema.messages import Message
 from asyncllm._schema.response import Response
@@ -74,7 +74,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 async def _postgres_failures() -> list[AsyncLLMError]:
     """What a server that is not there, and a URL that is none, say of the password in the URL."""
     pytest.importorskip("psycopg")
-    from asyncllm._ledger.postgres import PostgresStore
+    from asyncllm._ledger.stores.postgres import PostgresStore
 
     found: list[AsyncLLMError] = []
     for url in (

@@ -12,9 +12,8 @@ import pytest
 
 from asyncllm._ledger.budgets import Budget
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.sqlite import SQLiteStore
-from asyncllm._ledger.store import Store
-from asyncllm._ledger.stores import store_of
+from asyncllm._ledger.stores import Store, store_of
+from asyncllm._ledger.stores.sqlite import SQLiteStore
 from ledger_books import DOLLAR, child
 from postgres_server import new_database, running_server
 

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 from .._ledger.book import Prices, appraiser
 from .._ledger.budgets import Alert, Budget, OnError, Scope
+from .._ledger.columns import SCOPES
 from .._ledger.ledger import Ledger
-from .._ledger.money import to_nano
 from .._ledger.stores import store_of
+from .._ledger.units import to_nano
 from .sections import BudgetSettings
 from .settings import Settings
 
@@ -44,9 +45,7 @@ def budget_of(settings: BudgetSettings) -> Budget:
     return Budget(
         limit=to_nano(settings.limit),
         per=settings.per,
-        scope=Scope(
-            provider=scope.provider, model=scope.model, user=scope.user, agent=scope.agent, tags=dict(scope.tags)
-        ),
+        scope=Scope(tags=scope.tags, **{name: getattr(scope, name) for name in SCOPES}),
         zone=timezone.utc if settings.timezone == "UTC" else ZoneInfo(settings.timezone),
         hard=settings.on_exceed == "error",
         assume_output_tokens=settings.assume_output_tokens,

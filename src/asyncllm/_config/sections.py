@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
+from .._ledger.columns import SCOPES
 from .urls import plain_url
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -218,13 +228,21 @@ class RoutingSettings(Section):
         return tuple(target for targets in lists for target in targets)
 
 
-class BudgetScope(Section):
+if TYPE_CHECKING:
+
+    class _ScopeKeys(Section):
+        provider: Name | None = None
+else:
+    _ScopeKeys = create_model(
+        "_ScopeKeys",
+        __base__=Section,
+        **{name: (Name | None, Field(default=None, description=f"The {name}, as records have it.")) for name in SCOPES},
+    )
+
+
+class BudgetScope(_ScopeKeys):
     """Which calls a budget counts: those that fit every key that is set. "*" gives each value a budget of its own."""
 
-    provider: Name | None = Field(default=None, description="A name in providers.")
-    model: Name | None = None
-    user: Name | None = Field(default=None, description="What a call passes as user.")
-    agent: Name | None = Field(default=None, description="What a call passes as agent.")
     tags: dict[Name, Name] = Field(default_factory=dict, description="Tags a call must carry.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from .._ledger.book import CallBook, Ticket
+from .._ledger.book import BookedAttempt, CallBook
 from .._schema.response import Attempt, Outcome, RateLimits, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from ..errors import AsyncLLMError, ConnectionLostError
@@ -37,7 +37,7 @@ class Attempts:
         self.variant = variant
         self._clock = clock
         self._book = book
-        self._ticket: Ticket | None = None
+        self._ticket: BookedAttempt | None = None
         self._target: Target | None = None
         self._admission: Admission | None = None
         self._began = 0.0

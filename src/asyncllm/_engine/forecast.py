@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 from .._ledger.book import Bookkeeper
-from .._ledger.money import to_dollars
+from .._ledger.units import to_dollars
 from .._schema.messages import Message
 from .._schema.request import Request
 from .estimate import estimate

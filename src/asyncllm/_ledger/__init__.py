@@ -5,18 +5,18 @@ PostgreSQL's driver and the exports' libraries are loaded when they are used.
 
 from __future__ import annotations
 
-from .book import Bookkeeper, Settled, Ticket
+from .book import BookedAttempt, Bookkeeper, Settled
 from .budgets import Alert, Budget, BudgetStatus, Scope
-from .entries import Head, Record, Settlement
+from .columns import Head, Record, Settlement
 from .ledger import Ledger
-from .memory import MemoryStore
 from .reports import ReportRow
-from .sqlite import SQLiteStore
-from .store import Store
-from .stores import store_of
+from .stores import Store, store_of
+from .stores.memory import MemoryStore
+from .stores.sqlite import SQLiteStore
 
 __all__ = [
     "Alert",
+    "BookedAttempt",
     "Bookkeeper",
     "Budget",
     "BudgetStatus",
@@ -30,6 +30,5 @@ __all__ = [
     "Settled",
     "Settlement",
     "Store",
-    "Ticket",
     "store_of",
 ]

@@ -1,6 +1,6 @@
 """Keeping the books of a client: between the engine, which knows attempts, and the ledger, which knows rows.
 
-One `CallBook` a call, one `Ticket` an HTTP attempt. What an attempt is booked at follows the error's own advice
+One `CallBook` a call, one `BookedAttempt` an HTTP attempt. What an attempt is booked at follows the error's own advice
 (`errors.Advice.ledger`): nothing was billed, what the provider counted, what came before the cut, or nobody knows. A
 cost is known where a price and a usage are; otherwise it is None, and budgets are charged what was reserved.
 """
@@ -13,17 +13,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from .._schema.request import Operation
 from .._schema.response import Outcome, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from ..errors import AsyncLLMError, LedgerAdvice
 from .booking import Opening
 from .budgets import Hold
-from .entries import Head, Settlement
+from .columns import CostSource, Head, Settlement
 from .estimates import estimate_usage
 from .ledger import Ledger
-from .money import to_dollars
-from .periods import to_moment
-from .writer import Appraise
+from .thread import Appraise
+from .units import to_dollars, to_moment
 
 Estimate = Callable[[Head, "Response | None", Usage], Usage]
 """The usage of an attempt that was cut short: what was known before, what came, what the provider counted so far."""
@@ -65,11 +65,15 @@ class Settled:
 
     Attributes:
         usage: as counted or estimated.
-        cost: US dollars; None when the price or the usage is unknown.
+        cost: US dollars; None when a part of the bill is unknown.
+        cost_source: the price ``"table"``, or an ``"estimate"``; None without a cost.
+        unpriced_reason: why there is no cost; None where there is one.
     """
 
     usage: Usage
     cost: Decimal | None
+    cost_source: CostSource | None = None
+    unpriced_reason: str | None = None
 
 
 def appraiser(prices: Prices) -> Appraise:
@@ -79,13 +83,11 @@ def appraiser(prices: Prices) -> Appraise:
         head = opening.head
         usage = Usage(input_tokens=head.input_estimate, output_tokens=head.output_estimate, source="estimated")
         if opening.hold is not None and opening.hold.amount is not None:
-            return Settlement(status="unknown", usage=usage, cost=opening.hold.amount)
+            return Settlement(status="unknown", usage=usage, cost=opening.hold.amount, cost_source="estimate")
         priced = prices.cost(head.kind, head.model, usage, when=to_moment(opening.time), provider=head.provider)
+        cost, source, version, reason = _billed(usage, priced)
         return Settlement(
-            status="unknown",
-            usage=usage,
-            cost=None if priced is None else priced.nano_dollars,
-            price_version=None if priced is None else priced.version,
+            status="unknown", usage=usage, cost=cost, cost_source=source, unpriced_reason=reason, price_version=version
         )
 
     return appraise
@@ -165,8 +167,16 @@ class CallBook:
         self._attempts = 0
 
     async def open(
-        self, *, provider: str, kind: str, model: str, input_tokens: int, max_tokens: int | None = None
-    ) -> Ticket:
+        self,
+        *,
+        provider: str,
+        kind: str,
+        model: str,
+        input_tokens: int,
+        max_tokens: int | None = None,
+        operation: Operation = "chat",
+        deployment: str | None = None,
+    ) -> BookedAttempt:
         """Gives the next attempt its row; await it before the first byte leaves.
 
         Args:
@@ -175,6 +185,8 @@ class CallBook:
             model: the model this attempt goes to.
             input_tokens: an upper bound of the input.
             max_tokens: the most output tokens the call allows; None where it does not say.
+            operation: what the attempt is for.
+            deployment: the key, region or endpoint that is used; None where the provider has only one.
 
         Raises:
             BudgetExceededError: a hard budget has no room, or the model has no price under one.
@@ -185,6 +197,8 @@ class CallBook:
             provider=provider,
             kind=kind,
             model=model,
+            operation=operation,
+            deployment=deployment,
             requested_model=self._requested_model,
             session=self.keeper.ledger.session,
             call=self._first,
@@ -198,19 +212,19 @@ class CallBook:
         )
         return self._ticket(await self.keeper.ledger.open(head, self.keeper.hold(head)))
 
-    def open_again(self, opening: Opening) -> Ticket:
-        """A row for an attempt that follows another one at once, with its reservation: see `Ticket.again`."""
+    def open_again(self, opening: Opening) -> BookedAttempt:
+        """A row for an attempt that follows another one at once, with its reservation: see `BookedAttempt.again`."""
         self._attempts += 1
         head = replace(opening.head, attempt=self._attempts, call=self._first)
         return self._ticket(self.keeper.ledger.open_at_once(head, opening.hold))
 
-    def _ticket(self, opening: Opening) -> Ticket:
+    def _ticket(self, opening: Opening) -> BookedAttempt:
         if self._first is None:
             self._first = opening.id
-        return Ticket(self, opening)
+        return BookedAttempt(self, opening)
 
 
-class Ticket:
+class BookedAttempt:
     """One HTTP attempt in the books. Settle it once, whatever happens; a second time does nothing."""
 
     __slots__ = ("_book", "_opening")
@@ -257,14 +271,12 @@ class Ticket:
         """
         keeper, opening = self._book.keeper, self._opening
         advice = "zero" if free else _advice(outcome, error)
-        cost: int | None
-        version: str | None
         if advice == "zero":
-            usage, cost, version = UNKNOWN_USAGE, 0, None
+            usage = UNKNOWN_USAGE
+            cost, source, version, reason = _NOTHING_BILLED
         else:
             usage = _count(keeper.estimate, opening.head, advice, error, usage, partial)
-            priced = keeper.cost(opening, usage)
-            cost, version = (None, None) if priced is None else (priced.nano_dollars, priced.version)
+            cost, source, version, reason = _billed(usage, keeper.cost(opening, usage))
         keeper.ledger.settle(
             opening,
             Settlement(
@@ -273,6 +285,8 @@ class Ticket:
                 http_status=status,
                 usage=usage,
                 cost=cost,
+                cost_source=source,
+                unpriced_reason=reason,
                 price_version=version,
                 latency=latency,
                 first_token_latency=first_token_latency,
@@ -280,18 +294,30 @@ class Ticket:
                 request_id=request_id,
             ),
         )
-        return Settled(usage, None if cost is None else to_dollars(cost))
+        return Settled(usage, None if cost is None else to_dollars(cost), source, reason)
 
     def void(self) -> None:
         """No byte was sent after all: there was no attempt, so there is no record and nothing is reserved."""
         self._book.keeper.ledger.settle(self._opening, None)
 
-    def again(self) -> Ticket:
+    def again(self) -> BookedAttempt:
         """The row of an attempt that follows this settled one without a pause, on a fresh connection.
 
         It is queued right behind the end of this one, and takes its reservation over.
         """
         return self._book.open_again(self._opening)
+
+
+_Bill = tuple[int | None, CostSource | None, str | None, str | None]
+_NOTHING_BILLED: _Bill = (0, "table", None, None)
+
+
+def _billed(usage: Usage, priced: Priced | None) -> _Bill:
+    """Nano-dollars, where they come from, of which price data; or why nobody knows."""
+    if priced is not None:
+        return priced.nano_dollars, "estimate" if usage.source == "estimated" else "table", priced.version, None
+    unknown = usage.input_tokens is None and usage.output_tokens is None
+    return None, None, None, "the usage is unknown" if unknown else "the price is unknown"
 
 
 def _advice(outcome: Outcome, error: AsyncLLMError | None) -> LedgerAdvice:

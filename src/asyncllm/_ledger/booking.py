@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import AsyncLLMError
 from .budgets import Alert, Budget, Charge, Hold, Window, exceeded, status_of
-from .entries import Head, Settlement
-from .waiting import Waiter
+from .columns import Head, Settlement, record_row
+from .waiting import PendingAnswer
 
 WindowId = tuple[str, int]
 _LEVELS = (90, 100)
@@ -53,7 +54,7 @@ class Opening:
         "waiter",
     )
 
-    def __init__(self, id: str, time: int, head: Head, hold: Hold | None, waiter: Waiter | None) -> None:
+    def __init__(self, id: str, time: int, head: Head, hold: Hold | None, waiter: PendingAnswer | None) -> None:
         self.id = id
         self.time = time
         self.head = head
@@ -82,7 +83,7 @@ class Adjusting:
 
     __slots__ = ("charge", "raised", "waiter")
 
-    def __init__(self, charge: Charge, raised: int | None, waiter: Waiter) -> None:
+    def __init__(self, charge: Charge, raised: int | None, waiter: PendingAnswer) -> None:
         self.charge = charge
         self.raised = raised
         self.waiter = waiter
@@ -92,12 +93,25 @@ Operation = Opening | Settling | Adjusting
 
 
 @dataclass(slots=True)
-class Entry:
+class EndedAttempt:
     """A record to write: the two halves, and what windows were charged for it (None without any)."""
 
     opening: Opening
     settlement: Settlement
     charged: int | None
+
+    def row(self) -> tuple[Any, ...]:
+        """The values of `COLUMNS`."""
+        opening, hold = self.opening, self.opening.hold
+        return record_row(
+            opening.id,
+            opening.time,
+            opening.head,
+            self.settlement,
+            reserved=None if hold is None else hold.amount,
+            charged=self.charged,
+            recovered=opening.recovered,
+        )
 
 
 @dataclass(slots=True)
@@ -115,8 +129,8 @@ class Booked:
 
     windows: dict[WindowId, Window]
     opened: dict[str, Opening] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
-    answers: list[tuple[Waiter, AsyncLLMError | None]] = field(default_factory=list)
+    entries: list[EndedAttempt] = field(default_factory=list)
+    answers: list[tuple[PendingAnswer, AsyncLLMError | None]] = field(default_factory=list)
     refused: list[Opening] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
 
@@ -219,7 +233,7 @@ def _settle(operation: Settling, booked: Booked, missing: Mapping[str, int | Non
             if charge.budget is not None:
                 _alert(charge, charge.budget, window, booked)
     if settlement is not None:
-        booked.entries.append(Entry(opening, settlement, charged))
+        booked.entries.append(EndedAttempt(opening, settlement, charged))
 
 
 def _adjust(operation: Adjusting, booked: Booked) -> None:

@@ -6,69 +6,126 @@ what it had reserved is counted as excess, never hidden; a call whose cost nobod
 
 A scope with ``"*"`` for a value gives every such value a budget of its own. A window's identity is its period, zone,
 scope and whether it is hard, not its limit: a changed limit keeps what was spent.
+
+A window begins when the local clock of its zone shows its first minute: days have 23 or 25 hours where the clock
+changes, and an hour that is shown twice is two windows. A week begins on Monday.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
 from ..errors import BudgetExceededError
-from .entries import Head
-from .money import to_dollars
-from .periods import Period, to_moment, window_of
+from .columns import SCOPES, Head
+from .units import to_dollars, to_microseconds, to_moment
 
 EACH = "*"
-NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 OnError = Literal["fail", "warn"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Period = Literal["hour", "day", "week", "month", "session", "total"]
+_HOUR = timedelta(hours=1)
+
+
+def window_of(period: Period, zone: tzinfo, microseconds: int) -> tuple[int, int | None]:
+    """The first microsecond of the window that a moment is in, and of the next one; None where it never ends."""
+    bounds = _BOUNDS.get(period)
+    if bounds is None:  # a session, or everything
+        return 0, None
+    start, end = bounds(to_moment(microseconds).astimezone(zone), zone)
+    return to_microseconds(start), to_microseconds(end)
+
+
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    # Where the clock skips midnight, the zone's rule before the jump makes it the moment of the jump itself.
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(timezone.utc)
+
+
+def _hour(local: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    start = local.astimezone(timezone.utc) - past
+    return start, start + _HOUR
+
+
+def _day(local: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    today = local.date()
+    return _midnight(today, zone), _midnight(today + timedelta(days=1), zone)
+
+
+def _week(local: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    monday = local.date() - timedelta(days=local.weekday())
+    return _midnight(monday, zone), _midnight(monday + timedelta(days=7), zone)
+
+
+def _month(local: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    first = local.date().replace(day=1)
+    return _midnight(first, zone), _midnight((first + timedelta(days=31)).replace(day=1), zone)
+
+
+_BOUNDS: Mapping[str, Callable[[datetime, tzinfo], tuple[datetime, datetime]]] = MappingProxyType(
+    {"hour": _hour, "day": _day, "week": _week, "month": _month}
+)
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Scope:
     """Which calls a budget counts: those that fit every key that is set.
 
     Attributes:
-        provider: the configured name of a provider.
-        model: the model an attempt goes to.
-        user: what a call passes as user.
-        agent: what a call passes as agent.
-        tags: tags a call must carry.
+        keys: column -> the value a call must have there, sorted.
+        tags: tag -> the value it must have, sorted.
     """
 
-    provider: str | None = None
-    model: str | None = None
-    user: str | None = None
-    agent: str | None = None
-    tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)
+    keys: tuple[tuple[str, str], ...]
+    tags: tuple[tuple[str, str], ...]
+
+    def __init__(self, *, tags: Mapping[str, str] | None = None, **keys: str | None) -> None:
+        """Limits a budget; without arguments it counts all calls.
+
+        Args:
+            tags: tags a call must carry.
+            **keys: ``provider`` (its configured name), ``deployment``, ``model``, ``user`` and ``agent``: what a call
+                must have there, or ``"*"`` for a budget of its own for each value.
+
+        Raises:
+            TypeError: an unknown key.
+        """
+        for name in keys:
+            if name not in SCOPES:
+                raise TypeError(f"a budget cannot be limited to a {name!r}; choose from {', '.join(SCOPES)} or tags")
+        named = ((name, keys.get(name)) for name in SCOPES)
+        object.__setattr__(self, "keys", tuple((name, value) for name, value in named if value))
+        object.__setattr__(self, "tags", tuple(sorted((tags or {}).items())))
+
+    def wanted(self) -> tuple[tuple[str, str], ...]:
+        """Column, or ``tag:name``, with the value that a call must have there."""
+        return (*self.keys, *((f"tag:{tag}", value) for tag, value in self.tags))
 
     def values(self, head: Head) -> tuple[tuple[str, str], ...] | None:
         """The keys that are set with what the call has there; None where the call is not in the scope."""
         found = []
-        for name, wanted, actual in self._compared(head):
+        for name, wanted in self.wanted():
+            tag = name.removeprefix("tag:")
+            actual = getattr(head, name) if tag == name else (head.tags or {}).get(tag)
             if actual is None or wanted not in (EACH, actual):
                 return None
             found.append((name, actual))
         return tuple(found)
 
-    def _compared(self, head: Head) -> Iterator[tuple[str, str, str | None]]:
-        for name in ("provider", "model", "user", "agent"):
-            wanted = getattr(self, name)
-            if wanted is not None:
-                yield name, wanted, getattr(head, name)
-        for tag, wanted in sorted(self.tags.items()):
-            yield f"tag:{tag}", wanted, (head.tags or NO_TAGS).get(tag)
+    @property
+    def is_each(self) -> bool:
+        """Whether each value has a window of its own."""
+        return any(value == EACH for _, value in self.wanted())
 
     def __str__(self) -> str:
-        named = [(name, getattr(self, name)) for name in ("provider", "model", "user", "agent")]
-        parts = [f"{name}={value}" for name, value in named if value]
-        parts += [f"tag:{tag}={value}" for tag, value in sorted(self.tags.items())]
-        return ", ".join(parts) or "all calls"
+        return ", ".join(f"{name}={value}" for name, value in self.wanted()) or "all calls"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +156,6 @@ class Budget:
         if not self.name:
             zone = "" if self.zone is timezone.utc else f" ({self.zone})"
             object.__setattr__(self, "name", f"{self.per}{zone}: {self.scope}")
-
-    @property
-    def is_each(self) -> bool:
-        """Whether each value of its scope has a window of its own."""
-        scope = self.scope
-        return EACH in (scope.provider, scope.model, scope.user, scope.agent, *scope.tags.values())
 
     def __str__(self) -> str:
         return f"${to_dollars(self.limit):f} for {self.name}"
@@ -205,12 +256,9 @@ class Budgets:
         Raises:
             ValueError: the scope has a ``"*"``: name the value, by `Budgets.charges`.
         """
-        scope = budget.scope
-        values = [(name, value) for name in ("provider", "model", "user", "agent") if (value := getattr(scope, name))]
-        values += [(f"tag:{tag}", value) for tag, value in sorted(scope.tags.items())]
-        if budget.is_each:
+        if budget.scope.is_each:
             raise ValueError(f"the budget {budget.name!r} has a window for each value of its scope; say which one")
-        return self._charge(self._all.index(budget), budget, tuple(values), session, microseconds)
+        return self._charge(self._all.index(budget), budget, budget.scope.wanted(), session, microseconds)
 
     def _charge(
         self, index: int, budget: Budget, values: tuple[tuple[str, str], ...], session: str, microseconds: int

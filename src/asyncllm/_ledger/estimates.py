@@ -13,7 +13,7 @@ from typing import Any
 from .._schema.content import Reasoning, Text, ToolCall
 from .._schema.response import Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
-from .entries import Head
+from .columns import Head
 
 CHARACTERS_PER_TOKEN = 4
 

@@ -1,39 +1,104 @@
-"""Records as files: CSV, JSON lines, Parquet. Written beside the target and moved into its place when complete.
+"""Records as files: the log file of a ledger, and exports as CSV, JSON lines and Parquet.
 
-A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: such
-text gets an apostrophe before it (OWASP's rule for CSV injection). Numbers are left as they are.
+The log file has a JSON line for each settled attempt, for people with ``tail`` and ``jq``. Lines are appended in one
+write a batch, so several processes may share a file. Where it cannot be written, one warning says so; the ledger itself
+goes on.
+
+An export is written beside its target and moved into its place when it is complete. A spreadsheet takes a cell that
+begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: such text gets an apostrophe before it
+(OWASP's rule for CSV injection). Numbers are left as they are.
 """
 
 from __future__ import annotations
 
 import csv
+import json
+import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 
 from ..errors import ConfigurationError
-from .mirror import line
-from .periods import to_moment
-from .rows import COLUMNS, INTEGERS
+from .booking import EndedAttempt
+from .columns import EXPORTED, INTEGERS, PLACE, Column
+from .units import MICROSECONDS, to_dollars, to_moment
 
 Pages = Iterator[list[Sequence[Any]]]
 
-_LEFT_OUT = frozenset({"latency_bucket", "charged"})
-_KEPT = tuple(place for place, name in enumerate(COLUMNS) if name not in _LEFT_OUT)
-_TIME = COLUMNS.index("time")
-_TEXTS = tuple(
-    place for place, name in enumerate(_KEPT) if COLUMNS[name] not in INTEGERS and COLUMNS[name] not in {"id", "status"}
-)
+_log = logging.getLogger("asyncllm.ledger")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_NANO = frozenset({"cost", "reserved"})
-_SECONDS = frozenset({"latency", "first_token_latency", "waited"})
+_PLACES = tuple((PLACE[column.name], column) for column in EXPORTED)
 # Money as dollars with nine places, durations as seconds with six: text made of integers, so nothing is rounded.
-_SCALED = tuple(
-    (place, 9 if COLUMNS[name] in _NANO else 6) for place, name in enumerate(_KEPT) if COLUMNS[name] in _NANO | _SECONDS
-)
-_WHEN = _KEPT.index(_TIME)
+_DIGITS: Mapping[str, int] = MappingProxyType({"money": 9, "duration": 6})
+
+
+class LogFile:
+    """The log file of a ledger; used on its writer's thread only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+        self._warned = False
+
+    def write(self, entries: Iterable[EndedAttempt]) -> None:
+        """Appends the entries that have no line yet."""
+        new = [entry for entry in entries if not entry.opening.mirrored]
+        if not new:
+            return
+        try:
+            if self._file is None:
+                self._file = self._path.open("a", encoding="utf8")
+            self._file.write("".join(f"{line(entry.row())}\n" for entry in new))
+            self._file.flush()
+        except OSError as error:
+            self.close()
+            if not self._warned:
+                self._warned = True
+                _log.warning("the log file %s cannot be written (%s); its lines are left out", self._path, error)
+            return
+        self._warned = False
+        for entry in new:
+            entry.opening.mirrored = True
+
+    def close(self) -> None:
+        """Closes the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError:
+                _log.warning("the log file %s could not be closed", self._path)
+
+
+def line(row: Sequence[Any]) -> str:
+    """A record as one JSON object: only what is known, but for the cost; the time in ISO 8601, dollars as text."""
+    known: dict[str, Any] = {}
+    for place, column in _PLACES:
+        value = row[place]
+        if value is None and column.name != "cost":
+            continue
+        if column.name == "usage_details":
+            known |= json.loads(value)
+        elif column.name == "reserved":
+            known["excess"] = f"{to_dollars(max(0, (row[PLACE['cost']] or 0) - value)):f}"
+        else:
+            known[column.name] = _told(column, value)
+    return json.dumps(known)
+
+
+def _told(column: Column, value: Any) -> Any:
+    form = column.form
+    if value is None or form in ("word", "text", "count"):
+        return value
+    if form == "moment":
+        return to_moment(value).isoformat()
+    if form == "money":
+        return f"{to_dollars(value):f}"
+    if form == "duration":
+        return value / MICROSECONDS
+    return json.loads(value) if form == "json" else bool(value)
 
 
 def export_csv(path: Path, pages: Pages) -> int:
@@ -41,7 +106,7 @@ def export_csv(path: Path, pages: Pages) -> int:
     count = 0
     with _beside(path).open("w", encoding="utf8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([COLUMNS[place] for place in _KEPT])
+        writer.writerow([column.name for column in EXPORTED])
         for page in pages:
             writer.writerows(map(_cells, page))
             count += len(page)
@@ -49,17 +114,24 @@ def export_csv(path: Path, pages: Pages) -> int:
     return count
 
 
+_WRITTEN = tuple(place for place, _ in _PLACES)
+_TIMES = tuple(cell for cell, (_, column) in enumerate(_PLACES) if column.form == "moment")
+_SCALED = tuple((cell, _DIGITS[column.form]) for cell, (_, column) in enumerate(_PLACES) if column.form in _DIGITS)
+_TEXTS = tuple(cell for cell, (_, column) in enumerate(_PLACES) if column.form in ("text", "json"))
+
+
 def _cells(row: Sequence[Any]) -> list[Any]:
-    cells = [row[place] for place in _KEPT]
-    cells[_WHEN] = to_moment(row[_TIME]).isoformat()
-    for place, digits in _SCALED:
-        value = cells[place]
+    cells = [row[place] for place in _WRITTEN]
+    for cell in _TIMES:
+        cells[cell] = to_moment(cells[cell]).isoformat()
+    for cell, digits in _SCALED:
+        value = cells[cell]
         if value is not None:
-            cells[place] = scaled(value, digits)
-    for place in _TEXTS:
-        text = cells[place]
+            cells[cell] = scaled(value, digits)
+    for cell in _TEXTS:
+        text = cells[cell]
         if text is not None:
-            cells[place] = harmless(text)
+            cells[cell] = harmless(text)
     return cells
 
 
@@ -97,14 +169,18 @@ def export_parquet(path: Path, pages: Pages) -> int:
         from pyarrow import parquet
     except ImportError as error:
         raise ConfigurationError("Parquet needs pyarrow: python -m pip install 'asyncllm[parquet]'") from error
-    types = {name: pyarrow.int64() if name in INTEGERS else pyarrow.string() for name in COLUMNS}
-    types["time"] = pyarrow.timestamp("us", tz="UTC")
-    schema = pyarrow.schema([(COLUMNS[place], types[COLUMNS[place]]) for place in _KEPT])
+    moment, integer, text = pyarrow.timestamp("us", tz="UTC"), pyarrow.int64(), pyarrow.string()
+    schema = pyarrow.schema(
+        [
+            (column.name, moment if column.form == "moment" else integer if column.name in INTEGERS else text)
+            for column in EXPORTED
+        ]
+    )
     count = 0
     with parquet.ParquetWriter(_beside(path), schema) as writer:
         for page in pages:
             columns = list(zip(*page, strict=True))
-            writer.write_table(pyarrow.table([columns[place] for place in _KEPT], schema=schema))
+            writer.write_table(pyarrow.table([columns[place] for place in _WRITTEN], schema=schema))
             count += len(page)
     _beside(path).replace(path)
     return count

@@ -27,18 +27,13 @@ from anyio import to_thread
 from ..errors import LedgerError
 from .booking import Adjusting, Opening, Settling
 from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of
-from .entries import Head, Record, Settlement
-from .export import EXPORTS
-from .mirror import Mirror
-from .money import to_dollars, to_nano
-from .periods import to_microseconds
+from .columns import Head, Record, Settlement, record_of
+from .export import EXPORTS, LogFile
 from .reports import ReportRow, check_dimensions, merge
-from .room import Room
-from .rows import record_of
-from .store import NOTHING, Query, Store
-from .ulid import new_ulid
-from .waiting import new_waiter
-from .writer import LAST_SECONDS, Appraise, Flushing, Writer
+from .stores import NOTHING, Query, Store
+from .thread import LAST_SECONDS, Appraise, Flushing, LedgerThread
+from .units import new_ulid, to_dollars, to_microseconds, to_nano
+from .waiting import Room, new_waiter
 
 PLACES = 65_536
 _PAGE = 1000
@@ -85,11 +80,11 @@ class Ledger:
         self._store = store
         self._clock = clock
         self._room = Room(places)
-        self._writer = Writer(
+        self._writer = LedgerThread(
             store,
             appraise=appraise,
             on_error=on_error,
-            mirror=None if log_path is None else Mirror(Path(log_path)),
+            mirror=None if log_path is None else LogFile(Path(log_path)),
             on_alert=on_alert,
             on_room=self._room.give,
             on_trouble=self._room.refuse,
@@ -217,10 +212,14 @@ class Ledger:
         Args:
             start: the first moment, UTC where it has no time zone; None from the beginning.
             end: the first moment after it.
-            by: what to group by: ``provider``, ``model``, ``requested_model``, ``session``, ``user``, ``agent``,
-                ``tag``, ``tag:NAME``, ``variant``, ``status``, ``error``, ``day``, ``hour`` (both in UTC). An attempt
-                with several tags counts in each group of ``tag``.
+            by: what to group by: ``provider``, ``deployment``, ``model``, ``requested_model``, ``operation``,
+                ``session``, ``user``, ``agent``, ``tag``, ``tag:NAME``, ``variant``, ``status``, ``error``,
+                ``service_tier``, ``cost_source``, ``unpriced_reason``, ``day``, ``hour`` (both in UTC). An attempt with
+                several tags counts in each group of ``tag``.
             where: column (or ``tag:NAME``) -> the value it must have.
+
+        Listing, counting and validating models generate nothing: they are left out where they cost nothing, unless
+        ``by`` or ``where`` names the ``operation``.
 
         Returns:
             A row for each group, the dearest first; one row for everything without ``by``; none without records.
@@ -230,7 +229,7 @@ class Ledger:
             LedgerError: the store cannot be read.
         """
         check_dimensions(by)
-        query = _query(start, end, where)
+        query = _query(start, end, where, billed="operation" not in by and "operation" not in where)
         return await self._read(lambda: merge(by, self._store.report(query, by)))
 
     async def records(
@@ -308,7 +307,9 @@ class Ledger:
             charges = list(self.budgets.charges(head, self.now()))
         else:
             charges = [
-                self.budgets.current(budget, self.session, self.now()) for budget in self.budgets if not budget.is_each
+                self.budgets.current(budget, self.session, self.now())
+                for budget in self.budgets
+                if not budget.scope.is_each
             ]
         windows = await self._read(lambda: self._store.windows(charges))
         return [
@@ -353,11 +354,12 @@ class Ledger:
         raise ValueError(f"the budget {budget.name!r} does not count such a call")
 
 
-def _query(start: datetime | None, end: datetime | None, where: Mapping[str, str]) -> Query:
+def _query(start: datetime | None, end: datetime | None, where: Mapping[str, str], *, billed: bool = False) -> Query:
     return Query(
         start=None if start is None else to_microseconds(start),
         end=None if end is None else to_microseconds(end),
         where=where,
+        billed=billed,
     )
 
 

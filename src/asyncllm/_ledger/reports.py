@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from .money import to_dollars
-from .periods import MICROSECONDS, to_moment
-from .rows import COUNTS, latency_of
+from .columns import DIMENSIONS, TOKENS, latency_of
+from .units import MICROSECONDS, to_dollars, to_moment
 
 FAILED = ("error", "interrupted", "unknown")
-COLUMN_DIMENSIONS = (
-    *("provider", "model", "requested_model", "session", "user", "agent", "status", "variant", "error"),
-)
 TIME_DIMENSIONS: Mapping[str, int] = {"day": 86_400 * MICROSECONDS, "hour": 3_600 * MICROSECONDS}
 TAG = "tag"
 ONE_TAG = "tag:"
-SUMMED = tuple(name for name in COUNTS if name != "total_tokens")
-SUMS = ("requests", "failures", "unpriced", "cost", *SUMMED)
+SUMS = ("requests", "calls", "failures", "unpriced", "cost", *TOKENS)
+"""What is added up, in the order in which stores give it, after the bucket and the latencies of the successful."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,21 +30,25 @@ class ReportRow:
     Attributes:
         group: dimension -> value; None where the records have none. Days and hours are moments in UTC.
         requests: HTTP attempts.
+        calls: calls whose first attempt is in the group.
         failures: those that ended in an error, interrupted or unknown; cancelled ones are none.
         unpriced: attempts whose cost is not known; ``cost`` is without them.
         cost: US dollars.
         input_tokens: the sum of what is known, as are the other counts; None where nothing is.
+        latency_mean: seconds that a successful attempt took on average; None without any.
         latency_p50: seconds that half of the successful attempts took at most; None without any.
         latency_p95: the same for 95 of 100.
     """
 
     group: Mapping[str, Any]
     requests: int
+    calls: int
     failures: int
     unpriced: int
     cost: Decimal
     input_tokens: int | None
     output_tokens: int | None
+    total_tokens: int | None
     cache_read_tokens: int | None
     cache_write_tokens: int | None
     reasoning_tokens: int | None
@@ -56,6 +56,7 @@ class ReportRow:
     output_audio_tokens: int | None
     input_image_tokens: int | None
     output_image_tokens: int | None
+    latency_mean: float | None
     latency_p50: float | None
     latency_p95: float | None
 
@@ -71,7 +72,7 @@ def check_dimensions(dimensions: Sequence[str]) -> None:
     Raises:
         ValueError: an unknown dimension, or one twice.
     """
-    known = (*COLUMN_DIMENSIONS, *TIME_DIMENSIONS, TAG)
+    known = (*DIMENSIONS, *TIME_DIMENSIONS, TAG)
     for name in dimensions:
         if name not in known and not (name.startswith(ONE_TAG) and len(name) > len(ONE_TAG)):
             raise ValueError(f"reports cannot group by {name!r}; choose from {', '.join(known)} or tag:NAME")
@@ -87,7 +88,7 @@ def merge(dimensions: Sequence[str], sums: Iterable[Sequence[Any]]) -> list[Repo
         group = groups.get(key := tuple(row[:width]))
         if group is None:
             group = groups[key] = _Group()
-        group.add(row[width], row[width + 1 :])
+        group.add(row[width], row[width + 1], row[width + 2 :])
     rows = [group.row(dimensions, key) for key, group in groups.items()]
     by_time = [name for name in dimensions if name in TIME_DIMENSIONS]
     rows.sort(key=lambda row: (*(row.group[name] for name in by_time), -row.cost, -row.requests, str(row.group)))
@@ -95,32 +96,40 @@ def merge(dimensions: Sequence[str], sums: Iterable[Sequence[Any]]) -> list[Repo
 
 
 class _Group:
-    __slots__ = ("buckets", "sums")
+    __slots__ = ("buckets", "latency", "sums")
 
     def __init__(self) -> None:
         self.sums: list[int | None] = [None] * len(SUMS)
         self.buckets: dict[int, int] = {}
+        self.latency = 0
 
-    def add(self, bucket: int | None, sums: Sequence[Any]) -> None:
+    def add(self, bucket: int | None, latency: int | None, sums: Sequence[Any]) -> None:
         self.sums = [
             old if new is None else int(new) if old is None else old + int(new)
             for old, new in zip(self.sums, sums, strict=True)
         ]
         if bucket is not None:
             self.buckets[bucket] = self.buckets.get(bucket, 0) + int(sums[0])
+            self.latency += int(latency or 0)
 
     def row(self, dimensions: Sequence[str], key: tuple[Any, ...]) -> ReportRow:
         named = dict(zip(SUMS, self.sums, strict=True))
         return ReportRow(
             group={name: _value(name, value) for name, value in zip(dimensions, key, strict=True)},
             requests=named.pop("requests") or 0,
+            calls=named.pop("calls") or 0,
             failures=named.pop("failures") or 0,
             unpriced=named.pop("unpriced") or 0,
             cost=to_dollars(named.pop("cost") or 0),
+            latency_mean=self._mean(),
             latency_p50=self._percentile(50),
             latency_p95=self._percentile(95),
             **named,
         )
+
+    def _mean(self) -> float | None:
+        count = sum(self.buckets.values())
+        return self.latency / count / MICROSECONDS if count else None
 
     def _percentile(self, percent: int) -> float | None:
         rank = -(-sum(self.buckets.values()) * percent // 100)  # the nearest rank, rounded up

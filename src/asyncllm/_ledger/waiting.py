@@ -1,8 +1,16 @@
-"""Waiting on an event loop for another thread, on asyncio and trio, at the price of one wake-up for many waiters."""
+"""Waiting for the ledger: for an answer of its thread, and for room in its queue.
+
+Waiting on an event loop for another thread works on asyncio and trio, at the price of one wake-up for many waiters.
+Every call that goes by the queue takes one place before it begins and gives it back when its record is written. So the
+end of a call never has to wait, nothing is ever dropped, and whoever is too many waits at the beginning, first come,
+first served.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
@@ -10,10 +18,12 @@ from typing import Any, Protocol
 import anyio
 from anyio.lowlevel import current_token
 
+from ..errors import LedgerError
+
 Ring = Callable[..., Any]
 
 
-class Waiter(Protocol):
+class PendingAnswer(Protocol):
     """One wait for one answer."""
 
     loop: Any
@@ -59,7 +69,7 @@ class _OnTrio:
         self._event.set()
 
 
-def new_waiter() -> Waiter:
+def new_waiter() -> PendingAnswer:
     """A waiter on the running event loop.
 
     Raises:
@@ -72,9 +82,9 @@ def new_waiter() -> Waiter:
         return _OnTrio(getattr(token, "native_token", token))  # trio's own; anyio wraps it since 4.11
 
 
-def deliver(answers: Iterable[tuple[Waiter, Any]]) -> None:
+def deliver(answers: Iterable[tuple[PendingAnswer, Any]]) -> None:
     """Wakes waiters with their answers, from any thread, one call for each loop; a loop that ended has no waiters."""
-    by_loop: dict[Any, list[tuple[Waiter, Any]]] = {}
+    by_loop: dict[Any, list[tuple[PendingAnswer, Any]]] = {}
     for pair in answers:
         by_loop.setdefault(pair[0].loop, []).append(pair)
     for loop, pairs in by_loop.items():
@@ -83,6 +93,58 @@ def deliver(answers: Iterable[tuple[Waiter, Any]]) -> None:
             ring(_wake, pairs)
 
 
-def _wake(pairs: list[tuple[Waiter, Any]]) -> None:
+def _wake(pairs: list[tuple[PendingAnswer, Any]]) -> None:
     for waiter, answer in pairs:
         waiter.wake(answer)
+
+
+class Room:
+    """So many places. Thread-safe; a finaliser never touches it."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._lock = threading.Lock()
+        self._waiting: deque[PendingAnswer] = deque()
+
+    @property
+    def free(self) -> int:
+        """Places nobody has taken."""
+        return self._free
+
+    async def take(self) -> None:
+        """Takes a place, when there is one.
+
+        Raises:
+            LedgerError: `refuse` was called in the meantime.
+        """
+        with self._lock:
+            if self._free > 0:
+                self._free -= 1
+                return
+            waiter = new_waiter()
+            self._waiting.append(waiter)
+        try:
+            error = await waiter.wait()
+        except BaseException:
+            with self._lock:
+                given = waiter not in self._waiting
+                if not given:
+                    self._waiting.remove(waiter)
+            if given:
+                self.give(1)
+            raise
+        if error is not None:
+            raise error
+
+    def give(self, places: int) -> None:
+        """Gives places back, to those first who wait."""
+        with self._lock:
+            woken = [self._waiting.popleft() for _ in range(min(places, len(self._waiting)))]
+            self._free += places - len(woken)
+        deliver([(waiter, None) for waiter in woken])
+
+    def refuse(self, sentence: str) -> None:
+        """Sends everybody away who waits: no place will be free for some time."""
+        with self._lock:
+            woken, self._waiting = self._waiting, deque()
+        deliver([(waiter, LedgerError(sentence)) for waiter in woken])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..errors import AsyncLLMError
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
-Outcome = Literal["ok", "error", "cancelled", "interrupted", "unknown"]
+Outcome = Literal["ok", "error", "cancelled", "interrupted", "unknown", "cached"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

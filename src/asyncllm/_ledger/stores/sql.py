@@ -6,29 +6,44 @@ open attempts are rows of a small table beside it. Ids sort by time, so a search
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
 
-from .booking import Booked, Opening, Operation, WindowId, book, settled_ids, touched
-from .budgets import Charge, Window
-from .reports import COLUMN_DIMENSIONS, FAILED, ONE_TAG, SUMMED, TAG, TIME_DIMENSIONS
-from .rows import COLUMNS, OPEN_COLUMNS, open_row, opening_of, record_row
-from .store import Query
-from .ulid import first_ulid
+from ...errors import LedgerError
+from ..booking import Booked, Opening, Operation, WindowId, book, settled_ids, touched
+from ..budgets import Charge, Hold, Window
+from ..columns import (
+    DIMENSIONS,
+    NAMES,
+    OPEN_COLUMNS,
+    TOKENS,
+    UNBILLED,
+    VERSION,
+    WINDOW_COLUMNS,
+    head_of,
+    head_text,
+    number,
+)
+from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
+from ..units import first_ulid
+from . import Query
 
 Rows = list[Sequence[Any]]
 Execute = Callable[[str, Sequence[Any]], Rows]
 
 _CHUNK = 16  # rows of one statement: each statement gives the interpreter's lock away, and must wait to have it back
 _BY_MODEL = ("provider", "model")
-_WINDOW_COLUMNS = ("spent", "reserved", "excess", "raised", "forgiven", "alerted")
+_UNBILLED = ", ".join(f"'{name}'" for name in UNBILLED)
+_BILLED = f"(operation NOT IN ({_UNBILLED}) OR cost IS NULL OR cost <> 0)"
 _FAILED = ", ".join(f"'{status}'" for status in FAILED)
 _SUMS = (
-    f"count(*), sum(CASE WHEN status IN ({_FAILED}) THEN 1 ELSE 0 END), count(*) - count(cost), sum(cost), "
-    + ", ".join(f"sum({name})" for name in SUMMED)
+    "sum(latency), count(*), sum(CASE WHEN attempt = 1 THEN 1 ELSE 0 END), "
+    f"sum(CASE WHEN status IN ({_FAILED}) THEN 1 ELSE 0 END), count(*) - count(cost), sum(cost), "
+    + ", ".join(f"sum({name})" for name in TOKENS)
 )
 
 
@@ -102,7 +117,7 @@ class SQLStore(ABC):
                 self._delete_opened(ids)
             booked = book(batch, windows, missing)
             self._insert("opened", OPEN_COLUMNS, [open_row(found, self.owner) for found in booked.opened.values()])
-            self._insert("records", COLUMNS, [record_row(entry) for entry in booked.entries])
+            self._insert("records", NAMES, [entry.row() for entry in booked.entries])
             if windows:
                 self._save(windows)
             self._commit()
@@ -116,7 +131,7 @@ class SQLStore(ABC):
         return {key: self._load_one(charge) for key, charge in charges.items()}
 
     def _load_one(self, charge: Charge) -> Window:
-        sql = f"SELECT {', '.join(_WINDOW_COLUMNS)} FROM windows WHERE key = ? AND start = ?"  # noqa: S608  # names only
+        sql = f"SELECT {', '.join(WINDOW_COLUMNS)} FROM windows WHERE key = ? AND start = ?"  # noqa: S608  # names only
         rows, _ = self._execute(sql, charge.window)
         if rows and rows[0][0] is not None:
             return Window(*map(int, rows[0]))
@@ -165,13 +180,13 @@ class SQLStore(ABC):
         return f"INSERT INTO {name} ({quoted(columns)}) VALUES {values} ON CONFLICT (id) DO UPDATE SET {changes}"  # noqa: S608
 
     def _save(self, windows: Mapping[WindowId, Window]) -> None:
-        columns = ("key", "start", *_WINDOW_COLUMNS)
-        changes = ", ".join(f"{column} = excluded.{column}" for column in _WINDOW_COLUMNS)
+        columns = ("key", "start", *WINDOW_COLUMNS)
+        changes = ", ".join(f"{column} = excluded.{column}" for column in WINDOW_COLUMNS)
         for (key, start), window in windows.items():
             self._execute(
                 f"INSERT INTO windows ({', '.join(columns)}) VALUES ({_marks(len(columns))}) "  # noqa: S608
                 f"ON CONFLICT (key, start) DO UPDATE SET {changes}",
-                (key, start, *(getattr(window, column) for column in _WINDOW_COLUMNS)),
+                (key, start, *(getattr(window, column) for column in WINDOW_COLUMNS)),
             )
 
     # Recovery
@@ -198,7 +213,7 @@ class SQLStore(ABC):
         return found
 
     def _windows(self, charges: Sequence[Charge]) -> list[Window]:
-        sql = f"SELECT {', '.join(_WINDOW_COLUMNS)} FROM windows WHERE key = ? AND start = ?"  # noqa: S608  # names only
+        sql = f"SELECT {', '.join(WINDOW_COLUMNS)} FROM windows WHERE key = ? AND start = ?"  # noqa: S608  # names only
         with self._reading() as execute:
             found = []
             for charge in charges:
@@ -262,11 +277,13 @@ class SQLStore(ABC):
             if query.end % 1000:
                 parts.append("time < ?")
                 values.append(query.end)
+        if query.billed:
+            parts.append(_BILLED)
         for name, wanted in query.where.items():
             if name.startswith(ONE_TAG):
                 parts.append(f"{self._one_tag} = ?")
                 values.append(self._tag_path(name[len(ONE_TAG) :]))
-            elif name in COLUMN_DIMENSIONS or name == "call":
+            elif name in DIMENSIONS or name == "call":
                 parts.append(f'"{name}" = ?')
             else:
                 raise ValueError(f"records cannot be chosen by {name!r}")
@@ -287,10 +304,38 @@ class SQLStore(ABC):
     def _page(self, query: Query, last: str, size: int) -> Rows:
         condition, values = self._condition(query)
         condition = f"{condition} {'AND' if condition else 'WHERE'} id > ?"
-        sql = f"SELECT {quoted(COLUMNS)} FROM records {condition} ORDER BY id LIMIT ?"  # noqa: S608  # our own names
+        sql = f"SELECT {quoted(NAMES)} FROM records {condition} ORDER BY id LIMIT ?"  # noqa: S608  # our own names
         with self._reading() as execute:
             rows: Rows = execute(sql, (*values, last, size))
             return rows
+
+
+def too_new(version: int) -> LedgerError:
+    """The refusal of a database that a later version of this library made."""
+    return LedgerError(
+        f"the ledger has version {version} and this asyncllm knows up to {VERSION}; "
+        "upgrade asyncllm, or use another database"
+    )
+
+
+def open_row(opening: Opening, owner: str) -> tuple[Any, ...]:
+    """The values of `OPEN_COLUMNS` for an attempt that is under way."""
+    text, hold = head_text(opening.head), opening.hold
+    if hold is None:
+        return opening.id, owner, opening.time, text, None, None
+    charges = json.dumps([charge.window for charge in hold.charges])
+    return opening.id, owner, opening.time, text, number(hold.amount), charges
+
+
+def opening_of(row: Sequence[Any]) -> Opening:
+    """The attempt of a row of `OPEN_COLUMNS`, left open by a process that died."""
+    key, _, time, head, amount, charges = row
+    hold = None
+    if charges is not None:
+        hold = Hold(amount, tuple(Charge(key=name, start=start) for name, start in json.loads(charges)))
+    opening = Opening(key, time, head_of(head), hold, None)
+    opening.recovered = True
+    return opening
 
 
 def _marks(count: int) -> str:

@@ -1,7 +1,8 @@
 """What the ledger asks of a place to keep records in. Three are here: in memory, SQLite and PostgreSQL.
 
-Every method blocks. `connect`, `write`, `abandoned` and `close` are called on one thread, the ledger's writer;
-`report`, `pages` and `windows` on any thread, at the same time as a write.
+A store, and its driver, is loaded when a URL asks for it. Every method blocks. `connect`, `write`, `abandoned` and
+`close` are called on one thread, the ledger's writer; `report`, `pages` and `windows` on any thread, at the same time
+as a write.
 """
 
 from __future__ import annotations
@@ -11,10 +12,35 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from .booking import Booked, Opening, Operation
-from .budgets import Charge, Window
+from ...errors import ConfigurationError
+from ..booking import Booked, Opening, Operation
+from ..budgets import Charge, Window
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+MEMORY = frozenset({":memory:", "sqlite://", "sqlite:///:memory:"})
+_SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+def store_of(url: str) -> Store:
+    """The store of ``cost_tracking.database``: ``sqlite:///path``, ``postgresql://...`` or ``:memory:``.
+
+    Raises:
+        ConfigurationError: none of these, or psycopg is not installed.
+    """
+    if url in MEMORY:
+        from .memory import MemoryStore
+
+        return MemoryStore()
+    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+        from .sqlite import SQLiteStore
+
+        return SQLiteStore(url[len(_SQLITE) :])
+    if url.startswith(_POSTGRES):
+        from .postgres import PostgresStore
+
+        return PostgresStore(url)
+    raise ConfigurationError("the ledger's database must be sqlite:///path, postgresql://... or :memory:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +51,13 @@ class Query:
         start: the first microsecond; None from the beginning.
         end: the first microsecond after it; None without an end.
         where: column -> value it must have; ``tag:name`` for a tag.
+        billed: leave out what generates nothing and costs nothing.
     """
 
     start: int | None = None
     end: int | None = None
     where: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    billed: bool = False
 
 
 class Store(Protocol):
@@ -59,11 +87,11 @@ class Store(Protocol):
         ...
 
     def report(self, query: Query, dimensions: Sequence[str]) -> Iterator[Sequence[Any]]:
-        """Sums for `reports.merge`: the dimensions' values, a latency bucket, then the sums of `reports.SUMS`."""
+        """Sums for `reports.merge`: the dimensions' values, a latency bucket, the sum of latencies, `reports.SUMS`."""
         ...
 
     def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
-        """Rows of `rows.COLUMNS` in the order of their ids, in pages of at most ``size``."""
+        """Rows of `COLUMNS` in the order of their ids, in pages of at most ``size``."""
         ...
 
     def close(self) -> None:

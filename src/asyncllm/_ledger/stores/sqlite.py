@@ -17,12 +17,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import LedgerError
-from .booking import WindowId
-from .locks import FileLock, is_free
-from .migrations import migrate
-from .sql import Execute, Rows, SQLStore
-from .ulid import new_ulid
+from ...errors import LedgerError
+from ..booking import WindowId
+from ..columns import SQLITE, VERSION, statements
+from ..locks import FileLock, is_free
+from ..units import new_ulid
+from .sql import Execute, Rows, SQLStore, too_new
 
 PATIENCE = 5.0
 _HURRIED = 0.05
@@ -92,7 +92,7 @@ class SQLiteStore(SQLStore):
         try:
             _write_ahead(connection, patience)
             connection.execute("PRAGMA synchronous = NORMAL")
-            migrate(connection)
+            _migrate(connection)
             if self._lock is None:
                 self.owner = new_ulid(time.time_ns() // 1_000_000, os.urandom(10))
                 self._lock = FileLock(self._lock_path(self.owner))
@@ -168,6 +168,34 @@ class SQLiteStore(SQLStore):
                 raise  # a mistake of ours, not of the weather
             sentence = f"the ledger {self.path} {_reason(error)}"
         raise LedgerError(sentence)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Brings a database to the newest version; safe while other processes do the same. The number is ``user_version``.
+
+    Raises:
+        LedgerError: a later version of this library made it.
+    """
+    if _version(connection) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)  # under the lock: somebody may have been faster
+        if version > VERSION:
+            raise too_new(version)
+        for number in range(version + 1, VERSION + 1):
+            for statement in statements(number, SQLITE):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _reason(error: Exception) -> str:

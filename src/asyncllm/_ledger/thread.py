@@ -21,12 +21,12 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import AsyncLLMError, LedgerError
-from .booking import Adjusting, Booked, Entry, Opening, Operation, Settling
+from .booking import Adjusting, Booked, EndedAttempt, Opening, Operation, Settling
 from .budgets import Alert, OnError
-from .entries import Settlement
-from .mirror import Mirror
-from .store import Store
-from .waiting import Waiter, deliver
+from .columns import Settlement
+from .export import LogFile
+from .stores import Store
+from .waiting import PendingAnswer, deliver
 
 MOST_AT_ONCE = 512
 RETRY_SECONDS = 1.0
@@ -44,14 +44,14 @@ class Flushing:
 
     __slots__ = ("done", "error", "last", "waiter")
 
-    def __init__(self, waiter: Waiter | None, *, last: bool = False) -> None:
+    def __init__(self, waiter: PendingAnswer | None, *, last: bool = False) -> None:
         self.waiter = waiter
         self.last = last
         self.done = threading.Event()
         self.error: LedgerError | None = None
 
 
-class Writer:
+class LedgerThread:
     """The thread, its queue and its store. Everything but `put` and `end` runs on the thread.
 
     Args:
@@ -70,7 +70,7 @@ class Writer:
         *,
         appraise: Appraise,
         on_error: OnError,
-        mirror: Mirror | None,
+        mirror: LogFile | None,
         on_alert: Callable[[Alert], None] | None,
         on_room: Callable[[int], None],
         on_trouble: Callable[[str], None],
@@ -291,7 +291,7 @@ class Writer:
         settlings = [one for one in batch if isinstance(one, Settling) and not one.opening.refused]
         self._backlog += settlings
         if self._mirror is not None:
-            ended = [Entry(one.opening, one.settlement, None) for one in settlings if one.settlement is not None]
+            ended = [EndedAttempt(one.opening, one.settlement, None) for one in settlings if one.settlement is not None]
             self._mirror.write(ended)
         refused = self._refuse(batch, _sentence(self.trouble))
         if doubtful:
@@ -300,7 +300,7 @@ class Writer:
             self._free(refused)
 
     def _refuse(self, batch: Sequence[Operation], sentence: str, *, always: bool = False) -> list[Opening]:
-        answers: list[tuple[Waiter, Any]] = []
+        answers: list[tuple[PendingAnswer, Any]] = []
         refused: list[Opening] = []
         for operation in batch:
             if isinstance(operation, Adjusting):

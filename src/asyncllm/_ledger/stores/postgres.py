@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError, LedgerError
-from .booking import WindowId
-from .rows import COLUMNS, INTEGERS
-from .sql import Execute, Rows, SQLStore
-from .ulid import new_ulid
+from ...errors import ConfigurationError, LedgerError
+from ..booking import WindowId
+from ..columns import POSTGRES, VERSION, statements
+from ..units import new_ulid
+from .sql import Execute, Rows, SQLStore, too_new
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,23 +29,6 @@ PATIENCE = 5.0
 _HURRIED = 0.5
 _MIGRATING = 0x61736C6C6D  # one process at a time makes the tables
 _TRIES = 4
-
-_BIGINT = dict.fromkeys(INTEGERS, "BIGINT")
-_TEXT = 'TEXT COLLATE "C"'
-
-
-def _m001_tables() -> Iterator[str]:
-    columns = [f'"{name}" {_BIGINT.get(name, _TEXT)}' for name in COLUMNS[1:]]
-    yield f'CREATE TABLE records ("id" {_TEXT} PRIMARY KEY, {", ".join(columns)})'
-    yield (
-        f"CREATE TABLE opened (id {_TEXT} PRIMARY KEY, owner TEXT NOT NULL, time BIGINT NOT NULL, head TEXT NOT NULL, "
-        "amount BIGINT, charges TEXT)"
-    )
-    amounts = "spent BIGINT, reserved BIGINT, excess BIGINT, raised BIGINT, forgiven BIGINT, alerted BIGINT"
-    yield f"CREATE TABLE windows (key TEXT NOT NULL, start BIGINT NOT NULL, {amounts}, PRIMARY KEY (key, start))"
-
-
-MIGRATIONS: tuple[Callable[[], Iterator[str]], ...] = (_m001_tables,)
 
 
 class PostgresStore(SQLStore):
@@ -194,17 +177,14 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
         connection.execute("CREATE TABLE IF NOT EXISTS asyncllm_version (version INTEGER NOT NULL)")
         row = connection.execute("SELECT version FROM asyncllm_version").fetchone()
         version = row[0] if row else 0
-        if version > len(MIGRATIONS):
-            raise LedgerError(
-                f"the ledger has version {version} and this asyncllm knows up to {len(MIGRATIONS)}; "
-                "upgrade asyncllm, or use another database"
-            )
+        if version > VERSION:
+            raise too_new(version)
         if row is None:
             connection.execute("INSERT INTO asyncllm_version VALUES (0)")
-        for statements in MIGRATIONS[version:]:
-            for statement in statements():
+        for number in range(version + 1, VERSION + 1):
+            for statement in statements(number, POSTGRES):
                 connection.execute(statement.encode())
-        connection.execute("UPDATE asyncllm_version SET version = %s", (len(MIGRATIONS),))
+        connection.execute("UPDATE asyncllm_version SET version = %s", (VERSION,))
 
 
 def _lock_key(owner: str) -> int:

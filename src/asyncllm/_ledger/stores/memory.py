@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from .booking import Booked, Opening, Operation, book, settled_ids, touched
-from .budgets import Charge, Window
-from .reports import FAILED, ONE_TAG, SUMMED, TAG, TIME_DIMENSIONS
-from .rows import COLUMNS, record_row
-from .store import Query
+from ..booking import Booked, Opening, Operation, book, settled_ids, touched
+from ..budgets import Charge, Window
+from ..columns import PLACE, TOKENS, UNBILLED
+from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
+from . import Query
 
 KEPT = 10_000
-_PLACE = {name: place for place, name in enumerate(COLUMNS)}.__getitem__
+_PLACE = PLACE.__getitem__
 
 
 class MemoryStore:
@@ -61,7 +61,7 @@ class MemoryStore:
             self._windows.update(booked.windows)
             for entry in booked.entries:
                 self.forgotten += len(self._records) == self._records.maxlen
-                self._records.append(record_row(entry))
+                self._records.append(entry.row())
         return booked
 
     def _window(self, charge: Charge) -> Window:
@@ -83,9 +83,10 @@ class MemoryStore:
         for row in rows:
             failed = int(row[_PLACE("status")] in FAILED)
             cost = row[_PLACE("cost")]
-            sums = (1, failed, int(cost is None), cost, *(row[_PLACE(name)] for name in SUMMED))
+            began = int(row[_PLACE("attempt")] == 1)
+            sums = (1, began, failed, int(cost is None), cost, *(row[_PLACE(name)] for name in TOKENS))
             for key in _keys(row, dimensions):
-                yield (*key, row[_PLACE("latency_bucket")], *sums)
+                yield (*key, row[_PLACE("latency_bucket")], row[_PLACE("latency")], *sums)
 
     def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
         """The kept records, oldest first."""
@@ -98,6 +99,8 @@ class MemoryStore:
         for row in self._records:
             time = row[_PLACE("time")]
             if (query.start is not None and time < query.start) or (query.end is not None and time >= query.end):
+                continue
+            if query.billed and row[_PLACE("operation")] in UNBILLED and row[_PLACE("cost")] == 0:
                 continue
             if all(_value(row, name) == wanted for name, wanted in query.where.items()):
                 yield row

@@ -1,0 +1,456 @@
+"""What the ledger knows of an HTTP attempt: one row of `COLUMNS` for each fact, and everything that follows from it.
+
+An attempt has two halves. A `Head` is known before the first byte leaves; a `Settlement` when the attempt is over.
+Together they are a `Record`. From the rows of `COLUMNS` follow the tables of every version in SQLite and PostgreSQL,
+the values that are stored, the records that are read back, the exports, what reports can group by, and what budgets can
+be limited to.
+
+Rules:
+
+- A new column is a field of `Head` or `Settlement` (or of the usage), one of `Record`, and a row of `COLUMNS` with the
+  version of the database that brings it. No other file changes.
+- A version that was released never changes; what is wrong with it is put right by the next one. `statements` gives the
+  difference between a version and the one before it.
+- Amounts are nano-dollars and durations seconds, stored as microseconds. What nobody knows is None, never 0.
+- Text comes from callers and providers. What no database can store (lone surrogates, NUL, numbers beyond 64 bits) is
+  made storable here, once.
+- No content of a conversation, no key and no text of an error is ever part of a record.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from operator import attrgetter, itemgetter
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from .._schema.request import Operation
+from .._schema.response import Outcome
+from .._schema.usage import UNKNOWN_USAGE, Usage
+from .units import MICROSECONDS, to_dollars, to_moment
+
+CostSource = Literal["provider", "table", "estimate"]
+CHAT: Operation = "chat"
+UNBILLED = ("count", "list", "validate")
+"""Operations that generate nothing: reports leave them out, unless they cost something or are asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """An attempt that is about to begin.
+
+    Attributes:
+        provider: the configured name of the provider.
+        model: the model this attempt goes to.
+        kind: the provider's kind, by which it is priced.
+        deployment: the key, region or endpoint of the provider that is used; None where it has only one.
+        operation: what the attempt is for: ``"chat"``, ``"embed"``, ``"count"``, ``"list"`` or ``"validate"``.
+        requested_model: the model the call asked for.
+        session: the client's session.
+        call: what the attempts of one call have in common: the id of the first one; None for the first one itself.
+        attempt: its number within the call, from 1.
+        user: for whom, as the call says.
+        agent: which agent, as the call says.
+        tags: the call's own tags.
+        variant: the branch of a split (A/B) that the router chose.
+        input_estimate: input tokens as estimated before the call.
+        output_estimate: the most output tokens to expect.
+    """
+
+    provider: str
+    model: str
+    kind: str = ""
+    deployment: str | None = None
+    operation: Operation = CHAT
+    requested_model: str | None = None
+    session: str = ""
+    call: str | None = None
+    attempt: int = 1
+    user: str | None = None
+    agent: str | None = None
+    tags: Mapping[str, str] | None = None
+    variant: str | None = None
+    input_estimate: int | None = None
+    output_estimate: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How an attempt ended.
+
+    Attributes:
+        status: ``"ok"``, ``"error"``, ``"cancelled"``, ``"interrupted"``, ``"unknown"`` or ``"cached"``.
+        error: the class name of the exception.
+        http_status: the HTTP status, where there was an answer.
+        usage: tokens by kind; its ``source`` says who counted.
+        cost: nano-dollars; None when a part of the bill is unknown.
+        cost_source: who says so: ``"provider"``, the price ``"table"``, or an ``"estimate"``; None without a cost.
+        unpriced_reason: why there is no cost; None where there is one.
+        price_version: of the price data that ``cost`` comes from.
+        latency: seconds from the first byte out to the end.
+        first_token_latency: seconds to the first content of a stream.
+        waited: seconds the attempt waited for its turn before it began.
+        request_id: the provider's id of the request.
+    """
+
+    status: Outcome
+    error: str | None = None
+    http_status: int | None = None
+    usage: Usage = UNKNOWN_USAGE
+    cost: int | None = None
+    cost_source: CostSource | None = None
+    unpriced_reason: str | None = None
+    price_version: str | None = None
+    latency: float | None = None
+    first_token_latency: float | None = None
+    waited: float | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One HTTP attempt, as the ledger keeps it; `Head` and `Settlement` say what the fields mean.
+
+    Attributes:
+        id: a ULID, made here.
+        time: when the attempt was opened, UTC.
+        nano_cost: nano-dollars; None when a part of the bill is unknown.
+        nano_reserved: what hard and warning budgets had reserved for it, nano-dollars; None without a budget.
+        recovered: its process died; it is charged at the estimate.
+    """
+
+    id: str
+    time: datetime
+    session: str
+    call: str
+    attempt: int
+    provider: str
+    model: str
+    requested_model: str
+    status: Outcome
+    operation: Operation = CHAT
+    deployment: str | None = None
+    error: str | None = None
+    http_status: int | None = None
+    usage: Usage = UNKNOWN_USAGE
+    nano_cost: int | None = None
+    cost_source: CostSource | None = None
+    unpriced_reason: str | None = None
+    nano_reserved: int | None = None
+    price_version: str | None = None
+    latency: float | None = None
+    first_token_latency: float | None = None
+    waited: float | None = None
+    request_id: str | None = None
+    user: str | None = None
+    agent: str | None = None
+    tags: Mapping[str, str] | None = None
+    variant: str | None = None
+    recovered: bool = False
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars; None when a part of the bill is unknown."""
+        return None if self.nano_cost is None else to_dollars(self.nano_cost)
+
+    @property
+    def excess(self) -> Decimal:
+        """US dollars that it cost beyond what budgets had reserved for it; 0 without a reservation."""
+        if self.nano_cost is None or self.nano_reserved is None:
+            return Decimal(0)
+        return to_dollars(max(0, self.nano_cost - self.nano_reserved))
+
+
+# What is stored in which form
+
+Form = Literal["word", "text", "count", "money", "duration", "moment", "json", "flag", "bucket"]
+"""``word`` is text of our own, ``text`` is anybody's; the numbers are integers in every database."""
+
+_MOST = (1 << 63) - 1
+_BUCKET_BASE = math.log(1.02)  # a bucket is 2% wide, so its middle is within 1% of every latency in it
+
+
+def bucket_of(microseconds: int) -> int:
+    """The bucket of a latency; reports take percentiles from buckets."""
+    return round(math.log(max(microseconds, 1)) / _BUCKET_BASE)
+
+
+def latency_of(bucket: int) -> float:
+    """Seconds in the middle of a bucket."""
+    return math.exp(bucket * _BUCKET_BASE) / MICROSECONDS
+
+
+def plain(text: str | None) -> str | None:
+    """The text as every database can store it."""
+    if text is None or (text.isascii() and "\0" not in text):
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")
+
+
+def number(value: int | None) -> int | None:
+    """The number if 64 bits hold it; otherwise nobody can have meant it, and it is unknown."""
+    return value if value is None or -_MOST <= value <= _MOST else None
+
+
+def _duration(seconds: float | None) -> int | None:
+    return None if seconds is None or not math.isfinite(seconds) else number(round(seconds * MICROSECONDS))
+
+
+def _json(values: Mapping[str, Any] | None) -> str | None:
+    # ensure_ascii off: what `plain` replaced must not come back as an escape.
+    if not values:
+        return None
+    return plain(json.dumps(dict(values), ensure_ascii=False, default=dict).replace("\\u0000", "�"))
+
+
+_STORED: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {"text": plain, "count": number, "money": number, "duration": _duration, "json": _json, "flag": int}
+)
+_READ: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "moment": to_moment,
+        "duration": lambda microseconds: microseconds / MICROSECONDS,
+        "json": json.loads,
+        "flag": bool,
+    }
+)
+
+
+class Column(NamedTuple):
+    """A fact about an attempt.
+
+    Attributes:
+        name: of the column.
+        form: how it is stored, read back and exported.
+        of: where its value is: a field of `Head`, `Settlement` or `Usage` (its own name where empty), or a function of
+            all of them by name.
+        field: the field of `Record`, or of its usage, that it is read into; its own name where empty, and None for a
+            column that only the ledger itself uses, which is in no record and no export.
+        since: the version of the database that brought it.
+        default: what records of earlier versions have there.
+        null: whether it may be unknown.
+        dimension: whether reports group by it.
+        scope: whether budgets can be limited to a value of it.
+    """
+
+    name: str
+    form: Form
+    of: str | Callable[[Mapping[str, Any]], Any] = ""
+    field: str | None = ""
+    since: int = 1
+    default: str | None = None
+    null: bool = True
+    dimension: bool = False
+    scope: bool = False
+
+
+def _bucket(found: Mapping[str, Any]) -> int | None:
+    latency = _duration(found["latency"])
+    return bucket_of(latency) if latency is not None and found["status"] == "ok" else None
+
+
+def _details(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: found[name] for name in _DETAILS if found[name] is not None}
+
+
+_DETAILS = ("cache_write_tokens_by_ttl", "provider_tool_requests")
+
+COLUMNS: tuple[Column, ...] = (
+    Column("id", "word", null=False),
+    Column("time", "moment", null=False),
+    Column("session", "word", null=False, dimension=True),
+    Column("call", "word", lambda found: found["call"] or found["id"], null=False),
+    Column("attempt", "count", null=False),
+    Column("operation", "word", since=3, default=CHAT, null=False, dimension=True),
+    Column("provider", "text", null=False, dimension=True, scope=True),
+    Column("deployment", "text", since=3, dimension=True, scope=True),
+    Column("model", "text", null=False, dimension=True, scope=True),
+    Column(
+        "requested_model", "text", lambda found: found["requested_model"] or found["model"], null=False, dimension=True
+    ),
+    Column("status", "word", null=False, dimension=True),
+    Column("error", "word", dimension=True),
+    Column("http_status", "count"),
+    Column("input_tokens", "count"),
+    Column("output_tokens", "count"),
+    Column("total_tokens", "count"),
+    Column("cache_read_tokens", "count"),
+    Column("cache_write_tokens", "count"),
+    Column("reasoning_tokens", "count"),
+    Column("input_audio_tokens", "count"),
+    Column("output_audio_tokens", "count"),
+    Column("input_image_tokens", "count"),
+    Column("output_image_tokens", "count"),
+    Column("usage_details", "json", _details),
+    Column("service_tier", "text", since=3, dimension=True),
+    Column("usage_source", "word", "source", "source", null=False),
+    Column("cost", "money", field="nano_cost"),
+    Column("cost_source", "word", since=3, dimension=True),
+    Column("unpriced_reason", "word", since=3, dimension=True),
+    Column("reserved", "money", field="nano_reserved"),
+    Column("charged", "money", field=None),
+    Column("price_version", "word"),
+    Column("latency", "duration"),
+    Column("first_token_latency", "duration"),
+    Column("waited", "duration"),
+    Column("latency_bucket", "bucket", _bucket, field=None),
+    Column("request_id", "text"),
+    Column("user", "text", dimension=True, scope=True),
+    Column("agent", "text", dimension=True, scope=True),
+    Column("tags", "json"),
+    Column("variant", "text", dimension=True),
+    Column("recovered", "flag", null=False),
+)
+
+NAMES = tuple(column.name for column in COLUMNS)
+DIMENSIONS = tuple(column.name for column in COLUMNS if column.dimension)
+SCOPES = tuple(column.name for column in COLUMNS if column.scope)
+TOKENS = tuple(column.name for column in COLUMNS if column.name.endswith("_tokens"))
+INTEGERS = frozenset(column.name for column in COLUMNS if column.form not in ("word", "text", "json"))
+EXPORTED = tuple(column for column in COLUMNS if column.field is not None)
+PLACE: Mapping[str, int] = MappingProxyType({name: place for place, name in enumerate(NAMES)})
+
+# From the two halves of an attempt to a row
+
+_HEAD = tuple(field.name for field in fields(Head))
+_USAGE = tuple(field.name for field in fields(Usage))
+_END = tuple(field.name for field in fields(Settlement) if field.name != "usage")
+_head_values = attrgetter(*_HEAD)
+_usage_values = attrgetter(*_USAGE)
+_end_values = attrgetter(*_END)
+_FACTS = ("id", "time", *_HEAD, *_END, *_USAGE, "reserved", "charged", "recovered")
+
+
+def _taking(column: Column) -> Callable[[Mapping[str, Any]], Any]:
+    take = column.of if callable(column.of) else itemgetter(column.of or column.name)
+    stored = _STORED.get(column.form)
+    return take if stored is None else lambda found: stored(take(found))
+
+
+_TAKES = tuple(map(_taking, COLUMNS))
+
+
+def record_row(
+    id: str,
+    time: int,
+    head: Head,
+    settlement: Settlement,
+    *,
+    reserved: int | None = None,
+    charged: int | None = None,
+    recovered: bool = False,
+) -> tuple[Any, ...]:
+    """The values of `COLUMNS` for an attempt that is over.
+
+    Args:
+        id: a ULID.
+        time: when it was opened, microseconds since 1970.
+        head: what was known before.
+        settlement: how it ended.
+        reserved: nano-dollars that budgets had reserved for it.
+        charged: nano-dollars that budget windows were charged for it.
+        recovered: its process died.
+    """
+    values = (*_head_values(head), *_end_values(settlement), *_usage_values(settlement.usage))
+    found = dict(zip(_FACTS, (id, time, *values, reserved, charged, recovered), strict=True))
+    return tuple([take(found) for take in _TAKES])
+
+
+_COUNTED = frozenset(_USAGE)
+
+
+def record_of(row: Sequence[Any]) -> Record:
+    """The record of a row of `COLUMNS`."""
+    found: dict[str, Any] = {}
+    counted: dict[str, Any] = {}
+    for column, value in zip(COLUMNS, row, strict=True):
+        name = column.name if column.field == "" else column.field
+        if name is not None:
+            read = None if value is None else _READ.get(column.form)
+            (counted if name in _COUNTED else found)[name] = value if read is None else read(value)
+    details = found.pop("usage_details") or {}
+    return Record(usage=Usage(**{**counted, **details}), **found)
+
+
+def head_text(head: Head) -> str:
+    """A head as the JSON that a row of an open attempt holds."""
+    known = {name: value for name, value in zip(_HEAD, _head_values(head), strict=True) if value is not None}
+    return plain(json.dumps(known, default=dict)) or ""
+
+
+def head_of(text: str) -> Head:
+    """The head of a row of an open attempt; what a later version knows besides is left out."""
+    return Head(**{name: value for name, value in json.loads(text).items() if name in _HEAD})
+
+
+# The tables of every version
+
+OPEN_COLUMNS = ("id", "owner", "time", "head", "amount", "charges")
+WINDOW_COLUMNS = ("spent", "reserved", "excess", "raised", "forgiven", "alerted")
+
+
+class Types(NamedTuple):
+    """How a database calls its types.
+
+    Attributes:
+        text: compared byte by byte, as ids are.
+        integer: of 64 bits.
+        keyed: what follows a table that is kept in the order of its key.
+        covering: whether an index that holds all that a report reads pays.
+    """
+
+    text: str
+    integer: str
+    keyed: str
+    covering: bool
+
+
+SQLITE = Types("TEXT", "INTEGER", " WITHOUT ROWID", covering=True)
+POSTGRES = Types('TEXT COLLATE "C"', "BIGINT", "", covering=False)
+
+VERSION = 3
+_BY_MODEL = "CREATE INDEX records_by_model ON records (provider, model, latency_bucket, id, time, status, cost, "
+_V2_TOKENS = (
+    "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, input_audio_tokens, "
+    "output_audio_tokens, input_image_tokens, output_image_tokens"
+)
+
+
+def statements(version: int, types: Types) -> Iterator[str]:
+    """What brings a database from the version before to this one; to be run in one transaction."""
+    new = [_definition(column, types) for column in COLUMNS if column.since == version]
+    if version == 1:
+        yield f"CREATE TABLE records ({', '.join(new)}){types.keyed}"
+        yield from _first_tables(types)
+    else:
+        yield from (f"ALTER TABLE records ADD COLUMN {definition}" for definition in new)
+    if version == 2 and types.covering:
+        yield f"{_BY_MODEL}{_V2_TOKENS})"
+    if version == 3 and types.covering:
+        yield "DROP INDEX records_by_model"
+        yield f"{_BY_MODEL}operation, attempt, latency, total_tokens, {_V2_TOKENS})"
+
+
+def _definition(column: Column, types: Types) -> str:
+    kind = types.integer if column.name in INTEGERS else types.text
+    key = " PRIMARY KEY" if column.name == "id" else " NOT NULL" if not column.null else ""
+    default = "" if column.default is None else f" DEFAULT '{column.default}'"
+    return f'"{column.name}" {kind}{key}{default}'
+
+
+def _first_tables(types: Types) -> Iterator[str]:
+    text, integer = types.text, types.integer
+    yield (
+        f"CREATE TABLE opened (id {text} PRIMARY KEY, owner TEXT NOT NULL, time {integer} NOT NULL, "
+        f"head TEXT NOT NULL, amount {integer}, charges TEXT){types.keyed}"
+    )
+    amounts = ", ".join(f"{name} {integer}" for name in WINDOW_COLUMNS)
+    yield (
+        f"CREATE TABLE windows (key TEXT NOT NULL, start {integer} NOT NULL, {amounts}, "
+        f"PRIMARY KEY (key, start)){types.keyed}"
+    )

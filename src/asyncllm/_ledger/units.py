@@ -1,0 +1,73 @@
+"""What the ledger counts in: nano-dollars, microseconds, and ULIDs for ids.
+
+Amounts are integer nano-dollars inside and `Decimal` dollars outside, never a float. Moments are integer microseconds
+since 1970, so they are the same on every machine. A ULID is an id that sorts by time: 48 bits of Unix milliseconds and
+80 random bits, as 26 letters of Crockford's base 32. Two ids of one millisecond are in no particular order.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+NANO_PER_DOLLAR = 1_000_000_000
+_PLACES = 9
+_LEAST_PLACES = 2
+_NANO = Decimal(1).scaleb(-_PLACES)
+_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+
+MICROSECONDS = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+
+_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(high + low for high in _LETTERS for low in _LETTERS)
+_RANDOM_BYTES = 10
+_LAST_MILLISECOND = (1 << 48) - 1
+
+
+def to_dollars(nano: int) -> Decimal:
+    """US dollars of an amount in nano-dollars, exact, with as many places as it needs and at least two."""
+    whole, part = divmod(abs(nano), NANO_PER_DOLLAR)
+    places = f"{part:09d}".rstrip("0").ljust(_LEAST_PLACES, "0")
+    return Decimal(f"{'-' if nano < 0 else ''}{whole}.{places}")
+
+
+def to_nano(dollars: Decimal) -> int:
+    """Nano-dollars of an amount in US dollars, half to even below a nano-dollar.
+
+    Raises:
+        ValueError: it is no finite number.
+    """
+    if not dollars.is_finite():
+        raise ValueError(f"{dollars} is no amount of money")
+    return int(dollars.quantize(_NANO, context=_EXACT).scaleb(_PLACES, _EXACT))
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970; a moment without a time zone is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_moment(microseconds: int) -> datetime:
+    """The moment, in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def new_ulid(milliseconds: int, randomness: bytes) -> str:
+    """An id.
+
+    Args:
+        milliseconds: since 1970, UTC; a clock that is out of the format's range is taken to its nearest end.
+        randomness: ten bytes.
+    """
+    value = (min(max(milliseconds, 0), _LAST_MILLISECOND) << 80) | int.from_bytes(randomness, "big")
+    pairs = _PAIRS
+    return "".join([pairs[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def first_ulid(milliseconds: int) -> str:
+    """The smallest id that a millisecond can have: the bound of a search by time."""
+    return new_ulid(milliseconds, bytes(_RANDOM_BYTES))
