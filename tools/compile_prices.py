@@ -17,9 +17,9 @@ import genai_prices
 from genai_prices import types
 from genai_prices.data import providers
 
-from asyncllm._models.rates import PER, Rate
+from asyncllm._models.prices import PER, Rate
 
-TARGET = Path(__file__).parent.parent / "src" / "asyncllm" / "catalog" / "data" / "prices.json"
+TARGET = Path(__file__).parent.parent / "src" / "asyncllm" / "_models" / "data" / "prices.json"
 
 # Our kinds -> the provider of genai-prices. Kinds that are missing here (local servers, GitHub Models) have no prices.
 KINDS: Mapping[str, Mapping[str, str]] = {
@@ -28,7 +28,7 @@ KINDS: Mapping[str, Mapping[str, str]] = {
     "gemini": {"provider": "google"},
     "vertex": {"provider": "google"},
     "bedrock": {"provider": "aws"},
-    "azure": {"provider": "azure"},
+    "azure": {"provider": "azure", "names": "deployments"},
     "groq": {"provider": "groq"},
     "mistral": {"provider": "mistral"},
     "deepseek": {"provider": "deepseek"},
@@ -57,6 +57,8 @@ UNITS = {
     "web_searches_kcount": "web_search",
     "storage_searches_kcount": "file_search",
 }
+# Google charges these models by the grounded prompt, later ones by the search (its price list, November 2026).
+BY_PROMPT = ("google", ("gemini-1", "gemini-2"))
 # What no answer reports apart. A model that always uses one of them cannot be priced and is left out whole.
 UNCOUNTABLE = frozenset({"output_citation_mtok"})
 # The request contexts of genai-prices that are a service tier of ours; others cannot be told from a call.
@@ -141,7 +143,7 @@ def clock(at: time) -> str:
 
 
 def condition(constraint: Any) -> str | None:
-    """A constraint as the text of `asyncllm._models.rates.Condition`."""
+    """A constraint as the text of `asyncllm._models.price_data`."""
     if constraint is None:
         return None
     if isinstance(constraint, types.StartDateConstraint):
@@ -183,10 +185,19 @@ def is_countable(model: types.ModelInfo) -> bool:
     return not keys & UNCOUNTABLE and bool(keys & {"input_mtok", "output_mtok"})
 
 
-def model_row(model: types.ModelInfo) -> list[Any]:
+def by_prompt(prices: Any) -> Any:
+    """Prices whose fee of a search is one of a prompt with searches."""
+    if isinstance(prices, dict):
+        return {"grounded_prompt" if unit == "web_search" else unit: price for unit, price in prices.items()}
+    return [[condition, by_prompt(row)] for condition, row in prices]
+
+
+def model_row(model: types.ModelInfo, provider: str) -> list[Any]:
     """``[id, clause or null for the id itself, prices, tiers]``."""
     match = clause(model.match)
     prices = FREE if is_free(model) else rows_of(model.prices)
+    if provider == BY_PROMPT[0] and model.id.startswith(BY_PROMPT[1]):
+        prices = by_prompt(prices)
     row: list[Any] = [model.id, None if match == f"={model.id.lower()}" else match, prices]
     tiers = tiers_of(model.price_variants or ())
     return [*row, tiers] if tiers else row
@@ -205,7 +216,7 @@ def retired_rows(provider: types.Provider) -> list[list[Any]]:
 def provider_content(provider: types.Provider) -> dict[str, Any]:
     """The rows of a provider by source, and the vendors whose prices count where it has none."""
     content: dict[str, Any] = {
-        "sources": {"genai-prices": [model_row(model) for model in provider.models if is_countable(model)]}
+        "sources": {"genai-prices": [model_row(model, provider.id) for model in provider.models if is_countable(model)]}
     }
     if retired := retired_rows(provider):
         content["sources"]["retired"] = retired

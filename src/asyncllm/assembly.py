@@ -14,9 +14,10 @@ from ._config import Settings
 from ._config.accounts import ledger_of
 from ._config.sections import HTTPSettings, LimitSettings, RetrySettings, RouteTarget
 from ._engine.background import Background
-from ._engine.capability import Facts, FactsOf, Named
+from ._engine.capability import Named
 from ._engine.limits import Bounds, LimitRules
 from ._engine.retry import RetryPolicy
+from ._engine.router import FactsOf, Target
 from ._engine.routing import RoutingRules
 from ._engine.strategies import PriceOf
 from ._engine.targeting import Entry
@@ -29,6 +30,7 @@ from ._models.prices import PriceBook
 from ._protocols.base import JSONCodec
 from ._providers import kinds
 from ._providers.provider import Provider
+from ._schema.facts import ModelFacts
 from ._schema.usage import Usage
 from ._transport.base import Timeouts, Transport
 from .errors import ConfigurationError
@@ -115,15 +117,20 @@ def price_of(book: PriceBook) -> PriceOf:
     """What a million tokens of input and of output cost now, for routing by cost."""
     million = 1_000_000
 
-    def price_of(kind: str, model: str) -> tuple[Decimal, Decimal] | None:
+    def price_of(target: Target) -> tuple[Decimal, Decimal] | None:
         now = datetime.now(timezone.utc)
-        both = [
-            book.cost(kind, model, Usage(input_tokens=input_tokens, output_tokens=output_tokens), when=now)
+        host = target.provider
+        first, second = [
+            book.cost(
+                host.kind,
+                target.model,
+                Usage(input_tokens=input_tokens, output_tokens=output_tokens),
+                when=now,
+                provider=host.name,
+            ).dollars
             for input_tokens, output_tokens in ((1000, 0), (0, 1000))
         ]
-        if both[0] is None or both[1] is None:
-            return None
-        return both[0].dollars * million / 1000, both[1].dollars * million / 1000
+        return None if first is None or second is None else (first * million / 1000, second * million / 1000)
 
     return price_of
 
@@ -153,11 +160,10 @@ def catalog(
 
 
 def facts_of(catalog: Catalog) -> FactsOf:
-    """What routing by capability asks of a model."""
+    """What is known of a target's model, for routing by capability."""
 
-    def facts_of(kind: str, model: str) -> Facts:
-        found = catalog.facts_of(kind, model)
-        return Facts(**{name: getattr(found, name) for name in Facts.__slots__})
+    def facts_of(target: Target) -> ModelFacts:
+        return catalog.facts(target.provider.name, target.provider.kind, target.model)
 
     return facts_of
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from importlib.resources import files
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from asyncllm._models import PriceBook
 from asyncllm._models.names import matches
 from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
+from ledger_books import value
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 MILLION = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
@@ -33,8 +35,7 @@ def book() -> PriceBook:
 
 def nano(book: PriceBook, kind: str, model: str, usage: Usage = PLAIN, **options: Any) -> int | None:
     """The cost in nano-dollars."""
-    cost = book.cost(kind, model, usage, when=options.pop("when", NOW), **options)
-    return None if cost is None else cost.nano_dollars
+    return book.cost(kind, model, usage, when=options.pop("when", NOW), **options).nano_dollars
 
 
 RETIRED = [
@@ -73,7 +74,6 @@ def test_retired_models_stay_priced(
 ) -> None:
     """A model that is gone still has its price, with its source: genai-prices' where it has one, else the table's."""
     cost = book.cost(kind, model, Usage(input_tokens=1000, output_tokens=1000), when=NOW)
-    assert cost is not None
     assert (source, round((inputs + outputs) * 10**6)) == (cost.source, cost.nano_dollars)
 
 
@@ -166,7 +166,6 @@ def test_cached_tokens_are_priced_by_their_lifetime(book: PriceBook) -> None:
         cache_write_tokens_by_ttl={"5m": 200, "1h": 300},
     )
     cost = book.cost("anthropic", "claude-opus-5", usage, when=NOW)
-    assert cost is not None
     assert {
         "input": 400 * 5000,
         "cache_read": 100 * 500,
@@ -331,7 +330,7 @@ def test_no_call_costs_more_than_its_reservation(
     )
     cost = book.cost(*model, usage, when=NOW, service_tier=tier, batch=tier == "batch")
     most = book.worst_case(*model, whole, output, when=NOW, service_tier=tier, batch=tier == "batch")
-    if cost is not None:
+    if cost.nano_dollars is not None:
         assert most is not None
         assert cost.nano_dollars <= most
         assert cost.nano_dollars == sum(cost.breakdown.values())
@@ -344,7 +343,6 @@ def test_a_record_is_rounded_once_half_to_even(tokens: int, expected: int) -> No
     assert expected == nano(book, "vllm", "m", Usage(input_tokens=tokens, output_tokens=0))
     halves = Usage(input_tokens=tokens, output_tokens=tokens)
     cost = book.cost("vllm", "m", halves, when=NOW)
-    assert cost is not None
     assert (tokens, tokens) == (cost.nano_dollars, sum(cost.breakdown.values()))
     assert tokens == book.worst_case("vllm", "m", tokens, tokens, when=NOW)
 
@@ -352,7 +350,6 @@ def test_a_record_is_rounded_once_half_to_even(tokens: int, expected: int) -> No
 def test_a_cost_is_dollars_to_whoever_reads_it(book: PriceBook) -> None:
     """The same amount as a Decimal of US dollars, exact."""
     cost = book.cost("openai", "gpt-5.4", PLAIN, when=NOW)
-    assert cost is not None
     assert (Decimal("0.004"), 4_000_000, book.version) == (cost.dollars, cost.nano_dollars, cost.version)
 
 
@@ -363,7 +360,6 @@ def test_the_configuration_outranks_the_data() -> None:
     assert 1000 * 1000 + 100 * 7_500 == nano(book, "openai", "gpt-5.4", batch=True)
     assert 1000 * 2500 + 100 * 2000 == nano(book, "openai", "gpt-5.4", provider="work")
     cost = book.cost("openai", "gpt-5.4", PLAIN, when=NOW)
-    assert cost is not None
     assert ("config", f"{book.version}+config") == (cost.source, cost.version)
 
 
@@ -452,3 +448,116 @@ def test_importing_the_catalog_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "[]\n" == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "usage", "reason"),
+    [
+        ("vllm", "llama", PLAIN, "llama of vllm has no known price"),
+        ("openai", "gpt-5.4", UNKNOWN_USAGE, "the provider counted no tokens"),
+        ("openai", "gpt-5.4", Usage(output_tokens=1), "the input was not counted"),
+        ("openai", "gpt-5.4", Usage(input_tokens=1), "the output was not counted"),
+        ("openai", "gpt-5.4", replace(PLAIN, service_tier="scale"), "gpt-5.4 has no known price in the tier 'scale'"),
+        ("openai", "gpt-5.4", replace(PLAIN, cache_read_tokens=1001), "the counts of the input contradict each other"),
+        (
+            "openai",
+            "gpt-5.4",
+            replace(PLAIN, provider_tool_requests={"code_interpreter": 1}),
+            "the fee of the provider's tool code_interpreter is not known",
+        ),
+        (
+            "anthropic",
+            "claude-opus-5",
+            replace(PLAIN, region="us"),
+            "what the region 'us' adds to the price is not known",
+        ),
+        (
+            "anthropic",
+            "claude-opus-4-6",
+            replace(PLAIN, speed="fast", service_tier="standard"),
+            "claude-opus-4-6 has no known price in the tier 'fast'",
+        ),
+    ],
+)
+def test_an_unknown_cost_says_why(book: PriceBook, kind: str, model: str, usage: Usage, reason: str) -> None:
+    """A cost that is not known has its reason beside it."""
+    cost = book.cost(kind, model, usage, when=NOW)
+    assert (None, None, reason) == (cost.nano_dollars, cost.dollars, cost.reason)
+
+
+def test_fast_mode_has_its_own_price(book: PriceBook) -> None:
+    """An answer that was served fast costs the fast price; at the standard speed it costs the usual one."""
+    plain = value(nano(book, "anthropic", "claude-opus-5"))
+    assert plain == nano(book, "anthropic", "claude-opus-5", replace(PLAIN, speed="standard"))
+    assert plain * 2 == nano(book, "anthropic", "claude-opus-5", replace(PLAIN, speed="fast", service_tier="standard"))
+    assert nano(book, "anthropic", "claude-opus-5", replace(PLAIN, speed="fast", service_tier="priority")) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "searches", "fee"),
+    [
+        ("gemini-2.5-flash", 1, 35_000_000),
+        ("gemini-2.5-flash", 3, 35_000_000),
+        ("gemini-3.8-flash", 1, 14_000_000),
+        ("gemini-3.8-flash", 3, 42_000_000),
+    ],
+)
+def test_grounding_is_charged_by_the_prompt_or_by_the_search(
+    book: PriceBook, model: str, searches: int, fee: int
+) -> None:
+    """Gemini 2 charges a prompt once, however often it searches; later models charge each search."""
+    searched = replace(PLAIN, provider_tool_requests={"web_search": searches})
+    assert value(nano(book, "gemini", model)) + fee == nano(book, "gemini", model, searched)
+
+
+def test_what_the_provider_charged_is_the_cost(book: PriceBook) -> None:
+    """A stated cost stands above every table, and needs no known price."""
+    stated = replace(PLAIN, stated_cost=Decimal("0.00123"), provider_tool_requests={"code_interpreter": 1})
+    for kind, model in (("openrouter", "nobody/knows"), ("anthropic", "claude-opus-5")):
+        cost = book.cost(kind, model, stated, when=NOW)
+        assert (1_230_000, "provider", None) == (cost.nano_dollars, cost.source, cost.reason)
+
+
+def test_a_price_of_the_configuration_keeps_the_step_of_a_long_input() -> None:
+    """Above the threshold of the data, the configuration's price rises in the proportion of the data."""
+    book = PriceBook({"gemini-2.5-pro": {"input": Decimal(1), "output": Decimal(8)}})
+    short, long = Usage(input_tokens=1000, output_tokens=100), Usage(input_tokens=300_000, output_tokens=100)
+    assert 1000 * 1000 + 100 * 8000 == nano(book, "gemini", "gemini-2.5-pro", short)
+    assert 300_000 * 2000 + 100 * 12_000 == nano(book, "gemini", "gemini-2.5-pro", long)
+    assert 300_000 * 2000 <= value(book.worst_case("gemini", "gemini-2.5-pro", 300_000, 0, when=NOW))
+
+
+def test_a_fee_of_the_configuration_makes_a_cost_known() -> None:
+    """A tool whose fee the configuration names is billed by it, for a thousand requests."""
+    book = PriceBook({"gpt-5.4": {"code_interpreter": Decimal(30)}})
+    used = replace(PLAIN, provider_tool_requests={"code_interpreter": 2})
+    assert value(nano(book, "openai", "gpt-5.4")) + 60_000_000 == nano(book, "openai", "gpt-5.4", used)
+
+
+def test_a_deployment_costs_what_the_model_that_answered_costs(book: PriceBook) -> None:
+    """On Azure the name of a deployment says nothing: the answer's model does, or ``priced_as``."""
+    answered = "gpt-4o-2024-11-20"
+    right = value(nano(book, "azure", "gpt-4o"))
+    assert right == nano(book, "azure", "my-prod-chat", answered=answered)
+    assert right == nano(book, "azure", "gpt-4o-mini", answered=answered)
+    assert nano(book, "azure", "my-prod-chat") is None
+    named = PriceBook(priced_as={"work": {"my-prod-chat": "gpt-4o"}})
+    assert right == nano(named, "azure", "my-prod-chat", provider="work")
+    assert right == nano(named, "azure", "my-prod-chat", provider="work", answered="gpt-4o-mini")
+    assert right == nano(book, "azure", "gpt-4o", answered="gpt-4o-2024-11-20")
+    assert value(named.worst_case("azure", "my-prod-chat", 1000, 100, when=NOW, provider="work")) >= right
+
+
+def test_an_alias_costs_what_the_model_that_answered_costs(book: PriceBook) -> None:
+    """A name without a price of its own is priced by the answer; a custom model never is."""
+    right = nano(book, "openrouter", "anthropic/claude-opus-5")
+    assert right == nano(book, "openrouter", "some/router", answered="anthropic/claude-opus-5")
+    assert nano(book, "openai", "ft:gpt-4o:me", answered="gpt-4o") is None
+
+
+def test_a_reservation_holds_the_fees_of_tools(book: PriceBook) -> None:
+    """Requests of a provider's tools are in the worst case; a fee that is not known is taken at the dearest one."""
+    plain = value(book.worst_case("openai", "gpt-5.4", 10, 10, when=NOW))
+    most = book.worst_case("openai", "gpt-5.4", 10, 10, when=NOW, tools={"web_search": 3, "mcp": 5, "code": 2})
+    assert plain + 3 * 10_000_000 + 2 * 35_000_000 == most
+    assert 0 == book.worst_case("openrouter", "openai/gpt-oss-20b:free", 10, 10, when=NOW, tools={"code": 2})

@@ -33,8 +33,8 @@ class Priced(Protocol):
     """A cost, as `catalog.prices.Cost` says it."""
 
     @property
-    def nano_dollars(self) -> int:
-        """The whole."""
+    def nano_dollars(self) -> int | None:
+        """The whole; None where it is not known."""
         ...
 
     @property

@@ -1,29 +1,54 @@
 """What a call costs: `PriceBook`, from the dated price data in the package and the prices of the configuration.
 
-Rules: nano-dollars, integers, rounded once a record and half to even; ``None`` where the price or the usage is not
-known, never 0; nothing is fetched. The configuration's prices stand above the data, unit by unit, and hold in every
-service tier. The data and where each price comes from: ``data/prices.json``, compiled by ``nox -s prices``.
+Money is exact. A price is a decimal string of US dollars for a million tokens (for a thousand requests or searches); in
+memory it is an integer of yocto-dollars (10^-24 USD) for one, which holds every price of up to 18 decimals exactly. A
+sum is a sum of integers, and only its end is rounded: to nano-dollars, once a record, half to even.
 
-The first question reads the file (blocking, some ten milliseconds: `PriceBook.load` does it where it does not matter);
-the first question about a model goes through its provider's rows; every later one is a lookup.
+A cost is a number only if every part of the bill is known; otherwise `Cost.nano_dollars` is None and `Cost.reason` says
+why. What a provider says it charged is the cost. These are the rules for the rest:
+
+- Cached, audio and image tokens are parts of the input; reasoning, audio and image tokens are parts of the output. A
+  part with a price of its own is taken out of the whole and billed at it. A part without one is billed as the whole.
+- A price may depend on the length of the input: above a threshold of input tokens the higher price is for *all* tokens
+  of the call. The configuration's price of a unit keeps that step, in the same proportion, unless it has its own.
+- Prices change by date and, with some models, by the time of day: the last condition that holds counts.
+- A service tier (batch and fast mode included) has a price only where the data says so.
+- Tools that the provider runs have fees. Free allowances are left out: each request counts. Where a prompt is charged
+  whatever the number of its searches, the unit is ``grounded_prompt``.
+- Unknown are: counts that nobody made or that contradict each other; cached *and* audio (or image) tokens, as nobody
+  says how many were both; cache writes of a lifetime without a price; a region that costs more; a fee not in the data.
+
+The prices of the configuration stand above the data, unit by unit, and hold in every service tier. `price_data` reads
+the data when somebody first asks (blocking; `PriceBook.load` does it where it does not matter). The first question
+about a model goes through its provider's rows; every later one is a lookup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._schema.usage import Usage
-from .billing import bill, dearest
-from .files import read_data
-from .names import is_custom, matches, spellings
-from .rates import Rate, Rates, Schedule, nano_half_even, nano_up
+from .names import is_custom
+
+if TYPE_CHECKING:
+    from .price_data import PriceData
 
 CONFIG = "config"
+INPUT_UNITS = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "input_image")
+OUTPUT_UNITS = ("output", "reasoning", "output_audio", "output_image")
+FEE_UNITS = ("request", "web_search", "grounded_prompt", "file_search", "code_interpreter", "image_generation")
+
+PER: Mapping[str, int] = MappingProxyType(
+    {**dict.fromkeys(INPUT_UNITS + OUTPUT_UNITS, 1_000_000), **dict.fromkeys(FEE_UNITS, 1000)}
+)
+"""For how many of a unit its price is given."""
+
+_YOCTO = 24
 _MOST_REMEMBERED = 4096  # names come from callers: the memory of answers has an end
 
 # The ordinary tier in the providers' words; a tier that is in neither table is looked up under its own name.
@@ -32,11 +57,272 @@ _ORDINARY_TIERS = frozenset(
 )
 _SAME_TIER: Mapping[str, str] = MappingProxyType({"on_demand_priority": "priority", "on_demand_flex": "flex"})
 _BATCH = "batch"
+# Regions that cost what the price list says; elsewhere the provider adds a part that the data does not know.
+_ORDINARY_REGIONS = frozenset({"", "global", "not_available"})
+# What the plain price of cache writes is for: Anthropic's and Bedrock's usual lifetime, and OpenAI's.
+_ORDINARY_LIFETIMES = frozenset({"5m", "30m"})
+_LONG_LIFETIME = "1h"
+# Only their tokens are billed (Anthropic's, Google's and OpenAI's price lists, November 2026).
+_FREE_TOOLS = frozenset({"web_fetch", "tool_search", "url_context", "mcp"})
+ASSUMED_FEE = 35 * 10**21
+"""Yocto-dollars that a request of a tool is taken to cost where its fee is not known: the dearest fee of the data."""
 
-# The keys of `catalog.prices` in the configuration are these units' names.
-_OVERRIDABLE = frozenset(
-    {"input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio"}
-)
+
+class UnknownCostError(ValueError):
+    """A part of the bill is not known; the text says which one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The price of one token, request or search.
+
+    Attributes:
+        base: yocto-dollars.
+        tiers: ``(start, yocto-dollars)``, rising: the price where the input has more than ``start`` tokens.
+        dollars: the base as it is published: US dollars for a million tokens, or for a thousand of the others.
+    """
+
+    base: int
+    tiers: tuple[tuple[int, int], ...]
+    dollars: str
+
+    @classmethod
+    def read(cls, unit: str, price: str | Sequence[Any]) -> Rate:
+        """From ``"2.5"``, or ``["2.5", 272000, "5"]`` with thresholds.
+
+        Raises:
+            ValueError: no decimal number, negative, or too fine to be held exactly.
+        """
+        texts = [price] if isinstance(price, str) else list(price)
+        per = PER[unit]
+        tiers = zip(texts[1::2], texts[2::2])  # noqa: B905  (a start and its price, from our own data)
+        return cls(yocto(texts[0], per), tuple((int(start), yocto(text, per)) for start, text in tiers), texts[0])
+
+    def raised_like(self, other: Rate | None) -> Rate:
+        """Returns this rate with the steps of another one, in the same proportion to the base.
+
+        Args:
+            other: the rate that this one replaces; None where it replaces none.
+        """
+        if other is None or self.tiers or not other.tiers or not other.base:
+            return self
+        return replace(self, tiers=tuple([(start, self.base * above // other.base) for start, above in other.tiers]))
+
+    def at(self, input_tokens: int) -> int:
+        """Yocto-dollars for one, in a call with so many input tokens."""
+        price = self.base
+        for start, above in self.tiers:
+            if input_tokens > start:
+                price = above
+        return price
+
+
+def yocto(dollars: str, per: int) -> int:
+    """A published price as whole yocto-dollars for one.
+
+    Raises:
+        ValueError: no finite number that is not negative, or too fine to be held exactly.
+    """
+    sign, digits, exponent = Decimal(dollars).as_tuple()
+    if sign or not isinstance(exponent, int) or exponent < -_YOCTO:
+        raise ValueError(f"{dollars!r} is no price: a decimal number of US dollars is needed, not negative")
+    whole: int = int("".join(map(str, digits))) * 10 ** (exponent + _YOCTO)
+    one, rest = divmod(whole, per)
+    if rest:
+        raise ValueError(f"{dollars!r} is too fine: a price has at most 18 decimals")
+    return one
+
+
+def nano_half_even(amount: int) -> int:
+    """Yocto-dollars as nano-dollars, a half to the even side."""
+    whole, rest = divmod(amount, 10**15)
+    half = 5 * 10**14
+    return whole + (rest > half or (rest == half and whole % 2 == 1))
+
+
+def nano_up(amount: int) -> int:
+    """Yocto-dollars as nano-dollars, rounded up: for what must not be too little."""
+    return -(-amount // 10**15)
+
+
+Rates = Mapping[str, Rate]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """When a price holds: from a day on, within a span of every day, or always. Times are UTC."""
+
+    start: date | None = None
+    span: tuple[time, time] | None = None
+
+    def holds(self, when: datetime) -> bool:
+        """Whether it does at a moment in UTC."""
+        if self.start is not None:
+            return when.date() >= self.start
+        if self.span is None:
+            return True
+        begin, end = self.span
+        now = when.time()
+        return now >= begin or now < end if end < begin else begin <= now < end
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """All prices of a model.
+
+    Attributes:
+        standard: conditions and prices of the ordinary tier; the last one that holds counts.
+        tiers: service tier -> conditions and the prices that differ there; the first one that holds counts.
+    """
+
+    standard: tuple[tuple[Condition, Rates], ...] = ()
+    tiers: Mapping[str, tuple[tuple[Condition, Rates], ...]] = field(default_factory=dict)
+
+    def rates(self, when: datetime, tier: str | None = None) -> Rates | None:
+        """The prices at a moment.
+
+        Args:
+            when: the moment of the call; without a time zone it is UTC.
+            tier: a service tier, or ``None`` for the ordinary one.
+
+        Returns:
+            Unit -> rate; ``None`` where the tier's price is not known.
+        """
+        moment = in_utc(when)
+        standard = next((rates for condition, rates in reversed(self.standard) if condition.holds(moment)), None)
+        if standard is None:
+            standard = self.standard[0][1] if self.standard else {}
+        if tier is None:
+            return standard
+        found = [rates for condition, rates in self.tiers.get(tier, ()) if condition.holds(moment)]
+        if not found:
+            return None
+        merged = dict(standard)
+        for rates in reversed(found):
+            merged.update(rates)
+        return merged
+
+    def moments(self, when: datetime) -> Iterator[datetime]:
+        """A moment, and those of the day after it at which a price may be another: midnight and the ends of spans."""
+        moment = in_utc(when)
+        yield moment
+        times = {time(0)}
+        for rows in (self.standard, *self.tiers.values()):
+            times.update(edge for condition, _ in rows for edge in condition.span or ())
+        for edge in sorted(times):
+            at = datetime.combine(moment.date(), edge, timezone.utc)
+            yield at if at >= moment else at + timedelta(days=1)
+
+
+def in_utc(when: datetime) -> datetime:
+    """A moment in UTC, which is also meant where it has no time zone."""
+    return when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)
+
+
+def bill(rates: Rates, usage: Usage) -> dict[str, int]:
+    """Returns the amounts of a call: unit -> yocto-dollars, without the units that it did not use.
+
+    Raises:
+        UnknownCostError: a part of the bill is not known.
+    """
+    length = usage.input_tokens
+    if length is None:
+        raise UnknownCostError("the input was not counted")
+    if usage.output_tokens is None and "output" in rates:
+        raise UnknownCostError("the output was not counted")
+    counts: dict[str, int] = {}
+    if usage.cache_write_tokens or usage.cache_write_tokens_by_ttl:
+        ordinary, long = _writes(usage)
+        if long and "cache_write_1h" not in rates:
+            raise UnknownCostError("cache writes for an hour have no known price")
+    else:
+        ordinary = long = 0
+    cached = {"cache_read": usage.cache_read_tokens or 0, "cache_write": ordinary, "cache_write_1h": long}
+    media = {"input_audio": usage.input_audio_tokens or 0, "input_image": usage.input_image_tokens or 0}
+    _split("input", length, cached, media, rates, counts)
+    thought = {"reasoning": usage.reasoning_tokens or 0}
+    media = {"output_audio": usage.output_audio_tokens or 0, "output_image": usage.output_image_tokens or 0}
+    _split("output", usage.output_tokens or 0, thought, media, rates, counts)
+    if "request" in rates:
+        counts["request"] = 1
+    for tool, count in (usage.provider_tool_requests or {}).items():
+        if count and tool not in _FREE_TOOLS:
+            unit, times = _fee_of(tool, count, rates)
+            counts[unit] = counts.get(unit, 0) + times
+    return {unit: count * rates[unit].at(length) for unit, count in counts.items() if count}
+
+
+def _writes(usage: Usage) -> tuple[int, int]:
+    """Tokens written to a cache for the ordinary time and for an hour."""
+    by_lifetime = usage.cache_write_tokens_by_ttl or {}
+    split = sum(by_lifetime.values())
+    whole = split if usage.cache_write_tokens is None else usage.cache_write_tokens
+    if split > whole:
+        raise UnknownCostError("the counts of cache writes contradict each other")
+    for lifetime, count in by_lifetime.items():
+        if count and lifetime not in _ORDINARY_LIFETIMES and lifetime != _LONG_LIFETIME:
+            raise UnknownCostError(f"cache writes for {lifetime} have no known price")
+    long = by_lifetime.get(_LONG_LIFETIME, 0)
+    return whole - long, long
+
+
+def _split(
+    whole_unit: str,
+    whole: int,
+    first: Mapping[str, int],
+    second: Mapping[str, int],
+    rates: Rates,
+    counts: dict[str, int],
+) -> None:
+    """Takes the priced parts out of the whole. The two groups may overlap."""
+    groups = [{unit: count for unit, count in group.items() if count and unit in rates} for group in (first, second)]
+    rest = whole - sum([sum(group.values()) for group in groups])
+    if all(groups):
+        both = " and ".join([", ".join(group).replace("_", " ") for group in groups])
+        raise UnknownCostError(f"nobody says how many tokens of the {whole_unit} were both {both}")
+    if rest < 0:
+        raise UnknownCostError(f"the counts of the {whole_unit} contradict each other")
+    if rest and whole_unit not in rates:
+        raise UnknownCostError(f"the {whole_unit} has no known price")
+    counts.update({whole_unit: rest, **groups[0], **groups[1]})
+
+
+def _fee_of(tool: str, count: int, rates: Rates) -> tuple[str, int]:
+    """The unit that a tool's requests are billed in, and how many of it."""
+    if tool in rates:
+        return tool, count
+    if tool == "web_search" and "grounded_prompt" in rates:
+        return "grounded_prompt", 1
+    raise UnknownCostError(f"the fee of the provider's tool {tool} is not known")
+
+
+def dearest(rates: Rates, input_tokens: int, output_tokens: int, tools: Mapping[str, int]) -> int:
+    """Returns the most such a call can cost, in yocto-dollars, whatever kinds its tokens turn out to be.
+
+    Args:
+        rates: the prices of the model.
+        input_tokens: all of the input.
+        output_tokens: all of the output.
+        tools: as for `PriceBook.worst_case`. A fee that is not known is taken at `ASSUMED_FEE`.
+
+    Raises:
+        UnknownCostError: tokens have no price.
+    """
+    for unit, count in (("input", input_tokens), ("output", output_tokens)):
+        if count and unit not in rates:
+            raise UnknownCostError(f"the {unit} has no known price")
+    total = rates["request"].base if "request" in rates else 0
+    for units, count in ((INPUT_UNITS, input_tokens), (OUTPUT_UNITS, output_tokens)):
+        total += count * max((rates[unit].at(input_tokens) for unit in units if unit in rates), default=0)
+    if any(rate.base for rate in rates.values()):  # a model that is free has no fees either
+        for tool, count in tools.items():
+            if count and tool not in _FREE_TOOLS:
+                try:
+                    unit, times = _fee_of(tool, count, rates)
+                    total += rates[unit].base * times
+                except UnknownCostError:
+                    total += ASSUMED_FEE * count
+    return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,22 +330,25 @@ class Cost:
     """What a call cost.
 
     Attributes:
-        nano_dollars: the whole, rounded once, half to even.
+        nano_dollars: the whole, rounded once, half to even; None where a part of it is not known.
+        reason: why it is not known, a clause without a full stop; None where it is.
         breakdown: unit (``"input"``, ``"cache_read"``, ``"output"``, ``"web_search"`` ...) -> nano-dollars. The parts
             add up to the whole; each is within one nano-dollar of its exact amount.
         version: of the price data, with ``+config`` where the configuration's prices counted.
-        source: where the model's prices come from: ``"genai-prices"``, ``"retired"`` or ``"config"``.
+        source: where the cost comes from: ``"provider"`` where the provider said what it charged; else where the
+            model's prices come from: ``"genai-prices"``, ``"retired"``, ``"config"``, or ``""`` where there are none.
     """
 
-    nano_dollars: int
-    breakdown: Mapping[str, int]
-    version: str
-    source: str
+    nano_dollars: int | None
+    reason: str | None = None
+    breakdown: Mapping[str, int] = field(default_factory=dict)
+    version: str = ""
+    source: str = ""
 
     @property
-    def dollars(self) -> Decimal:
-        """US dollars, exact to the nano-dollar."""
-        return Decimal(self.nano_dollars).scaleb(-9)
+    def dollars(self) -> Decimal | None:
+        """US dollars, exact to the nano-dollar; None where the cost is not known."""
+        return None if self.nano_dollars is None else Decimal(self.nano_dollars).scaleb(-9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,45 +376,34 @@ class ModelPrice:
         known = self.schedule.rates(when, tier)
         if not self.overrides:
             return known
-        return {**(known or {}), **self.overrides}
-
-
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """The price file, as it is read; rows are read further when they are asked for."""
-
-    version: str
-    date: str
-    kinds: Mapping[str, Mapping[str, str]]
-    providers: Mapping[str, Mapping[str, Any]]
-
-    def provider_of(self, kind: str, model: str) -> tuple[str, str]:
-        """The provider whose rows price a kind's model, and the model's name there; two empty texts if none does."""
-        row = self.kinds.get(kind, {})
-        if "by_suffix" in row:  # a router: the name says who answers
-            model, _, host = model.rpartition(":")
-            return (row["by_suffix"] + host.lower(), model) if model else ("", "")
-        return row.get("provider", ""), model
+        below = known or {}
+        return {**below, **{unit: rate.raised_like(below.get(unit)) for unit, rate in self.overrides.items()}}
 
 
 class PriceBook:
     """Prices of models, for one configuration. Safe to share between threads and event loops."""
 
-    __slots__ = ("_data", "_found", "_overrides")
+    __slots__ = ("_data", "_found", "_overrides", "_priced_as")
 
-    def __init__(self, overrides: Mapping[str, Mapping[str, Decimal]] | None = None) -> None:
+    def __init__(
+        self,
+        overrides: Mapping[str, Mapping[str, Decimal]] | None = None,
+        priced_as: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         """Reads nothing yet.
 
         Args:
-            overrides: ``model`` or ``provider/model`` -> unit -> US dollars for a million tokens: ``catalog.prices`` of
-                the configuration, without what is not set.
+            overrides: ``model`` or ``provider/model`` -> unit -> US dollars for a million tokens, or for a thousand
+                requests: ``catalog.prices`` of the configuration, without what is not set.
+            priced_as: the name of a provider's entry -> name of a deployment -> the model by which it is priced.
 
         Raises:
             ValueError: a unit that has no price, or a price that is no finite number or negative.
         """
         self._overrides = {name.lower(): _read_overrides(name, prices) for name, prices in (overrides or {}).items()}
+        self._priced_as = {entry: dict(names) for entry, names in (priced_as or {}).items() if names}
         self._found: dict[tuple[str, str, str | None], ModelPrice | None] = {}
-        self._data: _Data | None = None
+        self._data: PriceData | None = None
 
     def load(self) -> None:
         """Reads the price file now, if it is not read yet. Blocking."""
@@ -147,18 +425,16 @@ class PriceBook:
         Args:
             kind: the provider's kind (``"openai"``, ``"bedrock"``, ``"groq"`` ...).
             model: its name as it is sent.
-            provider: the name of the provider's entry in the configuration, for overrides under ``provider/model``.
+            provider: the name of the provider's entry in the configuration.
         """
         key = (kind, model, provider)
-        try:
-            return self._found[key]
-        except KeyError:
-            pass
-        found = self._find(kind, model, provider)
-        if len(self._found) >= _MOST_REMEMBERED:
-            self._found.clear()
-        self._found[key] = found
-        return found
+        if key not in self._found:
+            found = self._find(kind, model, provider)
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[key] = found
+            return found
+        return self._found[key]
 
     def cost(
         self,
@@ -170,8 +446,9 @@ class PriceBook:
         service_tier: str | None = None,
         batch: bool = False,
         provider: str | None = None,
-    ) -> Cost | None:
-        """What a call cost.
+        answered: str | None = None,
+    ) -> Cost:
+        """Returns what a call cost, or why that is not known.
 
         Args:
             kind: the provider's kind.
@@ -181,17 +458,18 @@ class PriceBook:
             service_tier: the tier that served it, in the provider's word; without it the usage's own.
             batch: it was part of a batch.
             provider: the name of the provider's entry in the configuration.
-
-        Returns:
-            ``None`` where the model, a price that is needed, the tier's price or the usage is not known.
+            answered: the model that answered, in the provider's words.
         """
-        found = None if usage.source == "unknown" else self.find(kind, model, provider=provider)
+        if usage.stated_cost is not None:
+            nano = round(usage.stated_cost.scaleb(9))
+            return Cost(nano_dollars=nano, breakdown={"stated": nano}, source="provider")
+        found = self._answering(kind, model, provider, answered)
         if found is None:
-            return None
-        rates = found.rates(when, _tier(service_tier or usage.service_tier, batch))
-        amounts = None if rates is None else bill(rates, usage)
-        if amounts is None:
-            return None
+            return Cost(nano_dollars=None, reason=f"{answered or model} of {provider or kind} has no known price")
+        try:
+            amounts = self._amounts(found, usage, when, _tier(service_tier or usage.service_tier, batch, usage.speed))
+        except UnknownCostError as error:
+            return Cost(nano_dollars=None, reason=str(error), version=found.version, source=found.source)
         parts: dict[str, int] = {}
         amount = rounded = 0
         for unit, part in amounts.items():  # differences of rounded sums: the parts add up to the rounded whole
@@ -199,6 +477,35 @@ class PriceBook:
             before, rounded = rounded, nano_half_even(amount)
             parts[unit] = rounded - before
         return Cost(nano_dollars=rounded, breakdown=parts, version=found.version, source=found.source)
+
+    def _amounts(self, found: ModelPrice, usage: Usage, when: datetime, tier: str | None) -> Mapping[str, int]:
+        if usage.source == "unknown":
+            raise UnknownCostError("the provider counted no tokens")
+        rates = found.rates(when, tier)
+        if rates is None:
+            raise UnknownCostError(f"{found.model} has no known price in the tier {tier!r}")
+        if (
+            usage.region is not None
+            and usage.region.lower() not in _ORDINARY_REGIONS
+            and any(rate.base for rate in rates.values())
+        ):
+            raise UnknownCostError(f"what the region {usage.region!r} adds to the price is not known")
+        return bill(rates, usage)
+
+    def _answering(self, kind: str, model: str, provider: str | None, answered: str | None) -> ModelPrice | None:
+        """The prices of the model that answered, where the name that was asked for does not say which one it is."""
+        found = self.find(kind, model, provider=provider)
+        if answered is None or answered == model:
+            return found
+        if found is None:
+            return None if is_custom(model) else self.find(kind, answered, provider=provider)
+        if (
+            found.overrides
+            or not self._loaded().names_are_free(kind)
+            or model in self._priced_as.get(provider or "", {})
+        ):
+            return found
+        return self.find(kind, answered, provider=provider)
 
     def worst_case(
         self,
@@ -211,12 +518,23 @@ class PriceBook:
         service_tier: str | None = None,
         batch: bool = False,
         provider: str | None = None,
+        tools: Mapping[str, int] | None = None,
     ) -> int | None:
-        """The most a call can cost, in nano-dollars, rounded up: what a budget reserves before it.
+        """Returns the most a call can cost, in nano-dollars, rounded up: what a budget reserves before it.
 
         Every input token is taken at the dearest input price of the model (cache writes and audio included), every
-        output token at the dearest output price, at the dearest moment of the day from ``when`` on. Fees of tools that
-        the provider runs are not in it: nobody knows their number before.
+        output token at the dearest output price, at the dearest moment of the day from ``when`` on.
+
+        Args:
+            kind: the provider's kind.
+            model: the model's name as it is sent.
+            input_tokens: an upper bound of the input.
+            max_tokens: an upper bound of the output, of all choices together.
+            when: the moment of the call.
+            service_tier: the tier that is asked for.
+            batch: it is part of a batch.
+            provider: the name of the provider's entry in the configuration.
+            tools: tool of the provider -> the most requests to it.
 
         Returns:
             ``None`` where a price that is needed is not known.
@@ -224,108 +542,58 @@ class PriceBook:
         found = self.find(kind, model, provider=provider)
         if found is None:
             return None
-        tier = _tier(service_tier, batch)
-        most = 0
-        for moment in found.schedule.moments(when):
-            rates = found.rates(moment, tier)
-            amount = None if rates is None else dearest(rates, input_tokens, max_tokens)
-            if amount is None:
-                return None
-            most = max(most, amount)
-        return nano_up(most)
+        tier = _tier(service_tier, batch, None)
+        rows = [found.rates(moment, tier) or {} for moment in found.schedule.moments(when)]
+        try:
+            return nano_up(max([dearest(rates, input_tokens, max_tokens, tools or {}) for rates in rows]))
+        except UnknownCostError:
+            return None
 
     def rows(self) -> Iterator[ModelPrice]:
         """Every row of the data, as it is there whatever overrides it; then the configuration's."""
         data = self._loaded()
-        for provider, content in data.providers.items():
-            kinds = tuple(kind for kind, row in data.kinds.items() if _serves(row, provider))
-            for source, models in content["sources"].items():
-                for row in models if kinds else ():
-                    yield _price(row, source, kinds, data.version)
+        yield from data.rows()
         for name, rates in self._overrides.items():
             yield _only_config(name, rates, data.version)
 
-    def _loaded(self) -> _Data:
+    def _loaded(self) -> PriceData:
         if self._data is None:
-            raw = read_data("prices.json")
-            self._data = _Data(raw["version"], raw["date"], raw["kinds"], raw["providers"])
+            from .price_data import PriceData
+
+            self._data = PriceData.read()
         return self._data
 
     def _find(self, kind: str, model: str, provider: str | None) -> ModelPrice | None:
         data = self._loaded()
-        row = None if is_custom(model) else _row(data, kind, model)
-        names = (f"{provider or kind}/{model}", f"{kind}/{model}", model)
-        rates = next((found for name in names if (found := self._overrides.get(name.lower()))), {})
+        meant = self._priced_as.get(provider or "", {}).get(model, model)
+        row = None if is_custom(meant) else data.find(kind, meant)
+        names = [f"{entry}/{name}" for name in (model, meant) for entry in (provider or kind, kind)]
+        rates = next((found for name in (*names, model, meant) if (found := self._overrides.get(name.lower()))), {})
         if row is None:
             return _only_config(model, rates, data.version, kind) if rates else None
         if not rates:
             return row
-        return ModelPrice(
-            kinds=row.kinds,
-            model=row.model,
-            source=CONFIG,
-            version=f"{data.version}+{CONFIG}",
-            schedule=row.schedule,
-            overrides=rates,
-        )
+        return replace(row, source=CONFIG, version=f"{data.version}+{CONFIG}", overrides=rates)
 
 
 def _read_overrides(name: str, prices: Mapping[str, Decimal]) -> Rates:
-    unknown = prices.keys() - _OVERRIDABLE
+    unknown = prices.keys() - PER.keys()
     if unknown:
         raise ValueError(f"catalog.prices.{name}: {', '.join(sorted(unknown))} has no price of its own")
     return {unit: Rate.read(unit, f"{price:f}") for unit, price in prices.items()}
 
 
 def _only_config(model: str, rates: Rates, version: str, *kinds: str) -> ModelPrice:
-    return ModelPrice(
-        kinds=kinds,
-        model=model,
-        source=CONFIG,
-        version=f"{version}+{CONFIG}",
-        schedule=Schedule(),
-        overrides=rates,
-    )
+    version = f"{version}+{CONFIG}"
+    return ModelPrice(kinds=kinds, model=model, source=CONFIG, version=version, schedule=Schedule(), overrides=rates)
 
 
-def _serves(row: Mapping[str, str], provider: str) -> bool:
-    suffixed = row.get("by_suffix")
-    return provider == row.get("provider") or (suffixed is not None and provider.startswith(suffixed))
-
-
-def _row(data: _Data, kind: str, model: str) -> ModelPrice | None:
-    """The first row that fits: the provider's own, then those of the vendors whose models it serves."""
-    provider, name = data.provider_of(kind, model)
-    content = data.providers.get(provider)
-    if content is None:
-        return None
-    for spelling in spellings(name):
-        for source, models in content["sources"].items():
-            for row in models:
-                if _fits(row, spelling):
-                    return _price(row, source, (kind,), data.version)
-        for vendor in content.get("fallback", ()):
-            for source, models in data.providers[vendor]["sources"].items():
-                for row in models:
-                    if _fits(row, spelling):
-                        # What a tier costs at the vendor says nothing of what it costs here.
-                        return _price(row[:3], source, (kind,), data.version)
-    return None
-
-
-def _fits(row: list[Any], spelling: str) -> bool:
-    return matches(row[1], spelling) if row[1] else bool(row[0].lower() == spelling)
-
-
-def _price(row: list[Any], source: str, kinds: tuple[str, ...], version: str) -> ModelPrice:
-    return ModelPrice(
-        kinds=kinds, model=row[0], source=source, version=version, schedule=Schedule.read(row[2], *row[3:4])
-    )
-
-
-def _tier(word: str | None, batch: bool) -> str | None:
-    """The name of a tier in the data; ``None`` for the ordinary one."""
+def _tier(word: str | None, batch: bool, speed: str | None) -> str | None:
+    """The name of a tier in the data; ``None`` for the ordinary one. A speed that is not the ordinary one is a tier."""
     if batch:
         return _BATCH
     tier = (word or "").lower()
+    fast = (speed or "").lower()
+    if fast not in _ORDINARY_TIERS:
+        return fast if tier in _ORDINARY_TIERS else f"{tier}, {fast}"
     return None if tier in _ORDINARY_TIERS else _SAME_TIER.get(tier, tier)

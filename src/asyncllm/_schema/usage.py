@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 UsageSource = Literal["provider", "estimated", "unknown"]
@@ -32,6 +33,9 @@ class Usage:
         output_image_tokens: the image part of the output.
         provider_tool_requests: requests made by tools the provider ran, by tool (``"web_search"``).
         service_tier: the tier that served the call, in the provider's word.
+        speed: the speed at which it was served, in the provider's word (Anthropic: ``"standard"``, ``"fast"``).
+        region: where it was served, in the provider's word (Anthropic: ``"global"``, ``"us"``).
+        stated_cost: US dollars that the provider says it charged for the call.
         source: who counted: ``"provider"``, ``"estimated"`` or ``"unknown"``.
     """
 
@@ -48,6 +52,9 @@ class Usage:
     output_image_tokens: int | None = None
     provider_tool_requests: Mapping[str, int] | None = field(default=None)
     service_tier: str | None = None
+    speed: str | None = None
+    region: str | None = None
+    stated_cost: Decimal | None = None
     source: UsageSource = "provider"
 
     def __post_init__(self) -> None:
