@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from asyncllm import errors
 from asyncllm._auth.keys import HeaderKey
-from asyncllm._engine.capability import Facts, fit, for_task
+from asyncllm._engine.capability import fit, for_task
 from asyncllm._engine.estimate import estimate
 from asyncllm._engine.health import Health, percentile
 from asyncllm._engine.router import Target
@@ -23,6 +23,7 @@ from asyncllm._engine.strategies import by_cost, by_latency, by_weight
 from asyncllm._engine.targeting import Entry, Targeting
 from asyncllm._providers.provider import Provider
 from asyncllm._schema.content import Audio, Document, Image, Json, Text, ToolCall, ToolResult
+from asyncllm._schema.facts import ModelFacts
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from asyncllm._transport.base import Timeouts
@@ -48,12 +49,12 @@ def test_the_cheapest_for_this_request_is_first() -> None:
     """Input and output prices are weighed with the tokens; what has no known price comes last."""
     prices = {"one": (Decimal(1), Decimal(10)), "two": (Decimal(3), Decimal(4))}
 
-    def price_of(kind: str, model: str) -> tuple[Decimal, Decimal] | None:
-        return prices.get(model)
+    def price_of(target: Target) -> tuple[Decimal, Decimal] | None:
+        return prices.get(target.model)
 
     assert ["two", "one", "three"] == names(by_cost((THREE, ONE, TWO), price_of, 100, 100))
     assert ["one", "two", "three"] == names(by_cost((THREE, ONE, TWO), price_of, 1000, 10))
-    assert ["three", "one"] == names(by_cost((THREE, ONE), lambda kind, model: None, 1, 1))
+    assert ["three", "one"] == names(by_cost((THREE, ONE), lambda target: None, 1, 1))
 
 
 def test_the_fastest_is_first_and_the_unmeasured_before_it() -> None:
@@ -138,10 +139,14 @@ def test_an_unknown_task_is_told() -> None:
 )
 def test_a_model_that_lacks_what_is_needed_is_left_out(lacking: dict[str, Any], asked: Request) -> None:
     """Tools, media, schemas and the window are hard requirements; what is not known is no reason."""
-    facts = {"one": Facts(**lacking), "two": Facts(), "three": Facts(context_window=100_000, tools=True, images=True)}
-    assert ["two", "three"] == names(fit(ALL, asked, lambda kind, model: facts[model]))
+    facts = {
+        "one": ModelFacts(**lacking),
+        "two": ModelFacts(),
+        "three": ModelFacts(context_window=100_000, tools=True, images=True),
+    }
+    assert ["two", "three"] == names(fit(ALL, asked, lambda target: facts[target.model]))
     with pytest.raises(errors.UnsupportedContentError, match="none of the 1 models"):
-        fit((ONE,), asked, lambda kind, model: facts[model])
+        fit((ONE,), asked, lambda target: facts[target.model])
 
 
 def test_an_estimate_counts_all_that_a_model_reads() -> None:
@@ -169,15 +174,15 @@ def routing(rules: RoutingRules, draw: Callable[[], float] = lambda: 0.5, health
     }
     targeting = Targeting(entries, "a", None)
 
-    def price_of(kind: str, model: str) -> tuple[Decimal, Decimal] | None:
-        return {"one": (Decimal(2), Decimal(2)), "two": (Decimal(1), Decimal(1))}.get(model)
+    def price_of(target: Target) -> tuple[Decimal, Decimal] | None:
+        return {"one": (Decimal(2), Decimal(2)), "two": (Decimal(1), Decimal(1))}.get(target.model)
 
     return Routing(
         rules,
         targeting,
         health or Health(),
         price_of=price_of,
-        facts_of=lambda kind, model: Facts(tools=model != "two"),
+        facts_of=lambda target: ModelFacts(tools=target.model != "two"),
         draw=draw,
     )
 

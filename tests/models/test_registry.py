@@ -323,8 +323,8 @@ async def test_facts_of_three_sources() -> None:
         assert (Decimal("1.5"), "config") == (gpt.input_price, gpt.sources["input_price"])
         assert gpt.output_price is not None and "catalog" == gpt.sources["output_price"]
         assert (1_050_000, "catalog") == (gpt.context_window, gpt.sources["context_window"])
-        assert 1_000_000 == catalog.window_of("anthropic", "claude-sonnet-4-5")
-        assert catalog.window_of("openai", "nobody-knows") is None
+        assert 1_000_000 == catalog.facts("anthropic", "anthropic", "claude-sonnet-4-5").context_window
+        assert catalog.facts("openai", "openai", "nobody-knows").context_window is None
 
 
 async def test_the_package_s_data_knows_of_ends_that_no_api_tells() -> None:

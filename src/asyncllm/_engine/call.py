@@ -132,7 +132,7 @@ class Call:
         """The position of the next target that the error and the number of attempts allow; None for none."""
         if self.made >= self.most:
             return None
-        return following(error, self.targets, position, self.engine.window_of, done)
+        return following(error, self.targets, position, self.engine.facts_of, done)
 
     async def enter(self, state: TargetState, target: Target, attempts: Attempts, last_resort: bool) -> bool:
         """Gets leave for an attempt, waiting for its turn under the limits; False while the target is off.

@@ -19,14 +19,14 @@ a model is no reason to leave it out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 from .._schema.content import Audio, Document, Image, Part, ResultPart, ToolResult, Video
+from .._schema.facts import ModelFacts
 from .._schema.request import Request
 from ..errors import BadRequestError, UnsupportedContentError
 from .estimate import estimate
-from .router import Target
+from .router import FactsOf, Target
 
 TIER_OF: Mapping[str, str] = {
     "analytical": "premium",
@@ -36,24 +36,8 @@ TIER_OF: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known of a model; None for what is not."""
-
-    context_window: int | None = None
-    tools: bool | None = None
-    images: bool | None = None
-    documents: bool | None = None
-    audio: bool | None = None
-    video: bool | None = None
-    json_schema: bool | None = None
-
-
 Named = tuple["str | None", str]
 """A provider (None for the active one) and a model of it."""
-
-FactsOf = Callable[[str, str], Facts]
-"""(kind of host, model) -> what is known of the model."""
 
 _MEDIA: tuple[tuple[type, str], ...] = (
     (Image, "images"),
@@ -84,7 +68,7 @@ def fit(targets: Sequence[Target], request: Request, facts_of: FactsOf) -> tuple
     """
     needs = _needs(request)
     tokens = sum(estimate(request))
-    left = tuple([target for target in targets if not _lacks(facts_of(*_model(target)), needs, tokens)])
+    left = tuple([target for target in targets if not _lacks(facts_of(target), needs, tokens)])
     if not left:
         wanted = ", ".join([*sorted(needs), f"a window of about {tokens} tokens"])
         raise UnsupportedContentError(
@@ -93,11 +77,7 @@ def fit(targets: Sequence[Target], request: Request, facts_of: FactsOf) -> tuple
     return left
 
 
-def _model(target: Target) -> tuple[str, str]:
-    return target.provider.kind, target.model
-
-
-def _lacks(facts: Facts, needs: Iterable[str], tokens: int) -> bool:
+def _lacks(facts: ModelFacts, needs: Iterable[str], tokens: int) -> bool:
     if facts.context_window is not None and facts.context_window < tokens:
         return True
     return any(getattr(facts, need) is False for need in needs)

@@ -10,7 +10,7 @@ from .._ledger.book import Bookkeeper
 from .._models.catalog import Catalog
 from .._models.parameters import Policy, check_warnings
 from .._protocols.base import Context, JSONCodec
-from .._providers.provider import Provider, Route
+from .._providers.provider import Route
 from .._schema.content import Origin
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.request import Request
@@ -20,7 +20,7 @@ from .attempts import Attempts
 from .background import Background
 from .health import Health
 from .limits import Limits
-from .router import Target, WindowOf
+from .router import Target
 from .watch import Watch
 
 
@@ -50,14 +50,11 @@ class Engine:
     books: Bookkeeper | None = None
     draw: Callable[[], float]
 
-    def facts_of(self, provider: Provider, model: str) -> ModelFacts:
-        """What is known of a provider's model."""
-        return NOTHING_KNOWN if self.catalog is None else self.catalog.facts(provider.name, provider.kind, model)
-
-    @property
-    def window_of(self) -> WindowOf | None:
-        """The context window of a model, where it is known."""
-        return None if self.catalog is None else self.catalog.window_of
+    def facts_of(self, target: Target) -> ModelFacts:
+        """What is known of a target's model."""
+        if self.catalog is None:
+            return NOTHING_KNOWN
+        return self.catalog.facts(target.provider.name, target.provider.kind, target.model)
 
 
 class Prepared(NamedTuple):
@@ -106,7 +103,7 @@ async def prepare(engine: Engine, target: Target, request: Request, attempts: At
         json=engine.json,
         new_id=engine.new_id,
         now=engine.now,
-        facts=engine.facts_of(provider, target.model),
+        facts=engine.facts_of(target),
     )
     wire = route.protocol.encode(request, context)
     check_warnings(wire.warnings, engine.sampling, model=target.model, provider=provider.name)

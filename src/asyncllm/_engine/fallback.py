@@ -178,13 +178,13 @@ def _passed_over(call: Call, failures: Mapping[int, AsyncLLMError], position: in
     """The targets that were off when their turn came, and that the last failure leaves to be asked."""
     if call.made >= call.most:
         return []
-    here, window_of = call.targets[position], call.engine.window_of
+    here, facts_of = call.targets[position], call.engine.facts_of
     return [
         other
         for other, failure in sorted(failures.items())
         if type(failure) is CircuitOpenError
         and call.tried.get(call.targets[other].key, 0) < call.targets[other].retry.max_attempts
-        and (other == position or allows(failures[position], here, call.targets[other], window_of))
+        and (other == position or allows(failures[position], here, call.targets[other], facts_of))
     ]
 
 

@@ -6,12 +6,10 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .._providers.provider import Provider
+from .._schema.facts import ModelFacts
 from .._transport.base import Timeouts
 from ..errors import AsyncLLMError
 from .retry import USUAL_RETRIES, RetryPolicy
-
-WindowOf = Callable[[str, str], "int | None"]
-"""(kind of host, model) -> the tokens of its context window; None when that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,10 @@ class Target:
         object.__setattr__(self, "key", (self.provider.name, self.model))
 
 
+FactsOf = Callable[[Target], ModelFacts]
+"""A target -> what is known of its model under the target's own entry."""
+
+
 def order(targets: Iterable[Target]) -> tuple[Target, ...]:
     """The targets in the order given, each once."""
     seen: dict[tuple[str, str], Target] = {}
@@ -45,7 +47,7 @@ def following(
     error: AsyncLLMError,
     targets: Sequence[Target],
     position: int,
-    window_of: WindowOf | None = None,
+    facts_of: FactsOf | None = None,
     done: Container[int] = (),
 ) -> int | None:
     """The position of the next target that the error's advice allows after the one at ``position``; None for none.
@@ -55,19 +57,19 @@ def following(
     that was too small. Positions in ``done`` have had their turn.
     """
     for later in range(position + 1, len(targets)):
-        if later not in done and allows(error, targets[position], targets[later], window_of):
+        if later not in done and allows(error, targets[position], targets[later], facts_of):
             return later
     return None
 
 
-def allows(error: AsyncLLMError, here: Target, there: Target, window_of: WindowOf | None = None) -> bool:
+def allows(error: AsyncLLMError, here: Target, there: Target, facts_of: FactsOf | None = None) -> bool:
     """Whether another target may be asked after an error of this one."""
     advice = error.advice.fallback if there.provider.name == here.provider.name else error.advice.provider
-    return advice == "yes" or (advice == "larger_window" and _is_larger(there, here, window_of))
+    return advice == "yes" or (advice == "larger_window" and _is_larger(there, here, facts_of))
 
 
-def _is_larger(there: Target, here: Target, window_of: WindowOf | None) -> bool:
-    if window_of is None:
+def _is_larger(there: Target, here: Target, facts_of: FactsOf | None) -> bool:
+    if facts_of is None:
         return False
-    small, large = window_of(here.provider.kind, here.model), window_of(there.provider.kind, there.model)
+    small, large = facts_of(here).context_window, facts_of(there).context_window
     return small is not None and large is not None and large > small

@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple
 
 from .._schema.request import Request
 from ..errors import BadRequestError, ConfigurationError
-from .capability import FactsOf, Named, fit, for_task
+from .capability import Named, fit, for_task
 from .estimate import estimate
 from .health import Health
-from .router import Target, order
+from .router import FactsOf, Target, order
 from .strategies import PriceOf, by_cost, by_latency, by_weight
 from .targeting import Fallback, Targeting
 

@@ -12,8 +12,8 @@ from decimal import Decimal
 
 from .router import Target
 
-PriceOf = Callable[[str, str], "tuple[Decimal, Decimal] | None"]
-"""(kind of host, model) -> US dollars for a million input and a million output tokens; None when it is not known."""
+PriceOf = Callable[[Target], "tuple[Decimal, Decimal] | None"]
+"""A target -> US dollars for a million input and a million output tokens; None when that is not known."""
 
 EXPLORATION = 0.05  # of the calls ask another target than the fastest first, so that its latency is seen anew
 
@@ -22,7 +22,7 @@ def by_cost(targets: Sequence[Target], price_of: PriceOf, input_tokens: int, out
     """The cheapest for so many tokens first; those without a known price last, in the order given."""
 
     def price(target: Target) -> tuple[bool, Decimal]:
-        known = price_of(target.provider.kind, target.model)
+        known = price_of(target)
         if known is None:
             return True, Decimal(0)
         return False, known[0] * input_tokens + known[1] * output_tokens

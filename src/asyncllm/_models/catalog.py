@@ -174,14 +174,6 @@ class Catalog:
         """
         return self.registry.facts(kind, model, provider)
 
-    def facts_of(self, kind: str, model: str) -> ModelFacts:
-        """What a model of a kind of provider can do, from whoever knows best; None in it is unknown."""
-        return self.registry.facts(kind, model)
-
-    def window_of(self, kind: str, model: str) -> int | None:
-        """The context window of a model in tokens; None where it is not known."""
-        return self.facts_of(kind, model).context_window
-
     def fit(self, provider: Provider, request: Request, policy: Policy) -> Fitted:
         """The request without the sampling hints that its model refuses.
 
