@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ._schema.events import Event
-    from ._schema.response import Attempt, RateLimits, Response
+    from ._schema.response import Attempt, FinishReason, RateLimits, Response
     from ._schema.usage import Usage
 
 RetryAdvice = Literal["no", "yes", "once", "after_refresh"]
@@ -277,14 +277,24 @@ class StructuredOutputError(AsyncLLMError):
     Attributes:
         text: the answer as it came.
         problems: what does not fit, a sentence each.
+        finish_reason: why the model stopped; an answer that was cut, refused or blocked is not asked for again.
     """
 
     advice = Advice(ledger="real")
 
-    def __init__(self, message: str = "", *, text: str = "", problems: tuple[str, ...] = (), **facts: Any) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        text: str = "",
+        problems: tuple[str, ...] = (),
+        finish_reason: FinishReason = "stop",
+        **facts: Any,
+    ) -> None:
         super().__init__(message, **facts)
         self.text = text
         self.problems = problems
+        self.finish_reason: FinishReason = finish_reason
 
 
 class DeadlineExceededError(AsyncLLMError):

@@ -1,19 +1,24 @@
-"""What callers write -> canonical messages, before any byte is sent.
+"""What callers write -> checked values, before any byte is sent: the keywords of a call, and its messages.
 
-Messages may be a string, `Message` values, or the dicts OpenAI's API uses; they are read once, never changed, and
-never read again after this. What is wrong raises `BadRequestError` naming the index of the message and the key in it.
+Everything is read once, never changed, and never read again after this. Messages may be a string, `Message` values, or
+the dicts OpenAI's API uses. What is wrong raises `BadRequestError` naming the keyword, or the index of the message and
+the key in it.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
 from .._schema.content import Audio, CacheMark, Document, Image, Part, Refusal, ResultPart, Text, ToolCall, ToolResult
 from .._schema.messages import Message, Role, result_parts
+from .._schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..errors import BadRequestError
+from ..options import KEYWORDS, Arguments
+from .formats import Formats
 
 MessageLike = Union[str, Message, Mapping[str, Any]]
 Messages = Union[str, Message, Sequence[MessageLike]]
@@ -33,6 +38,53 @@ _KEYS: Mapping[Role, frozenset[str]] = {
 }
 _new = object.__new__
 _set = object.__setattr__
+
+
+def read_call(
+    messages: Messages, response_format: Any, options: Mapping[str, Any], formats: Formats, *, stream: bool = False
+) -> Arguments:
+    """Checks everything that a call says.
+
+    Args:
+        messages: the conversation.
+        response_format: the type or format of the answer.
+        options: the other keywords, as `asyncllm.options.CallOptions` lists them.
+        formats: reads ``response_format``.
+        stream: whether the answer is streamed.
+
+    Raises:
+        BadRequestError: a message or a keyword is wrong.
+        TypeError: there is no such keyword.
+    """
+    sent: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
+    for keyword, value in options.items():
+        row = KEYWORDS.get(keyword)
+        if row is None:
+            raise _no_such_keyword(keyword)
+        if value is not None:
+            (sent if row.sent else kept)[keyword] = row.read(keyword, value)
+    if response_format is not None:
+        sent["response_format"], kept["parse"] = formats.read(response_format)
+    if "tool_choice" in sent:
+        _check_choice(sent["tool_choice"], sent.get("tools", ()))
+    if kept.get("validation_retries") and kept.get("parse") is None:
+        raise BadRequestError("validation_retries needs a response_format for the answer to fit")
+    return Arguments(request=Request(model="", messages=read_messages(messages), stream=stream, **sent), **kept)
+
+
+def _no_such_keyword(keyword: str) -> TypeError:
+    near = difflib.get_close_matches(keyword, [*KEYWORDS, "response_format"], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return TypeError(f"got an unexpected keyword argument {keyword!r}{hint}")
+
+
+def _check_choice(choice: ToolChoice, tools: tuple[Tool | ProviderTool, ...]) -> None:
+    """A choice of tools names only tools of the call; a tool of the provider may have any name."""
+    offered = {tool.name for tool in tools if isinstance(tool, Tool)}
+    missing = [name for name in choice.names if name not in offered]
+    if missing and not any(isinstance(tool, ProviderTool) for tool in tools):
+        raise BadRequestError(f"tool_choice names {missing[0]!r}, which is not among the tools of this call")
 
 
 def read_messages(messages: Messages) -> tuple[Message, ...]:

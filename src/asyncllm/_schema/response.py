@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from .content import Reasoning, ToolCall
 from .messages import Message
 from .usage import UNKNOWN_USAGE, Usage
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from ..errors import AsyncLLMError
+
+    Parsed = TypeVar("Parsed", covariant=True, default=Any)
+else:  # the standard library's has no default before Python 3.13; only type checkers look at it
+    from typing import TypeVar
+
+    Parsed = TypeVar("Parsed", covariant=True)
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
 Outcome = Literal["ok", "error", "cancelled", "interrupted", "unknown", "cached"]
@@ -58,8 +66,10 @@ class RateLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """A whole reply.
+class Response(Generic[Parsed]):
+    """A whole reply; ``Response[City]`` is one whose ``parsed`` is a City.
+
+    Write the parameter in annotations only: call ``Response(...)`` without it.
 
     Attributes:
         message: the assistant's turn; put it into ``messages`` as it is to go on.
@@ -73,7 +83,7 @@ class Response:
         requested_model: the model that was asked for.
         id: the provider's id of the reply.
         request_id: the provider's id of the HTTP request, for its support.
-        parsed: the answer as the requested type, when ``response_format`` named one.
+        parsed: the answer as the type of ``response_format``; None without one, and where the model calls tools first.
         warnings: what was left out or changed on the way, a sentence each.
         attempts: every HTTP attempt of the call, the successful one last.
         rate_limits: the provider's rate-limit headers, None where it sends none.
@@ -91,7 +101,7 @@ class Response:
     requested_model: str = ""
     id: str | None = None
     request_id: str | None = None
-    parsed: Any = None
+    parsed: Parsed = None  # type: ignore[assignment]  # the default of a reply to which no format was asked
     warnings: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     rate_limits: RateLimits | None = None
