@@ -20,7 +20,7 @@ from source_tree import Module, modules
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_schema", "_version"}),
     frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names"}),
-    frozenset({"_framing", "_protocols", "_auth"}),
+    frozenset({"_checks", "options", "_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
     frozenset({"client", "assembly", "conversation", "runtime"}),
@@ -36,6 +36,7 @@ SIDEWAYS = frozenset(
         ("_protocols", "_framing"),
         ("_models", "_providers"),
         ("_ledger", "_models"),
+        ("options", "_checks"),
         ("client", "runtime"),
         ("runtime", "assembly"),
         ("client", "conversation"),
@@ -60,6 +61,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "httpcore": frozenset({"_transport"}),
     "httpcore2": frozenset({"_transport"}),
     "httpx_aiohttp": frozenset({"_transport"}),
+    "typing_extensions": frozenset({"_engine", "options", "client", "conversation", "sync"}),
     "trio": frozenset({"_transport", "_engine", "testing"}),
     "certifi": frozenset({"_auth", "_transport"}),
     "h11": frozenset({"testing"}),
@@ -78,7 +80,8 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {
     "httpx": frozenset({"assembly", "runtime"}),  # a caller may pass in an httpx.AsyncClient
-    "typing_extensions": frozenset({"testing"}),
+    "typing_extensions": frozenset({"_schema", "testing"}),
+    "pydantic": frozenset({"runtime"}),  # a key may be a SecretStr
 }
 # Pure rooms are told the time, the ids and the JSON; they do not fetch them.
 PURE = frozenset({"_schema", "errors", "_framing", "_protocols", "_providers"})

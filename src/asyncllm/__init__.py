@@ -100,7 +100,8 @@ if TYPE_CHECKING:
         UnsupportedParameterError,
         WriteTimeoutError,
     )
-    from .sync import SyncClient, SyncConversation, SyncStream
+    from .options import CallOptions
+    from .sync import SyncClient, SyncConversation, SyncLedger, SyncStream
 
 __all__ = [
     "Advice",
@@ -113,6 +114,7 @@ __all__ = [
     "BillingError",
     "BudgetExceededError",
     "CacheMark",
+    "CallOptions",
     "CircuitOpenError",
     "Citation",
     "Client",
@@ -177,6 +179,7 @@ __all__ = [
     "StructuredOutputError",
     "SyncClient",
     "SyncConversation",
+    "SyncLedger",
     "SyncStream",
     "TargetHealth",
     "Text",
@@ -210,7 +213,9 @@ _HOME = MappingProxyType(
         "RefreshResult": "._models.registry",
         "Settings": "._config",
         "CostEstimate": "._engine.forecast",
+        "CallOptions": ".options",
         "SyncConversation": ".sync",
+        "SyncLedger": ".sync",
         "Conversation": ".conversation",
         "Stream": "._engine.stream",
         "TextStream": "._engine.text_stream",

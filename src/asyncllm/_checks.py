@@ -10,18 +10,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args
 
 from ._schema.content import CacheMark
-from ._schema.request import ProviderTool, Tool, ToolChoice
+from ._schema.request import ProviderTool, ResponseFormat, Tool, ToolChoice
 from .errors import BadRequestError
 
 ToolLike = Union[Tool, ProviderTool, Mapping[str, Any]]
 Fallback = Sequence[Union[str, tuple[str, str]]]
 ReasoningWord = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Interruption = Literal["raise", "restart"]
+JSONFormat = Union[Literal["json", "json_object"], ResponseFormat, Mapping[str, Any]]
 
 _REASONING_WORDS: tuple[str, ...] = get_args(ReasoningWord)
 _INTERRUPTIONS: tuple[str, ...] = get_args(Interruption)
 _MODES = ("auto", "none", "required")
 _FUNCTION_KEYS = frozenset({"name", "description", "parameters", "strict"})
+_LONGEST_SHOWN = 40
 _NOT_IN_A_HEADER_NAME = frozenset(' :()<>@,;"/[]?={}')
 
 
@@ -86,7 +88,7 @@ def hedge(keyword: str, value: Any) -> float | bool:
 def interruption(keyword: str, value: Any) -> str:
     """What a stream does when it is cut."""
     if value not in _INTERRUPTIONS:
-        raise BadRequestError(f"{keyword} must be 'raise' or 'restart', not {_shown(value)}")
+        raise BadRequestError(f"{keyword} must be 'raise' or 'restart', not {_word(value)}")
     return str(value)
 
 
@@ -124,7 +126,7 @@ def reasoning(keyword: str, value: Any) -> str | int:
         return value
     raise BadRequestError(
         f"{keyword} must be one of {', '.join(map(repr, _REASONING_WORDS))}, or a budget in tokens, not "
-        f"{_shown(value)}; a word of the provider's own goes into extra_body"
+        f"{_word(value)}; a word of the provider's own goes into extra_body"
     )
 
 
@@ -186,7 +188,7 @@ def _read_tool(at: str, tool: Any) -> Tool | ProviderTool:
     if isinstance(tool, ProviderTool):
         return tool
     if not isinstance(tool, Mapping):
-        raise BadRequestError(f"{at} is {_shown(tool)}; give a Tool or a dict in OpenAI's shape")
+        raise BadRequestError(f"{at} is a {type(tool).__name__}; give a Tool or a dict in OpenAI's shape")
     rest = dict(tool)
     kind = rest.pop("type", "function")
     if kind == "function" and "function" in rest:
@@ -273,6 +275,11 @@ def _name_in(tool: Any) -> str | None:
 
 
 def _shown(value: Any) -> str:
-    """A wrong value in a sentence: short ones as they are, others by their type."""
-    text = repr(value) if value is None or isinstance(value, (str, bool, int, float)) else ""
-    return text if 0 < len(text) <= 40 else f"a {type(value).__name__}"
+    """A wrong value in a sentence: numbers as they are, others by their type; a text may be a secret."""
+    plain = value is None or isinstance(value, (bool, int, float))
+    return repr(value) if plain and len(repr(value)) < _LONGEST_SHOWN else f"a {type(value).__name__}"
+
+
+def _word(value: Any) -> str:
+    """The same for a word out of a list, which is shown."""
+    return repr(value) if isinstance(value, str) and len(value) < _LONGEST_SHOWN else _shown(value)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ._auth.network import Network
-from ._config import Settings
+from ._config import Settings, from_env
 from ._config.accounts import ledger_of
 from ._config.sections import HTTPSettings, LimitSettings, RetrySettings, RouteTarget
 from ._engine.background import Background
@@ -215,11 +215,30 @@ def new_id(prefix: str) -> str:
     return f"{prefix}{uuid.uuid4().hex[:24]}"
 
 
-def only(providers: Sequence[Provider]) -> dict[str, Any]:
-    """The configuration of a client that knows nothing but these hosts; the first is active."""
-    if not providers:
-        raise ConfigurationError(
-            "a client needs a configuration: Client('config.yaml'), a dict of the same shape, or Client.from_env()"
-        )
-    entries = {provider.name: {"kind": provider.kind} for provider in providers}
-    return {"active_provider": providers[0].name, "providers": entries}
+def configuration(
+    config: Any, provider: str | None, named: Mapping[str, Any], hosts: Sequence[Provider], environ: Mapping[str, str]
+) -> Any:
+    """What a client is configured by: what it was given, one provider, hosts of the caller's, or the environment.
+
+    Args:
+        config: a path, a mapping or `Settings`; None where there is none.
+        provider: the kind of the one provider.
+        named: ``model``, ``api_key`` and ``base_url`` of it.
+        hosts: of the caller's own; without ``config`` the first is active.
+        environ: where keys are looked up.
+    """
+    said = {key: value for key, value in named.items() if value is not None}
+    if provider is None and said:
+        raise ConfigurationError(f"{next(iter(said))}= needs provider=, such as Client(provider='openai', ...)")
+    if provider is not None:
+        if config is not None or hosts:
+            raise ConfigurationError("give either a configuration or provider=, but not both")
+        model = said.pop("model", None)
+        entry = {**said, "fallback_models": [] if model is None else [model]}
+        return {"active_provider": provider, "providers": {provider: entry}}
+    if config is not None:
+        return config
+    if not hosts:
+        return from_env(environ)
+    entries = {host.name: {"kind": host.kind} for host in hosts}
+    return {"active_provider": hosts[0].name, "providers": entries}

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, TypeVar, overload
 
-from ._engine.call import Call
-from ._engine.intake import Messages, read_messages
-from ._engine.options import ToolLike, build_patience, build_payer, build_request, check_on_interrupt, check_reasks
-from ._engine.parsing import parser
+from typing_extensions import TypeForm, Unpack
+
+from ._checks import JSONFormat
+from ._engine.call import Call, Patience, Payer
+from ._engine.intake import Messages, read_call
 from ._engine.plan import Plan
 from ._engine.routing import Choice
 from ._engine.stream import Stream
-from ._engine.targeting import Fallback
 from ._engine.unary import send
 from ._schema.messages import Message
-from ._schema.request import Request, ToolChoice
+from ._schema.request import Request
 from ._schema.response import Response
 from .conversation import Conversation
+from .options import Arguments, CallOptions, with_keywords
 from .runtime import Runtime
 
-if TYPE_CHECKING:
-    pass
+T = TypeVar("T")
 
 
 class Client(Runtime):
@@ -31,9 +30,14 @@ class Client(Runtime):
     Works with or without ``async with``; `aclose` ends it. It belongs to the event loop of its first call.
 
     Args:
-        config: the path of a config file, a mapping of the same shape, or `Settings`; may be left out where
-            ``providers`` holds a host, and the first of them is then the active one.
+        config: the path of a config file, a mapping of the same shape, or `Settings`. Without it the client is made
+            of ``provider``, of ``providers``, or of the environment's keys as by `from_env`.
+        provider: instead of ``config``: the kind of the one provider, such as ``"openai"``.
+        model: with ``provider``: the model that calls ask when they name none.
+        api_key: with ``provider``: its key; by default the environment's.
+        base_url: with ``provider``: where its API is.
         providers: hosts of your own; an entry of the configuration with the same name holds their models and timeouts.
+            Without ``config`` the first of them is the active one.
         http_client: an ``httpx.AsyncClient`` of your own to send everything through; never closed here.
         environ: where ``${VAR}`` and keys are looked up; the process's environment by default.
         on_alert: called when a budget reaches 90% and 100%, once a window, on a thread of the ledger's own.
@@ -42,172 +46,90 @@ class Client(Runtime):
         ConfigurationError: the configuration is wrong; the sentence names file, line and key.
     """
 
+    @overload
     async def send(
-        self,
-        messages: Messages,
-        *,
-        provider: str | None = None,
-        model: str | None = None,
-        fallback: Fallback | None = None,
-        task: str | None = None,
-        sticky_key: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        seed: int | None = None,
-        tools: Sequence[ToolLike] | None = None,
-        tool_choice: str | ToolChoice | Mapping[str, Any] | None = None,
-        parallel_tool_calls: bool | None = None,
-        response_format: Any = None,
-        validation_retries: int = 0,
-        reasoning: str | int | None = None,
-        timeout: float | None = None,
-        on_interrupt: Literal["raise", "restart"] = "raise",
-        hedge: float | bool | None = None,
-        priority: int = 0,
-        user: str | None = None,
-        agent: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        extra_body: Mapping[str, Any] | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        """Asks, and waits for the whole answer.
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> Response[None]: ...
+    @overload
+    async def send(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> Response[Any]: ...
+    @overload
+    async def send(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Response[T]: ...
+    @with_keywords
+    async def send(
+        self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]
+    ) -> Response[Any]:
+        """Sends the messages and returns the whole reply.
 
         Args:
             messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
-            provider: a configured provider; the active one by default.
-            model: a model of it; by default the configured one.
-            fallback: models to go on to, ``"model"`` or ``("provider", "model")``; by default the provider's
-                ``fallback_models``.
-            task: what the call is for, where the configuration routes by capability: ``"analytical"``, ``"code"``,
-                ``"creative"``, ``"speed"``, the name of a tier, or a task of your own.
-            sticky_key: calls with the same key (a user, a conversation) go to the same target under load balancing.
-            temperature: sampling temperature.
-            top_p: nucleus sampling.
-            max_tokens: the most tokens to generate, reasoning included.
-            stop: sequences that end the answer.
-            seed: for sampling that can be repeated, where the provider can.
-            tools: `Tool` values, or dicts in OpenAI's shape.
-            tool_choice: ``"auto"``, ``"none"``, ``"required"`` or the name of a tool.
-            parallel_tool_calls: whether several tools may be called at once.
-            response_format: ``"json"``, a JSON schema, or a pydantic model class; the result is in ``parsed``.
-            validation_retries: how often a model whose answer does not fit is told why, and asked again.
-            reasoning: an effort word, or a budget in tokens.
-            timeout: the total deadline in seconds: retries, waits and fallbacks included.
-            on_interrupt: for streams that are cut after their first content: ``"raise"``, or ``"restart"`` to begin
-                again on the next target, told by a `Restart` event.
-            hedge: seconds without first content after which the next target is asked as well, and the first content
-                wins; True for the 95th percentile of the latencies seen; False for never, whatever the configuration.
-            priority: where calls wait under a limit, a higher one goes first.
-            user: for whom the call is made; it goes to the ledger and stays here, as ``agent`` and ``tags`` do.
-            agent: what made the call.
-            tags: names and values to find the call by, in reports and budgets.
-            extra_body: merged into the provider's JSON body last.
-            extra_headers: added to the headers; they cannot replace the credential.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
 
         Returns:
-            The reply. ``attempts`` lists every HTTP attempt that led to it.
+            The reply. ``parsed`` is the answer as ``response_format``; ``attempts`` lists every HTTP attempt.
 
         Raises:
+            BadRequestError: a message or a keyword is wrong; nothing was sent.
+            StructuredOutputError: the answer does not fit ``response_format``, or was cut or refused.
             AsyncLLMError: one of `asyncllm.errors`; each says what to do.
         """
-        request, choice = self._request(
-            messages,
-            provider,
-            model,
-            fallback,
-            task,
-            sticky_key,
-            stream=False,
-            temperature=temperature,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            stop=stop,
-            seed=seed,
-            tools=tools,
-            tool_choice=tool_choice,
-            parallel_tool_calls=parallel_tool_calls,
-            response_format=response_format,
-            reasoning=reasoning,
-            extra_body=extra_body,
-            extra_headers=extra_headers,
+        asked = read_call(messages, response_format, options, self._formats)
+        request, choice = self._choose(asked)
+        call = Call(
+            self._lifetime.engine(),
+            choice.targets,
+            request,
+            self._patience(asked, choice),
+            _payer(asked),
+            choice.variant,
         )
-        check_on_interrupt(on_interrupt)
-        patience = build_patience(choice.targets[0].timeouts, timeout, hedge, priority, self.settings.hedging)
-        payer = build_payer(user, agent, tags)
-        call = Call(self._lifetime.engine(), choice.targets, request, patience, payer, choice.variant)
-        reasks = check_reasks(validation_retries, response_format)
-        return await send(call, parse=parser(response_format, self._json), reasks=reasks)
+        return await send(call, parse=asked.parse, reasks=asked.validation_retries)
 
+    @overload
     def stream(
-        self,
-        messages: Messages,
-        *,
-        provider: str | None = None,
-        model: str | None = None,
-        fallback: Fallback | None = None,
-        task: str | None = None,
-        sticky_key: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        seed: int | None = None,
-        tools: Sequence[ToolLike] | None = None,
-        tool_choice: str | ToolChoice | Mapping[str, Any] | None = None,
-        parallel_tool_calls: bool | None = None,
-        response_format: Any = None,
-        reasoning: str | int | None = None,
-        timeout: float | None = None,
-        on_interrupt: Literal["raise", "restart"] = "raise",
-        hedge: float | bool | None = None,
-        priority: int = 0,
-        user: str | None = None,
-        agent: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        extra_body: Mapping[str, Any] | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-    ) -> Stream:
-        """Asks, and gives the answer as it comes: iterate the result, or use it in ``async with``.
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> Stream[None]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> Stream[Any]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Stream[T]: ...
+    @with_keywords
+    def stream(self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]) -> Stream[Any]:
+        """Sends the messages and returns the reply as it comes: iterate the result, or use it in ``async with``.
 
-        The keywords are those of `send`. A named ``timeout`` bounds the whole stream; without one the configured total
-        bounds it until its first content.
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The stream; it connects at the first step of the iteration. At its end ``stream.response`` is the whole
+            reply.
 
         Raises:
             BadRequestError: a message or a keyword is wrong; at once.
+            StructuredOutputError: at the end of the iteration, as `send` raises it.
             AsyncLLMError: everything else, at the first step of the iteration or later.
         """
-        request, choice = self._request(
-            messages,
-            provider,
-            model,
-            fallback,
-            task,
-            sticky_key,
-            stream=True,
-            temperature=temperature,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            stop=stop,
-            seed=seed,
-            tools=tools,
-            tool_choice=tool_choice,
-            parallel_tool_calls=parallel_tool_calls,
-            response_format=response_format,
-            reasoning=reasoning,
-            extra_body=extra_body,
-            extra_headers=extra_headers,
-        )
+        asked = read_call(messages, response_format, options, self._formats, stream=True)
+        request, choice = self._choose(asked)
         return Stream(
             Plan(
                 engine=self._lifetime.engine,
                 targets=choice.targets,
                 request=request,
-                patience=build_patience(choice.targets[0].timeouts, timeout, hedge, priority, self.settings.hedging),
-                parse=parser(response_format, self._json),
-                on_interrupt=check_on_interrupt(on_interrupt),
-                payer=build_payer(user, agent, tags),
+                patience=self._patience(asked, choice),
+                parse=asked.parse,
+                on_interrupt=asked.on_interrupt,
+                payer=_payer(asked),
                 variant=choice.variant,
             )
         )
@@ -217,6 +139,11 @@ class Client(Runtime):
     ) -> Conversation:
         """A conversation that keeps its history and stays with one provider.
 
+        Args:
+            system: instructions to the model, as the first message.
+            provider: a configured provider; the active one by default.
+            model: a model of it; by default the configured one.
+
         Raises:
             ConfigurationError: there is no such provider.
         """
@@ -224,19 +151,37 @@ class Client(Runtime):
         messages = () if system is None else (Message.system(system),)
         return Conversation(self, provider=target.provider.name, model=target.model, messages=messages)
 
-    def _request(
-        self,
-        messages: Messages,
-        provider: str | None,
-        model: str | None,
-        fallback: Fallback | None,
-        task: str | None,
-        sticky_key: str | None,
-        **options: Any,
-    ) -> tuple[Request, Choice]:
-        if self._routing.named(provider, model, fallback, task):
-            targets = self._targeting.resolve(provider, model, fallback)
-            return build_request(read_messages(messages), model=targets[0].model, **options), Choice(targets)
-        request = build_request(read_messages(messages), model="", **options)
-        choice = self._routing.choose(request, task=task, sticky_key=sticky_key)
-        return replace(request, model=choice.targets[0].model), choice
+    def _choose(self, asked: Arguments) -> tuple[Request, Choice]:
+        """The targets of the call, and its request for the first of them."""
+        if self._routing.named(asked.provider, asked.model, asked.fallback, asked.task):
+            choice = Choice(self._targeting.resolve(asked.provider, asked.model, asked.fallback))
+        else:
+            choice = self._routing.choose(asked.request, task=asked.task, sticky_key=asked.sticky_key)
+        return replace(asked.request, model=choice.targets[0].model), choice
+
+    def _patience(self, asked: Arguments, choice: Choice) -> Patience:
+        """How the call waits: as it says, else as the configuration says."""
+        after, percentile = self.settings.hedging.after, self.settings.hedging.percentile
+        if asked.hedge is True and after is None and percentile is None:
+            percentile = _HEDGE_PERCENTILE
+        elif asked.hedge is False:
+            after = percentile = None
+        elif asked.hedge is not None and asked.hedge is not True:
+            after, percentile = asked.hedge, None
+        return Patience(
+            total=choice.targets[0].timeouts.total if asked.timeout is None else asked.timeout,
+            whole=asked.timeout,
+            priority=asked.priority,
+            hedge=after,
+            hedge_percentile=percentile,
+        )
+
+
+_HEDGE_PERCENTILE = 95.0
+
+
+def _payer(asked: Arguments) -> Payer | None:
+    """For whom the call is made."""
+    if asked.user is None and asked.agent is None and asked.tags is None:
+        return None
+    return Payer(user=asked.user, agent=asked.agent, tags=asked.tags)

@@ -8,16 +8,23 @@ its provider; another provider is an explicit `fork`, whatever the configuration
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from typing_extensions import TypeForm, Unpack
+
+from . import _checks
+from ._checks import JSONFormat
 from ._engine.intake import Messages, read_messages
 from ._engine.stream import Stream
 from ._schema.messages import Message
 from ._schema.response import Attempt, Response
 from .errors import BadRequestError
+from .options import CallOptions, with_keywords
 
 if TYPE_CHECKING:
     from .client import Client
+
+T = TypeVar("T")
 
 
 class Conversation:
@@ -45,16 +52,41 @@ class Conversation:
         """How many attempts have no known cost."""
         return sum(attempt.cost is None for attempt in self._attempts)
 
-    async def send(self, messages: Messages, **keywords: Any) -> Response:
-        """Asks, with all that was said before; the keywords are those of `Client.send`.
+    @overload
+    async def send(
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> Response[None]: ...
+    @overload
+    async def send(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> Response[Any]: ...
+    @overload
+    async def send(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Response[T]: ...
+    @with_keywords
+    async def send(
+        self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]
+    ) -> Response[Any]:
+        """Sends the messages with all that was said before, and returns the whole reply.
+
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The reply; it and the messages are now part of the conversation.
 
         Raises:
             BadRequestError: the call names another provider; `fork` the conversation instead.
-            AsyncLLMError: as `Client.send`.
+            AsyncLLMError: as `Client.send` raises it; the conversation is as it was before.
         """
         asked = read_messages(messages)
         try:
-            reply = await self._client.send((*self.messages, *asked), **self._bound(keywords))
+            reply: Response[Any] = await self._client.send(
+                (*self.messages, *asked), response_format=response_format, **self._bound(options)
+            )
         except BaseException as error:
             self._attempts += getattr(error, "attempts", ())
             raise
@@ -62,16 +94,40 @@ class Conversation:
         self.messages = (*self.messages, *asked, reply.message)
         return reply
 
-    def stream(self, messages: Messages, **keywords: Any) -> Stream:
-        """Asks, and gives the answer as it comes; the history grows when the answer is whole.
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> Stream[None]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> Stream[Any]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Stream[T]: ...
+    @with_keywords
+    def stream(self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]) -> Stream[Any]:
+        """Sends the messages with all that was said before, and returns the reply as it comes.
+
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The stream; the messages and the reply become part of the conversation when the reply is whole.
 
         Raises:
-            BadRequestError: as `send`.
+            BadRequestError: a message or a keyword is wrong, or the call names another provider; at once.
+            AsyncLLMError: as `Client.stream` raises it.
         """
         asked = read_messages(messages)
-        stream = self._client.stream((*self.messages, *asked), **self._bound(keywords))
+        stream: Stream[Any] = self._client.stream(
+            (*self.messages, *asked), response_format=response_format, **self._bound(options)
+        )
 
-        def ended(response: Response, whole: bool) -> None:
+        def ended(response: Response[Any], whole: bool) -> None:
             self._attempts += response.attempts
             if whole:
                 self.messages = (*self.messages, *asked, response.message)
@@ -89,15 +145,21 @@ class Conversation:
             messages=self.messages,
         )
 
-    def _bound(self, keywords: dict[str, Any]) -> dict[str, Any]:
-        if keywords.get("provider", self.provider) != self.provider:
+    def _bound(self, options: CallOptions) -> CallOptions:
+        """The options with this conversation's provider, model and chain."""
+        if (options.get("provider") or self.provider) != self.provider:
             raise BadRequestError(f"this conversation belongs to {self.provider}; fork(provider=...) makes another one")
-        for hop in keywords.get("fallback") or ():
+        fallback = options.get("fallback")
+        if fallback is None:
+            fallback = list(self._client.settings.providers[self.provider].fallback_models)
+        for hop in _checks.fallback("fallback", fallback):
             if not isinstance(hop, str) and hop[0] != self.provider:
                 raise BadRequestError(
                     f"this conversation belongs to {self.provider}; fork(provider=...) makes one for {hop[0]}"
                 )
-        bound = {**keywords, "provider": self.provider}
-        bound.setdefault("model", self._model)
-        bound.setdefault("fallback", list(self._client.settings.providers[self.provider].fallback_models))
-        return bound
+        return {
+            **options,
+            "provider": self.provider,
+            "model": options.get("model") or self._model,
+            "fallback": fallback,
+        }

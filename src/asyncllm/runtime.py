@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from . import assembly
+from ._checks import ToolLike, read_tools
 from ._config import Settings, from_env, load
 from ._engine.background import Background
 from ._engine.exchange import Engine
 from ._engine.forecast import CostEstimate, estimate_messages, forecast
+from ._engine.formats import Formats
 from ._engine.health import Health, TargetHealth
 from ._engine.intake import Messages, read_messages
 from ._engine.lifetime import Lifetime
 from ._engine.limits import Limits
-from ._engine.options import ToolLike, read_tools
 from ._engine.routing import Routing
 from ._engine.targeting import Targeting
 from ._engine.watch import Watch
@@ -35,11 +36,13 @@ from ._transport.base import Reply, Transport
 
 if TYPE_CHECKING:
     import httpx
+    from pydantic import SecretStr
 
     from ._ledger.budgets import Alert
     from ._ledger.ledger import Ledger
 
 Self = TypeVar("Self", bound="Runtime")
+Config = Union[str, "os.PathLike[str]", Mapping[str, Any], Settings]
 
 
 class Runtime:
@@ -47,8 +50,12 @@ class Runtime:
 
     def __init__(
         self,
-        config: str | os.PathLike[str] | Mapping[str, Any] | Settings | None = None,
+        config: Config | None = None,
         *,
+        provider: str | None = None,
+        model: str | None = None,
+        api_key: str | SecretStr | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
+        base_url: str | None = None,
         providers: Sequence[Provider] = (),
         http_client: httpx.AsyncClient | None = None,
         environ: Mapping[str, str] | None = None,
@@ -56,13 +63,15 @@ class Runtime:
     ) -> None:
         self._environ = os.environ if environ is None else environ
         own = {provider.name: provider for provider in providers}
+        named = {"model": model, "api_key": api_key, "base_url": base_url}
         self.settings = load(
-            assembly.only(providers) if config is None else config,
+            assembly.configuration(config, provider, named, providers, self._environ),
             environ=self._environ,
             extra_kinds=frozenset(provider.kind for provider in providers),
         )
         self._http_client = http_client
         self._json = WireJSON()
+        self._formats = Formats(self._json)
         self._lifetime = Lifetime(self._build_engine)
         self._targeting = Targeting(
             assembly.entries(self.settings, own, self._environ),

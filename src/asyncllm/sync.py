@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import threading
 import weakref
@@ -17,39 +18,70 @@ from concurrent.futures import Future
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
 
 import anyio
 from anyio.from_thread import BlockingPortal
+from typing_extensions import ParamSpec, TypeForm, Unpack
 
-from ._engine.forecast import CostEstimate
+from ._checks import JSONFormat
+from ._config import Settings
 from ._engine.health import TargetHealth
 from ._engine.intake import Messages
 from ._engine.stream import Stream
+from ._ledger.budgets import Budgets
+from ._ledger.entries import Record
+from ._ledger.ledger import Ledger
 from ._ledger.reports import ReportRow
-from ._models.registry import ModelInfo, RefreshResult
-from ._models.tokens import TokenCount
-from ._models.validation import Validation
+from ._ledger.store import NOTHING
 from ._schema.events import Event
 from ._schema.messages import Message
-from ._schema.response import Response
+from ._schema.response import Parsed, Response
 from .client import Client
 from .conversation import Conversation
 from .errors import ClientStateError
+from .options import CallOptions, with_keywords
+from .runtime import Config
 
 Result = TypeVar("Result")
 _SECONDS_AT_EXIT = 2.0
+_RECORDS_A_HOP = 1000
+T = TypeVar("T")
+
+
+P = ParamSpec("P")
+
+
+class _Run(Protocol):
+    """Runs work on the client's loop and waits for its result."""
+
+    def __call__(self, work: Callable[[], Awaitable[Result]]) -> Result: ...
+
+
+def _of_client(
+    method: Callable[Concatenate[Client, P], Awaitable[Result]],
+) -> Callable[Concatenate[SyncClient, P], Result]:
+    """The same method, blocking, with the same signature and docstring."""
+
+    @functools.wraps(method)
+    def blocking(self: SyncClient, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        return self._call(lambda: method(self._client, *args, **kwargs))
+
+    return blocking
 
 
 class SyncClient:
-    """As `Client`, blocking.
+    """As `Client`, blocking: the same verbs and keywords, for any number of threads.
 
     Args:
         config: as for `Client`; or a `Client` that nothing else uses.
         **options: as for `Client`.
+
+    Raises:
+        ConfigurationError: the configuration is wrong; the sentence names file, line and key.
     """
 
-    def __init__(self, config: Any, **options: Any) -> None:
+    def __init__(self, config: Config | Client | None = None, **options: Any) -> None:
         self._client = config if isinstance(config, Client) else Client(config, **options)
         self._lock = threading.Lock()
         self._loop: _Loop | None = None
@@ -57,19 +89,137 @@ class SyncClient:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> SyncClient:
-        """As `Client.from_env`."""
+        """A client of whichever providers have keys in the environment.
+
+        Args:
+            environ: the variables; the process's environment by default.
+            **options: as for `Client`.
+
+        Raises:
+            ConfigurationError: no key is set; the sentence lists the variables.
+        """
         return cls(Client.from_env(environ, **options))
 
-    def send(self, messages: Messages, **keywords: Any) -> Response:
-        """As `Client.send`, with the same keywords; waits for the answer."""
-        return self._call(lambda: self._client.send(messages, **keywords))
+    @property
+    def settings(self) -> Settings:
+        """The configuration, read and checked."""
+        return self._client.settings
 
-    def stream(self, messages: Messages, **keywords: Any) -> SyncStream:
-        """As `Client.stream`, with the same keywords."""
-        return SyncStream(self._client.stream(messages, **keywords), self._call)
+    @property
+    def ledger(self) -> SyncLedger:
+        """The record of every attempt: reports, exports and budgets, blocking.
+
+        Raises:
+            ConfigurationError: the configuration keeps none (``cost_tracking: {enabled: false}``).
+        """
+        return SyncLedger(self._client.ledger, self._call)
+
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> Response[None]: ...
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> Response[Any]: ...
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Response[T]: ...
+    @with_keywords
+    def send(self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]) -> Response[Any]:
+        """Sends the messages and returns the whole reply; the thread waits for it.
+
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The reply. ``parsed`` is the answer as ``response_format``; ``attempts`` lists every HTTP attempt.
+
+        Raises:
+            BadRequestError: a message or a keyword is wrong; nothing was sent.
+            StructuredOutputError: the answer does not fit ``response_format``, or was cut or refused.
+            AsyncLLMError: one of `asyncllm.errors`; each says what to do.
+        """
+        return self._call(lambda: self._client.send(messages, response_format=response_format, **options))
+
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> SyncStream[None]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> SyncStream[Any]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> SyncStream[T]: ...
+    @with_keywords
+    def stream(
+        self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]
+    ) -> SyncStream[Any]:
+        """Sends the messages and returns the reply as it comes: iterate the result, or use it in ``with``.
+
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The stream; it connects at the first step of the iteration. At its end ``stream.response`` is the whole
+            reply.
+
+        Raises:
+            BadRequestError: a message or a keyword is wrong; at once.
+            StructuredOutputError: at the end of the iteration, as `send` raises it.
+            AsyncLLMError: everything else, at the first step of the iteration or later.
+        """
+        return SyncStream(self._client.stream(messages, response_format=response_format, **options), self._call)
+
+    def conversation(
+        self, *, system: str | None = None, provider: str | None = None, model: str | None = None
+    ) -> SyncConversation:
+        """A conversation that keeps its history and stays with one provider.
+
+        Args:
+            system: instructions to the model, as the first message.
+            provider: a configured provider; the active one by default.
+            model: a model of it; by default the configured one.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        return SyncConversation(self._client.conversation(system=system, provider=provider, model=model), self._call)
+
+    models = _of_client(Client.models)
+    refresh_models = _of_client(Client.refresh_models)
+    validate_model = _of_client(Client.validate_model)
+    is_deprecated = _of_client(Client.is_deprecated)
+    count_tokens = _of_client(Client.count_tokens)
+    estimate = _of_client(Client.estimate)
+    session_cost = _of_client(Client.session_cost)
+
+    def report(
+        self, start: datetime | None = None, end: datetime | None = None, by: Sequence[str] = ()
+    ) -> list[ReportRow]:
+        """What was used and what it cost: as ``ledger.report``, which takes more.
+
+        Args:
+            start: the first moment; None from the beginning.
+            end: the first moment after it.
+            by: what to group by.
+        """
+        return self.ledger.report(start, end, by)
+
+    def export_csv(self, path: str | os.PathLike[str]) -> int:
+        """Every record as a CSV file: as ``ledger.export_csv``; returns how many."""
+        return self.ledger.export_csv(path)
 
     def health(self) -> tuple[TargetHealth, ...]:
-        """As `Client.health`."""
+        """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
 
         async def look() -> tuple[TargetHealth, ...]:
             return self._client.health()
@@ -77,50 +227,16 @@ class SyncClient:
         return self._call(look)
 
     def reset_health(self, provider: str | None = None) -> None:
-        """As `Client.reset_health`."""
+        """Lets attempts pass again at once, whatever was known of a provider's targets, or of all.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
 
         async def reset() -> None:
             self._client.reset_health(provider)
 
         self._call(reset)
-
-    def models(self, provider: str | None = None, **keywords: Any) -> tuple[ModelInfo, ...]:
-        """As `Client.models`, with the same keywords."""
-        return self._call(lambda: self._client.models(provider, **keywords))
-
-    def refresh_models(self, provider: str | None = None) -> RefreshResult:
-        """As `Client.refresh_models`."""
-        return self._call(lambda: self._client.refresh_models(provider))
-
-    def validate_model(self, provider: str, model: str) -> Validation:
-        """As `Client.validate_model`."""
-        return self._call(lambda: self._client.validate_model(provider, model))
-
-    def count_tokens(self, messages: Messages, **keywords: Any) -> TokenCount:
-        """As `Client.count_tokens`, with the same keywords."""
-        return self._call(lambda: self._client.count_tokens(messages, **keywords))
-
-    def report(
-        self, start: datetime | None = None, end: datetime | None = None, by: Sequence[str] = ()
-    ) -> list[ReportRow]:
-        """As ``Client.ledger.report``: what was used and what it cost."""
-        return self._call(lambda: self._client.ledger.report(start, end, by))
-
-    def export_csv(self, path: str | os.PathLike[str]) -> int:
-        """As ``Client.ledger.export_csv``: every record, as a file; returns how many."""
-        return self._call(lambda: self._client.ledger.export_csv(path))
-
-    def conversation(self, **options: Any) -> SyncConversation:
-        """As `Client.conversation`, with the same keywords."""
-        return SyncConversation(self._client.conversation(**options), self._call)
-
-    def session_cost(self) -> Decimal:
-        """As `Client.session_cost`."""
-        return self._call(self._client.session_cost)
-
-    def estimate(self, messages: Messages, **keywords: Any) -> CostEstimate:
-        """As `Client.estimate`, with the same keywords."""
-        return self._call(lambda: self._client.estimate(messages, **keywords))
 
     def close(self) -> None:
         """Closes every connection and ends the thread. Closing twice is fine."""
@@ -194,10 +310,15 @@ def _close_at_exit(loop: weakref.ref[_Loop], client: weakref.ref[Client]) -> Non
             living.close(owner.aclose)
 
 
-class SyncStream:
-    """As `Stream`, blocking: iterate it, or use it in ``with``."""
+class SyncStream(Generic[Parsed]):
+    """Events of one reply, blocking: iterate it, or use it in ``with``, which closes it for certain.
 
-    def __init__(self, stream: Stream, call: Callable[[Callable[[], Awaitable[Any]]], Any]) -> None:
+    Raises:
+        StreamInterruptedError: cut after its first content; ``partial`` holds what was delivered.
+        AsyncLLMError: failed before its first content, on every target.
+    """
+
+    def __init__(self, stream: Stream[Parsed], call: _Run) -> None:
         self._stream = stream
         self._call = call
         self._ready: deque[Event] = deque()
@@ -213,13 +334,17 @@ class SyncStream:
         return self._ready.popleft()
 
     def text(self) -> Iterator[str]:
-        """Only the text, as strings; `BadRequestError` where `Stream.text` raises it."""
+        """Only the text, as strings.
+
+        Raises:
+            BadRequestError: the stream was asked to restart when it is cut, of which strings cannot tell.
+        """
         self._stream.check_text()
         return (event.text for event in self if event.text)
 
     @property
-    def response(self) -> Response:
-        """As `Stream.response`."""
+    def response(self) -> Response[Parsed]:
+        """The whole reply once the stream has ended; before that, what has come so far."""
         return self._stream.response
 
     def close(self) -> None:
@@ -227,7 +352,7 @@ class SyncStream:
         self._ready.clear()
         self._call(self._stream.aclose)
 
-    def __enter__(self) -> SyncStream:
+    def __enter__(self) -> SyncStream[Parsed]:
         return self
 
     def __exit__(
@@ -237,11 +362,19 @@ class SyncStream:
 
 
 class SyncConversation:
-    """As `Conversation`, blocking."""
+    """A conversation that keeps its history and stays with one provider, blocking.
 
-    def __init__(self, conversation: Conversation, call: Callable[[Callable[[], Awaitable[Any]]], Any]) -> None:
+    Made by `SyncClient.conversation`.
+    """
+
+    def __init__(self, conversation: Conversation, call: _Run) -> None:
         self._conversation = conversation
         self._call = call
+
+    @property
+    def provider(self) -> str:
+        """The configured provider that answers; it never changes."""
+        return self._conversation.provider
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -250,18 +383,154 @@ class SyncConversation:
 
     @property
     def cost(self) -> Decimal:
-        """As `Conversation.cost`."""
+        """US dollars of every attempt made for it, failed ones included, without what has no known price."""
         return self._conversation.cost
 
-    def send(self, messages: Messages, **keywords: Any) -> Response:
-        """As `Conversation.send`."""
-        reply: Response = self._call(lambda: self._conversation.send(messages, **keywords))
-        return reply
+    @property
+    def unpriced(self) -> int:
+        """How many attempts have no known cost."""
+        return self._conversation.unpriced
 
-    def stream(self, messages: Messages, **keywords: Any) -> SyncStream:
-        """As `Conversation.stream`."""
-        return SyncStream(self._conversation.stream(messages, **keywords), self._call)
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> Response[None]: ...
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> Response[Any]: ...
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Response[T]: ...
+    @with_keywords
+    def send(self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]) -> Response[Any]:
+        """Sends the messages with all that was said before, and returns the whole reply.
 
-    def fork(self, **options: Any) -> SyncConversation:
-        """As `Conversation.fork`."""
-        return SyncConversation(self._conversation.fork(**options), self._call)
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The reply; it and the messages are now part of the conversation.
+
+        Raises:
+            BadRequestError: the call names another provider; `fork` the conversation instead.
+            AsyncLLMError: as `SyncClient.send` raises it; the conversation is as it was before.
+        """
+        return self._call(lambda: self._conversation.send(messages, response_format=response_format, **options))
+
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> SyncStream[None]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> SyncStream[Any]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> SyncStream[T]: ...
+    @with_keywords
+    def stream(
+        self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]
+    ) -> SyncStream[Any]:
+        """Sends the messages with all that was said before, and returns the reply as it comes.
+
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The stream; the messages and the reply become part of the conversation when the reply is whole.
+
+        Raises:
+            BadRequestError: a message or a keyword is wrong, or the call names another provider; at once.
+            AsyncLLMError: as `SyncClient.stream` raises it.
+        """
+        return SyncStream(self._conversation.stream(messages, response_format=response_format, **options), self._call)
+
+    def fork(self, *, provider: str | None = None, model: str | None = None) -> SyncConversation:
+        """A conversation of its own with the same history.
+
+        Args:
+            provider: the provider of the new one; by default the same.
+            model: its model; by default the same, or the configured one of another provider.
+        """
+        return SyncConversation(self._conversation.fork(provider=provider, model=model), self._call)
+
+
+def _of_ledger(
+    method: Callable[Concatenate[Ledger, P], Awaitable[Result]],
+) -> Callable[Concatenate[SyncLedger, P], Result]:
+    """The same method, blocking, with the same signature and docstring."""
+
+    @functools.wraps(method)
+    def blocking(self: SyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        return self._call(lambda: method(self._ledger, *args, **kwargs))
+
+    return blocking
+
+
+class SyncLedger:
+    """What a `Ledger` tells and does for a reader, blocking. Made by `SyncClient.ledger`."""
+
+    def __init__(self, ledger: Ledger, call: _Run) -> None:
+        self._ledger = ledger
+        self._call = call
+
+    report = _of_ledger(Ledger.report)
+    export_csv = _of_ledger(Ledger.export_csv)
+    export_jsonl = _of_ledger(Ledger.export_jsonl)
+    export_parquet = _of_ledger(Ledger.export_parquet)
+    budget_statuses = _of_ledger(Ledger.budget_statuses)
+    reset_budget = _of_ledger(Ledger.reset_budget)
+    raise_budget = _of_ledger(Ledger.raise_budget)
+    flush = _of_ledger(Ledger.flush)
+
+    @property
+    def session(self) -> str:
+        """The id of this client's session in the ledger."""
+        return self._ledger.session
+
+    @property
+    def budgets(self) -> Budgets:
+        """The configured budgets."""
+        return self._ledger.budgets
+
+    def session_cost(self) -> Decimal:
+        """US dollars of everything settled through this client, without what has no known cost."""
+        return self._ledger.session_cost()
+
+    def session_unpriced(self) -> int:
+        """How many attempts settled through this client have no known cost."""
+        return self._ledger.session_unpriced()
+
+    def records(
+        self, start: datetime | None = None, end: datetime | None = None, *, where: Mapping[str, str] = NOTHING
+    ) -> Iterator[Record]:
+        """Every record between two moments, oldest first, read in pages.
+
+        Args:
+            start: the first moment; None from the beginning.
+            end: the first moment after it.
+            where: column (or ``tag:NAME``) -> the value it must have.
+
+        Raises:
+            LedgerError: the store cannot be read.
+        """
+        records = self._ledger.records(start, end, where=where)
+
+        async def some() -> list[Record]:
+            found = []
+            async for record in records:
+                found.append(record)
+                if len(found) == _RECORDS_A_HOP:
+                    break
+            return found
+
+        while page := self._call(some):
+            yield from page

@@ -7,27 +7,28 @@ from typing import Any
 import pydantic
 import pytest
 
-from asyncllm._engine.options import build_request
+from asyncllm._engine.formats import Formats
+from asyncllm._engine.intake import read_call
+from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
 from asyncllm.errors import BadRequestError
+from asyncllm.options import Arguments
 
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": {"type": "object"}}}
-NOTHING: dict[str, Any] = dict.fromkeys(
-    [
-        *("temperature", "top_p", "max_tokens", "stop", "seed", "tools", "tool_choice", "parallel_tool_calls"),
-        *("response_format", "reasoning", "extra_body", "extra_headers"),
-    ]
-)
+
+
+def read(response_format: Any = None, **options: Any) -> Arguments:
+    return read_call([Message.user("Hi")], response_format, options, Formats(WireJSON()))
 
 
 def build(**options: Any) -> Request:
-    return build_request((Message.user("Hi"),), model="m", stream=False, **{**NOTHING, **options})
+    return read(**options).request
 
 
 def test_nothing_asked_is_nothing_set() -> None:
     """Without keywords a request has only its model and messages."""
-    assert Request(model="m", messages=(Message.user("Hi"),)) == build()
+    assert Request(model="", messages=(Message.user("Hi"),)) == build()
 
 
 def test_tools_may_be_values_or_dicts() -> None:

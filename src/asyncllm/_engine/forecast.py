@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 
+from .._checks import ToolLike, read_tools
 from .._ledger.book import Bookkeeper
 from .._ledger.units import to_dollars
 from .._schema.messages import Message
 from .._schema.request import Request
 from .estimate import estimate
-from .options import ToolLike, read_tools
 from .router import Target
 
 ASSUMED_OUTPUT_TOKENS = 4096  # of a call that sets no max_tokens, as budgets assume

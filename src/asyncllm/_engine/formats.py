@@ -34,7 +34,7 @@ Parse = Callable[[Response[Any]], Any]
 MOST_KEPT = 200  # types that are remembered: a program has few, and one that makes them as it goes must not grow
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _WRAPPED = ("array", "string", "number", "integer", "boolean", "null")
-_NO_ANSWER = {
+WITHOUT_ANSWER: Mapping[str, str] = {
     "length": "the answer was cut at the limit of tokens; allow more with max_tokens=",
     "pause": "the provider paused before the answer was whole",
     "refusal": "the model refused",
@@ -196,7 +196,7 @@ def _parser(read: _Read) -> Parse:
     def parse(response: Response[Any]) -> Any:
         if response.tool_calls:
             return None
-        text, problems = "", (_NO_ANSWER.get(response.finish_reason, ""),)
+        problems: tuple[str, ...] = (WITHOUT_ANSWER.get(response.finish_reason, ""),)
         if not problems[0]:
             for text in _texts(response):
                 try:
@@ -266,7 +266,7 @@ def _schema_of(schema: Mapping[str, Any] | None) -> JSONSchema | None:
 def _wrap(schema: Mapping[str, Any]) -> dict[str, Any]:
     """An object with the schema's value in ``value``; definitions stay at the root, where references look for them."""
     inner = dict(schema)
-    kept = {key: inner.pop(key) for key in ("$defs", "definitions", "$schema") if key in inner}
+    kept: dict[str, Any] = {key: inner.pop(key) for key in ("$defs", "definitions", "$schema") if key in inner}
     return {
         **kept,
         "type": "object",
@@ -280,7 +280,8 @@ def _wrapper(kind: Any) -> Any:
     import typing_extensions
 
     # The functional form: the type is known only here.
-    return typing_extensions.TypedDict("Answer", {"value": kind})  # type: ignore[operator]
+    make: Any = typing_extensions.TypedDict
+    return make("Answer", {"value": kind})
 
 
 def _is_object(schema: Mapping[str, Any]) -> bool:
@@ -322,7 +323,8 @@ def _renewed(kind: Any) -> Any:
         name: (typing_extensions.Required if name in needed else typing_extensions.NotRequired)[_renewed(_bare(hint))]
         for name, hint in hints.items()
     }
-    renewed: Any = typing_extensions.TypedDict(kind.__name__, fields)  # type: ignore[operator]
+    make: Any = typing_extensions.TypedDict
+    renewed = make(kind.__name__, fields)
     renewed.__doc__ = kind.__doc__
     return renewed
 

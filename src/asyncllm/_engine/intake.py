@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
@@ -74,6 +73,8 @@ def read_call(
 
 
 def _no_such_keyword(keyword: str) -> TypeError:
+    import difflib
+
     near = difflib.get_close_matches(keyword, [*KEYWORDS, "response_format"], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return TypeError(f"got an unexpected keyword argument {keyword!r}{hint}")

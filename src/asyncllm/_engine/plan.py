@@ -9,8 +9,8 @@ from typing import Literal
 from .._schema.request import Request
 from .call import Patience, Payer
 from .exchange import Engine
+from .formats import Parse
 from .router import Target
-from .unary import Parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
+from typing import Any, Generic
 
 import anyio
 
 from .._schema.accumulate import Accumulator
 from .._schema.events import Event, Restart
-from .._schema.response import Attempt, Outcome, Response
+from .._schema.response import Attempt, Outcome, Parsed, Response
 from ..errors import (
     AsyncLLMError,
     BadRequestError,
@@ -42,7 +43,7 @@ from .unary import log_call
 _TWO_TASKS = "two tasks read one stream at once; read it in one task, or give each its own stream"
 
 
-class Stream:
+class Stream(Generic[Parsed]):
     """Events of one reply, in the grammar of `asyncllm._schema.events`.
 
     Iterate it directly, or inside ``async with``, which closes it for certain. Read `response` at any time.
@@ -62,7 +63,7 @@ class Stream:
         self._ready: deque[Event] = deque()
         self._failure: AsyncLLMError | None = None
         self._timeout: AsyncLLMError | None = None
-        self._response: Response | None = None
+        self._response: Response[Any] | None = None
         self._over = False
         self._waiting_since: float | None = None
         self._ends_at = math.inf
@@ -70,7 +71,7 @@ class Stream:
 
     # What the caller does with it.
 
-    def __aiter__(self) -> Stream:
+    def __aiter__(self) -> Stream[Parsed]:
         return self
 
     async def __anext__(self) -> Event:
@@ -79,7 +80,7 @@ class Stream:
             await (self._fill() if self._steady is None else self._read(self._steady))
         return ready.popleft()
 
-    async def __aenter__(self) -> Stream:
+    async def __aenter__(self) -> Stream[Parsed]:
         return self
 
     async def __aexit__(
@@ -97,7 +98,7 @@ class Stream:
         """Has ``told`` called once, when the stream is over: with what came, and whether it is the whole reply."""
         self._when_ended = told
 
-    def text(self) -> TextStream:
+    def text(self) -> TextStream[Parsed]:
         """Only the text, as strings.
 
         Raises:
@@ -123,7 +124,7 @@ class Stream:
         return events
 
     @property
-    def response(self) -> Response:
+    def response(self) -> Response[Parsed]:
         """The whole reply once the stream has ended; before that, what has come so far."""
         return self._response or self._dress(self._accumulator.response())
 

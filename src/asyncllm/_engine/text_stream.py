@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
-from .._schema.response import Response
+from .._schema.response import Parsed, Response
 
 if TYPE_CHECKING:
     from .stream import Stream
 
 
-class TextStream:
+class TextStream(Generic[Parsed]):
     """The text of a stream, as strings that are never empty."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream[Parsed]) -> None:
         self._stream = stream
 
-    def __aiter__(self) -> TextStream:
+    def __aiter__(self) -> TextStream[Parsed]:
         return self
 
     async def __anext__(self) -> str:
@@ -25,7 +25,7 @@ class TextStream:
             if text:
                 return text
 
-    async def __aenter__(self) -> TextStream:
+    async def __aenter__(self) -> TextStream[Parsed]:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -36,6 +36,6 @@ class TextStream:
         await self._stream.aclose()
 
     @property
-    def response(self) -> Response:
+    def response(self) -> Response[Parsed]:
         """As `Stream.response`."""
         return self._stream.response

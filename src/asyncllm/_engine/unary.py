@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import anyio
 
@@ -17,10 +15,8 @@ from .attempts import Attempts
 from .call import Call
 from .exchange import attribute, judge, prepare
 from .fallback import with_fallback
+from .formats import WITHOUT_ANSWER, Parse
 from .router import Target
-
-Parse = Callable[[Response], Any]
-"""Reads the answer's text as the type the caller asked for; raises `StructuredOutputError` where it does not fit."""
 
 log = logging.getLogger("asyncllm")
 
@@ -57,7 +53,7 @@ async def _fitting(call: Call, parse: Parse | None, reasks: int) -> Response:
         try:
             return replace(response, parsed=parse(response))
         except StructuredOutputError as error:
-            if reasks < 1:
+            if reasks < 1 or error.finish_reason in WITHOUT_ANSWER:
                 raise
             problems = "; ".join(error.problems)
         reasks -= 1

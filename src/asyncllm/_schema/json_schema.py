@@ -1,9 +1,10 @@
 """A light check of values against a JSON schema (draft 2020-12): enough for what models answer with.
 
 Known: type, enum, const, properties, required, additionalProperties, patternProperties, propertyNames,
-dependentRequired, minProperties, maxProperties, items, prefixItems, contains, minItems, maxItems, uniqueItems, minLength, maxLength,
-pattern, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, allOf, anyOf, oneOf, not, if/then/else, and
-``$ref`` inside the schema. Everything else (``format``, ``title``, ``default``, ...) is a remark and checks nothing.
+dependentRequired, minProperties, maxProperties, items, prefixItems, contains, minItems, maxItems, uniqueItems,
+minLength, maxLength, pattern, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, allOf, anyOf, oneOf,
+not, if/then/else, and ``$ref`` inside the schema. Everything else (``format``, ``title``, ``default``, ...) is a
+remark and checks nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
 }
 _SUBSCHEMAS = ("additionalProperties", "propertyNames", "items", "contains", "not", "if", "then", "else")
 _LISTS_OF_SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_NUMBERS = tuple(
-    "minProperties maxProperties minItems maxItems minLength maxLength minimum maximum multipleOf".split()
+_NUMBERS = (
+    *("minProperties", "maxProperties", "minItems", "maxItems", "minLength", "maxLength"),
+    *("minimum", "maximum", "multipleOf"),
 )
 _MAPS_OF_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
 
@@ -122,7 +124,8 @@ class JSONSchema:
                 raise SchemaError(f"{at}/{key} must be a list")
         for key in _NUMBERS:
             number = schema.get(key, 1)
-            if isinstance(number, bool) or not isinstance(number, (int, float)) or (key == "multipleOf" and number <= 0):
+            is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+            if not is_number or (key == "multipleOf" and number <= 0):
                 raise SchemaError(f"{at}/{key} must be a number")
 
     def _check(self, value: Any, schema: Any, at: str, depth: int) -> Iterator[str]:
