@@ -14,6 +14,7 @@ To add a keyword, add a line here and a field to `Request` or `Arguments`. None 
 
 # No `from __future__ import annotations` here: the annotations of CallOptions are read at run time.
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union
@@ -267,12 +268,17 @@ _RESPONSE_FORMAT = (
 
 
 class Described(NamedTuple):
-    """A keyword as readers see it."""
+    """A keyword as readers see it; ``type`` is the text of its type."""
 
     name: str
-    type: Any
+    type: str
     about: str
     meaning: str
+
+
+def _type_text(kind: Any) -> str:
+    """A type as one writes it, without the names of modules."""
+    return re.sub(r"\b(?:\w+\.)+(?=\w)", "", repr(kind)).replace("NoneType", "None")
 
 
 def _read_list() -> "tuple[Mapping[str, Keyword], tuple[Described, ...]]":
@@ -280,9 +286,11 @@ def _read_list() -> "tuple[Mapping[str, Keyword], tuple[Described, ...]]":
     for name, annotation in CallOptions.__annotations__.items():
         kind, row = annotation.__origin__, annotation.__metadata__[0]
         if name == "validation_retries":
-            described.append(Described("response_format", Any, row.about, _RESPONSE_FORMAT))
+            described.append(
+                Described("response_format", "type | str | Mapping[str, Any] | None", row.about, _RESPONSE_FORMAT)
+            )
         rows[name] = row
-        described.append(Described(name, kind, row.about, row.meaning))
+        described.append(Described(name, _type_text(kind), row.about, row.meaning))
     return rows, tuple(described)
 
 

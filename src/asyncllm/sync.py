@@ -9,11 +9,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import inspect
 import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from decimal import Decimal
@@ -30,10 +31,8 @@ from ._engine.health import TargetHealth
 from ._engine.intake import Messages
 from ._engine.stream import Stream
 from ._ledger.budgets import Budgets
-from ._ledger.entries import Record
 from ._ledger.ledger import Ledger
 from ._ledger.reports import ReportRow
-from ._ledger.store import NOTHING
 from ._schema.events import Event
 from ._schema.messages import Message
 from ._schema.response import Parsed, Response
@@ -45,7 +44,7 @@ from .runtime import Config
 
 Result = TypeVar("Result")
 _SECONDS_AT_EXIT = 2.0
-_RECORDS_A_HOP = 1000
+_ROWS_A_HOP = 1000
 T = TypeVar("T")
 
 
@@ -475,6 +474,32 @@ def _of_ledger(
     return blocking
 
 
+def _rows_of_ledger(
+    method: Callable[Concatenate[Ledger, P], AsyncIterator[Result]],
+) -> Callable[Concatenate[SyncLedger, P], Iterator[Result]]:
+    """The same for a method that gives one row after another; they come many at a hop."""
+
+    @functools.wraps(method)
+    def blocking(self: SyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Result]:
+        rows = method(self._ledger, *args, **kwargs)
+
+        async def some() -> list[Result]:
+            found: list[Result] = []
+            async for row in rows:
+                found.append(row)
+                if len(found) == _ROWS_A_HOP:
+                    break
+            return found
+
+        while page := self._call(some):
+            yield from page
+
+    signature = inspect.signature(method)
+    rows_of = str(signature.return_annotation).removeprefix("Async")
+    blocking.__signature__ = signature.replace(return_annotation=rows_of)  # type: ignore[attr-defined]
+    return blocking
+
+
 class SyncLedger:
     """What a `Ledger` tells and does for a reader, blocking. Made by `SyncClient.ledger`."""
 
@@ -490,6 +515,7 @@ class SyncLedger:
     reset_budget = _of_ledger(Ledger.reset_budget)
     raise_budget = _of_ledger(Ledger.raise_budget)
     flush = _of_ledger(Ledger.flush)
+    records = _rows_of_ledger(Ledger.records)
 
     @property
     def session(self) -> str:
@@ -508,29 +534,3 @@ class SyncLedger:
     def session_unpriced(self) -> int:
         """How many attempts settled through this client have no known cost."""
         return self._ledger.session_unpriced()
-
-    def records(
-        self, start: datetime | None = None, end: datetime | None = None, *, where: Mapping[str, str] = NOTHING
-    ) -> Iterator[Record]:
-        """Every record between two moments, oldest first, read in pages.
-
-        Args:
-            start: the first moment; None from the beginning.
-            end: the first moment after it.
-            where: column (or ``tag:NAME``) -> the value it must have.
-
-        Raises:
-            LedgerError: the store cannot be read.
-        """
-        records = self._ledger.records(start, end, where=where)
-
-        async def some() -> list[Record]:
-            found = []
-            async for record in records:
-                found.append(record)
-                if len(found) == _RECORDS_A_HOP:
-                    break
-            return found
-
-        while page := self._call(some):
-            yield from page
