@@ -87,4 +87,4 @@ def prices(session: nox.Session) -> None:
     session.run("python", "tools/compile_prices.py")
     wheels = session.create_tmp()
     session.run("python", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", wheels, "litellm")
-    session.run("python", "tools/compile_capabilities.py", wheels)
+    session.run("python", "tools/compile_facts.py", wheels)

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from asyncllm._engine.background import Background
 from asyncllm._models.asking import exchange
-from asyncllm._models.capabilities import CapabilityBook
 from asyncllm._models.catalog import Catalog
+from asyncllm._models.lookup import FactBook
 from asyncllm._models.prices import PriceBook
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._providers.kinds import build
@@ -43,7 +43,7 @@ async def open_catalog(
     *,
     path: Path | None = None,
     now: Callable[[], float] = time.time,
-    capabilities: CapabilityBook | None = None,
+    capabilities: FactBook | None = None,
     prices: PriceBook | None = None,
     timeouts: Timeouts | None = None,
 ) -> AsyncIterator[Catalog]:

@@ -24,8 +24,8 @@ from ._engine.targeting import Entry
 from ._ledger.book import Bookkeeper
 from ._ledger.budgets import Alert
 from ._models.asking import Exchange
-from ._models.capabilities import CapabilityBook
 from ._models.catalog import Catalog
+from ._models.lookup import FactBook
 from ._models.prices import PriceBook
 from ._protocols.base import JSONCodec
 from ._providers import kinds
@@ -145,7 +145,10 @@ def catalog(
 ) -> Catalog:
     """What the client knows of models, the package's capabilities under those of the configuration."""
     known = settings.catalog.capabilities
-    capabilities = CapabilityBook({name: found.model_dump(exclude_none=True) for name, found in known.items()})
+    capabilities = FactBook(
+        {name: found.model_dump(exclude_none=True) for name, found in known.items()},
+        kinds=[entry.kind for entry in settings.providers.values()],
+    )
     capabilities.load()
     return Catalog(
         exchange=exchange,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._models.capabilities import CapabilityBook
+from ._models.lookup import FactBook
 from ._models.prices import Cost, ModelPrice, PriceBook
 from ._models.registry import ModelInfo, RefreshResult
 from ._models.tokens import TokenCount
@@ -10,8 +10,8 @@ from ._models.validation import Validation
 from ._schema.facts import FactSource, ModelFacts
 
 __all__ = [
-    "CapabilityBook",
     "Cost",
+    "FactBook",
     "FactSource",
     "ModelFacts",
     "ModelInfo",

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from asyncllm._models import saved_models
-from asyncllm._models.capabilities import CapabilityBook
 from asyncllm._models.catalog import Catalog
+from asyncllm._models.lookup import FactBook
 from asyncllm._models.prices import PriceBook
 from asyncllm._providers.provider import Provider
 from asyncllm._schema.messages import Message
@@ -304,9 +304,7 @@ async def test_a_host_without_a_list_says_so() -> None:
 
 async def test_facts_of_three_sources() -> None:
     """The API outranks the package's data, and the configuration outranks both; each fact says which it is."""
-    capabilities = CapabilityBook(
-        {"claude-sonnet-4-5": {"max_output_tokens": 1234}, "openai/gpt-5.4": {"tools": False}}
-    )
+    capabilities = FactBook({"claude-sonnet-4-5": {"max_output_tokens": 1234}, "openai/gpt-5.4": {"tools": False}})
     prices = PriceBook({"openai/gpt-5.4": {"input": Decimal("1.5")}})
     models = {"openai": ["gpt-5.4"], "anthropic": ["claude-sonnet-4-5"]}
     async with (
@@ -338,7 +336,7 @@ async def test_the_package_s_data_knows_of_ends_that_no_api_tells() -> None:
 
 async def test_models_by_capability() -> None:
     """Only those known to have it; an unknown word is a sentence."""
-    capabilities = CapabilityBook({"gpt-sim": {"tools": True, "images": True}, "gpt-sim-mini": {"tools": False}})
+    capabilities = FactBook({"gpt-sim": {"tools": True, "images": True}, "gpt-sim-mini": {"tools": False}})
     async with Simulator() as sim, open_catalog(hosts(sim, "openai"), capabilities=capabilities) as catalog:
         await catalog.refresh_models()
         assert ["gpt-sim"] == await names(catalog, capability="tools")

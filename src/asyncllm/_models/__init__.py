@@ -1,7 +1,7 @@
 """What is known of models: prices and capabilities as dated data, and what providers say when they are asked.
 
 - `prices`: what a call costs (`PriceBook`). `price_data` reads the package's prices, ``data/prices.json``.
-- `capabilities`: what a model can do (`CapabilityBook`), from ``data/capabilities.json``.
+- `lookup`: what a model can do and how it reasons (`FactBook`), from ``data/facts/`` and ``data/families.json``.
 - `tokens`: how many tokens a request takes, counted or estimated.
 - `registry`: the models that providers list; `saved_models` is its file.
 - `validation`: whether a model can be used.
@@ -13,13 +13,13 @@
 from __future__ import annotations
 
 from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
-from .capabilities import CapabilityBook
+from .lookup import FactBook
 from .prices import Cost, ModelPrice, PriceBook
 
 __all__ = [
     "NOTHING_KNOWN",
-    "CapabilityBook",
     "Cost",
+    "FactBook",
     "FactSource",
     "ModelFacts",
     "ModelPrice",

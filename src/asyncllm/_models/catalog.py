@@ -16,7 +16,7 @@ from .._schema.facts import ModelFacts
 from .._schema.request import Request
 from ..errors import AsyncLLMError, BadRequestError, ConfigurationError
 from .asking import Asker, Exchange
-from .capabilities import CapabilityBook
+from .lookup import FactBook
 from .parameters import Fitted, Policy, fit_parameters
 from .prices import PriceBook
 from .registry import HostRefresh, ModelInfo, RefreshResult, Registry
@@ -49,14 +49,14 @@ class Catalog:
         kinds: Mapping[str, str],
         provider_of: Callable[[str], Provider],
         now: Callable[[], float],
-        capabilities: CapabilityBook | None = None,
+        capabilities: FactBook | None = None,
         prices: PriceBook | None = None,
         path: Path | None = None,
     ) -> None:
         self._asker = Asker(exchange=exchange, json=json, now=now)
         self._kinds = kinds
         self._provider_of = provider_of
-        self.capabilities = CapabilityBook() if capabilities is None else capabilities
+        self.capabilities = FactBook() if capabilities is None else capabilities
         self.prices = PriceBook() if prices is None else prices
         self.registry = Registry(self._asker, self.capabilities, self.prices, path=path)
 

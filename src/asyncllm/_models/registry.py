@@ -27,7 +27,7 @@ from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
 from ..errors import AsyncLLMError, DeadlineExceededError, ProtocolError, UnsupportedError
 from . import saved_models
 from .asking import Asker
-from .capabilities import CapabilityBook
+from .lookup import FactBook
 from .names import is_custom, spellings
 from .prices import CONFIG, PriceBook
 from .saved_models import HostState, ListedModel, identity_of
@@ -215,9 +215,7 @@ class Registry:
         path: the file between runs; None keeps everything in memory.
     """
 
-    def __init__(
-        self, asker: Asker, capabilities: CapabilityBook, prices: PriceBook, *, path: Path | None = None
-    ) -> None:
+    def __init__(self, asker: Asker, capabilities: FactBook, prices: PriceBook, *, path: Path | None = None) -> None:
         self._asker = asker
         self._capabilities = capabilities
         self._prices = prices

@@ -25,8 +25,10 @@ class ReasoningRules:
             where only the length of the output bounds it.
         optional: reasoning can be switched off.
         by_default: it reasons when the request says nothing about it.
-        modes: the values of ``thinking.type`` that a Claude model takes.
+        modes: the values of ``thinking.type`` that a Claude model takes; ``"always"`` for a model that reasons and
+            takes no amount, ``"on"`` for one that can only be switched on.
         readable_on_request: Claude: the readable text of the reasoning comes only when it is asked for.
+        most_on_chat: OpenAI: the largest effort that chat completions take, where the Responses API takes more.
         field: the field of the body in which the host expects the effort; None for the usual field of the wire.
     """
 
@@ -36,6 +38,7 @@ class ReasoningRules:
     by_default: bool = False
     modes: tuple[str, ...] = ()
     readable_on_request: bool = False
+    most_on_chat: str | None = None
     field: str | None = None
 
     @property
@@ -75,6 +78,7 @@ class ModelFacts:
         signatures: reasoning in the history may carry a signature.
         result_status: a tool result may say that it is an error.
         cache_marks: it takes marks for the prompt cache.
+        tool_cache_marks: Bedrock: it takes them among its tools, where that differs.
         family: the family of models whose body it has on a wire that serves several, such as ``"claude"``.
         generation: the major version of a Gemini model; 0 for one that is no Gemini model.
         sources: field -> where its value is from, for the fields that are known.
@@ -103,6 +107,7 @@ class ModelFacts:
     signatures: bool | None = None
     result_status: bool | None = None
     cache_marks: bool | None = None
+    tool_cache_marks: bool | None = None
     family: str | None = None
     generation: int | None = None
     sources: Mapping[str, FactSource] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Compiles ``_models/data/capabilities.json`` from the model map in a litellm wheel and the windows of genai-prices.
+"""Compiles ``_models/data/facts/`` from the model map in a litellm wheel and the windows of genai-prices.
 
 Run by ``nox -s prices`` with the folder that holds the wheel. litellm is read as data only. What a source does not say
 stays unknown; a ``false`` is a ``false`` only where the source says so.
@@ -22,7 +22,7 @@ from genai_prices.data import providers
 
 from asyncllm._models.names import is_custom, spellings
 
-TARGET = Path(__file__).parent.parent / "src" / "asyncllm" / "catalog" / "data" / "capabilities.json"
+TARGET = Path(__file__).parent.parent / "src" / "asyncllm" / "_models" / "data" / "facts"
 MAP = "litellm/model_prices_and_context_window_backup.json"
 URL = "https://github.com/BerriAI/litellm"
 MODES = frozenset({"chat", "responses", "completion"})
@@ -58,7 +58,7 @@ HOSTS: Mapping[str, tuple[tuple[str, ...], str]] = {
 # Names that tell a region or a commitment: the same model, and a path that no request names.
 PLACED = re.compile(r"^(?:[a-z]{2}(?:-[a-z]+)+-\d|eu|us|global|global-standard|\d+-month-commitment)/")
 
-# A letter a fact: capital where it is true, small where it is false. `asyncllm._models.capabilities` reads it.
+# A letter a fact: capital where it is true, small where it is false. `asyncllm._models.lookup` reads it.
 LETTERS = {
     "t": "supports_function_calling",
     "i": "supports_vision",
@@ -165,7 +165,7 @@ def merge(facts: dict[str, Any], model: types.ModelInfo) -> None:
         facts["f"] = facts.get("f", "") + DEPRECATED
 
 
-def compile_capabilities(folder: Path, today: date) -> dict[str, Any]:
+def compile_facts(folder: Path, today: date) -> dict[str, Any]:
     """The whole file."""
     version, models = read_map(folder)
     kinds: dict[str, dict[str, dict[str, Any]]] = {}
@@ -195,22 +195,26 @@ def compile_capabilities(folder: Path, today: date) -> dict[str, Any]:
     }
 
 
-def dump(content: Mapping[str, Any]) -> str:
-    """JSON with a line a model."""
-    head = json.dumps({key: value for key, value in content.items() if key != "kinds"})
-    blocks = []
+def dump(rows: Mapping[str, Any]) -> str:
+    """One kind's rows as JSON with a line a model, so that a change of a model is a change of a line."""
+    body = ",\n".join(f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'))}" for name, row in rows.items())
+    return f"{{\n{body}\n}}\n"
+
+
+def write(content: Mapping[str, Any], target: Path) -> None:
+    """A file for each kind, and ``index.json`` with what is said of all of them."""
     for kind, rows in content["kinds"].items():
-        body = ",\n".join(f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'))}" for name, row in rows.items())
-        blocks.append(f"{json.dumps(kind)}: {{\n{body}\n}}")
-    return head[:-1] + ', "kinds": {\n' + ",\n".join(blocks) + "\n}}\n"
+        (target / f"{kind}.json").write_text(dump(rows), encoding="utf-8")
+    index = {**content, "kinds": sorted(content["kinds"])}
+    (target / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    """Writes the file and says what is in it."""
-    content = compile_capabilities(Path(sys.argv[1]), date.today())
-    TARGET.write_text(dump(content), encoding="utf-8")
+    """Writes the files and says what is in them."""
+    content = compile_facts(Path(sys.argv[1]), date.today())
+    write(content, TARGET)
     counts = {kind: len(rows) for kind, rows in content["kinds"].items()}
-    print(f"{TARGET.name}: {TARGET.stat().st_size} bytes, models {counts}, version {content['version']}")
+    print(f"{TARGET.name}: models {counts}, version {content['version']}")
 
 
 if __name__ == "__main__":
