@@ -13,7 +13,7 @@ from itertools import count
 from time import process_time
 
 from asyncllm._framing.base import Frame
-from asyncllm._protocols.base import Context, WireProtocol
+from asyncllm._protocols.codec import Context, WireProtocol
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._schema.content import Origin
 from asyncllm._schema.messages import Message

@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncllm._framing.base import Frame
 from asyncllm._framing.sse import SSEFramer
-from asyncllm._protocols.base import Context
+from asyncllm._protocols.codec import Context
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
 from asyncllm._providers.compatible import COMPATIBLE
 from asyncllm._schema.accumulate import Accumulator

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from asyncllm._protocols.base import Context
+from asyncllm._protocols.codec import Context
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._schema.content import Origin
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from asyncllm._framing.sse import SSEFramer
-from asyncllm._protocols.base import Context
+from asyncllm._protocols.codec import Context
 from asyncllm._protocols.openai_responses import OpenAIResponses, ResponsesDialect
 from asyncllm._schema.accumulate import Accumulator
 from asyncllm._schema.content import Origin

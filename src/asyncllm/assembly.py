@@ -27,7 +27,7 @@ from ._models.asking import Exchange
 from ._models.catalog import Catalog
 from ._models.lookup import FactBook
 from ._models.prices import PriceBook
-from ._protocols.base import JSONCodec
+from ._protocols.codec import JSONCodec
 from ._providers import kinds
 from ._providers.provider import Provider
 from ._schema.facts import ModelFacts

@@ -28,7 +28,7 @@ from ._models.asking import exchange
 from ._models.registry import ModelInfo, RefreshResult
 from ._models.tokens import TokenCount
 from ._models.validation import Validation
-from ._protocols.base import WireRequest
+from ._protocols.codec import WireRequest
 from ._protocols.wire_json import WireJSON
 from ._providers.provider import Provider
 from ._schema.request import Request

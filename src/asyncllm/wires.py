@@ -8,8 +8,8 @@ from ._framing.base import Frame, Framer
 from ._framing.eventstream import EventStreamFramer
 from ._framing.sse import SSEFramer
 from ._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from ._protocols.base import Context, JSONCodec, StreamDecoder, WireProtocol, WireRequest
 from ._protocols.classify import build_error, by_status, classify, parse_retry_after, snippet
+from ._protocols.codec import Context, JSONCodec, StreamDecoder, WireProtocol, WireRequest
 from ._protocols.converse import Converse, ConverseDialect
 from ._protocols.gemini import Gemini, GeminiDialect
 from ._protocols.openai_chat import ChatDialect, OpenAIChat

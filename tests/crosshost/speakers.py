@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from asyncllm._protocols.base import Context, WireProtocol, WireRequest
+from asyncllm._protocols.codec import Context, WireProtocol, WireRequest
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._providers import kinds
 from asyncllm._providers.provider import Provider

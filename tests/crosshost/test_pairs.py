@@ -11,7 +11,7 @@ from itertools import permutations
 import pytest
 from speakers import SPEAKERS, TOOLS, Speaker
 
-from asyncllm._protocols.base import WireRequest
+from asyncllm._protocols.codec import WireRequest
 from asyncllm._schema.messages import Message
 
 each = pytest.mark.parametrize("host", SPEAKERS, ids=lambda host: host.name)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncllm._protocols.base import WireRequest
+from asyncllm._protocols.codec import WireRequest
 from asyncllm._providers.anthropic import AnthropicListing
 from asyncllm._providers.bedrock import BedrockListing
 from asyncllm._providers.compatible import COMPATIBLE

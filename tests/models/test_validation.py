@@ -13,7 +13,7 @@ import pytest
 from asyncllm._models.asking import Asker
 from asyncllm._models.catalog import Catalog
 from asyncllm._models.validation import Validation, problem_of, validate
-from asyncllm._protocols.base import WireRequest
+from asyncllm._protocols.codec import WireRequest
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._providers.listings import Listing
 from asyncllm._providers.provider import Provider

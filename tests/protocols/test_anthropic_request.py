@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from asyncllm._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from asyncllm._protocols.anthropic.schema import constrain
-from asyncllm._protocols.anthropic.thinking import MODELS, rules_for
+from asyncllm._protocols.claude import MODELS, constrain, rules_for
 from asyncllm._schema.content import (
     Audio,
     CacheMark,

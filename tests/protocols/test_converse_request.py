@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asyncllm._protocols.converse import Converse, ConverseDialect
-from asyncllm._protocols.converse.models import FAMILIES, HIDDEN, UNKNOWN, base_model, rules_for
+from asyncllm._protocols.converse.dialect import FAMILIES, HIDDEN, UNKNOWN, base_model, rules_for
 from asyncllm._schema.content import (
     Audio,
     CacheMark,

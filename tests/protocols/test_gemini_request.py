@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asyncllm._protocols.base import WireRequest
+from asyncllm._protocols.codec import WireRequest
 from asyncllm._protocols.gemini import Gemini, GeminiDialect
 from asyncllm._schema.content import (
     Audio,

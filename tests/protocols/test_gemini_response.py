@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncllm._protocols.base import Context
+from asyncllm._protocols.codec import Context
 from asyncllm._protocols.gemini import Gemini, continuation, with_continuation
 from asyncllm._schema.content import (
     Audio,

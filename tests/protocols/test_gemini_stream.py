@@ -17,7 +17,7 @@ from test_gemini_response import CHUNKS
 
 from asyncllm._framing.base import Frame
 from asyncllm._framing.sse import SSEFramer
-from asyncllm._protocols.base import StreamDecoder
+from asyncllm._protocols.codec import StreamDecoder
 from asyncllm._protocols.gemini import Gemini
 from asyncllm._protocols.gemini.stream import GeminiStreamDecoder
 from asyncllm._schema.accumulate import Accumulator

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asyncllm._protocols.base import WireRequest
+from asyncllm._protocols.codec import WireRequest
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
 from asyncllm._providers.compatible import COMPATIBLE, nine_alphanumerics
 from asyncllm._schema.content import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncllm._protocols.shapes import as_dict, as_text, objects
+from asyncllm._protocols.parts import as_dict, as_text, objects
 
 
 @pytest.mark.parametrize("value", [None, 0, True, "text", [1], {"a": 1}])

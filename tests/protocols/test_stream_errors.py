@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncllm._protocols.stream_errors import complete
+from asyncllm._protocols.codec import complete
 from asyncllm._schema.events import TextDelta
 from asyncllm.errors import ProtocolError
 from recordings import context

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from asyncllm._auth.google import GoogleAuth
-from asyncllm._protocols.base import WireRequest
+from asyncllm._protocols.codec import WireRequest
 from asyncllm._providers import kinds
 from asyncllm._providers.provider import Provider, Route
 from asyncllm._providers.vertex import build, host_of

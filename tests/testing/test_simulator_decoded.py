@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from asyncllm import errors
-from asyncllm._protocols.base import Context
+from asyncllm._protocols.codec import Context
 from asyncllm._providers.kinds import build
 from asyncllm._providers.provider import Provider, Route
 from asyncllm._schema.accumulate import Accumulator

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from asyncllm._protocols.gemini.partial_arguments import PartialArguments
+from asyncllm._protocols.gemini.stream import PartialArguments
 from asyncllm.testing import Fault, Reply, Simulator, ToolUse
 from recordings import context
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .._ledger.book import Bookkeeper
 from .._models.catalog import Catalog
 from .._models.parameters import Policy, check_warnings
-from .._protocols.base import Context, JSONCodec
+from .._protocols.codec import Context, JSONCodec
 from .._providers.provider import Route
 from .._schema.content import Origin
 from .._schema.facts import NOTHING_KNOWN, ModelFacts

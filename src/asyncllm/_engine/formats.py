@@ -21,7 +21,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
-from .._protocols.base import JSONCodec
+from .._protocols.codec import JSONCodec
 from .._schema.content import Text
 from .._schema.json_schema import JSONSchema, SchemaError
 from .._schema.request import ResponseFormat

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._protocols.base import Context, JSONCodec, WireRequest
+from .._protocols.codec import Context, JSONCodec, WireRequest
 from .._providers.provider import Provider
 from .._schema.content import Origin
 from .._transport.base import Headers, Reply, Timeouts, Transport, TransportRequest

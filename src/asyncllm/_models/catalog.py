@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from .._protocols.base import JSONCodec
+from .._protocols.codec import JSONCodec
 from .._providers.provider import Provider
 from .._schema.facts import ModelFacts
 from .._schema.request import Request

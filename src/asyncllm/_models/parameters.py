@@ -48,7 +48,7 @@ def check_warnings(warnings: Sequence[str], policy: Policy, *, model: str, provi
     """Raises for what a codec left out by itself, because its wire has no place for it.
 
     Args:
-        warnings: those of `asyncllm._protocols.base.WireRequest`; what was left out is their first word.
+        warnings: those of `asyncllm._protocols.codec.WireRequest`; what was left out is their first word.
         policy: of the configuration.
         model: for the exception.
         provider: for the exception.

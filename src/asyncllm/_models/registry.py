@@ -20,7 +20,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from .._protocols.base import WireRequest
+from .._protocols.codec import WireRequest
 from .._providers.listings import Listing, ModelEntry
 from .._providers.provider import Provider
 from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
 
-from .._protocols.base import WireRequest
+from .._protocols.codec import WireRequest
 from .._providers.listings import Listing, ModelEntry, Proof
 from .._providers.provider import Provider
 from .._schema.messages import Message

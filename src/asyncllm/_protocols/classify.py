@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 from .. import errors
 from .._schema.response import RateLimits
-from .base import Context
+from .codec import Context
 
 ErrorType = type[errors.AsyncLLMError]
 

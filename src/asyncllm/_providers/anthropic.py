@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from .._auth.keys import HeaderKey
 from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from .._protocols.base import JSONCodec, WireRequest
+from .._protocols.codec import JSONCodec, WireRequest
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting
 from .entry import find_key

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._protocols.base import Context, JSONCodec, WireProtocol, WireRequest
+from .._protocols.codec import Context, JSONCodec, WireProtocol, WireRequest
 from .._schema.request import Request
 from ..errors import ProtocolError
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from .._auth.keys import HeaderKey
 from .._models.names import is_custom
-from .._protocols.base import JSONCodec, WireRequest
+from .._protocols.codec import JSONCodec, WireRequest
 from .._protocols.gemini import Gemini, GeminiDialect
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting, only

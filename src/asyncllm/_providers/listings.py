@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from .._protocols.base import WireRequest
+from .._protocols.codec import WireRequest
 from ..errors import ProtocolError
 
 Proof = Literal["model", "access", "count", "generate"]

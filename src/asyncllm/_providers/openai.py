@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._auth.keys import HeaderKey
-from .._protocols.base import JSONCodec
+from .._protocols.codec import JSONCodec
 from .._protocols.openai_chat import OpenAIChat
 from .._protocols.openai_responses import OpenAIResponses
 from ..errors import ConfigurationError

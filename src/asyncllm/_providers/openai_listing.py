@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .._models.names import is_custom
-from .._protocols.base import WireRequest
+from .._protocols.codec import WireRequest
 from ..errors import ProtocolError
 from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, listed, moment, words
 

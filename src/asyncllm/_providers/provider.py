@@ -13,7 +13,7 @@ from urllib.parse import quote
 from .._auth.signing import Auth
 from .._framing.base import Framer
 from .._framing.sse import SSEFramer
-from .._protocols.base import WireProtocol
+from .._protocols.codec import WireProtocol
 from .counting import Counting
 from .listings import Listing
 

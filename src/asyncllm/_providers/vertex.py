@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 from .. import errors
 from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from .._protocols.base import WireRequest
+from .._protocols.codec import WireRequest
 from .._protocols.gemini import Gemini, GeminiDialect
 from .._protocols.openai_chat import ChatDialect, OpenAIChat
 from ..errors import BadRequestError, ConfigurationError, ProtocolError

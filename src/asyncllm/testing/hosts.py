@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from .wires.anthropic import Anthropic
 from .wires.azure import AzureChat
 from .wires.base import Wire
-from .wires.converse import Converse
-from .wires.gemini import Gemini
+from .wires.converse import ConverseServer
+from .wires.gemini import GeminiServer
 from .wires.hosted_claude import InvokeClaude, VertexClaude
-from .wires.openai_chat import OpenAIChat
-from .wires.openai_responses import OpenAIResponses
+from .wires.openai_chat import ChatServer
+from .wires.openai_responses import ResponsesServer
 from .wires.vertex import VertexChat, VertexGemini
 
 
@@ -40,12 +40,12 @@ class Host:
 
 
 _OPENAI = Host(
-    wires=(OpenAIChat(), OpenAIResponses()),
+    wires=(ChatServer(), ResponsesServer()),
     suffix="/v1",
     models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"),
     main=True,
 )
-_COMPATIBLE = Host(wires=(OpenAIChat(shows_reasoning=True),), suffix="/v1", models=("sim", "sim-mini", "sim-nano"))
+_COMPATIBLE = Host(wires=(ChatServer(shows_reasoning=True),), suffix="/v1", models=("sim", "sim-mini", "sim-nano"))
 
 HOSTS: Mapping[str, Host] = {
     "openai": _OPENAI,
@@ -56,25 +56,25 @@ HOSTS: Mapping[str, Host] = {
         main=True,
     ),
     "gemini": Host(
-        wires=(Gemini(),),
+        wires=(GeminiServer(),),
         models=("gemini-sim", "gemini-sim-mini", "gemini-sim-nano"),
         mark="x-goog-api-key",
         main=True,
     ),
     "bedrock": Host(
-        wires=(Converse(), InvokeClaude()),
+        wires=(ConverseServer(), InvokeClaude()),
         models=("anthropic.claude", "amazon.nova-sim", "us.amazon.nova:0"),
         settings={"region_name": "us-east-1"},
         main=True,
     ),
     "vertex": Host(
-        wires=(VertexGemini(), VertexClaude(), VertexChat(shows_reasoning=True), OpenAIResponses()),
+        wires=(VertexGemini(), VertexClaude(), VertexChat(shows_reasoning=True), ResponsesServer()),
         models=("gemini-sim", "claude-sim", "meta/llama-sim-maas"),
         credential="access_token",
         settings={"project_id": "sim-project", "location": "us-central1"},
         main=True,
     ),
-    "azure": replace(_OPENAI, wires=(AzureChat(), OpenAIResponses()), suffix=""),
+    "azure": replace(_OPENAI, wires=(AzureChat(), ResponsesServer()), suffix=""),
     **dict.fromkeys(
         (
             *("cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..._schema.request import Request
 from ..._schema.response import Response
 from ...errors import AsyncLLMError
-from ..base import Context, WireRequest
+from ..codec import Context, WireRequest
 from .dialect import AnthropicDialect
 from .errors import decode_error
 from .request import encode_request

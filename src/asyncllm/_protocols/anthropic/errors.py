@@ -14,11 +14,11 @@ from typing import Any
 
 from ... import errors
 from ..._schema.response import RateLimits
-from ..base import Context
 from ..classify import ErrorType, build_error, classify, snippet
-from ..shapes import as_dict
+from ..codec import Context
+from ..parts import as_dict
 from .dialect import AnthropicDialect
-from .limits import read_rate_limits
+from .usage import read_rate_limits
 
 CODES: Mapping[str, ErrorType] = {
     # error.details.error_code

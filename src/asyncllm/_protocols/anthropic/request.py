@@ -16,15 +16,23 @@ from __future__ import annotations
 from typing import Any
 
 from ..._schema.request import ProviderTool, Request, Tool
-from ..base import Context, WireRequest
-from ..merge import deep_merge
-from .blocks import BlockWriter
-from .conversation import write_conversation
+from ..claude import (
+    AnyTool,
+    ModelRules,
+    ThinkingPlan,
+    check_forced,
+    constrain,
+    narrowed,
+    parameters_of,
+    plan_thinking,
+    rules_for,
+    schema_of,
+    unthought,
+)
+from ..codec import Context, WireRequest, deep_merge
 from .dialect import AnthropicDialect
-from .part_writer import Block
-from .schema import constrain
-from .thinking import ModelRules, ThinkingPlan, plan_thinking, rules_for, unthought
-from .tool_rules import AnyTool, check_forced, narrowed, parameters_of, schema_of
+from .messages import write_conversation
+from .parts import Block, MessagesWriter
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 _JSON_HEADER = ("content-type", "application/json")
@@ -33,7 +41,7 @@ _JSON_HEADER = ("content-type", "application/json")
 def encode_request(request: Request, context: Context, dialect: AnthropicDialect) -> WireRequest:
     """Writes a request; raises what `AnthropicMessages.encode` says."""
     rules = rules_for(request.model)
-    writer = BlockWriter(context, file_ids=dialect.file_ids)
+    writer = MessagesWriter(context, file_ids=dialect.file_ids)
     system, messages = write_conversation(request.messages, writer, rules)
     plan = unthought(plan_thinking(request.reasoning, request.model, rules, context), messages, _kind_of)
     if plan.warning:
@@ -60,7 +68,7 @@ def _kind_of(block: Block) -> str:
 
 
 def _finish(
-    request: Request, body: dict[str, Any], writer: BlockWriter, context: Context, dialect: AnthropicDialect
+    request: Request, body: dict[str, Any], writer: MessagesWriter, context: Context, dialect: AnthropicDialect
 ) -> WireRequest:
     """The version, the betas, and what the caller adds; then bytes."""
     extra = request.extra_body or {}
@@ -101,7 +109,7 @@ def _max_tokens(request: Request, rules: ModelRules | None, plan: ThinkingPlan, 
 
 
 def _sampling(
-    request: Request, rules: ModelRules | None, plan: ThinkingPlan, body: dict[str, Any], writer: BlockWriter
+    request: Request, rules: ModelRules | None, plan: ThinkingPlan, body: dict[str, Any], writer: MessagesWriter
 ) -> None:
     """Sampling hints; one the model would refuse is dropped with a warning."""
     thinks = plan.thinking is not None and plan.thinking["type"] != "disabled"
@@ -118,7 +126,7 @@ def _sampling(
         writer.warn("seed was left out: the Messages API has none")
 
 
-def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, Any], writer: BlockWriter) -> None:
+def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, Any], writer: MessagesWriter) -> None:
     if plan.thinking is not None:
         body["thinking"] = plan.thinking
     output: dict[str, Any] = {} if plan.effort is None else {"effort": plan.effort}
@@ -137,7 +145,7 @@ def _tools(
     rules: ModelRules | None,
     plan: ThinkingPlan,
     body: dict[str, Any],
-    writer: BlockWriter,
+    writer: MessagesWriter,
 ) -> None:
     if not request.tools:
         return
@@ -163,7 +171,7 @@ def _name(tool: AnyTool) -> Any:
     return tool.name if isinstance(tool, Tool) else tool.definition.get("name")
 
 
-def _tool(tool: AnyTool, writer: BlockWriter) -> Block:
+def _tool(tool: AnyTool, writer: MessagesWriter) -> Block:
     if isinstance(tool, ProviderTool):
         return dict(tool.definition)
     block: Block = {"name": tool.name}

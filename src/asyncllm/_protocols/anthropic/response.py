@@ -10,26 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..._schema.content import (
-    Citation,
-    Part,
-    ProviderToolCall,
-    ProviderToolResult,
-    Reasoning,
-    Text,
-    ToolCall,
-    Unknown,
-)
+from ..._schema.content import Citation, Part, ProviderToolCall, ProviderToolResult, Reasoning, Text, ToolCall, Unknown
 from ..._schema.messages import Message
 from ..._schema.response import FinishReason, Response
 from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
-from ..base import Context
 from ..classify import snippet
-from ..shapes import as_dict, as_text
+from ..codec import Context
+from ..parts import as_dict, as_text
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
-from .limits import read_rate_limits
-from .usage import read_usage
+from .usage import read_rate_limits, read_usage
 
 FINISH: Mapping[str, FinishReason] = {
     "end_turn": "stop",

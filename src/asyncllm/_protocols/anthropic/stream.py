@@ -38,16 +38,13 @@ from ..._schema.events import (
 )
 from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..arguments import as_object
-from ..base import Context
 from ..classify import snippet
-from ..shapes import as_dict, as_text
-from ..stream_errors import complete
+from ..codec import Context, complete
+from ..parts import as_dict, as_object, as_text
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
-from .limits import read_rate_limits
 from .response import check_blocked, finish_reason, read_block
-from .usage import read_usage
+from .usage import read_rate_limits, read_usage
 
 
 class _Block:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from ..._schema.request import Request
 from ..._schema.response import Response
 from ...errors import AsyncLLMError
-from ..base import Context, WireRequest
+from ..aws import decode_error
+from ..codec import Context, WireRequest
 from .dialect import ConverseDialect
-from .errors import decode_error
 from .request import encode_request
 from .response import decode_body
 from .stream import ConverseStreamDecoder

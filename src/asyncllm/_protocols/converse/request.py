@@ -1,4 +1,22 @@
-"""`Request` -> the body of ``POST /model/{id}/converse`` or ``/converse-stream``.
+"""How a request asks for reasoning: Claude as on its own API, other families by the field their row names.
+
+The fields stand in ``additionalModelRequestFields``, which reach the model as they are. A model that no row knows is
+asked by Converse's own ``outputConfig.effort``. Sources: pydantic-ai 2.68 (``models/bedrock``), botocore 1.44.5
+(``OutputConfig``).
+
+Tools and the choice among them -> ``toolConfig``, and what Claude is told beside it.
+
+* ``toolChoice`` is ``auto``, ``any`` or ``tool``. It has no ``none`` and no switch for parallel calls. Claude has both
+  in its own ``tool_choice``, which goes into ``additionalModelRequestFields`` and then stands instead of Converse's:
+  the API refuses the two together. For every other model ``none`` leaves the tools out.
+* The API refuses a history with tool calls or results in a request without tools. Where the caller gives none (or
+  forbids them), the names in the history are declared, with a warning: with an open schema, and forbidden to Claude.
+* ``names`` of a choice are kept to the letter: one required name is a forced tool; otherwise the tools that may not be
+  used are left out, since the wire has no such list.
+
+Sources: botocore 1.44.5 (``ToolConfiguration``), pydantic-ai 2.68 (``models/bedrock``).
+
+`Request` -> the body of ``POST /model/{id}/converse`` or ``/converse-stream``.
 
 The body is the same for a whole answer and a stream; the path says which. ``inferenceConfig`` has four settings; what a
 model takes besides goes into ``additionalModelRequestFields``, which reach it as they are. ``seed`` does not exist.
@@ -9,21 +27,222 @@ model takes besides goes into ``additionalModelRequestFields``, which reach it a
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from ..._schema.request import Request
-from ..anthropic.schema import constrain
-from ..anthropic.thinking import rules_for as claude_rules
-from ..anthropic.tool_rules import schema_of
-from ..base import Context, WireRequest
-from ..merge import deep_merge
-from .blocks import BlockWriter
-from .conversation import write_conversation
-from .dialect import ConverseDialect
-from .models import ModelRules, rules_for
-from .path import model_path
-from .reasoning import ReasoningPlan, plan_reasoning
-from .tools import ToolPlan
+from ..._schema.request import ProviderTool, Request, Tool, ToolChoice
+from ...errors import UnsupportedParameterError
+from ..anthropic.parts import Block
+from ..aws import model_path
+from ..claude import AnyTool, check_forced, constrain, narrowed, parameters_of, plan_thinking, schema_of, unthought
+from ..claude import rules_for as claude_rules
+from ..codec import Context, WireRequest, deep_merge
+from ..parts import as_dict
+from .dialect import ConverseDialect, ModelRules, rules_for
+from .messages import write_conversation
+from .parts import ConverseWriter
+
+_WORDS: Mapping[str, str] = {"reasoningContent": "thinking", "toolResult": "tool_result"}
+
+
+class ReasoningPlan(NamedTuple):
+    """What to send.
+
+    Attributes:
+        fields: for ``additionalModelRequestFields``.
+        effort: for ``outputConfig``.
+        thinks: Claude's ``thinking.type``; None where it is not asked to think.
+        warning: what will differ from what was asked, a sentence.
+    """
+
+    fields: dict[str, Any]
+    effort: str | None = None
+    thinks: str | None = None
+    warning: str | None = None
+
+
+def plan_reasoning(
+    reasoning: str | int | None,
+    model: str,
+    rules: ModelRules,
+    context: Context,
+    messages: Sequence[Mapping[str, Any]] = (),
+) -> ReasoningPlan:
+    """What to send for an effort word, a budget in tokens, or nothing.
+
+    Args:
+        reasoning: what was asked for.
+        model: its id.
+        rules: its family's.
+        context: of the call.
+        messages: as they will be sent: which of them are Claude's decides whether it may think within a budget.
+
+    Raises:
+        UnsupportedParameterError: the model does not take it; the sentence says what it takes.
+    """
+    if reasoning is None:
+        return ReasoningPlan({})
+    if rules.claude:
+        return _claude(reasoning, model, context, messages)
+    word = "none" if reasoning == 0 else reasoning
+    if isinstance(word, int):
+        raise UnsupportedParameterError(
+            f"{model} takes no reasoning budget in tokens; give reasoning an effort word, or the model's own field in "
+            "extra_body's additionalModelRequestFields",
+            provider=context.provider,
+            model=model,
+        )
+    if rules.asking is None:
+        return _unknown(word, model)
+    if word not in rules.efforts:
+        words = ", ".join([repr(effort) for effort in rules.efforts])
+        raise UnsupportedParameterError(
+            f"{model} does not take reasoning={word!r}; give it one of {words}",
+            provider=context.provider,
+            model=model,
+        )
+    return ReasoningPlan(rules.asking(word))
+
+
+def _claude(reasoning: str | int, model: str, context: Context, messages: Sequence[Mapping[str, Any]]) -> ReasoningPlan:
+    plan = unthought(plan_thinking(reasoning, model, claude_rules(model), context), messages, _kind_of)
+    fields: dict[str, Any] = {} if plan.thinking is None else {"thinking": plan.thinking}
+    if plan.effort is not None:
+        fields["output_config"] = {"effort": plan.effort}
+    thinks = None if plan.thinking is None else str(plan.thinking["type"])
+    return ReasoningPlan(fields, thinks=None if thinks == "disabled" else thinks, warning=plan.warning)
+
+
+def _kind_of(block: Mapping[str, Any]) -> str:
+    return next((word for key, word in _WORDS.items() if key in block), "other")
+
+
+def _unknown(word: str, model: str) -> ReasoningPlan:
+    if word != "none":
+        return ReasoningPlan({}, effort=word)
+    return ReasoningPlan({}, warning=f"reasoning='none' was left out: how {model} is told so is not known here")
+
+
+_CLAUDE_WORDS: Mapping[str, str] = {"required": "any"}
+_CONVERSE_WORDS: Mapping[str, str] = {"auto": "auto", "required": "any", "tool": "tool"}
+
+
+class ToolPlan:
+    """The tools of one request, as they will be sent."""
+
+    __slots__ = ("_request", "_rules", "_writer")
+
+    def __init__(self, request: Request, rules: ModelRules, writer: ConverseWriter) -> None:
+        self._request = request
+        self._rules = rules
+        self._writer = writer
+
+    def write(
+        self, messages: list[dict[str, Any]], thinks: str | None
+    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """The body's ``toolConfig`` and Claude's ``tool_choice``; None for what is not sent.
+
+        Args:
+            messages: as they will be sent.
+            thinks: Claude's ``thinking.type``, where it thinks.
+
+        Raises:
+            UnsupportedParameterError: a forced call that the model refuses, or a schema that is no object's.
+            BadRequestError: a choice that names no tool.
+        """
+        tools, choice = self._request.tools, self._request.tool_choice
+        if choice is not None and choice.mode in ("auto", "required") and choice.names:
+            tools, choice = narrowed(tools, choice, _name, self._writer)
+        if choice is not None and choice.mode in ("required", "tool"):
+            known = claude_rules(self._request.model) if self._rules.claude else None
+            check_forced(known, thinks, self._writer)
+        forbidden = choice is not None and choice.mode == "none"
+        names = _names_in(messages) if not tools or forbidden else {}
+        if not tools or (forbidden and not self._rules.claude and not names):
+            return self._from_history(names, forbidden and bool(tools))
+        config: dict[str, Any] = {"tools": self._tools(tools)}
+        native = self._native(choice)
+        if native is None and choice is not None and not forbidden:
+            word = _CONVERSE_WORDS[choice.mode]
+            config["toolChoice"] = {word: {"name": choice.names[0]} if word == "tool" else {}}
+        elif forbidden and native is None:
+            self._writer.warn(
+                "tool_choice='none' was left out: the history holds calls, and the model has no such mode"
+            )
+        return config, native
+
+    def _from_history(
+        self, names: Mapping[str, bool], left_out: bool
+    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        if left_out:
+            self._writer.warn("the tools were left out: that is how tool_choice='none' is said to this model")
+        if not names:
+            return None, None
+        self._writer.warn("the tools called in the history were declared: Bedrock refuses calls without their tools")
+        tools: list[Block] = [
+            {"systemTool": {"name": name}}
+            if system
+            else {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}}
+            for name, system in names.items()
+        ]
+        return {"tools": tools}, {"type": "none"} if self._rules.claude else None
+
+    def _native(self, choice: ToolChoice | None) -> dict[str, Any] | None:
+        """Claude's own ``tool_choice``, where Converse's cannot say it."""
+        one_by_one = self._request.parallel_tool_calls is False
+        if not self._rules.claude:
+            if one_by_one:
+                self._writer.warn("parallel_tool_calls=False was left out: Converse has no such switch for this model")
+            return None
+        if choice is not None and choice.mode == "none":
+            return {"type": "none"}
+        if not one_by_one:
+            return None
+        native: dict[str, Any] = {"type": "auto"}
+        if choice is not None:
+            native["type"] = _CLAUDE_WORDS.get(choice.mode, choice.mode)
+            if choice.mode == "tool":
+                native["name"] = choice.names[0]
+        return {**native, "disable_parallel_tool_use": True}
+
+    def _tools(self, tools: tuple[AnyTool, ...]) -> list[Block]:
+        written: list[Block] = []
+        for tool in tools:
+            if isinstance(tool, ProviderTool):
+                written.append(dict(tool.definition))
+                continue
+            written.append({"toolSpec": self._spec(tool)})
+            if tool.cache is not None:
+                written.append(self._writer.cache_point(tool.cache))
+        return written
+
+    def _spec(self, tool: Tool) -> Block:
+        spec: Block = {"name": tool.name}
+        if tool.description:
+            spec["description"] = tool.description
+        spec["inputSchema"] = {"json": parameters_of(tool, self._writer)}
+        if tool.strict is not None:
+            spec["strict"] = tool.strict
+        return {**spec, **(tool.extra or {})}
+
+
+def _name(tool: AnyTool) -> Any:
+    if isinstance(tool, Tool):
+        return tool.name
+    found = next(iter(tool.definition.values()), None)
+    return found.get("name") if isinstance(found, Mapping) else None
+
+
+def _names_in(messages: list[dict[str, Any]]) -> dict[str, bool]:
+    """The names of the tools called in a history, each with whether Bedrock ran it."""
+    names: dict[str, bool] = {}
+    for message in messages:
+        for block in message["content"]:
+            call = as_dict(block.get("toolUse"))
+            if isinstance(call.get("name"), str):
+                names[call["name"]] = call.get("type") == "server_tool_use"
+    return names
+
 
 _JSON_HEADER = ("content-type", "application/json")
 
@@ -32,7 +251,7 @@ def encode_request(request: Request, context: Context, dialect: ConverseDialect)
     """Writes a request; raises what `Converse.encode` says."""
     rules = rules_for(request.model)
     claude = claude_rules(request.model) if rules.claude else None
-    writer = BlockWriter(context, rules)
+    writer = ConverseWriter(context, rules)
     system, messages = write_conversation(
         request.messages, writer, takes_system=claude is not None and claude.system_messages
     )
@@ -75,7 +294,7 @@ def encode_request(request: Request, context: Context, dialect: ConverseDialect)
 
 
 def _settings(
-    request: Request, rules: ModelRules, plan: ReasoningPlan, writer: BlockWriter, dialect: ConverseDialect
+    request: Request, rules: ModelRules, plan: ReasoningPlan, writer: ConverseWriter, dialect: ConverseDialect
 ) -> dict[str, Any]:
     """``inferenceConfig``; a hint the model would refuse is dropped with a warning."""
     settings: dict[str, Any] = {}
@@ -103,7 +322,7 @@ def _settings(
     return settings
 
 
-def _output(request: Request, plan: ReasoningPlan, writer: BlockWriter) -> dict[str, Any]:
+def _output(request: Request, plan: ReasoningPlan, writer: ConverseWriter) -> dict[str, Any]:
     output: dict[str, Any] = {} if plan.effort is None else {"effort": plan.effort}
     wanted = request.response_format
     if wanted is None:

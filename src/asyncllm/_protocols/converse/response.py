@@ -27,11 +27,11 @@ from ..._schema.content import (
 from ..._schema.messages import Message
 from ..._schema.response import FinishReason, Response
 from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
-from ..base import Context
+from ..aws import request_id_of
 from ..classify import snippet
-from ..shapes import as_dict, as_text
-from .errors import request_id_of
-from .media import IMAGES, media_type_of
+from ..codec import Context
+from ..parts import as_dict, as_text
+from .parts import IMAGES, media_type_of
 from .usage import read_usage
 
 FINISH: Mapping[str, FinishReason] = {

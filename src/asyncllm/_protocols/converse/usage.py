@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._schema.usage import UNKNOWN_USAGE, Usage
-from ..shapes import as_dict
+from ..parts import as_dict
 
 
 def read_usage(value: Any, tier: Any = None) -> Usage:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from ..._schema.request import Request
 from ..._schema.response import Response
 from ...errors import AsyncLLMError
-from ..base import Context, StreamDecoder, WireRequest
+from ..codec import Context, StreamDecoder, WireRequest
 from .dialect import GeminiDialect, ModelFamily
 from .errors import read_error
 from .request import write_request

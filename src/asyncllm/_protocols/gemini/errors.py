@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import errors
-from ..base import Context
 from ..classify import ErrorType, build_error, classify, parse_duration, snippet
-from ..shapes import as_dict
+from ..codec import Context
+from ..parts import as_dict
 
 _CODES: Mapping[str, ErrorType] = {
     # google.rpc.ErrorInfo.reason

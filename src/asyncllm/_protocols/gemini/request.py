@@ -16,10 +16,9 @@ from typing import Any
 
 from ..._schema.request import Request, Tool, ToolChoice
 from ...errors import UnsupportedParameterError
-from ..base import Context, WireRequest
-from ..merge import deep_merge
-from .contents import write_contents
+from ..codec import Context, WireRequest, deep_merge
 from .dialect import GeminiDialect, ModelFamily
+from .messages import write_contents
 
 _WORD_BUDGETS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
 _BEYOND_HIGH = frozenset({"xhigh", "max"})

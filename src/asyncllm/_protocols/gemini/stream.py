@@ -35,14 +35,21 @@ from ..._schema.events import (
 )
 from ..._schema.response import RateLimits, Response
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..base import Context
 from ..classify import snippet
-from ..shapes import as_dict
+from ..codec import Context
+from ..parts import as_dict
 from .errors import error_object, read_inner_error
-from .grounding import count_searches, read_citations
-from .partial_arguments import PartialArguments
-from .parts import OpenCalls, PartReader
-from .response import check_generation, continuation, finish_reason, not_this_protocol, prompt_blocked, reason_word
+from .parts import OpenCalls, PartialArguments, PartReader
+from .response import (
+    check_generation,
+    continuation,
+    count_searches,
+    finish_reason,
+    not_this_protocol,
+    prompt_blocked,
+    read_citations,
+    reason_word,
+)
 from .usage import read_usage
 
 

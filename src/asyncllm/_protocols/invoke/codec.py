@@ -14,22 +14,13 @@ from ..._schema.content import Refusal, Text
 from ..._schema.messages import Message
 from ..._schema.request import Request
 from ..._schema.response import Response
-from ...errors import (
-    AsyncLLMError,
-    BadRequestError,
-    ProtocolError,
-    UnsupportedContentError,
-    UnsupportedParameterError,
-)
-from ..base import Context, WireRequest
+from ...errors import AsyncLLMError, BadRequestError, ProtocolError, UnsupportedContentError, UnsupportedParameterError
+from ..aws import decode_error, model_path, request_id_of
 from ..classify import snippet
-from ..converse.errors import decode_error, request_id_of
-from ..converse.path import model_path
-from ..merge import deep_merge
-from ..shapes import as_text
-from .families import Family, find
-from .prompts import Conversation
-from .reading import finish_reason, intervened, usage_of
+from ..codec import Context, WireRequest, deep_merge
+from ..parts import as_text
+from .dialect import Dialogue, TextFamily, find
+from .response import finish_reason, intervened, usage_of
 from .stream import InvokeStreamDecoder
 
 
@@ -42,7 +33,7 @@ class InvokeModel:
         max_tokens: how much to ask for when the caller does not say; None leaves it to the model's own default.
     """
 
-    family: Family
+    family: TextFamily
     max_tokens: int | None = None
 
     @property
@@ -149,7 +140,7 @@ class InvokeModel:
         return InvokeStreamDecoder(headers, context, self.family)
 
 
-def _conversation(messages: tuple[Message, ...], context: Context) -> Conversation:
+def _conversation(messages: tuple[Message, ...], context: Context) -> Dialogue:
     """What was said, the turns of one speaker joined."""
     system: list[str] = []
     turns: list[tuple[str, str]] = []
@@ -167,7 +158,7 @@ def _conversation(messages: tuple[Message, ...], context: Context) -> Conversati
             provider=context.provider,
             model=context.model,
         )
-    return Conversation("\n\n".join(system), tuple(turns))
+    return Dialogue("\n\n".join(system), tuple(turns))
 
 
 def _text(message: Message, context: Context) -> str:

@@ -16,13 +16,12 @@ from ..._schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseSt
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..base import Context
+from ..aws import error_from, request_id_of
 from ..classify import snippet
-from ..converse.errors import error_from, request_id_of
+from ..codec import Context, complete
 from ..converse.response import check_blocked
-from ..stream_errors import complete
-from .families import Family, find
-from .reading import METRICS, finish_reason, intervened, usage_of
+from .dialect import TextFamily, find
+from .response import METRICS, finish_reason, intervened, usage_of
 
 
 class InvokeStreamDecoder:
@@ -42,7 +41,7 @@ class InvokeStreamDecoder:
         "request_id",
     )
 
-    def __init__(self, headers: Mapping[str, str], context: Context, family: Family) -> None:
+    def __init__(self, headers: Mapping[str, str], context: Context, family: TextFamily) -> None:
         self.done = False
         self.request_id = request_id_of(headers)
         self.rate_limits: RateLimits | None = None  # Bedrock sends none

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..call_ids import bounded
 from ..classify import ErrorType
+from ..parts import bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

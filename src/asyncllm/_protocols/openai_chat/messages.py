@@ -1,4 +1,6 @@
-"""Canonical messages -> the ``messages`` list.
+"""What the model said, sent back: one message with its texts, calls and, where the host wants it, its reasoning.
+
+Canonical messages -> the ``messages`` list.
 
 Rules.
 
@@ -11,21 +13,200 @@ Rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._schema.content import Document, Json, Text, ToolCall, ToolResult, Unknown
+from ..._schema.content import (
+    Audio,
+    Document,
+    Image,
+    Json,
+    Part,
+    ProviderToolCall,
+    ProviderToolResult,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+    Unknown,
+)
 from ..._schema.messages import Message
-from .assistant import AssistantWriter
-from .parts import Writer, drop_foreign
+from .parts import ChatWriter, drop_foreign, merge_details
+
+
+@dataclass(slots=True)
+class _TurnDraft:
+    """The pieces of one assistant message, by where they go."""
+
+    items: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    details: list[Mapping[str, Any]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def content(self) -> str | list[dict[str, Any]] | None:
+        if not self.items:
+            return None
+        if all(item.keys() == {"type", "text"} and item["type"] == "text" for item in self.items):
+            return "".join([item["text"] for item in self.items])
+        return self.items
+
+
+class AssistantWriter:
+    """Writes assistant messages of one conversation.
+
+    Args:
+        writer: the host and its dialect.
+        messages: the whole conversation: whether the host reasoned in it decides what is padded.
+        thinking: the request leaves reasoning on.
+    """
+
+    def __init__(self, writer: ChatWriter, messages: Sequence[Message], *, thinking: bool) -> None:
+        self._writer = writer
+        self._dialect = writer.dialect
+        self._pads = thinking and writer.dialect.reasoning_back == "required_on_tools"
+        self._messages = messages
+
+    def write(self, message: Message) -> dict[str, Any] | None:
+        """The message; None when none of its parts can go to this host (a warning says which)."""
+        draft = _TurnDraft()
+        for part in message.content:
+            self._put(draft, part)
+        if self._pads and draft.calls and not draft.reasoning:
+            self._pad(message, draft)
+        written: dict[str, Any] = {"role": "assistant", "content": draft.content()}
+        if message.name is not None:
+            written["name"] = message.name
+        if draft.reasoning:
+            written[self._dialect.reasoning_back_field] = "".join(draft.reasoning)
+        if draft.details:
+            written["reasoning_details"] = merge_details(draft.details)
+        if draft.refusals:
+            written["refusal"] = "".join(draft.refusals)
+        if draft.images:
+            written["images"] = draft.images
+        if draft.calls:
+            written["tool_calls"] = draft.calls
+        written.update(draft.fields)
+        if written["content"] is None and len(written) == 2 + (message.name is not None):
+            if message.content:
+                return None
+            written["content"] = ""
+        return written
+
+    def _put(self, draft: _TurnDraft, part: Part) -> None:
+        if isinstance(part, Text):
+            self._text(draft, part)
+        elif isinstance(part, ToolCall):
+            self._call(draft, part)
+        elif isinstance(part, Reasoning):
+            self._reasoning(draft, part)
+        elif isinstance(part, Refusal):
+            self._writer.unmarked(part.cache)
+            self._writer.drop_extra(part)
+            draft.refusals.append(part.text)
+        elif isinstance(part, Audio):
+            self._audio(draft, part)
+        elif isinstance(part, Image):
+            self._image(draft, part)
+        elif isinstance(part, (ProviderToolCall, ProviderToolResult)):
+            self._writer.warn(f"what the provider's own tool {part.name!r} did was left out: there is no place for it")
+        elif isinstance(part, Unknown):
+            self._unknown(draft, part)
+        else:
+            raise self._writer.unsupported(
+                f"a {type(part).__name__} part in an assistant message", "put it into a user message"
+            )
+
+    def _pad(self, message: Message, draft: _TurnDraft) -> None:
+        """DeepSeek answers 400 to a turn with calls but without the field.
+
+        A space is the least it takes for a turn another model made; its own empty reasoning goes back empty.
+        """
+        if any(not self._writer.is_own(call.origin) for call in message.tool_calls):
+            draft.reasoning.append(" ")
+        elif any(
+            type(part) is Reasoning and self._writer.is_own(part.origin)
+            for other in self._messages
+            for part in other.content
+        ):
+            draft.reasoning.append("")
+
+    def _text(self, draft: _TurnDraft, part: Text) -> None:
+        drop_foreign(self._writer, part)
+        if part.extra and self._writer.is_own(part.origin):
+            draft.fields.update(part.extra)
+        draft.items.append(self._writer.mark({"type": "text", "text": part.text}, part.cache))
+
+    def _call(self, draft: _TurnDraft, part: ToolCall) -> None:
+        writer = self._writer
+        if part.kind == "custom":
+            if not self._dialect.custom_tools:
+                raise writer.unsupported(f"the custom tool call {part.name!r}", "use function tools with this provider")
+            body: dict[str, Any] = {"name": part.name, "input": part.raw_arguments}
+        else:
+            raw = part.raw_arguments
+            body = {"name": part.name, "arguments": raw if raw.strip() or writer.is_own(part.origin) else "{}"}
+        written = {"id": writer.call_id(part.id), "type": part.kind, part.kind: body}
+        if writer.is_own(part.origin):
+            written.update(part.extra or {})
+        elif part.signature is not None:
+            writer.warn("a signature of another provider on a tool call was left out")
+        writer.drop_extra(part)
+        writer.unmarked(part.cache)
+        draft.calls.append(written)
+
+    def _reasoning(self, draft: _TurnDraft, part: Reasoning) -> None:
+        writer, dialect = self._writer, self._dialect
+        self._writer.unmarked(part.cache)
+        extra = part.extra if writer.is_own(part.origin) and part.extra is not None else {}
+        if dialect.reasoning_details and isinstance(extra.get("reasoning_details"), list):
+            draft.details.extend(extra["reasoning_details"])
+        elif writer.is_foreign(part.origin):
+            writer.warn("reasoning of another provider was left out")
+        elif dialect.thinking_chunks:
+            chunk = extra.get("chunk")
+            plain = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
+            draft.items.append(dict(chunk) if isinstance(chunk, Mapping) else plain)
+        elif dialect.reasoning_back != "drop":
+            draft.reasoning.append(part.text)
+        elif not writer.is_own(part.origin):
+            writer.warn("reasoning was left out: chat completions cannot take it back")
+
+    def _audio(self, draft: _TurnDraft, part: Audio) -> None:
+        self._writer.unmarked(part.cache)
+        if part.file_id is not None and self._writer.is_own(part.origin):
+            draft.fields["audio"] = {"id": part.file_id}
+        elif part.transcript:
+            self._writer.warn("what the model said in audio was sent back as its transcript")
+            draft.items.append({"type": "text", "text": part.transcript})
+        else:
+            raise self._writer.unsupported(
+                "audio of another provider in an assistant message", "send a transcript as text"
+            )
+
+    def _image(self, draft: _TurnDraft, part: Image) -> None:
+        raw = (part.extra or {}).get("image")
+        if raw is None or not self._writer.is_own(part.origin):
+            raise self._writer.unsupported("an Image part in an assistant message", "put it into a user message")
+        draft.images.append(raw)
+
+    def _unknown(self, draft: _TurnDraft, part: Unknown) -> None:
+        if self._writer.is_foreign(part.origin) or not isinstance(part.raw, Mapping):
+            self._writer.warn(f"content of type {part.type!r} from another provider was left out")
+        else:
+            draft.items.append(self._writer.mark(dict(part.raw), part.cache))
 
 
 @dataclass(slots=True)
 class _Turns:
     """The list being written, and what waits for the end of the current run of tool messages."""
 
-    writer: Writer
+    writer: ChatWriter
     assistant: AssistantWriter
     written: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[dict[str, Any]] = field(default_factory=list)
@@ -110,7 +291,7 @@ def _shortened(items: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
     return items
 
 
-def write_messages(messages: Iterable[Message], writer: Writer, *, thinking: bool) -> list[dict[str, Any]]:
+def write_messages(messages: Iterable[Message], writer: ChatWriter, *, thinking: bool) -> list[dict[str, Any]]:
     """The ``messages`` list.
 
     Args:

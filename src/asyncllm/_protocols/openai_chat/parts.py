@@ -1,28 +1,47 @@
 """One content part -> one item of a ``content`` list, or the sentence why the host cannot take it.
 
-`Writer` is what writing one request needs: the host, its dialect, and the warnings that end on the response.
+`ChatWriter` is what writing one request needs: the host, its dialect, and the warnings that end on the response.
+
+Spoken output: whole in a message, or in deltas whose ``data`` are base64 each on their own.
+
+Reasoning in the two structured forms of the chat format: OpenRouter's details and Mistral's thinking chunks.
+
+Both are kept whole in `Reasoning.extra`, so that they go back as they came: under ``reasoning_details`` the list of
+entries, under ``chunk`` the thinking chunk. Streams cut them into deltas; merged again they are what the unary answer
+would have held. Entries of text and summary are continued by entries of the same type and index (a signature may
+come alone); every other kind arrives whole.
+
+What a message and a delta have in common: calls, citations, pictures, tools the host ran.
+
+Read with care, since hosts differ: arguments as text, as an object or null; ids missing, empty or the word ``"null"``;
+annotations nested (OpenAI) or flat (Xiaomi); sources beside the choices (Perplexity, xAI).
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable, Mapping
-from typing import Any
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from ..._schema.content import (
     Audio,
     CacheMark,
+    Citation,
     Document,
     Image,
     Json,
+    Origin,
     Part,
+    ProviderToolCall,
+    Reasoning,
     Text,
     Unknown,
     Video,
 )
-from ..base import Context
+from ..codec import Context
+from ..parts import PartWriter, as_dict
 from .dialect import ChatDialect
-from .part_writer import PartWriter
 
 _AUDIO_FORMATS: Mapping[str, str] = {
     "audio/wav": "wav",
@@ -36,7 +55,7 @@ _AUDIO_FORMATS: Mapping[str, str] = {
 _BREAKPOINT_TTL = "30m"
 
 
-class Writer(PartWriter):
+class ChatWriter(PartWriter):
     """What writing one request needs: the host, its dialect and the warnings."""
 
     __slots__ = ("dialect",)
@@ -86,12 +105,12 @@ class Writer(PartWriter):
         return self.mark(item, None if isinstance(part, Json) else part.cache)
 
 
-def _text(writer: Writer, part: Text) -> dict[str, Any]:
+def _text(writer: ChatWriter, part: Text) -> dict[str, Any]:
     drop_foreign(writer, part)
     return {"type": "text", "text": part.text}
 
 
-def drop_foreign(writer: Writer, part: Text) -> None:
+def drop_foreign(writer: ChatWriter, part: Text) -> None:
     """Warns about what a text brings from elsewhere and this wire cannot say."""
     if part.signature is not None and writer.is_foreign(part.origin):
         writer.warn("a signature of another provider on a text was left out")
@@ -100,18 +119,18 @@ def drop_foreign(writer: Writer, part: Text) -> None:
         writer.warn("the citations of a text were left out: this wire has no place for them")
 
 
-def _json(writer: Writer, part: Json) -> dict[str, Any]:
+def _json(writer: ChatWriter, part: Json) -> dict[str, Any]:
     return {"type": "text", "text": writer.context.json.dumps(part.value).decode()}
 
 
-def _image(writer: Writer, part: Image) -> dict[str, Any]:
+def _image(writer: ChatWriter, part: Image) -> dict[str, Any]:
     image: dict[str, Any] = {"url": _address(writer, part)}
     if part.detail is not None:
         image["detail"] = part.detail
     return {"type": "image_url", "image_url": image}
 
 
-def _address(writer: Writer, part: Image | Video) -> str:
+def _address(writer: ChatWriter, part: Image | Video) -> str:
     address, kind = writer.address(part), type(part).__name__
     if address is not None:
         return address
@@ -120,13 +139,13 @@ def _address(writer: Writer, part: Image | Video) -> str:
     raise writer.bad(f"this {kind} is empty: give data with a media_type, or a url")
 
 
-def _video(writer: Writer, part: Video) -> dict[str, Any]:
+def _video(writer: ChatWriter, part: Video) -> dict[str, Any]:
     if not writer.dialect.video_urls:
         raise writer.unsupported("a Video part", "send frames of it as Image parts, or use a provider that takes video")
     return {"type": "video_url", "video_url": {"url": _address(writer, part)}}
 
 
-def _audio(writer: Writer, part: Audio) -> dict[str, Any]:
+def _audio(writer: ChatWriter, part: Audio) -> dict[str, Any]:
     if not writer.dialect.audio_parts:
         raise writer.unsupported("an Audio part", "send a transcript as text, or use a provider that takes audio")
     if part.data is None:
@@ -139,7 +158,7 @@ def _audio(writer: Writer, part: Audio) -> dict[str, Any]:
     return {"type": "input_audio", "input_audio": {"data": b64encode(part.data).decode(), "format": kind}}
 
 
-def _document(writer: Writer, part: Document) -> dict[str, Any]:
+def _document(writer: ChatWriter, part: Document) -> dict[str, Any]:
     if part.citations:
         writer.warn("citations from a document cannot be asked for here")
     if part.url is not None and writer.dialect.file_urls == "document_url":
@@ -162,12 +181,254 @@ def _url_name(url: str) -> str:
     return url.split("?")[0].rstrip("/").rpartition("/")[2] or "document"
 
 
-_WRITERS: Mapping[type, Callable[[Writer, Any], dict[str, Any]]] = {
+_WRITERS: Mapping[type, Callable[[ChatWriter, Any], dict[str, Any]]] = {
     Text: _text,
     Json: _json,
     Image: _image,
     Video: _video,
     Audio: _audio,
     Document: _document,
-    Unknown: Writer.raw,
+    Unknown: ChatWriter.raw,
 }
+
+
+def decode_base64(text: str) -> bytes | None:
+    """The bytes, or None when the text is no base64."""
+    try:
+        return b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+class AudioTrack:
+    """Puts one spoken answer together."""
+
+    __slots__ = ("_expires", "_id", "_sound", "_words")
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._expires: object = None
+        self._sound: list[str] = []
+        self._words: list[str] = []
+
+    def feed(self, raw: Mapping[str, Any]) -> AudioTrack:
+        """Takes the ``audio`` object of a message or delta, and gives itself."""
+        ident, sound, words = raw.get("id"), raw.get("data"), raw.get("transcript")
+        if isinstance(ident, str) and ident:
+            self._id = ident
+        if isinstance(sound, str) and sound:
+            self._sound.append(sound)
+        if isinstance(words, str) and words:
+            self._words.append(words)
+        self._expires = raw.get("expires_at") or self._expires
+        return self
+
+    def part(self, origin: Origin) -> Audio | None:
+        """The part: its id (to refer back to), sound and transcript; None when there is nothing in it."""
+        if not (self._id or self._sound or self._words):
+            return None
+        pieces = [decode_base64(piece) for piece in self._sound]
+        data = b"".join([piece for piece in pieces if piece is not None])
+        if any(piece is None for piece in pieces):  # cut in the middle of a group of four
+            data = decode_base64("".join(self._sound)) or b""
+        return Audio(
+            data=data or None,
+            file_id=self._id,
+            transcript="".join(self._words) or None,
+            origin=origin,
+            extra={"expires_at": self._expires} if self._expires else None,
+        )
+
+
+_TEXT_KEYS: Mapping[str, str] = {"reasoning.text": "text", "reasoning.summary": "summary"}
+
+
+def merge_details(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The entries with their deltas joined, in the order in which each began."""
+    merged: list[dict[str, Any]] = []
+    places: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in entries:
+        kind = entry.get("type")
+        text_key = _TEXT_KEYS.get(kind) if isinstance(kind, str) else None
+        if text_key is None:
+            merged.append(dict(entry))
+            continue
+        place = (str(kind), str(entry.get("index")))
+        known = places.get(place)
+        if known is None:
+            known = places[place] = dict(entry)
+            merged.append(known)
+            continue
+        for name, value in entry.items():
+            if name == text_key and isinstance(value, str) and isinstance(known.get(name), str):
+                known[name] += value
+            elif value is not None:
+                known[name] = value
+    return merged
+
+
+def details_text(entries: Iterable[Mapping[str, Any]]) -> str:
+    """The readable text of the entries."""
+    found = [entry.get(_TEXT_KEYS.get(str(entry.get("type")), "")) for entry in entries]
+    return "".join([text for text in found if isinstance(text, str)])
+
+
+def details_part(text: str, entries: list[dict[str, Any]], origin: Origin) -> Reasoning:
+    """The part for a run of reasoning with merged details."""
+    signature = next((entry["signature"] for entry in entries if isinstance(entry.get("signature"), str)), None)
+    encrypted = next((entry["data"] for entry in entries if isinstance(entry.get("data"), str)), None)
+    ident = next((entry["id"] for entry in entries if isinstance(entry.get("id"), str)), None)
+    extra = {"reasoning_details": entries} if entries else None
+    return Reasoning(text, signature=signature, encrypted=encrypted, id=ident, origin=origin, extra=extra)
+
+
+def is_thinking(chunk: object) -> bool:
+    """Whether an item of a content list is Mistral's thinking chunk."""
+    return isinstance(chunk, dict) and chunk.get("type") == "thinking"
+
+
+def thinking_text(chunk: Mapping[str, Any]) -> str:
+    """The readable text of a thinking chunk, whose ``thinking`` is a list of items or a string."""
+    thinking = chunk.get("thinking")
+    if isinstance(thinking, str):
+        return thinking
+    items = thinking if isinstance(thinking, list) else []
+    found = [item.get("text") for item in items if isinstance(item, dict) and item.get("type") == "text"]
+    return "".join([text for text in found if isinstance(text, str)])
+
+
+def merge_thinking(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """One thinking chunk of the deltas of a run: texts joined, everything else in order, later fields win."""
+    if len(chunks) == 1:
+        return chunks[0]
+    whole: dict[str, Any] = {}
+    items: list[Any] = []
+    for chunk in chunks:
+        whole.update({name: value for name, value in chunk.items() if value is not None})
+        thinking = chunk.get("thinking")
+        fresh = [{"type": "text", "text": thinking}] if isinstance(thinking, str) else thinking
+        for item in fresh if isinstance(fresh, list) else []:
+            if _is_text(item) and items and _is_text(items[-1]):
+                items[-1] = {**items[-1], "text": items[-1]["text"] + item["text"]}
+            else:
+                items.append(item)
+    return {**whole, "thinking": items}
+
+
+def _is_text(item: object) -> bool:
+    return isinstance(item, dict) and item.get("type") == "text" and isinstance(item.get("text"), str)
+
+
+def thinking_part(chunk: dict[str, Any], origin: Origin) -> Reasoning:
+    """The part for a whole thinking chunk."""
+    signature = chunk.get("signature")
+    return Reasoning(
+        thinking_text(chunk),
+        signature=signature if isinstance(signature, str) else None,
+        origin=origin,
+        extra={"chunk": chunk},
+    )
+
+
+_CALL_FIELDS = frozenset({"id", "index", "type", "function", "custom"})
+
+
+class CallPiece(NamedTuple):
+    """A tool call, or a delta of one; ``id``, ``name`` and ``arguments`` are ``""`` where the wire has none."""
+
+    id: str
+    kind: str
+    name: str
+    arguments: str
+    extra: dict[str, Any]
+
+
+def read_call(raw: dict[str, Any], context: Context) -> CallPiece:
+    """Reads an item of ``tool_calls``; fields that only this wire knows are kept in ``extra``."""
+    custom = raw.get("type") == "custom" or (raw.get("type") is None and "function" not in raw and "custom" in raw)
+    body = as_dict(raw.get("custom" if custom else "function"))
+    ident = raw.get("id")
+    extra = {name: value for name, value in raw.items() if name not in _CALL_FIELDS and value is not None}
+    return CallPiece(
+        ident if isinstance(ident, str) and ident != "null" else "",
+        "custom" if custom else "function",
+        _word(body.get("name")),
+        _argument_text(body.get("input" if custom else "arguments"), context),
+        extra,
+    )
+
+
+def read_function_call(raw: dict[str, Any], context: Context) -> CallPiece:
+    """Reads the legacy ``function_call``."""
+    return CallPiece("", "function", _word(raw.get("name")), _argument_text(raw.get("arguments"), context), {})
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _argument_text(value: object, context: Context) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else context.json.dumps(value).decode()
+
+
+def read_citations(annotations: object) -> list[Citation]:
+    """The ``annotations`` of a message or delta."""
+    found = []
+    for annotation in annotations if isinstance(annotations, list) else []:
+        if isinstance(annotation, dict):
+            inner = annotation.get("url_citation")
+            source = inner if isinstance(inner, dict) else annotation
+            found.append(_citation(source, annotation))
+    return found
+
+
+def read_sources(body: Mapping[str, Any]) -> list[Citation]:
+    """Sources of the whole answer beside the choices: ``search_results``, or ``citations`` as bare URLs."""
+    results = body.get("search_results")
+    if isinstance(results, list) and results:
+        return [_citation(result, result) for result in results if isinstance(result, dict)]
+    urls = body.get("citations")
+    return [Citation(url=url) for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
+
+
+def _citation(source: dict[str, Any], raw: dict[str, Any]) -> Citation:
+    def text(name: str) -> str | None:
+        value = source.get(name)
+        return value if isinstance(value, str) else None
+
+    def number(name: str) -> int | None:
+        value = source.get(name)
+        return value if type(value) is int else None
+
+    return Citation(
+        url=text("url"),
+        title=text("title"),
+        cited_text=text("content"),
+        start=number("start_index"),
+        end=number("end_index"),
+        raw=raw,
+    )
+
+
+def read_image(raw: object, origin: Origin) -> Image | None:
+    """A generated picture: OpenRouter's ``images`` holds ``image_url`` parts."""
+    url = as_dict(as_dict(raw).get("image_url")).get("url")
+    if not isinstance(url, str) or not url:
+        return None
+    extra = {"image": raw}
+    head, comma, payload = url.partition(",")
+    if head.startswith("data:") and head.endswith(";base64") and comma:
+        data = decode_base64(payload)
+        if data is not None:
+            return Image(data=data, media_type=head[5:-7], origin=origin, extra=extra)
+    return Image(url=url, origin=origin, extra=extra)
+
+
+def read_executed_tool(raw: dict[str, Any], context: Context) -> ProviderToolCall:
+    """A tool that Groq ran, arguments and output in one object."""
+    name = _word(raw.get("name")) or _word(raw.get("type"))
+    arguments = _argument_text(raw.get("arguments"), context)
+    ident = _word(raw.get("id")) or f"{name}:{raw.get('index', 0)}"
+    return ProviderToolCall(id=ident, name=name, raw_arguments=arguments, raw=raw, origin=context.origin)

@@ -10,19 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
-from ..base import Context, WireRequest
-from ..merge import deep_merge
+from ..codec import Context, WireRequest, deep_merge
+from ..openai_api import post
 from .dialect import ChatDialect
 from .messages import write_messages
-from .parts import Writer
-from .posting import post
+from .parts import ChatWriter
 
 PATH = "/chat/completions"
 
 
 def encode(request: Request, context: Context, dialect: ChatDialect) -> WireRequest:
     """Writes the request; see `asyncllm._protocols.base.WireProtocol.encode`."""
-    writer = Writer(context, dialect)
+    writer = ChatWriter(context, dialect)
     thinking = request.reasoning != "none"
     body: dict[str, Any] = {
         "model": request.model,
@@ -44,7 +43,7 @@ def encode(request: Request, context: Context, dialect: ChatDialect) -> WireRequ
     return post(PATH, body, request, writer, dialect.adapt)
 
 
-def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
+def _sampling(body: dict[str, Any], request: Request, writer: ChatWriter) -> None:
     dialect = writer.dialect
     given = {
         "temperature": request.temperature,
@@ -61,7 +60,7 @@ def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
         body["stop"] = list(request.stop)
 
 
-def _reasoning(body: dict[str, Any], reasoning: str | int, writer: Writer) -> None:
+def _reasoning(body: dict[str, Any], reasoning: str | int, writer: ChatWriter) -> None:
     how = writer.dialect.reasoning_param
     if isinstance(reasoning, int):
         if how == "object":
@@ -87,7 +86,7 @@ def _reasoning(body: dict[str, Any], reasoning: str | int, writer: Writer) -> No
                 writer.warn(f"the effort {reasoning!r} was left out: reasoning can only be switched on or off")
 
 
-def _tools(body: dict[str, Any], request: Request, writer: Writer) -> None:
+def _tools(body: dict[str, Any], request: Request, writer: ChatWriter) -> None:
     dialect, choice = writer.dialect, request.tool_choice
     tools = list(request.tools)
     if choice is not None and choice.names and choice.mode != "tool" and not dialect.allowed_tools:
@@ -103,7 +102,7 @@ def _tools(body: dict[str, Any], request: Request, writer: Writer) -> None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
 
 
-def _demand(request: Request, writer: Writer) -> None:
+def _demand(request: Request, writer: ChatWriter) -> None:
     """Refuses a demand for a call that the host would refuse, or ignore."""
     if request.tool_choice is None or request.tool_choice.mode not in ("required", "tool"):
         return
@@ -118,7 +117,7 @@ def _demand(request: Request, writer: Writer) -> None:
         )
 
 
-def _tool(tool: Tool | ProviderTool, writer: Writer) -> dict[str, Any]:
+def _tool(tool: Tool | ProviderTool, writer: ChatWriter) -> dict[str, Any]:
     if isinstance(tool, ProviderTool):
         return dict(tool.definition)
     function: dict[str, Any] = {"name": tool.name}
@@ -172,7 +171,7 @@ def _tool_choice(request: Request, dialect: ChatDialect) -> str | dict[str, Any]
     return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
 
 
-def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: Writer) -> None:
+def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: ChatWriter) -> None:
     how = writer.dialect.json_schema
     if how == "none":
         raise writer.unsupported_parameter("response_format", "cannot be held to JSON; ask for it in the prompt")

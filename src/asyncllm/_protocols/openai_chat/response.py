@@ -15,24 +15,26 @@ from ..._schema.content import Citation, Origin, Part, Refusal, Text, ToolCall, 
 from ..._schema.messages import Message
 from ..._schema.response import Response
 from ...errors import ContentBlockedError, ProtocolError
-from ..base import Context
-from ..shapes import as_dict, objects
-from .audio import AudioTrack
+from ..codec import Context
+from ..openai_api import check_blocked, failure_error, rate_limits, read_failure, read_whole, request_id
+from ..parts import as_dict, objects
 from .dialect import ChatDialect
-from .errors import check_blocked, failure_error, read_failure
-from .headers import rate_limits, request_id
-from .pieces import (
+from .parts import (
+    AudioTrack,
     CallPiece,
+    details_part,
+    details_text,
+    is_thinking,
+    merge_details,
     read_call,
     read_citations,
     read_executed_tool,
     read_function_call,
     read_image,
     read_sources,
+    thinking_part,
 )
-from .reasoning import details_part, details_text, is_thinking, merge_details, thinking_part
 from .usage import finish_reason, read_usage
-from .whole_body import read_whole
 
 
 def decode(status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect) -> Response:

@@ -1,4 +1,11 @@
-"""``chat.completion.chunk`` frames -> events.
+"""Tool calls that arrive in pieces: which piece belongs to which call.
+
+A piece names its call by ``index``; its position in the list says nothing. Where a host leaves the index out, the id
+tells calls apart, and a piece with neither continues the call before it. An index used again with another id and a name
+is a new call (hosts that number every call 0). A call is announced when its name is known; arguments that came earlier
+wait for it.
+
+``chat.completion.chunk`` frames -> events.
 
 Theory. Text, reasoning and refusal share one open run: a delta of another kind closes it, and the same kind later opens
 a new part. Calls and audio stay open until the end, since pieces of several may alternate. The end is ``[DONE]``, or
@@ -15,37 +22,140 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from ..._framing.base import Frame
-from ..._schema.content import Audio, Citation, Part, Reasoning, Refusal, Text
-from ..._schema.events import Event, PartEnd, PartStart, ReasoningDelta, ResponseEnd, ResponseStart, TextDelta
+from ..._schema.content import Audio, Citation, Part, Reasoning, Refusal, Text, ToolCall
+from ..._schema.events import (
+    Event,
+    PartEnd,
+    PartStart,
+    ReasoningDelta,
+    ResponseEnd,
+    ResponseStart,
+    TextDelta,
+    ToolCallDelta,
+)
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..base import Context
 from ..classify import snippet
-from ..shapes import objects
-from ..stream_errors import complete
-from .audio import AudioTrack
-from .calls import CallTable
+from ..codec import Context, complete
+from ..openai_api import check_blocked, failure_error, rate_limits, read_failure, request_id
+from ..parts import objects
 from .dialect import ChatDialect
-from .errors import check_blocked, failure_error, read_failure
-from .headers import rate_limits, request_id
-from .pieces import (
+from .parts import (
+    AudioTrack,
+    CallPiece,
+    details_part,
+    details_text,
+    is_thinking,
+    merge_details,
+    merge_thinking,
     read_call,
     read_citations,
     read_executed_tool,
     read_function_call,
     read_image,
     read_sources,
-)
-from .reasoning import (
-    details_part,
-    details_text,
-    is_thinking,
-    merge_details,
-    merge_thinking,
     thinking_part,
     thinking_text,
 )
 from .response import reasoning_text, unknown_item, usage_of
 from .usage import finish_reason, read_usage
+
+
+class OpenCall:
+    """One call being put together."""
+
+    __slots__ = ("arguments", "extra", "id", "index", "kind", "name", "waiting", "wire_id")
+
+    def __init__(self) -> None:
+        self.index = -1
+        self.id = ""
+        self.wire_id = ""
+        self.name = ""
+        self.kind = "function"
+        self.arguments: list[str] = []
+        self.waiting: list[str] = []
+        self.extra: dict[str, Any] = {}
+
+    def part(self, context: Context) -> ToolCall:
+        """The call with all arguments so far."""
+        return ToolCall(
+            self.id,
+            self.name,
+            raw_arguments="".join(self.arguments),
+            kind=self.kind,
+            origin=context.origin,
+            extra=self.extra or None,
+        )
+
+
+class CallTable:
+    """All calls of one stream."""
+
+    __slots__ = ("_by_key", "_context", "_last", "_open")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._by_key: dict[object, OpenCall] = {}
+        self._open: list[OpenCall] = []
+        self._last: OpenCall | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _find(self, index: object, piece: CallPiece) -> OpenCall:
+        if type(index) is int:
+            known = self._by_key.get(index)
+            renewed = known and piece.id and known.wire_id and piece.id != known.wire_id and piece.name
+            if known is not None and not renewed:
+                return known
+            key: object = index
+        else:
+            known = self._by_key.get(piece.id) if piece.id else None
+            if known is None and not piece.id and not piece.name:
+                known = self._last
+            if known is not None:
+                return known
+            key = piece.id or object()
+        call = self._by_key[key] = OpenCall()
+        self._open.append(call)
+        return call
+
+    def feed(self, index: object, piece: CallPiece, next_index: int, events: list[Event]) -> int:
+        """Takes a piece; gives the number of the next part."""
+        call = self._last = self._find(index, piece)
+        call.wire_id = call.wire_id or piece.id
+        call.name = call.name or piece.name
+        if piece.extra:
+            call.extra.update(piece.extra)
+        if call.index < 0:
+            call.kind = piece.kind
+            if not call.name:
+                if piece.arguments:
+                    call.waiting.append(piece.arguments)
+                return next_index
+            next_index = self._start(call, next_index, events)
+        if piece.arguments:
+            call.arguments.append(piece.arguments)
+            events.append(ToolCallDelta(piece.arguments, call.index))
+        return next_index
+
+    def _start(self, call: OpenCall, index: int, events: list[Event]) -> int:
+        call.index = index
+        call.id = call.wire_id or self._context.new_id("call_")
+        events.append(PartStart(index, call.part(self._context)))
+        waiting = "".join(call.waiting)
+        if waiting:
+            call.arguments.append(waiting)
+            events.append(ToolCallDelta(waiting, index))
+        return index + 1
+
+    def end(self, next_index: int, events: list[Event]) -> list[PartEnd]:
+        """Announces what never got a name, and gives the ends of all calls."""
+        for call in self._open:
+            if call.index < 0 and (call.waiting or call.wire_id):
+                next_index = self._start(call, next_index, events)
+        self._open = [call for call in self._open if call.index >= 0]
+        return [PartEnd(call.index, call.part(self._context)) for call in self._open]
+
 
 _TEXT, _REASONING, _REFUSAL = "text", "reasoning", "refusal"
 # Fields of a delta that need more than the content; the others (role, channel, token ids) say nothing to a caller.

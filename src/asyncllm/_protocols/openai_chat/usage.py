@@ -13,7 +13,7 @@ from typing import Any
 
 from ..._schema.response import FinishReason
 from ..._schema.usage import UNKNOWN_USAGE, Usage
-from ..shapes import as_dict
+from ..parts import as_dict
 from .dialect import ChatDialect
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from ..._schema.request import Request
 from ..._schema.response import Response
 from ...errors import AsyncLLMError
-from ..base import Context, StreamDecoder, WireRequest
-from ..openai_chat.errors import decode_error
+from ..codec import Context, StreamDecoder, WireRequest
+from ..openai_api import decode_error
 from .dialect import ResponsesDialect
 from .request import encode
 from .response import decode

@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
-from ..base import Context, WireRequest
-from ..merge import deep_merge
-from ..openai_chat.posting import post
-from .content import Writer
-from .conversation import write_input
+from ..codec import Context, WireRequest, deep_merge
+from ..openai_api import post
 from .dialect import ResponsesDialect
+from .messages import write_input
+from .parts import ItemWriter
 
 PATH = "/responses"
 ENCRYPTED = "reasoning.encrypted_content"
@@ -27,7 +26,7 @@ ENCRYPTED = "reasoning.encrypted_content"
 
 def encode(request: Request, context: Context, dialect: ResponsesDialect) -> WireRequest:
     """Writes the request; see `asyncllm._protocols.base.WireProtocol.encode`."""
-    writer = Writer(context, dialect)
+    writer = ItemWriter(context, dialect)
     stored = bool((request.extra_body or {}).get("store", False))
     body: dict[str, Any] = {
         "model": request.model,
@@ -50,7 +49,7 @@ def encode(request: Request, context: Context, dialect: ResponsesDialect) -> Wir
     return post(PATH, body, request, writer, dialect.adapt)
 
 
-def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
+def _sampling(body: dict[str, Any], request: Request, writer: ItemWriter) -> None:
     given = {
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -65,7 +64,7 @@ def _sampling(body: dict[str, Any], request: Request, writer: Writer) -> None:
         writer.warn("seed was left out: the Responses API has none")
 
 
-def _reasoning(reasoning: str | int, writer: Writer) -> dict[str, Any]:
+def _reasoning(reasoning: str | int, writer: ItemWriter) -> dict[str, Any]:
     if isinstance(reasoning, int):
         raise writer.unsupported_parameter(
             "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
@@ -76,7 +75,7 @@ def _reasoning(reasoning: str | int, writer: Writer) -> dict[str, Any]:
     )
 
 
-def _tools(body: dict[str, Any], request: Request, writer: Writer) -> None:
+def _tools(body: dict[str, Any], request: Request, writer: ItemWriter) -> None:
     body["tools"] = [_tool(tool, writer) for tool in request.tools]
     if request.tool_choice is not None:
         if request.tool_choice.mode == "tool" and not request.tool_choice.names:
@@ -86,7 +85,7 @@ def _tools(body: dict[str, Any], request: Request, writer: Writer) -> None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
 
 
-def _tool(tool: Tool | ProviderTool, writer: Writer) -> dict[str, Any]:
+def _tool(tool: Tool | ProviderTool, writer: ItemWriter) -> dict[str, Any]:
     if isinstance(tool, ProviderTool):
         return dict(tool.definition)
     parameters = dict(tool.parameters) if tool.parameters else {"type": "object", "properties": {}}

@@ -9,13 +9,11 @@ from ..._schema.content import Refusal, ToolCall
 from ..._schema.messages import Message
 from ..._schema.response import Response
 from ...errors import AsyncLLMError, ProtocolError
-from ..base import Context
 from ..classify import snippet
-from ..openai_chat.errors import check_blocked, failure_error, read_failure
-from ..openai_chat.headers import rate_limits, request_id
-from ..openai_chat.whole_body import read_whole
+from ..codec import Context
+from ..openai_api import check_blocked, failure_error, rate_limits, read_failure, read_whole, request_id
 from .dialect import ResponsesDialect
-from .output import read_items
+from .parts import read_items
 from .usage import read_finish, read_usage
 
 

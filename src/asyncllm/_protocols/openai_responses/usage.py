@@ -12,7 +12,7 @@ from typing import Any
 
 from ..._schema.response import FinishReason
 from ..._schema.usage import UNKNOWN_USAGE, Usage
-from ..shapes import as_dict
+from ..parts import as_dict
 
 
 def _count(value: object) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..model import ModelRequest, Reply
 from .base import Events, Headers, Problem, Turn, dumps
-from .openai_chat import OpenAIChat, openai_headers
+from .openai_chat import ChatServer, openai_headers
 from .openai_errors import body
 
 BLOCKED = "content_filter"
@@ -20,7 +20,7 @@ _MESSAGE = "The response was filtered due to the prompt triggering Azure OpenAI'
 _TOO_MANY = "too_many_requests"
 
 
-class AzureChat(OpenAIChat):
+class AzureChat(ChatServer):
     """``POST /openai/v1/chat/completions``."""
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:

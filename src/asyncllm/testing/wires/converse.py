@@ -61,7 +61,7 @@ class Bedrock:
         return bedrock_errors.headers(status, turn, code)
 
 
-class Converse(Bedrock):
+class ConverseServer(Bedrock):
     """``POST /model/{id}/converse``, ``/converse-stream``, ``/count-tokens``; ``GET /foundation-models`` and others."""
 
     name = "converse"

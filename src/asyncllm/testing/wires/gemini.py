@@ -30,7 +30,7 @@ _VERBS: Mapping[str, str] = {
 _VERSIONS = ("v1", "v1beta", "v1alpha")
 
 
-class Gemini:
+class GeminiServer:
     """``POST /{version}/models/{model}:generateContent`` and its neighbours."""
 
     name = "gemini"

@@ -31,7 +31,7 @@ _FINISH: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class OpenAIChat:
+class ChatServer:
     """``POST /chat/completions``, ``GET /models``.
 
     Attributes:

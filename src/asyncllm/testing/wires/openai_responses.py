@@ -27,7 +27,7 @@ ENCRYPTED = "reasoning.encrypted_content"
 _FAILED: Mapping[int, str] = {429: "rate_limit_exceeded", 500: "server_error"}
 
 
-class OpenAIResponses:
+class ResponsesServer:
     """``POST /responses``, ``POST /responses/input_tokens``."""
 
     name = "openai_responses"

@@ -12,8 +12,8 @@ from ..model import ModelRequest, Reply
 from ..record import Arrival
 from . import openai_errors, vertex_hosting
 from .base import Events, Headers, Operation, Problem, Rules, Turn
-from .gemini import Gemini
-from .openai_chat import OpenAIChat
+from .gemini import GeminiServer
+from .openai_chat import ChatServer
 from .partial_arguments import in_pieces
 
 _VERBS: Mapping[str, Operation] = {
@@ -24,7 +24,7 @@ _VERBS: Mapping[str, Operation] = {
 _CHAT_PUBLISHERS = ("mistralai", "ai21")
 
 
-class VertexGemini(Gemini):
+class VertexGemini(GeminiServer):
     """``.../publishers/google/models/{id}:generateContent`` and its neighbours; the listing of every publisher."""
 
     def operation(self, arrival: Arrival) -> Operation | None:
@@ -73,7 +73,7 @@ class VertexGemini(Gemini):
         return vertex_hosting.look_up(arrival, operation, models)
 
 
-class VertexChat(OpenAIChat):
+class VertexChat(ChatServer):
     """``.../endpoints/openapi/chat/completions``, a model is ``publisher/name``; rawPredict of some publishers."""
 
     def operation(self, arrival: Arrival) -> Operation | None:

@@ -42,11 +42,10 @@ from ..._schema.content import (
 )
 from ..._schema.messages import Message
 from ...errors import BadRequestError, UnsupportedContentError
-from ..arguments import INVALID_JSON
-from ..base import Context
-from ..merge import deep_merge
+from ..codec import Context, deep_merge
+from ..parts import INVALID_JSON
 from .dialect import GeminiDialect, ModelFamily
-from .media import Media, write_detail, write_media
+from .parts import Media, write_detail, write_media
 
 SKIP_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """Base64 of ``skip_thought_signature_validator``, Google's documented signature for history of another origin."""

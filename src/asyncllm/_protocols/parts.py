@@ -1,4 +1,11 @@
-"""What writing one request needs in both of OpenAI's formats: the host, the warnings that end on the response, the
+"""A value from the wire if it has the shape that is wanted, else nothing: what a host sends is never taken on trust.
+
+Arguments of tool calls where the wire wants an object and the model, or another host, gave text that is none.
+
+Ids of tool calls that a host refuses for their length: replaced by a hash of themselves, so that the same id always
+becomes the same one and calls still match their results.
+
+What writing one request needs in both of OpenAI's formats: the host, the warnings that end on the response, the
 sentences of refusals, and media as ``data:`` URLs.
 """
 
@@ -6,11 +13,61 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, ClassVar
 
-from ..._schema.content import CacheMark, Document, Image, Origin, Refusal, Text, ToolCall, Unknown, Video
-from ...errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
-from ..base import Context
+from .._schema.content import (
+    CacheMark,
+    Document,
+    Image,
+    Origin,
+    Refusal,
+    Text,
+    ToolCall,
+    Unknown,
+    Video,
+    parse_arguments,
+)
+from ..errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
+from .codec import Context
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_text(value: Any) -> str | None:
+    """The value if it is a string, else None."""
+    return value if isinstance(value, str) else None
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The JSON objects of a list; none of anything else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+INVALID_JSON = "INVALID_JSON"
+"""The key under which argument text that is no JSON object is sent."""
+
+
+def as_object(raw: str) -> dict[str, Any]:
+    """The arguments that a text says, or the text itself under `INVALID_JSON`."""
+    parsed = parse_arguments(raw)
+    return {INVALID_JSON: raw} if parsed is None else parsed
+
+
+LONGEST = 64
+"""Characters of ``tool_calls[].id`` and ``call_id`` at OpenAI: "string too long. Expected a string with maximum length
+64" (chat completions took 40 until 2026; its own ids have 29)."""
+
+
+def bounded(ident: str) -> str:
+    """The id itself, or one of 45 characters in its place where it is too long."""
+    if len(ident) <= LONGEST:
+        return ident
+    return "call_" + sha256(ident.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
 
 _SUFFIXES: Mapping[str, str] = {
     "application/pdf": ".pdf",

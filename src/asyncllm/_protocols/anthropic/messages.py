@@ -13,15 +13,14 @@ from typing import Any, Union
 
 from ..._schema.content import Part, Refusal, Text, Unknown
 from ..._schema.messages import Message
-from .blocks import BlockWriter, plain_text
-from .part_writer import Block
-from .thinking import ModelRules
+from ..claude import ModelRules
+from .parts import Block, MessagesWriter, plain_text
 
 Content = Union[str, list[Block]]
 
 
 def write_conversation(
-    messages: tuple[Message, ...], writer: BlockWriter, rules: ModelRules | None
+    messages: tuple[Message, ...], writer: MessagesWriter, rules: ModelRules | None
 ) -> tuple[Content, list[dict[str, Any]]]:
     """The ``system`` (empty for none) and the ``messages`` of a request.
 
@@ -32,7 +31,7 @@ def write_conversation(
     while start < len(messages) and messages[start].role == "system":
         start += 1
     system = _system([part for message in messages[:start] for part in message.content], writer)
-    turns = _Turns(writer, takes_system=rules is not None and rules.system_messages)
+    turns = _AlternatingTurns(writer, takes_system=rules is not None and rules.system_messages)
     for message in messages[start:]:
         if message.name is not None:
             writer.warn("the names of speakers were left out: the Messages API has no place for them")
@@ -48,12 +47,12 @@ def write_conversation(
     return system, turns.written
 
 
-class _Turns:
+class _AlternatingTurns:
     """The messages written so far."""
 
     __slots__ = ("_takes_system", "_unanswered", "_writer", "written")
 
-    def __init__(self, writer: BlockWriter, *, takes_system: bool) -> None:
+    def __init__(self, writer: MessagesWriter, *, takes_system: bool) -> None:
         self.written: list[dict[str, Any]] = []
         self._writer = writer
         self._takes_system = takes_system
@@ -86,7 +85,7 @@ class _Turns:
         self._unanswered = unanswered
 
 
-def _system(parts: list[Part] | tuple[Part, ...], writer: BlockWriter) -> Content:
+def _system(parts: list[Part] | tuple[Part, ...], writer: MessagesWriter) -> Content:
     """Instructions, which are text."""
     for part in parts:
         if not isinstance(part, (Text, Refusal, Unknown)):
@@ -94,7 +93,7 @@ def _system(parts: list[Part] | tuple[Part, ...], writer: BlockWriter) -> Conten
     return _content(tuple(parts), "system", writer)
 
 
-def _content(parts: tuple[Part, ...], role: str, writer: BlockWriter) -> Content:
+def _content(parts: tuple[Part, ...], role: str, writer: MessagesWriter) -> Content:
     """A string where the parts are one plain text, blocks where there is more to them."""
     text = plain_text(parts[0]) if len(parts) == 1 else None
     return writer.blocks(parts, role) if text is None else text

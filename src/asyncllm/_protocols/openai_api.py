@@ -1,4 +1,11 @@
-"""What failed, from every body shape a host of the chat format was seen to answer with.
+"""What the answer's headers tell: the id of the request, and how much of the rate limits is left.
+
+The last steps of a request in both of OpenAI's formats: the dialect's ``adapt``, then ``extra_body`` merged into the
+body (objects key by key, everything else replaced), then the headers, where the caller's own win.
+
+A whole successful body in either of OpenAI's formats, before anything in it is read.
+
+What failed, from every body shape a host of the chat format was seen to answer with.
 
 Shapes: ``{"error": {message, type, param, code}}`` (OpenAI), the same with numbers for codes (OpenRouter, vLLM,
 llama.cpp), flat ``{message, type, code}`` (Cerebras, Mistral), ``{"error": "text", "code": "text"}`` (xAI, Hugging
@@ -8,15 +15,117 @@ comes first: OpenRouter's ``metadata.error_type``, then ``code``, then Azure's `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from ... import errors
-from ..base import Context
-from ..classify import ErrorType, build_error, classify, parse_retry_after, snippet
-from ..shapes import as_dict
-from .headers import rate_limits, request_id
+from .. import errors
+from .._schema.request import Request
+from .._schema.response import RateLimits
+from ..errors import ProtocolError
+from .classify import ErrorType, build_error, classify, parse_count, parse_duration, parse_retry_after, snippet
+from .codec import Context, WireRequest, deep_merge
+from .parts import PartWriter, as_dict
+
+_REQUEST_IDS = (
+    "x-request-id",
+    "apim-request-id",  # Azure
+    "request-id",
+    "mistral-correlation-id",
+    "x-ds-trace-id",  # DeepSeek
+    "x-generation-id",  # OpenRouter
+    "cf-ray",
+)
+
+# Cerebras and Mistral name the window; the shortest one is the one that is hit first.
+_REQUEST_WORDS = ("requests", "requests-minute", "req-minute", "requests-day")
+_TOKEN_WORDS = ("tokens", "tokens-minute", "tokens-day")
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The provider's id of the request; None where it sends none."""
+    for name in _REQUEST_IDS:
+        if headers.get(name):
+            return headers[name]
+    return None
+
+
+def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
+    """The ``x-ratelimit-*`` headers; None where there are none that tell a number."""
+
+    def text(what: str, words: tuple[str, ...]) -> str | None:
+        return next((headers[name] for word in words if (name := f"x-ratelimit-{what}-{word}") in headers), None)
+
+    if not any(name.startswith("x-ratelimit-") for name in headers):
+        return None
+    found = RateLimits(
+        requests_limit=parse_count(text("limit", _REQUEST_WORDS)),
+        requests_remaining=parse_count(text("remaining", _REQUEST_WORDS)),
+        requests_reset=parse_duration(text("reset", _REQUEST_WORDS)),
+        tokens_limit=parse_count(text("limit", _TOKEN_WORDS)),
+        tokens_remaining=parse_count(text("remaining", _TOKEN_WORDS)),
+        tokens_reset=parse_duration(text("reset", _TOKEN_WORDS)),
+    )
+    return None if found == RateLimits() else found
+
+
+Body = dict[str, Any]
+
+
+def post(
+    path: str, body: Body, request: Request, writer: PartWriter, adapt: Callable[[Body], Body] | None
+) -> WireRequest:
+    """The request for a finished body."""
+    if adapt is not None:
+        body = adapt(body)
+    if request.extra_body:
+        body = deep_merge(body, request.extra_body)
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if request.stream else "application/json",
+    }
+    if request.extra_headers:
+        headers.update({name.lower(): value for name, value in request.extra_headers.items()})
+    return WireRequest(
+        method="POST",
+        path=path,
+        headers=tuple(headers.items()),
+        body=writer.context.json.dumps(body),
+        warnings=tuple(writer.warnings),
+    )
+
+
+def read_whole(status: int, headers: Mapping[str, str], body: bytes, context: Context, wanted: str) -> dict[str, Any]:
+    """The JSON object that a body is.
+
+    Args:
+        status: of the answer.
+        headers: of the answer.
+        body: its bytes.
+        context: of the call.
+        wanted: what the object should be, such as ``"a chat completion"``.
+
+    Raises:
+        ProtocolError: it is empty, a page, or anything else that is no object.
+    """
+    start = body.lstrip()[:1]
+    if not start:
+        told = f"the provider answered with an empty body instead of {wanted}"
+    elif start == b"<":
+        where = "is base_url right (it ends in /v1)?"
+        told = f"the provider answered with a page instead of JSON: {where} {snippet(body, 100)}"
+    else:
+        try:
+            whole = context.json.loads(body)
+        except ProtocolError:
+            whole = None
+        if isinstance(whole, dict):
+            return whole
+        told = f"the provider's answer is not {wanted}: {snippet(body, 100)}"
+    raise ProtocolError(
+        told, provider=context.provider, model=context.model, status=status, request_id=request_id(headers)
+    )
+
 
 CODES: Mapping[str, ErrorType] = MappingProxyType(
     {

@@ -19,12 +19,12 @@ from typing import Any
 
 from ..._schema.content import Part, Refusal, Text, ToolResult, Unknown
 from ..._schema.messages import Message
-from ..anthropic.part_writer import Block
-from .blocks import BlockWriter
+from ..anthropic.parts import Block
+from .parts import ConverseWriter
 
 
 def write_conversation(
-    messages: tuple[Message, ...], writer: BlockWriter, *, takes_system: bool
+    messages: tuple[Message, ...], writer: ConverseWriter, *, takes_system: bool
 ) -> tuple[list[Block], list[dict[str, Any]]]:
     """The ``system`` (empty for none) and the ``messages`` of a request.
 
@@ -65,7 +65,7 @@ def write_conversation(
     return system, written
 
 
-def _flush(waiting: list[Part], written: list[dict[str, Any]], writer: BlockWriter) -> None:
+def _flush(waiting: list[Part], written: list[dict[str, Any]], writer: ConverseWriter) -> None:
     """Writes the user's message, and empties what waited."""
     if not waiting:
         return
@@ -81,7 +81,7 @@ def _flush(waiting: list[Part], written: list[dict[str, Any]], writer: BlockWrit
         written.append({"role": "user", "content": content})
 
 
-def _assistant(message: Message, writer: BlockWriter) -> list[Block]:
+def _assistant(message: Message, writer: ConverseWriter) -> list[Block]:
     """The content of the assistant's message; empty where it is left out."""
     content = writer.blocks(message.content, "assistant")
     if writer.claude and all("reasoningContent" in block or "cachePoint" in block for block in content):
@@ -91,7 +91,7 @@ def _assistant(message: Message, writer: BlockWriter) -> list[Block]:
     return content
 
 
-def _system(parts: list[Part] | tuple[Part, ...], writer: BlockWriter) -> list[Block]:
+def _system(parts: list[Part] | tuple[Part, ...], writer: ConverseWriter) -> list[Block]:
     """Instructions, which are text."""
     for part in parts:
         if not isinstance(part, (Text, Refusal, Unknown)):

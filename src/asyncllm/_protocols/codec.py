@@ -2,6 +2,10 @@
 
 A codec is a frozen value: ``encode`` turns a `Request` into a `WireRequest`, ``decode`` a whole body into a `Response`,
 ``decode_error`` a failed one into the exception to raise, ``decoder`` gives an incremental decoder for one stream.
+
+Laying one JSON object over another: how ``extra_body`` meets the body a codec wrote.
+
+What an error that ends a stream is given on its way out of a decoder.
 """
 
 from __future__ import annotations
@@ -136,3 +140,21 @@ class WireProtocol(Protocol):
     def decoder(self, headers: Mapping[str, str], context: Context) -> StreamDecoder:
         """A decoder for one stream."""
         ...
+
+
+def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """A new object of both: objects on both sides are merged key by key, everything else of ``above`` wins."""
+    merged = dict(below)
+    for name, value in above.items():
+        known = merged.get(name)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        merged[name] = deep_merge(known, value) if both else value  # type: ignore[arg-type]  # both are mappings
+    return merged
+
+
+def complete(error: AsyncLLMError, events: list[Event], context: Context, request_id: str | None) -> None:
+    """Adds what is known where it was raised, in place: whose it is, and the events decoded before it (``events``)."""
+    error.provider = error.provider or context.provider
+    error.model = error.model or context.model
+    error.request_id = error.request_id or request_id
+    error.events = events

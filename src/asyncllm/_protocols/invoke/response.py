@@ -13,8 +13,8 @@ from typing import Any
 from ..._schema.response import FinishReason
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ..classify import parse_count
-from ..shapes import as_dict
-from .families import Family, find
+from ..parts import as_dict
+from .dialect import TextFamily, find
 
 METRICS = "amazon-bedrock-invocationMetrics"
 
@@ -44,7 +44,7 @@ def finish_reason(word: str | None, *, blocked: bool) -> FinishReason:
     return "content_filter" if blocked else FINISH.get((word or "").lower(), "other")
 
 
-def usage_of(headers: Mapping[str, str], value: Mapping[str, Any], family: Family) -> Usage:
+def usage_of(headers: Mapping[str, str], value: Mapping[str, Any], family: TextFamily) -> Usage:
     """What a reply used; `UNKNOWN_USAGE` where nobody says."""
     metrics = as_dict(value.get(METRICS))
     counts = [

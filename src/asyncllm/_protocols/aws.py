@@ -1,4 +1,6 @@
-"""From a Bedrock error to the exception that says what to do.
+"""The path of a Bedrock call: the model's id is one percent-encoded segment, colons and slashes too.
+
+From a Bedrock error to the exception that says what to do.
 
 Over HTTP the code is in the header ``x-amzn-errortype``, with a suffix after a colon, or in the body's ``code`` or
 ``__type``, with a prefix before a ``#``; inside a stream it is the name of the exception frame, in lower camel case.
@@ -12,11 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
-from ... import errors
-from ..base import Context
-from ..classify import ErrorType, build_error, classify, snippet
-from ..shapes import as_dict
+from .. import errors
+from .classify import ErrorType, build_error, classify, snippet
+from .codec import Context
+from .parts import as_dict
+
+
+def model_path(model: str, operation: str) -> str:
+    """``/model/{id}/{operation}``; operations are ``converse``, ``invoke`` and their streaming twins."""
+    return f"/model/{quote(model, safe='-._~')}/{operation}"
+
 
 CODES: Mapping[str, ErrorType] = {
     "validationexception": errors.BadRequestError,
