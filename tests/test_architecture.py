@@ -20,12 +20,12 @@ from source_tree import Module, modules
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_schema", "_version"}),
     frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names"}),
-    frozenset({"_checks", "options", "_framing", "_protocols", "_auth"}),
+    frozenset({"_checks", "_options", "_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
-    frozenset({"client", "assembly", "conversation", "runtime"}),
+    frozenset({"client", "_assembly", "conversation", "_runtime"}),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
-    frozenset({"sync", "testing", "contrib", "cli"}),
+    frozenset({"sync", "_testing", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
 # (importer, imported) within one level.
@@ -36,13 +36,15 @@ SIDEWAYS = frozenset(
         ("_protocols", "_framing"),
         ("_models", "_providers"),
         ("_ledger", "_models"),
-        ("options", "_checks"),
-        ("client", "runtime"),
-        ("runtime", "assembly"),
+        ("_options", "_checks"),
+        ("client", "_runtime"),
+        ("_runtime", "_assembly"),
         ("client", "conversation"),
-        ("testing", "sync"),
+        ("testing", "_testing"),
+        ("_testing", "sync"),
         ("cli", "sync"),
         ("cli", "testing"),
+        ("cli", "_testing"),
         ("__main__", ""),
     }
 )
@@ -53,7 +55,19 @@ FOR_TYPES_ONLY = frozenset({("errors", "_schema"), ("_schema", "errors"), ("conv
 # What is installed besides the standard library, and who may import it.
 THIRD_PARTY: dict[str, frozenset[str]] = {
     "anyio": frozenset(
-        {"_auth", "_ledger", "_models", "_transport", "_engine", "client", "sync", "testing", "cli", "contrib"}
+        {
+            "_auth",
+            "_ledger",
+            "_models",
+            "_transport",
+            "_engine",
+            "client",
+            "sync",
+            "_testing",
+            "testing",
+            "cli",
+            "contrib",
+        }
     ),
     "sniffio": frozenset({"_transport", "_engine"}),
     "httpx": frozenset({"_transport"}),
@@ -61,11 +75,11 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "httpcore": frozenset({"_transport"}),
     "httpcore2": frozenset({"_transport"}),
     "httpx_aiohttp": frozenset({"_transport"}),
-    "typing_extensions": frozenset({"_engine", "options", "client", "conversation", "sync"}),
-    "trio": frozenset({"_transport", "_engine", "testing"}),
+    "typing_extensions": frozenset({"_engine", "_options", "client", "conversation", "sync"}),
+    "trio": frozenset({"_transport", "_engine", "_testing"}),
     "certifi": frozenset({"_auth", "_transport"}),
-    "h11": frozenset({"testing"}),
-    "pydantic": frozenset({"_providers", "_config", "_engine", "client", "testing"}),
+    "h11": frozenset({"_testing"}),
+    "pydantic": frozenset({"_providers", "_config", "_engine", "client", "_testing"}),
     "pydantic_core": frozenset({"_protocols.wire_json", "_config"}),
     "orjson": frozenset({"_protocols.wire_json"}),
     "yaml": frozenset({"_config"}),
@@ -79,9 +93,9 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {
-    "httpx": frozenset({"assembly", "runtime"}),  # a caller may pass in an httpx.AsyncClient
-    "typing_extensions": frozenset({"_schema", "testing"}),
-    "pydantic": frozenset({"runtime"}),  # a key may be a SecretStr
+    "httpx": frozenset({"_assembly", "_runtime"}),  # a caller may pass in an httpx.AsyncClient
+    "typing_extensions": frozenset({"_schema", "_testing"}),
+    "pydantic": frozenset({"_runtime"}),  # a key may be a SecretStr
 }
 # Pure rooms are told the time, the ids and the JSON; they do not fetch them.
 PURE = frozenset({"_schema", "errors", "_framing", "_protocols", "_providers"})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._models.registry import ModelInfo, RefreshResult
     from ._models.tokens import TokenCount
     from ._models.validation import Validation
+    from ._options import CallOptions
     from ._providers.provider import Provider, Route
     from ._schema.content import (
         Audio,
@@ -100,7 +101,6 @@ if TYPE_CHECKING:
         UnsupportedParameterError,
         WriteTimeoutError,
     )
-    from .options import CallOptions
     from .sync import SyncClient, SyncConversation, SyncLedger, SyncStream
 
 __all__ = [
@@ -213,7 +213,7 @@ _HOME = MappingProxyType(
         "RefreshResult": "._models.registry",
         "Settings": "._config",
         "CostEstimate": "._engine.forecast",
-        "CallOptions": ".options",
+        "CallOptions": "._options",
         "SyncConversation": ".sync",
         "SyncLedger": ".sync",
         "Conversation": ".conversation",

@@ -14,12 +14,12 @@ from ._engine.plan import Plan
 from ._engine.routing import Choice
 from ._engine.stream import Stream
 from ._engine.unary import send
+from ._options import Arguments, CallOptions, with_keywords
+from ._runtime import Runtime
 from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
 from .conversation import Conversation
-from .options import Arguments, CallOptions, with_keywords
-from .runtime import Runtime
 
 T = TypeVar("T")
 

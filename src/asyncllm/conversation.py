@@ -16,10 +16,10 @@ from . import _checks
 from ._checks import JSONFormat
 from ._engine.intake import Messages, read_messages
 from ._engine.stream import Stream
+from ._options import CallOptions, with_keywords
 from ._schema.messages import Message
 from ._schema.response import Attempt, Response
 from .errors import BadRequestError
-from .options import CallOptions, with_keywords
 
 if TYPE_CHECKING:
     from .client import Client

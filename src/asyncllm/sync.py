@@ -33,14 +33,14 @@ from ._engine.stream import Stream
 from ._ledger.budgets import Budgets
 from ._ledger.ledger import Ledger
 from ._ledger.reports import ReportRow
+from ._options import CallOptions, with_keywords
+from ._runtime import Config
 from ._schema.events import Event
 from ._schema.messages import Message
 from ._schema.response import Parsed, Response
 from .client import Client
 from .conversation import Conversation
 from .errors import ClientStateError
-from .options import CallOptions, with_keywords
-from .runtime import Config
 
 Result = TypeVar("Result")
 _SECONDS_AT_EXIT = 2.0

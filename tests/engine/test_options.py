@@ -9,11 +9,11 @@ import pytest
 
 from asyncllm._engine.formats import Formats
 from asyncllm._engine.intake import read_call
+from asyncllm._options import Arguments
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
 from asyncllm.errors import BadRequestError
-from asyncllm.options import Arguments
 
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": {"type": "object"}}}
 

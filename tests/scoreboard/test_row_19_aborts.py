@@ -15,8 +15,8 @@ from asyncllm._schema.content import Reasoning, Text
 from asyncllm._schema.messages import Message
 from asyncllm._schema.response import Outcome, Response
 from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
+from asyncllm._testing.model import tokens
 from asyncllm.errors import StreamInterruptedError
-from asyncllm.testing.model import tokens
 from ledger_books import PlainPrices, value
 
 pytestmark = pytest.mark.anyio

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from asyncllm._testing.record import Arrival
+from asyncllm._testing.wires import aws_auth
+from asyncllm._testing.wires.framings import EVENT_STREAM, message
 from asyncllm.testing import Fault, ListedModel, Reply, Simulator, ToolUse
-from asyncllm.testing.record import Arrival
-from asyncllm.testing.wires import aws_auth
-from asyncllm.testing.wires.framings import EVENT_STREAM, message
 
 pytestmark = pytest.mark.anyio
 

@@ -296,8 +296,8 @@ async def test_huge(sim: Simulator, http: httpx.AsyncClient, wire: str, stream: 
 
 def test_a_bomb_is_never_whole_in_memory() -> None:
     """The bomb is packed piece by piece."""
-    from asyncllm.testing.script import _bomb
-    from asyncllm.testing.wires.framings import WHOLE
+    from asyncllm._testing.script import _bomb
+    from asyncllm._testing.wires.framings import WHOLE
 
     pieces = iter(_bomb(WHOLE.filler(2**50), b"{}"))
     assert all(len(next(pieces)) < 100_000 for _ in range(3))

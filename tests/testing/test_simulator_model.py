@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from asyncllm._testing.behaviour import CacheMemory, compose
+from asyncllm._testing.samples import sample
 from asyncllm.testing import ModelBehaviour, ModelRequest, OfferedTool, Reply, ToolUse
-from asyncllm.testing.behaviour import CacheMemory, compose
-from asyncllm.testing.samples import sample
 
 CITY = OfferedTool(name="find_city", parameters={"type": "object", "properties": {"name": {"type": "string"}}})
 CLOCK = OfferedTool(name="clock")

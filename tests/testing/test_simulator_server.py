@@ -96,7 +96,7 @@ async def test_requests_over_the_bound(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch, http: httpx.AsyncClient
 ) -> None:
     """A body over the bound is the provider's 413."""
-    monkeypatch.setattr("asyncllm.testing.server.MAX_BODY", 10)
+    monkeypatch.setattr("asyncllm._testing.server.MAX_BODY", 10)
     for url in (chat(sim), f"{sim.url('anthropic')}/v1/messages"):
         answer = await http.post(url, json=HI, headers={"anthropic-version": "2026-10-21"})
         assert 413 == answer.status_code

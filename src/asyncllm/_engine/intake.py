@@ -12,11 +12,11 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
+from .._options import KEYWORDS, Arguments
 from .._schema.content import Audio, CacheMark, Document, Image, Part, Refusal, ResultPart, Text, ToolCall, ToolResult
 from .._schema.messages import Message, Role, result_parts
 from .._schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..errors import BadRequestError
-from ..options import KEYWORDS, Arguments
 from .formats import Formats
 
 MessageLike = Union[str, Message, Mapping[str, Any]]
@@ -47,7 +47,7 @@ def read_call(
     Args:
         messages: the conversation.
         response_format: the type or format of the answer.
-        options: the other keywords, as `asyncllm.options.CallOptions` lists them.
+        options: the other keywords, as `asyncllm.CallOptions` lists them.
         formats: reads ``response_format``.
         stream: whether the answer is streamed.
 

@@ -1,10 +1,10 @@
 """What applications test themselves with: a server that speaks the providers' wire formats, and fails on demand."""
 
-from .faults import Fault
-from .listing import ListedModel
-from .model import ModelBehaviour, ModelRequest, OfferedTool, Reply, ToolUse
-from .record import Received
-from .simulator import Simulator
+from .._testing.faults import Fault
+from .._testing.listing import ListedModel
+from .._testing.model import ModelBehaviour, ModelRequest, OfferedTool, Reply, ToolUse
+from .._testing.record import Received
+from .._testing.simulator import Simulator
 
 __all__ = [
     "Fault",

@@ -6,8 +6,8 @@ import sys
 
 import anyio
 
-from .hosts import HOSTS
-from .simulator import Simulator
+from .._testing.hosts import HOSTS
+from .._testing.simulator import Simulator
 
 
 async def main(port: int) -> None:

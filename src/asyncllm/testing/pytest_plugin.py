@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from .simulator import Simulator
+from .._testing.simulator import Simulator
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
-from . import assembly
+from . import _assembly as assembly
 from ._checks import ToolLike, read_tools
 from ._config import Settings, from_env, load
 from ._engine.background import Background

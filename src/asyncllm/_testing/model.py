@@ -1,6 +1,6 @@
 """What a simulated model is asked and what it answers, in terms that no wire format owns.
 
-A wire reads its JSON into a `ModelRequest`; `asyncllm.testing.behaviour.compose` turns that into a `Reply` whose every
+A wire reads its JSON into a `ModelRequest`; `asyncllm._testing.behaviour.compose` turns that into a `Reply` whose every
 number is known; the wire writes the reply in the provider's own form.
 """
 
