@@ -12,6 +12,9 @@ from .messages import Message
 Operation = Literal["chat", "embed", "list", "count", "validate"]
 """What an HTTP attempt is for."""
 
+ASSUMED_OUTPUT_TOKENS = 4096
+"""Output tokens of a call that sets no ``max_tokens``: the one number for routing, estimates, limits and budgets."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
