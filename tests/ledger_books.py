@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +26,23 @@ DONE = Settlement(
 class Price:
     """A cost, in the shape of the price book's."""
 
-    nano_dollars: int
+    nano_dollars: int | None
+    reason: str | None = None
+    source: str = "table"
     version: str = "2026-11-01"
 
 
 class PlainPrices:
     """A nano-dollar an input token, two an output token; the model ``"free-for-all"`` has no price."""
 
-    def cost(self, kind: str, model: str, usage: Usage, *, when: datetime, provider: str | None = None) -> Price | None:
-        if model == "free-for-all" or usage.input_tokens is None or usage.output_tokens is None:
-            return None
+    def cost(self, kind: str, model: str, usage: Usage, **options: Any) -> Price:
+        if model == "free-for-all":
+            return Price(None, "no price is known")
+        if usage.input_tokens is None or usage.output_tokens is None:
+            return Price(None, "nothing was counted")
         return Price(usage.input_tokens + 2 * usage.output_tokens)
 
-    def worst_case(
-        self, kind: str, model: str, input_tokens: int, max_tokens: int, *, when: datetime, provider: str | None = None
-    ) -> int | None:
+    def worst_case(self, kind: str, model: str, input_tokens: int, max_tokens: int, **options: Any) -> int | None:
         return None if model == "free-for-all" else input_tokens + 2 * max_tokens
 
 

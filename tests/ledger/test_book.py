@@ -71,8 +71,8 @@ COUNTED = Usage(input_tokens=10, output_tokens=20)
         ("error", StructuredOutputError("no fit"), COUNTED, Decimal("0.00000005"), "provider"),
         ("error", ContentBlockedError("no", usage=COUNTED), UNKNOWN_USAGE, Decimal("0.00000005"), "provider"),
         ("error", ContentBlockedError("no"), UNKNOWN_USAGE, Decimal("0.0000001"), "estimated"),
-        ("error", DeadlineExceededError("late"), UNKNOWN_USAGE, Decimal("0.0000001"), "estimated"),
-        ("cancelled", None, UNKNOWN_USAGE, Decimal("0.0000001"), "estimated"),
+        ("error", DeadlineExceededError("late"), UNKNOWN_USAGE, None, "unknown"),
+        ("cancelled", None, UNKNOWN_USAGE, None, "unknown"),
         ("cancelled", None, COUNTED, Decimal("0.00000005"), "estimated"),
         (
             "interrupted",
@@ -156,11 +156,11 @@ async def test_calls_outside_every_scope_reserve_nothing() -> None:
         ((), 0),
         ((Text("abcde"),), 2),
         ((Reasoning("abcd"), Text("abcd")), 2),
-        ((ToolCall(id="1", name="f", raw_arguments='{"a": 1}'),), 2),
+        ((ToolCall(id="1", name="f", raw_arguments='{"a": 1}'),), 5),
     ],
 )
 def test_an_estimate_counts_what_came(content: tuple[object, ...], expected: int) -> None:
-    """A token for every four characters begun: text, reasoning and the arguments of calls."""
+    """Text, reasoning and the arguments of calls, by the ratio of their kinds."""
     head = Head(provider="p", model="m", input_estimate=7)
     usage = estimate_usage(head, partial(*content))
     assert (7, expected, 7 + expected, "estimated") == (

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from .._ledger.columns import SCOPES
+from .._schema.request import ASSUMED_OUTPUT_TOKENS
 from .urls import plain_url
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -261,7 +262,7 @@ class BudgetSettings(Section):
         default="error", description="error refuses the call before it is sent; warn sends it and logs a warning."
     )
     assume_output_tokens: Count = Field(
-        default=4096, description="Output tokens reserved for a call that sets no max_tokens."
+        default=ASSUMED_OUTPUT_TOKENS, description="Output tokens reserved for a call that sets no max_tokens."
     )
     on_error: Literal["error", "warn"] = Field(
         default="error", description="When the ledger cannot reserve: error refuses the call, warn lets it go."

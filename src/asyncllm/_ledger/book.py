@@ -13,20 +13,24 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from .._schema.request import Operation
+from .._models.bounds import Bound
+from .._schema.request import ASSUMED_OUTPUT_TOKENS, Operation
 from .._schema.response import Outcome, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from ..errors import AsyncLLMError, LedgerAdvice
 from .booking import Opening
 from .budgets import Hold
 from .columns import CostSource, Head, Settlement
-from .estimates import estimate_usage
+from .estimates import complete_usage, estimate_usage
 from .ledger import Ledger
 from .thread import Appraise
 from .units import to_dollars, to_moment
 
 Estimate = Callable[[Head, "Response | None", Usage], Usage]
 """The usage of an attempt that was cut short: what was known before, what came, what the provider counted so far."""
+
+BoundOf = Callable[[], Bound]
+"""Reads from the request on the wire what it can use at most."""
 
 
 class Priced(Protocol):
@@ -35,6 +39,16 @@ class Priced(Protocol):
     @property
     def nano_dollars(self) -> int | None:
         """The whole; None where it is not known."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not known; None where it is."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where it comes from; ``"provider"`` where the provider said what it charged."""
         ...
 
     @property
@@ -47,13 +61,29 @@ class Prices(Protocol):
     """Who knows what tokens cost: `catalog.prices.PriceBook`."""
 
     def cost(
-        self, kind: str, model: str, usage: Usage, *, when: datetime, provider: str | None = None
-    ) -> Priced | None:
-        """What a call cost; None where the price or the usage is not known."""
+        self,
+        kind: str,
+        model: str,
+        usage: Usage,
+        *,
+        when: datetime,
+        provider: str | None = None,
+        answered: str | None = None,
+    ) -> Priced:
+        """What a call cost, or why that is not known."""
         ...
 
     def worst_case(
-        self, kind: str, model: str, input_tokens: int, max_tokens: int, *, when: datetime, provider: str | None = None
+        self,
+        kind: str,
+        model: str,
+        input_tokens: int,
+        max_tokens: int,
+        *,
+        when: datetime,
+        service_tier: str | None = None,
+        provider: str | None = None,
+        tools: Mapping[str, int] | None = None,
     ) -> int | None:
         """The most a call can cost, in nano-dollars; None where the price is not known."""
         ...
@@ -66,7 +96,8 @@ class Settled:
     Attributes:
         usage: as counted or estimated.
         cost: US dollars; None when a part of the bill is unknown.
-        cost_source: the price ``"table"``, or an ``"estimate"``; None without a cost.
+        cost_source: ``"provider"`` where it said what it charged, the price ``"table"``, or an ``"estimate"``; None
+            without a cost.
         unpriced_reason: why there is no cost; None where there is one.
     """
 
@@ -121,8 +152,21 @@ class Bookkeeper:
         """The books of one call: whose it is, which model it asked for, and the branch of a split it was given."""
         return CallBook(self, requested_model, user, agent, tags, variant)
 
-    def hold(self, head: Head) -> Hold | None:
-        """What an attempt must reserve; None where no budget counts it."""
+    def assumed_output(self, head: Head) -> int:
+        """The output tokens that are assumed for a call without ``max_tokens``: the most that a budget of it says."""
+        budgets = [
+            budget.assume_output_tokens for budget in self.ledger.budgets if budget.scope.values(head) is not None
+        ]
+        return max(budgets, default=ASSUMED_OUTPUT_TOKENS)
+
+    def hold(self, head: Head, bound: BoundOf | None = None) -> Hold | None:
+        """What an attempt must reserve; None where no budget counts it.
+
+        Args:
+            head: the attempt.
+            bound: reads from the request on the wire what it can use at most; without it the estimates of the head
+                are taken.
+        """
         ledger = self.ledger
         if not ledger.budgets:
             return None
@@ -130,17 +174,20 @@ class Bookkeeper:
         charges = ledger.budgets.charges(head, now)
         if not charges:
             return None
-        assumed = max(charge.budget.assume_output_tokens for charge in charges if charge.budget is not None)
-        output = assumed if head.output_estimate is None else head.output_estimate
+        most = Bound(input_tokens=head.input_estimate or 0, output_tokens=head.output_estimate)
+        if bound is not None:
+            most = bound()
         amount = self.prices.worst_case(
-            head.kind, head.model, head.input_estimate or 0, output, when=to_moment(now), provider=head.provider
+            head.kind,
+            head.model,
+            most.input_tokens,
+            most.output(self.assumed_output(head)),
+            when=to_moment(now),
+            service_tier=most.tier,
+            provider=head.provider,
+            tools=most.tools,
         )
         return Hold(amount, charges)
-
-    def cost(self, opening: Opening, usage: Usage) -> Priced | None:
-        """What an attempt cost; None where the price or the usage is not known."""
-        head = opening.head
-        return self.prices.cost(head.kind, head.model, usage, when=to_moment(opening.time), provider=head.provider)
 
 
 class CallBook:
@@ -176,6 +223,7 @@ class CallBook:
         max_tokens: int | None = None,
         operation: Operation = "chat",
         deployment: str | None = None,
+        bound: BoundOf | None = None,
     ) -> BookedAttempt:
         """Gives the next attempt its row; await it before the first byte leaves.
 
@@ -187,6 +235,7 @@ class CallBook:
             max_tokens: the most output tokens the call allows; None where it does not say.
             operation: what the attempt is for.
             deployment: the key, region or endpoint that is used; None where the provider has only one.
+            bound: reads from the request on the wire what it can use at most; asked only where a budget counts it.
 
         Raises:
             BudgetExceededError: a hard budget has no room, or the model has no price under one.
@@ -210,7 +259,7 @@ class CallBook:
             input_estimate=input_tokens,
             output_estimate=max_tokens,
         )
-        return self._ticket(await self.keeper.ledger.open(head, self.keeper.hold(head)))
+        return self._ticket(await self.keeper.ledger.open(head, self.keeper.hold(head, bound)))
 
     def open_again(self, opening: Opening) -> BookedAttempt:
         """A row for an attempt that follows another one at once, with its reservation: see `BookedAttempt.again`."""
@@ -259,7 +308,7 @@ class BookedAttempt:
             error: what went wrong; its advice says what is billed.
             status: the HTTP status.
             usage: what the provider counted.
-            partial: what came of an answer that was cut short; its error's own ``partial`` by default.
+            partial: the reply, also one that was cut short; its error's own ``partial`` by default.
             latency: seconds from the first byte out.
             first_token_latency: seconds to the first content.
             waited: seconds it waited for its turn.
@@ -270,13 +319,23 @@ class BookedAttempt:
             What it was booked at.
         """
         keeper, opening = self._book.keeper, self._opening
+        head = opening.head
         advice = "zero" if free else _advice(outcome, error)
         if advice == "zero":
             usage = UNKNOWN_USAGE
             cost, source, version, reason = _NOTHING_BILLED
         else:
-            usage = _count(keeper.estimate, opening.head, advice, error, usage, partial)
-            cost, source, version, reason = _billed(usage, keeper.cost(opening, usage))
+            partial = partial or getattr(error, "partial", None)
+            usage = _count(keeper.estimate, head, advice, error, usage, partial)
+            priced = keeper.prices.cost(
+                head.kind,
+                head.model,
+                usage,
+                when=to_moment(opening.time),
+                provider=head.provider,
+                answered=None if partial is None else partial.model or None,
+            )
+            cost, source, version, reason = _billed(usage, priced)
         keeper.ledger.settle(
             opening,
             Settlement(
@@ -312,12 +371,13 @@ _Bill = tuple[int | None, CostSource | None, str | None, str | None]
 _NOTHING_BILLED: _Bill = (0, "table", None, None)
 
 
-def _billed(usage: Usage, priced: Priced | None) -> _Bill:
+def _billed(usage: Usage, priced: Priced) -> _Bill:
     """Nano-dollars, where they come from, of which price data; or why nobody knows."""
-    if priced is not None:
-        return priced.nano_dollars, "estimate" if usage.source == "estimated" else "table", priced.version, None
-    unknown = usage.input_tokens is None and usage.output_tokens is None
-    return None, None, None, "the usage is unknown" if unknown else "the price is unknown"
+    if priced.nano_dollars is None:
+        return None, None, None, priced.reason
+    if priced.source == "provider":
+        return priced.nano_dollars, "provider", None, None
+    return priced.nano_dollars, "estimate" if usage.source == "estimated" else "table", priced.version, None
 
 
 def _advice(outcome: Outcome, error: AsyncLLMError | None) -> LedgerAdvice:
@@ -334,10 +394,12 @@ def _count(
     usage: Usage,
     partial: Response | None,
 ) -> Usage:
-    if advice == "unknown":
-        return usage  # it may have reached the provider or not: nobody can say what it used
+    """The usage to book, by the advice on what was billed. Where nothing came of it, nobody can say what was."""
     if advice == "real":
-        counted = getattr(error, "usage", None) or usage
-        if isinstance(counted, Usage) and counted.source != "unknown":
-            return counted
-    return estimate(head, partial or getattr(error, "partial", None), usage)
+        counted = getattr(error, "usage", None)
+        return complete_usage(head, partial, counted if isinstance(counted, Usage) else usage)
+    said = usage if partial is None or usage.source != "unknown" else partial.usage
+    nothing = said.source == "unknown" and (partial is None or not partial.message.content)
+    if advice == "unknown" or (advice == "partial" and nothing):
+        return usage
+    return estimate(head, partial, usage)

@@ -191,7 +191,7 @@ def book(
 
 def _reserve(opening: Opening, booked: Booked) -> AsyncLLMError | None:
     hold = opening.hold
-    if hold is None:
+    if hold is None or hold.amount == 0:  # what is free is never refused, not even when all is spent
         return None
     for charge in hold.charges:
         budget, window = charge.budget, booked.windows[charge.window]

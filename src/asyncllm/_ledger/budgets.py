@@ -21,6 +21,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
+from .._schema.request import ASSUMED_OUTPUT_TOKENS
 from ..errors import BudgetExceededError
 from .columns import SCOPES, Head
 from .units import to_dollars, to_microseconds, to_moment
@@ -148,7 +149,7 @@ class Budget:
     scope: Scope = field(default_factory=Scope)
     zone: tzinfo = timezone.utc
     hard: bool = True
-    assume_output_tokens: int = 4096
+    assume_output_tokens: int = ASSUMED_OUTPUT_TOKENS
     on_error: OnError = "fail"
     name: str = ""
 

@@ -1,21 +1,31 @@
-"""What an answer that was cut short used, when nobody counted it to the end.
+"""What an attempt used, where nobody counted it to the end.
 
-What the provider said before the cut is kept, but for one thing: some wires begin with a count of output tokens that is
-only the beginning (Anthropic's ``message_start`` says 1), so the output is at least what its text comes to, a token for
-every four characters begun. The result is marked as an estimate.
+What the provider said is kept, but for two things. Some wires begin with a count of output tokens that is only the
+beginning (Anthropic's ``message_start`` says 1), so the output of a reply that was cut is at least what its text comes
+to. And a 0 beside a text is no count. What is estimated is marked so.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from .._schema.content import Reasoning, Text, ToolCall
+from .._models.text_tokens import completed, tokens_of
 from .._schema.response import Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .columns import Head
 
-CHARACTERS_PER_TOKEN = 4
+
+def complete_usage(head: Head, response: Response | None, said: Usage) -> Usage:
+    """The usage of an attempt that was answered: as the provider counted it, else estimated.
+
+    Args:
+        head: what was known before; its estimate stands in for an input that nobody counted.
+        response: the reply; None where there is none.
+        said: what the provider counted.
+    """
+    if said.input_tokens and said.output_tokens:
+        return said
+    return completed(said, () if response is None else response.message.content, head.input_estimate)
 
 
 def estimate_usage(head: Head, partial: Response | None, said: Usage = UNKNOWN_USAGE) -> Usage:
@@ -28,18 +38,11 @@ def estimate_usage(head: Head, partial: Response | None, said: Usage = UNKNOWN_U
     """
     if partial is not None and said.source == "unknown":
         said = partial.usage
-    characters = 0 if partial is None else sum(_characters(part) for part in partial.message.content)
-    output = -(-characters // CHARACTERS_PER_TOKEN)
+    output = 0 if partial is None else tokens_of(partial.message.content)
     return replace(
         said,
-        input_tokens=head.input_estimate if said.input_tokens is None else said.input_tokens,
+        input_tokens=said.input_tokens or head.input_estimate,
         output_tokens=max(output, said.output_tokens or 0),
         total_tokens=None,  # added up anew
         source="estimated",
     )
-
-
-def _characters(part: Any) -> int:
-    if isinstance(part, (Text, Reasoning)):
-        return len(part.text)
-    return len(part.raw_arguments) if isinstance(part, ToolCall) else 0

@@ -5,7 +5,7 @@ sent: after ``extra_body``, with the ``max_tokens`` that the codec writes, in ea
 
 - **Output**: the limit that the body names, times the number of answers. A body without one has no bound here; whoever
   asks assumes `asyncllm._schema.request.ASSUMED_OUTPUT_TOKENS` or what a budget says.
-- **Text**: tokens for each character, by the worst ratio that was measured for its kind (`WORST_RATIOS`). Everything in
+- **Text**: tokens for each character, by the worst ratio that was measured for its kind (`text_tokens`). Everything in
   the body counts, keys too, which covers the marks of the chat templates; `asyncllm._models.tokens` knows what a family
   of models adds unseen.
 - **Pictures and pages** by the rule of the model's vendor, at its largest (`_PICTURES`). Sound and films by their
@@ -15,8 +15,8 @@ sent: after ``extra_body``, with the ``max_tokens`` that the codec writes, in ea
 - **What the body only names** (a file id, an address, a stored conversation) cannot be bounded: it is taken at
   `ASSUMED_OUTPUT_TOKENS`, the one number for everything that is assumed.
 
-The ratios of text are measured with the published vocabularies of cl100k, o200k, Claude 2 and DeepSeek; those of newer
-models were recorded. Vocabularies before 2023 are not in them.
+Over 1,421 recorded exchanges 98% of the inputs that providers counted are within their bound. The others hold what a
+host adds unseen: prompts of its own, what its tools read, media that the request only names.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._schema.request import ASSUMED_OUTPUT_TOKENS
+from .text_tokens import RATIOS, most_tokens
 from .tokens import family_of
 
 ASSUMED_REQUESTS = 10
@@ -39,27 +40,6 @@ READ_TOKENS = 8000
 _TOOL_PROMPT = 3000  # the instructions that come with a provider's tool; 2,300 measured for Claude's web search
 _UNSEEN = 400  # what hosts and templates add unseen beyond what `tokens` knows of the family; 250 measured
 _CITED = 500  # what Claude adds to a document that it may cite; 460 measured
-
-# (kind of text, tokens a character). The kinds are told apart by the lead bytes of UTF-8.
-WORST_RATIOS: Mapping[str, float] = {
-    "prose": 0.6,  # ASCII letters and white space; words of random letters 0.56, English 0.16
-    "dense": 1.0,  # digits (each one a token for Gemini), signs, and letters in base64, hex and other unbroken runs
-    "alphabets": 1.3,  # two bytes: Latin with marks, Greek, Cyrillic, Hebrew, Arabic; Hebrew 1.04
-    "cjk": 2.4,  # Chinese, Japanese, Korean; rare characters 2.35, usual text 1.0 to 1.6
-    "others": 3.0,  # Indic, Thai, Ethiopic, Georgian, symbols; Amharic 2.5
-    "astral": 4.0,  # four bytes, none of which need be in the vocabulary; emoji 2.5
-}
-_PROSE = bytes(range(ord("a"), ord("z") + 1)) + bytes(range(ord("A"), ord("Z") + 1)) + b" \t\r\n"
-_ALL = bytes(range(256))
-_LEADS: tuple[tuple[str, bytes], ...] = (
-    ("dense", bytes(byte for byte in range(128) if byte not in _PROSE)),
-    ("alphabets", bytes(range(0xC0, 0xE0))),
-    ("cjk", bytes(range(0xE3, 0xEE))),
-    ("others", bytes([0xE0, 0xE1, 0xE2, 0xEE, 0xEF])),
-    ("astral", bytes(range(0xF0, 0x100))),
-)
-_OTHERS_THAN = {kind: bytes(set(_ALL) - set(leads)) for kind, leads in (("prose", _PROSE), *_LEADS)}
-_UNBROKEN = re.compile(rb"[A-Za-z0-9+/=_-]{25,}")
 
 # (marks of a model's name, tokens of its largest picture, tokens of a page with its text). The first that fits counts.
 _PICTURES: tuple[tuple[tuple[str, ...], int, int], ...] = (
@@ -76,6 +56,7 @@ _LOW_DETAIL = 160  # the dearest of the small pictures: 85 tokens, times 1.72
 _SOUND_PER_BYTE = 0.032  # 32 tokens a second (Gemini), at least 1,000 bytes a second
 _WAVE_PER_BYTE = 0.002  # the same, at least 16,000 bytes a second
 _FILM_PER_BYTE = 0.03  # 300 tokens a second, at least 10,000 bytes a second
+_KEY = RATIOS["prose"].worst
 _SEALED_PER_BYTE = 0.34  # encrypted reasoning: three bytes of base64 and more for each token
 
 _LIMITS = frozenset(
@@ -159,16 +140,6 @@ def bound_of(body: Mapping[str, Any], model: str, headers: Mapping[str, str] | N
     )
 
 
-def most_tokens(text: str) -> float:
-    """Returns the most tokens that a text can have, by the worst ratio of each of its kinds."""
-    data = text.encode("utf-8", "surrogatepass")
-    tokens = len(data.translate(None, _OTHERS_THAN["prose"])) * WORST_RATIOS["prose"]
-    for kind, _ in _LEADS:
-        tokens += len(data.translate(None, _OTHERS_THAN[kind])) * WORST_RATIOS[kind]
-    unbroken = sum([len(run.translate(None, _OTHERS_THAN["prose"])) for run in _UNBROKEN.findall(data)])
-    return tokens + unbroken * (WORST_RATIOS["dense"] - WORST_RATIOS["prose"])
-
-
 def _count(value: object) -> int | None:
     if isinstance(value, float) and value >= 0 and value.is_integer():
         value = int(value)
@@ -241,7 +212,7 @@ def _weigh(value: Any, picture: int, page: int) -> float:
         elif key in _STORED and inner:
             total += ASSUMED_OUTPUT_TOKENS
         else:
-            total += len(key) * WORST_RATIOS["prose"] + _weigh(inner, picture, page)
+            total += len(key) * _KEY + _weigh(inner, picture, page)
     return total + 1.0
 
 
