@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from asyncllm._engine.background import Background
-from asyncllm._models.asking import exchange
+from asyncllm._engine.attempt import Engine
+from asyncllm._engine.health import Health
+from asyncllm._engine.lifetime import Background, Watch
+from asyncllm._engine.limits import USUAL_QUESTION_LIMITS, LimitRules, Limits
+from asyncllm._engine.questions import Questions
+from asyncllm._engine.target import RetryPolicy, Target
 from asyncllm._models.catalog import Catalog
 from asyncllm._models.lookup import FactBook
 from asyncllm._models.prices import PriceBook
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._providers.kinds import build
 from asyncllm._providers.provider import Provider
-from asyncllm._transport.base import Timeouts
+from asyncllm._transport.base import Timeouts, Transport
 from asyncllm._transport.http import HTTPTransport
 from asyncllm.testing import Simulator
 
@@ -37,6 +40,26 @@ def hosts(sim: Simulator, *names: str, **options: Any) -> dict[str, Provider]:
     return found
 
 
+def questions(
+    transport: Transport, background: Background, *, timeouts: Timeouts | None = None, now: Callable[[], float]
+) -> Questions:
+    """Questions that go through a transport, once each."""
+    health = Health()
+    engine = Engine(
+        transport=transport,
+        background=background,
+        watch=Watch(background),
+        json=WireJSON(),
+        new_id=lambda prefix: f"{prefix}1",
+        now=now,
+        health=health,
+        question_limits=Limits(LimitRules(), health.now, usual=USUAL_QUESTION_LIMITS),
+        draw=lambda: 0.0,
+    )
+    once = RetryPolicy(max_attempts=1)
+    return Questions(lambda: engine, lambda provider, model: Target(provider, model, timeouts or Timeouts(), once), now)
+
+
 @asynccontextmanager
 async def open_catalog(
     providers: Mapping[str, Provider],
@@ -52,11 +75,9 @@ async def open_catalog(
     transport = HTTPTransport(spawn=background.spawn)
     try:
         yield Catalog(
-            exchange=partial(exchange, transport, timeouts or Timeouts()),
-            json=WireJSON(),
+            asker=questions(transport, background, timeouts=timeouts, now=now),
             kinds={name: provider.kind for name, provider in providers.items()},
             provider_of=providers.__getitem__,
-            now=now,
             path=path,
             capabilities=capabilities,
             prices=prices,

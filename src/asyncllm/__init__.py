@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from ._config import Settings
     from ._engine.forecast import CostEstimate
     from ._engine.health import TargetHealth
-    from ._engine.stream import Stream
-    from ._engine.text_stream import TextStream
+    from ._engine.stream import Stream, TextStream
     from ._models.registry import ModelInfo, RefreshResult
     from ._models.tokens import TokenCount
     from ._models.validation import Validation
@@ -218,7 +217,7 @@ _HOME = MappingProxyType(
         "SyncLedger": ".sync",
         "Conversation": ".conversation",
         "Stream": "._engine.stream",
-        "TextStream": "._engine.text_stream",
+        "TextStream": "._engine.stream",
         "TargetHealth": "._engine.health",
         "Advice": ".errors",
         "AllFallbacksFailedError": ".errors",

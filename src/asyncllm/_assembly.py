@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -13,21 +12,17 @@ from ._auth.network import Network
 from ._config import Settings, from_env
 from ._config.accounts import ledger_of
 from ._config.sections import HTTPSettings, LimitSettings, RetrySettings, RouteTarget
-from ._engine.background import Background
-from ._engine.capability import Named
-from ._engine.limits import Bounds, LimitRules
-from ._engine.retry import RetryPolicy
-from ._engine.router import FactsOf, Target
-from ._engine.routing import RoutingRules
-from ._engine.strategies import PriceOf
-from ._engine.targeting import Entry
+from ._engine.lifetime import Background
+from ._engine.limits import LimitBounds, LimitRules
+from ._engine.routing import ProviderEntry, RoutingRules
+from ._engine.strategies import Named, PriceOf
+from ._engine.target import FactsOf, RetryPolicy, Target
 from ._ledger.book import Bookkeeper
 from ._ledger.budgets import Alert
-from ._models.asking import Exchange
+from ._models.asker import Asker
 from ._models.catalog import Catalog
 from ._models.lookup import FactBook
 from ._models.prices import PriceBook
-from ._protocols.codec import JSONCodec
 from ._providers import kinds
 from ._providers.provider import Provider
 from ._schema.facts import ModelFacts
@@ -39,7 +34,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-def entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[str, str]) -> dict[str, Entry]:
+def entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[str, str]) -> dict[str, ProviderEntry]:
     """The configured providers: what chains need of them, and how each is made at its first use."""
     found = {}
     network = _network(settings)
@@ -49,7 +44,8 @@ def entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[st
             return own.get(name) or kinds.build(kind, name, {**options(), "network": network}, environ)
 
         timeouts = Timeouts(**(entry.timeouts or settings.timeouts).model_dump())
-        found[name] = Entry(name, entry.fallback_models, timeouts, make, retry_policy(entry.retry or settings.retry))
+        retry = retry_policy(entry.retry or settings.retry)
+        found[name] = ProviderEntry(name, entry.fallback_models, timeouts, make, retry)
     return found
 
 
@@ -81,8 +77,8 @@ def limit_rules(settings: Settings) -> LimitRules:
     )
 
 
-def _bounds(limits: LimitSettings) -> Bounds:
-    return Bounds(
+def _bounds(limits: LimitSettings) -> LimitBounds:
+    return LimitBounds(
         concurrent=limits.concurrent,
         requests_per_minute=limits.requests_per_minute,
         tokens_per_minute=limits.tokens_per_minute,
@@ -139,8 +135,7 @@ def catalog(
     settings: Settings,
     prices: PriceBook,
     *,
-    exchange: Exchange,
-    json: JSONCodec,
+    asker: Asker,
     provider_of: Callable[[str], Provider],
 ) -> Catalog:
     """What the client knows of models, the package's capabilities under those of the configuration."""
@@ -151,11 +146,9 @@ def catalog(
     )
     capabilities.load()
     return Catalog(
-        exchange=exchange,
-        json=json,
+        asker=asker,
         kinds={name: entry.kind for name, entry in settings.providers.items()},
         provider_of=provider_of,
-        now=time.time,
         capabilities=capabilities,
         prices=prices,
         path=settings.catalog.cache_path,

@@ -13,26 +13,22 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 from . import _assembly as assembly
 from ._checks import ToolLike, read_tools
 from ._config import Settings, from_env, load
-from ._engine.background import Background
-from ._engine.exchange import Engine
+from ._engine.attempt import Engine
 from ._engine.forecast import CostEstimate, estimate_messages, forecast
 from ._engine.formats import Formats
 from ._engine.health import Health, TargetHealth
 from ._engine.intake import Messages, read_messages
-from ._engine.lifetime import Lifetime
-from ._engine.limits import Limits
-from ._engine.routing import Routing
-from ._engine.targeting import Targeting
-from ._engine.watch import Watch
-from ._models.asking import exchange
+from ._engine.lifetime import Background, Lifetime, Watch
+from ._engine.limits import USUAL_QUESTION_LIMITS, LimitRules, Limits
+from ._engine.questions import Questions
+from ._engine.routing import Routing, Targeting
 from ._models.registry import ModelInfo, RefreshResult
 from ._models.tokens import TokenCount
 from ._models.validation import Validation
-from ._protocols.codec import WireRequest
 from ._protocols.wire_json import WireJSON
 from ._providers.provider import Provider
 from ._schema.request import Request
-from ._transport.base import Reply, Transport
+from ._transport.base import Transport
 
 if TYPE_CHECKING:
     import httpx
@@ -84,9 +80,9 @@ class Runtime:
         limits = assembly.limit_rules(self.settings)
         self._limits = Limits(limits, lambda: self._health.now()) if limits else None
         prices = assembly.price_book(self.settings)
-        self.catalog = assembly.catalog(
-            self.settings, prices, exchange=self._ask, json=self._json, provider_of=self._targeting.provider
-        )
+        self._question_limits = Limits(LimitRules(), lambda: self._health.now(), usual=USUAL_QUESTION_LIMITS)
+        asker = Questions(self._lifetime.engine, self._targeting.aim, time.time)
+        self.catalog = assembly.catalog(self.settings, prices, asker=asker, provider_of=self._targeting.provider)
         self._routing = Routing(
             assembly.routing_rules(self.settings),
             self._targeting,
@@ -237,11 +233,6 @@ class Runtime:
     async def _refresh_on_start(self) -> None:
         await self.catalog.refresh_models()
 
-    async def _ask(self, provider: Provider, wire: WireRequest, base_url: str | None) -> Reply:
-        """A question of the catalog to a provider."""
-        timeouts = self._targeting.target(provider.name, "").timeouts
-        return await exchange(self._lifetime.engine().transport, timeouts, provider, wire, base_url)
-
     def _build_transport(self, background: Background) -> Transport:
         return assembly.transport(self.settings.http, self._http_client, background, self._environ)
 
@@ -249,6 +240,7 @@ class Runtime:
         self._health.attach(background.clock)
         if self._limits is not None:
             self._limits.forget()
+        self._question_limits.forget()
         if self.settings.catalog.cache_path is not None:
             background.spawn(self.catalog.load)
         if self._refresh:
@@ -263,6 +255,7 @@ class Runtime:
             now=time.time,
             health=self._health,
             limits=self._limits,
+            question_limits=self._question_limits,
             books=self._books,
             catalog=self.catalog,
             sampling=self.settings.unsupported_parameters,

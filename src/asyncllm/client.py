@@ -10,10 +10,9 @@ from typing_extensions import TypeForm, Unpack
 from ._checks import JSONFormat
 from ._engine.call import Call, Patience, Payer
 from ._engine.intake import Messages, read_call
-from ._engine.plan import Plan
 from ._engine.routing import Choice
-from ._engine.stream import Stream
-from ._engine.unary import send
+from ._engine.sending import send
+from ._engine.stream import Stream, StreamPlan
 from ._options import Arguments, CallOptions, with_keywords
 from ._runtime import Runtime
 from ._schema.messages import Message
@@ -122,7 +121,7 @@ class Client(Runtime):
         asked = read_call(messages, response_format, options, self._formats, stream=True)
         request, choice = self._choose(asked)
         return Stream(
-            Plan(
+            StreamPlan(
                 engine=self._lifetime.engine,
                 targets=choice.targets,
                 request=request,

@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 RetryAdvice = Literal["no", "yes", "once", "after_refresh"]
 FallbackAdvice = Literal["no", "yes", "larger_window", "opt_in", "as_inner"]
+FallbackReason = Literal["content_filter", "budget"]
+"""What a call goes on to the next target for only where the configuration or the call says so."""
 HealthAdvice = Literal["none", "count", "cooldown", "credential_off", "model_off", "account_off", "until_reset"]
 LedgerAdvice = Literal["zero", "unknown", "partial", "estimated", "real"]
 
@@ -82,6 +84,8 @@ class Advice:
         pause: the first pause before a retry, as a multiple of the usual one: longer where the provider throttles,
             shorter where there was no connection, because then there is nobody whom a quick retry could burden.
         retry_cost: what a retry takes from the target's retry quota: more where the failure itself took long.
+        fallback_on: where ``fallback`` and ``provider`` say ``opt_in``: the word of the keyword ``fallback_on`` that
+            lets a call go on to the next target.
     """
 
     retry: RetryAdvice = "no"
@@ -91,6 +95,7 @@ class Advice:
     ledger: LedgerAdvice = "zero"
     pause: float = 1.0
     retry_cost: int = 5
+    fallback_on: FallbackReason | None = None
 
 
 _SECRETS = re.compile(
@@ -129,6 +134,7 @@ class AsyncLLMError(Exception):
         should_retry: the provider's own verdict (``x-should-retry``), which outranks ``advice.retry``.
         advice: what to do about it; that of the class, unless this error says something else.
         events: what a stream had decoded in the same read before it failed.
+        not_asked: the targets of the call that were not asked, as ``provider/model``, and why.
     """
 
     advice: Advice = Advice()
@@ -148,6 +154,7 @@ class AsyncLLMError(Exception):
         attempts: tuple[Attempt, ...] = (),
         advice: Advice | None = None,
         events: Sequence[Event] = (),
+        not_asked: Mapping[str, str] | None = None,
     ) -> None:
         self.message = redact(message)
         super().__init__(self.message)
@@ -161,6 +168,7 @@ class AsyncLLMError(Exception):
         self.should_retry = should_retry
         self.attempts = attempts
         self.events = events
+        self.not_asked: Mapping[str, str] = not_asked or {}
         if advice is not None:
             self.advice = advice
 
@@ -178,6 +186,21 @@ class AsyncLLMError(Exception):
             if value is not None
         ]
         return f"{self.message} ({', '.join(facts)})" if facts else self.message
+
+    def about(
+        self, *, provider: str | None = None, model: str | None = None, request_id: str | None = None
+    ) -> AsyncLLMError:
+        """The same error; what it did not know about itself is filled in by the attempt that it ends."""
+        self.provider = self.provider or provider
+        self.model = self.model or model
+        self.request_id = self.request_id or request_id
+        return self
+
+    def conceal(self, secret: str) -> None:
+        """Takes a credential out of the sentence: a server that echoes it may have any shape of key."""
+        if secret in self.message:
+            self.message = self.message.replace(secret, "[redacted]")
+            self.args = (self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The facts travel as state, not as arguments: an error and its attempts refer to each other.
@@ -235,6 +258,8 @@ class BudgetExceededError(AsyncLLMError):
         reserved: US dollars held by calls under way.
         resets_at: when the window ends, UTC; None where it never does.
     """
+
+    advice = Advice(fallback="opt_in", provider="opt_in", fallback_on="budget")
 
     def __init__(
         self,
@@ -482,7 +507,7 @@ class ContentBlockedError(ProviderError):
         usage: the tokens the provider counted for it, where it said so.
     """
 
-    advice = Advice(fallback="opt_in", ledger="real")
+    advice = Advice(fallback="opt_in", provider="opt_in", ledger="real", fallback_on="content_filter")
 
     def __init__(self, message: str = "", *, usage: Usage | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)

@@ -11,8 +11,7 @@ import anyio
 import pytest
 import trio
 
-from asyncllm._engine.background import Background, current_loop, is_alive
-from asyncllm._engine.lifetime import Lifetime
+from asyncllm._engine.lifetime import Background, Lifetime, current_loop, is_alive
 from asyncllm.errors import ClientStateError
 
 

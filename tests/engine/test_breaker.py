@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asyncllm import errors
-from asyncllm._engine.breaker import ProviderState, TargetState
+from asyncllm._engine.health import ProviderState, TargetState
 from asyncllm._schema.response import RateLimits
 
 DOWN = errors.ServerError("down", status=500)
@@ -33,7 +33,7 @@ def test_ten_failures_in_a_row_open_the_circuit() -> None:
     target = state()
     for _ in range(9):
         target.failed(DOWN, "plain", 0)
-    target.succeeded("plain")
+    target.succeeded("plain", 0.1)
     for _ in range(9):
         target.failed(DOWN, "plain", 0)
     assert "plain" == target.admit(0)
@@ -49,7 +49,7 @@ def test_half_of_the_last_hundred_opens_it_too() -> None:
         if number % 2:
             target.failed(DOWN, "plain", 0)
         else:
-            target.succeeded("plain")
+            target.succeeded("plain", 0.1)
     assert ("open", "failures") == target.describe(1)
     assert 0.5 == target.failure_rate
 
@@ -60,10 +60,10 @@ def test_the_window_forgets() -> None:
     for _ in range(5):
         target.failed(DOWN, "plain", 0)
     for _ in range(95):
-        target.succeeded("plain")
+        target.succeeded("plain", 0.1)
     assert 0.05 == target.failure_rate
     for _ in range(100):
-        target.succeeded("plain")
+        target.succeeded("plain", 0.1)
     assert 0.0 == target.failure_rate
 
 
@@ -72,7 +72,7 @@ def test_half_open_lets_a_single_probe_pass() -> None:
     target = broken()
     assert ("half_open", "failures") == target.describe(30)
     assert ["probe", None] == [target.admit(30), target.admit(30)]
-    target.succeeded("probe")
+    target.succeeded("probe", 0.1)
     assert ("plain", ("closed", None), 0) == (target.admit(30), target.describe(30), target.consecutive)
 
 
@@ -92,9 +92,9 @@ def test_openings_are_forgiven_after_ten_successes() -> None:
     """A target that recovered well begins again with thirty seconds."""
     target = broken()
     target.admit(30)
-    target.succeeded("probe")
+    target.succeeded("probe", 0.1)
     for _ in range(10):
-        target.succeeded("plain")
+        target.succeeded("plain", 0.1)
     for _ in range(10):
         target.failed(DOWN, "plain", 100)
     assert 30.0 == target.wait(100)
@@ -112,7 +112,7 @@ def test_a_probe_that_tells_nothing_bad_lets_the_next_one_go(outcome: str) -> No
         target.failed(errors.BadRequestError("x", status=400), "probe", 30)
         assert "plain" == target.admit(30)
     else:
-        target.has_content("probe")
+        target.revive()
         assert "plain" == target.admit(30)
 
 
@@ -133,7 +133,7 @@ def test_as_a_last_resort_one_attempt_a_second_passes() -> None:
     target.failed(DOWN, "pass", 2.6)
     assert 27.0 == target.wait(3.0)
     target.admit(3.1, last_resort=True)
-    target.succeeded("pass")
+    target.succeeded("pass", 0.1)
     assert "plain" == target.admit(3.2)
 
 
@@ -198,7 +198,7 @@ def test_an_account_without_money_is_off_with_all_its_models() -> None:
     assert ("open", "account") == first.describe(now)
     now += first.wait(now)
     first.admit(now)
-    first.succeeded("probe")
+    first.succeeded("probe", 0.1)
     assert ["plain", "plain"] == [first.admit(now), second.admit(now)]
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm import errors
-from asyncllm._engine.quota import CAPACITY, RetryQuota
-from asyncllm._engine.retry import RetryPolicy, pause
+from asyncllm._engine.health import RETRY_QUOTA, RetryQuota
+from asyncllm._engine.target import RetryPolicy, pause
 
 FIRST: dict[str, Any] = {
     "on_model": 1,
@@ -143,7 +143,7 @@ def test_retries_end_when_the_quota_is_used_up() -> None:
     assert decide(errors.ServerError("x"), quota=quota.left) is not None
     assert decide(errors.ProviderTimeoutError("x"), quota=quota.left) is None
     quota.give(10_000)
-    assert CAPACITY == quota.left
+    assert RETRY_QUOTA == quota.left
 
 
 @given(

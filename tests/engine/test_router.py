@@ -8,8 +8,8 @@ import pytest
 
 from asyncllm import errors
 from asyncllm._auth.keys import HeaderKey
-from asyncllm._engine.router import Target, following, order
-from asyncllm._engine.targeting import Entry, Targeting
+from asyncllm._engine.routing import ProviderEntry, Targeting
+from asyncllm._engine.target import Target, following, order
 from asyncllm._providers.provider import Provider
 from asyncllm._transport.base import Timeouts
 
@@ -59,8 +59,8 @@ def test_an_error_allows_what_its_advice_says(
 
 def targeting(active_model: str | None = None) -> Targeting:
     entries = {
-        "a": Entry("a", ("one", "two"), Timeouts(), lambda: A),
-        "b": Entry("b", (), Timeouts(total=5), lambda: B),
+        "a": ProviderEntry("a", ("one", "two"), Timeouts(), lambda: A),
+        "b": ProviderEntry("b", (), Timeouts(total=5), lambda: B),
     }
     return Targeting(entries, "a", active_model)
 
@@ -88,7 +88,7 @@ def test_a_chain_is_the_chosen_model_and_its_fallbacks(
 
 def test_the_active_model_serves_a_provider_that_lists_none() -> None:
     """A provider named by the call falls back to the active model only if it is the active one and lists no models."""
-    entries = {"b": Entry("b", (), Timeouts(), lambda: B)}
+    entries = {"b": ProviderEntry("b", (), Timeouts(), lambda: B)}
     assert ["m"] == [target.model for target in Targeting(entries, "b", "m").resolve("b", None, None)]
 
 

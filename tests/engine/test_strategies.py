@@ -14,13 +14,11 @@ from hypothesis import strategies as st
 
 from asyncllm import errors
 from asyncllm._auth.keys import HeaderKey
-from asyncllm._engine.capability import fit, for_task
-from asyncllm._engine.estimate import estimate
+from asyncllm._engine.forecast import estimate
 from asyncllm._engine.health import Health, percentile
-from asyncllm._engine.router import Target
-from asyncllm._engine.routing import Routing, RoutingRules
-from asyncllm._engine.strategies import by_cost, by_latency, by_weight
-from asyncllm._engine.targeting import Entry, Targeting
+from asyncllm._engine.routing import ProviderEntry, Routing, RoutingRules, Targeting
+from asyncllm._engine.strategies import by_cost, by_latency, by_weight, fit, for_task
+from asyncllm._engine.target import Target
 from asyncllm._providers.provider import Provider
 from asyncllm._schema.content import Audio, Document, Image, Json, Text, ToolCall, ToolResult
 from asyncllm._schema.facts import ModelFacts
@@ -169,8 +167,8 @@ def test_an_estimate_counts_all_that_a_model_reads() -> None:
 
 def routing(rules: RoutingRules, draw: Callable[[], float] = lambda: 0.5, health: Health | None = None) -> Routing:
     entries = {
-        "a": Entry("a", ("one", "two"), Timeouts(), lambda: A),
-        "b": Entry("b", ("one",), Timeouts(), lambda: provider("b")),
+        "a": ProviderEntry("a", ("one", "two"), Timeouts(), lambda: A),
+        "b": ProviderEntry("b", ("one",), Timeouts(), lambda: provider("b")),
     }
     targeting = Targeting(entries, "a", None)
 

@@ -10,8 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncllm._engine.background import Background
-from asyncllm._engine.watch import Watch
+from asyncllm._engine.lifetime import Background, Watch
 
 
 class Clock:

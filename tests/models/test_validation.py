@@ -10,17 +10,15 @@ from typing import Any
 
 import pytest
 
-from asyncllm._models.asking import Asker
+from asyncllm._engine.lifetime import Background
 from asyncllm._models.catalog import Catalog
 from asyncllm._models.validation import Validation, problem_of, validate
-from asyncllm._protocols.codec import WireRequest
-from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._providers.listings import Listing
 from asyncllm._providers.provider import Provider
-from asyncllm._transport.base import Headers, Reply
+from asyncllm._transport.base import Headers, Reply, TransportRequest
 from asyncllm.errors import BillingError, ConfigurationError, ConnectError, ProtocolError, RateLimitError
 from asyncllm.testing import Fault, ListedModel, Simulator
-from catalog_driver import hosts, open_catalog
+from catalog_driver import hosts, open_catalog, questions
 
 pytestmark = pytest.mark.anyio
 
@@ -36,14 +34,25 @@ def facts(found: Validation) -> tuple[bool, str | None, str | None]:
 
 async def against(provider: Provider, model: str, answer: Answer, **headers: str) -> tuple[Validation, list[str]]:
     """The verdict on a model of a server that answers by path, and the paths it was asked."""
-    asked: list[str] = []
+    server = ByPath(provider, answer, headers)
+    asker = questions(server, Background(), now=lambda: NOW)  # type: ignore[arg-type]
+    return await validate(asker, provider, model), server.asked
 
-    async def exchange(host: Provider, wire: WireRequest, base_url: str | None) -> Reply:
-        asked.append(wire.path)
-        status, body = answer(wire.path)
-        return Reply(status=status, headers=headers, body=json.dumps(body).encode())
 
-    return await validate(Asker(exchange=exchange, json=WireJSON(), now=lambda: NOW), provider, model), asked
+class ByPath:
+    """A transport that answers by the path alone."""
+
+    def __init__(self, provider: Provider, answer: Answer, headers: dict[str, str]) -> None:
+        self.bases = [base for base in (provider.listing and provider.listing.base_url, provider.base_url) if base]
+        self.answer = answer
+        self.headers = headers
+        self.asked: list[str] = []
+
+    async def send(self, request: TransportRequest) -> Reply:
+        base = next(base for base in self.bases if request.url.startswith(base))
+        self.asked.append(request.url[len(base) :].partition("?")[0])
+        status, body = self.answer(self.asked[-1])
+        return Reply(status=status, headers=self.headers, body=json.dumps(body).encode())
 
 
 @pytest.fixture

@@ -1,20 +1,36 @@
-"""One call while it lasts: its targets, its deadline, its attempts, and what it may still do."""
+"""One call while it lasts: its targets, its deadline, its counts, and what it ends with.
+
+What ends a call is written here once, for replies in one piece and for streams: an error knows every attempt and every
+target that was not asked (`Call.ended`); a reply is logged and read as the type that was asked for (`finish`).
+"""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from .._models.tokens import estimate_tokens
 from .._schema.messages import Message
-from .._schema.request import Request
-from ..errors import AsyncLLMError, DeadlineExceededError, LimitTimeoutError
-from .admission import Admission
-from .attempts import Attempts
-from .breaker import TargetState
-from .estimate import estimate
-from .exchange import Engine
-from .router import Target, following
+from .._schema.request import GENERATING, Operation, Request
+from .._schema.response import Attempt, Response
+from ..errors import (
+    AllFallbacksFailedError,
+    AsyncLLMError,
+    CircuitOpenError,
+    DeadlineExceededError,
+    FallbackReason,
+    LimitTimeoutError,
+)
+from .attempt import Engine, Question
+from .formats import Parse
+from .health import Permit, ProviderState, TargetState
+from .limits import EXPECTED_OUTPUT_TOKENS
+from .target import Target, allows
+
+_log = logging.getLogger("asyncllm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,27 +61,71 @@ class Payer:
     tags: Mapping[str, str] | None = None
 
 
+class Tries:
+    """What one call has had of one target that failed.
+
+    Attributes:
+        made: failed attempts.
+        paid: what its retries took from the quota, to be given back by a success.
+        refreshed: its credential was refreshed.
+        retried_once: an error that allows a single retry has had it.
+        due: when a retry that was put off is due, on the clock of the loop; None where none is.
+    """
+
+    __slots__ = ("due", "made", "paid", "refreshed", "retried_once")
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.paid = 0
+        self.refreshed = self.retried_once = False
+        self.due: float | None = None
+
+
 class Call:
     """The state of one call, shared by everything that works for it.
 
+    Args:
+        engine: what all calls share.
+        targets: the chain, at least one.
+        request: what is asked.
+        patience: how it waits.
+        payer: for whom it is made.
+        variant: what load balancing chose.
+        operation: what its attempts are for.
+        question: what is asked where no model generates; then there is one target.
+        fallback_on: what it goes on to the next target for besides.
+
     Attributes:
+        book: where its attempts are booked; None where no ledger is kept.
         deadline: on the loop's clock.
+        records: its settled attempts, in order.
         made: attempts so far.
-        tried: the failed ones of each target.
+        asked: the positions of targets that got an attempt.
+        had_turn: the positions of targets whose turn has come, asked or not.
+        failures: what each target failed with last, or that its circuit is open; by position, the latest last.
+        tries: what it has had of each target that failed.
     """
 
     __slots__ = (
         "_expected",
         "_queueing",
-        "attempts",
+        "asked",
+        "book",
         "deadline",
         "engine",
+        "failures",
+        "fallback_on",
+        "had_turn",
         "made",
         "most",
+        "operation",
         "patience",
+        "question",
+        "records",
         "request",
         "targets",
-        "tried",
+        "tries",
+        "variant",
     )
 
     def __init__(
@@ -76,83 +136,203 @@ class Call:
         patience: Patience,
         payer: Payer | None = None,
         variant: str | None = None,
+        *,
+        operation: Operation = "chat",
+        question: Question | None = None,
+        fallback_on: Sequence[FallbackReason] = (),
     ) -> None:
-        clock = engine.background.clock
-        book = None
+        self.book = None
         if engine.books is not None:
             who = payer or Payer()
-            book = engine.books.call(request.model, user=who.user, agent=who.agent, tags=who.tags, variant=variant)
+            self.book = engine.books.call(
+                request.model,
+                user=who.user,
+                agent=who.agent,
+                tags=who.tags,
+                variant=variant,
+            )
         self.engine = engine
         self.targets = targets
         self.request = request
         self.patience = patience
-        self.attempts = Attempts(clock, book=book, variant=variant)
-        self._queueing: Target | None = None
-        self._expected: tuple[int, int | None] | None = None if book is not None else (0, None)
-        self.deadline = math.inf if patience.total is None else clock() + patience.total
+        self.variant = variant
+        self.operation = operation
+        self.question = question
+        self.fallback_on = fallback_on
+        self.records: list[Attempt] = []
+        self.deadline = math.inf if patience.total is None else engine.background.clock() + patience.total
         self.made = 0
-        self.tried: dict[tuple[str, str], int] = {}
         self.most = targets[0].retry.max_attempts_per_call
+        self.asked: set[int] = set()
+        self.had_turn: set[int] = set()
+        self.failures: dict[int, AsyncLLMError] = {}
+        self.tries: dict[int, Tries] = {}
+        self._queueing: Target | None = None
+        self._expected: tuple[int, int | None] | None = None
 
     @property
     def expected(self) -> tuple[int, int | None]:
-        """Input tokens, estimated, and the most output tokens, where the call says; counted only for a ledger."""
+        """Input tokens, estimated, and the most output tokens, where the call says."""
         if self._expected is None:
-            self._expected = estimate(self.request)[0], self.request.max_tokens
+            self._expected = estimate_tokens(self.request), self.request.max_tokens
         return self._expected
-
-    def continue_with(self, *messages: Message) -> None:
-        """The call goes on as a longer conversation; its deadline and its attempts stay."""
-        self.request = replace(self.request, messages=(*self.request.messages, *messages))
-        if self._expected is not None and self.engine.books is not None:
-            self._expected = None
-
-    def out_of_time(self, sentence: str) -> AsyncLLMError:
-        """The error for a deadline that has passed: in the queue of a limit, or anywhere else."""
-        if self._queueing is not None:
-            error: AsyncLLMError = LimitTimeoutError("the call waited for its turn under a limit until its deadline")
-        else:
-            error = DeadlineExceededError(sentence)
-        target = self._queueing or self.targets[0]
-        error.provider, error.model = target.key
-        error.attempts = self.attempts.all()
-        return error
 
     @property
     def remaining(self) -> float:
         """Seconds until the deadline."""
         return self.deadline - self.engine.background.clock()
 
+    def begin_again(self, *messages: Message) -> None:
+        """A new request under the same deadline, with further messages: it has counts of its own."""
+        if messages:
+            self.request = replace(self.request, messages=(*self.request.messages, *messages))
+            self._expected = None
+        self.made = 0
+        self.asked.clear()
+        self.had_turn.clear()
+        self.failures.clear()
+        self.tries.clear()
+
     def restart_clock(self) -> None:
         """A stream begins again: its new first content has as long as the first one had."""
         if self.patience.total is not None:
             self.deadline = self.engine.background.clock() + self.patience.total
 
-    def following(self, error: AsyncLLMError, position: int, done: Container[int] = ()) -> int | None:
-        """The position of the next target that the error and the number of attempts allow; None for none."""
-        if self.made >= self.most:
-            return None
-        return following(error, self.targets, position, self.engine.facts_of, done)
+    def state_of(self, target: Target) -> TargetState:
+        """The health of a target, as far as it concerns the call: what generates nothing passes every circuit."""
+        if self.operation in GENERATING:
+            return self.engine.health.of(target)
+        return TargetState(ProviderState())
 
-    async def enter(self, state: TargetState, target: Target, attempts: Attempts, last_resort: bool) -> bool:
-        """Gets leave for an attempt, waiting for its turn under the limits; False while the target is off.
+    # What may be asked.
+
+    def may_ask(self, there: int) -> bool:
+        """Whether the failures so far leave a target to be asked; its own do not count."""
+        return all(
+            there == here
+            or type(failure) is CircuitOpenError
+            or allows(failure, self.targets[here], self.targets[there], self.engine.facts_of, self.fallback_on)
+            for here, failure in self.failures.items()
+        )
+
+    def not_asked(self, start: int = 0) -> list[int]:
+        """The positions of targets that the call has not asked and may ask still."""
+        return [there for there in range(start, len(self.targets)) if there not in self.asked and self.may_ask(there)]
+
+    def free(self, there: int) -> bool:
+        """Whether a target would be asked at once."""
+        health = self.engine.health
+        return not health.of(self.targets[there]).refuses(health.now())
+
+    async def permit(self, state: TargetState, target: Target, last_resort: bool) -> Permit:
+        """Leave for an attempt; waits for its turn under the limits.
 
         Raises:
+            CircuitOpenError: the target is off.
             LimitTimeoutError: the turn did not come before the deadline.
         """
         engine = self.engine
         now = engine.health.now
-        ticket = None
+        turn = None
+        if self.operation not in GENERATING:
+            turn = await engine.question_limits.acquire(target, int, self.patience.priority, self.remaining)
+            told = partial(engine.health.of, target) if target.model else None
+            return Permit(None, "plain", turn, now, told=told)
         if engine.limits is not None:
             if state.refuses(now(), last_resort=last_resort):
-                return False
+                raise engine.health.refusal(target, last_resort=last_resort)
             self._queueing = target  # stays, where the deadline comes before the turn
-            ticket = await engine.limits.acquire(target, self.request, self.patience.priority, self.remaining)
+            count = partial(_tokens, self)
+            turn = await engine.limits.acquire(target, count, self.patience.priority, self.remaining)
             self._queueing = None
         grant = state.admit(now(), last_resort=last_resort)
         if grant is None:
-            if ticket is not None:
-                ticket.cancel()
-            return False
-        attempts.admit(Admission(state, grant, ticket, now))
-        return True
+            if turn is not None:
+                turn.cancel()
+            raise engine.health.refusal(target, last_resort=last_resort)
+        return Permit(state, grant, turn, now)
+
+    # What it ends with.
+
+    def ended(self, error: AsyncLLMError) -> AsyncLLMError:
+        """The error that a call ends with: it holds every attempt, and says which targets were not asked and why."""
+        target = self._queueing or self.targets[0]
+        error.about(provider=target.provider.name, model=target.model)
+        error.attempts = tuple(self.records)
+        error.not_asked = {
+            str(self.targets[there]): self._why_not(there, error)
+            for there in range(len(self.targets))
+            if there not in self.asked and len(self.targets) > 1
+        }
+        return error
+
+    def _why_not(self, there: int, error: AsyncLLMError) -> str:
+        refusal = self.failures.get(there)
+        if refusal is not None:
+            return refusal.message
+        for here, failure in self.failures.items():
+            if not allows(failure, self.targets[here], self.targets[there], self.engine.facts_of, self.fallback_on):
+                return f"{type(failure).__name__} of {self.targets[here]} allows no attempt there"
+        if isinstance(error, (DeadlineExceededError, LimitTimeoutError)):
+            return "the deadline of the call passed before its turn came"
+        return "its turn did not come"
+
+    def out_of_time(self, sentence: str) -> AsyncLLMError:
+        """The error for a deadline that has passed: in the queue of a limit, or anywhere else."""
+        if self._queueing is not None:
+            return self.ended(LimitTimeoutError("the call waited for its turn under a limit until its deadline"))
+        left = [str(self.targets[there]) for there in self.not_asked()]
+        if left and len(self.targets) > 1:
+            sentence += f" (not asked: {', '.join(left)})"
+        return self.ended(DeadlineExceededError(sentence))
+
+    def verdict(self) -> AsyncLLMError:
+        """What to raise for targets that all failed or were off."""
+        told = [failure for failure in map(_told, self.failures.values()) if failure is not None]
+        if not told:
+            return min(self.failures.values(), key=lambda failure: failure.retry_after or 0.0)
+        last = told[-1]
+        if len(told) == 1:
+            return last
+        names = ", ".join(f"{attempt.provider}/{attempt.model}" for attempt in self.records)
+        skipped = ", ".join(str(self.targets[there]) for there in range(len(self.targets)) if there not in self.asked)
+        error = AllFallbacksFailedError(
+            f"all {len(told)} targets failed (attempts: {names or 'none was sent'}"
+            f"{f'; not asked: {skipped}' if skipped else ''}); the last one: {last.message}"
+        )
+        last.attempts = tuple(self.records)
+        error.__cause__ = last
+        return error
+
+
+def _tokens(call: Call) -> int:
+    """What an attempt takes of a limit of tokens, estimated."""
+    input_tokens, max_tokens = call.expected
+    return input_tokens + (max_tokens or EXPECTED_OUTPUT_TOKENS)
+
+
+def _told(failure: AsyncLLMError) -> AsyncLLMError | None:
+    """What a target itself said: an open circuit only hides the failure of the attempt before it, if there was one."""
+    if type(failure) is not CircuitOpenError:
+        return failure
+    return failure.__cause__ if isinstance(failure.__cause__, AsyncLLMError) else None
+
+
+def finish(response: Response, parse: Parse | None) -> Response:
+    """Logs a whole reply, and reads it as the type that was asked for.
+
+    Raises:
+        StructuredOutputError: it does not fit.
+    """
+    if _log.isEnabledFor(logging.INFO):  # one line a call: no content, no key
+        _log.info(
+            "%s/%s answered: %s in, %s out, %s, %.3f s, request id %s",
+            response.provider,
+            response.model,
+            response.usage.input_tokens,
+            response.usage.output_tokens,
+            response.finish_reason,
+            response.attempts[-1].latency or 0.0,
+            response.request_id,
+        )
+    return response if parse is None else replace(response, parsed=parse(response))

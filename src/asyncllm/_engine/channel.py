@@ -1,49 +1,51 @@
-"""An open stream of one target: bytes in, events out, until the protocol's own end."""
+"""A streamed reply: opened up to its first content, then read until the protocol's own end.
+
+Until its first content a stream is not committed: whatever fails (the connection, a status, an error event inside a
+200, an early end) is the target's failure and goes on to the next one, unseen by the caller.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import anyio
 
 from .._schema.content import ToolCall
 from .._schema.events import Event, PartStart, ResponseStart
 from .._schema.replay import events_of
-from .._schema.response import RateLimits
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._transport.base import MAX_BODY_BYTES, Exchange
-from ..errors import AsyncLLMError
-from .exchange import Prepared
+from ..errors import AsyncLLMError, FirstTokenTimeoutError
+from .attempt import HTTPAttempt
+
+_WHOLE = ("application/json", "text/html")  # no stream, whatever was asked for: a whole answer, a proxy's page
 
 
 class Channel:
-    """Reads one streamed answer.
+    """Reads one streamed reply.
 
     Attributes:
         ended: the protocol's end was reached; nothing more will come.
         heard_at: when the last bytes came, on the loop's clock.
         pull: gives the next bytes, to be handed to `take`; None at their end.
+        clock: the loop's clock, in seconds.
     """
 
-    __slots__ = ("_clock", "_decoder", "_exchange", "_framer", "ended", "heard_at", "prepared", "pull")
+    __slots__ = ("_decoder", "_exchange", "_framer", "_warnings", "attempt", "clock", "ended", "heard_at", "pull")
 
-    def __init__(self, prepared: Prepared, exchange: Exchange, clock: Callable[[], float]) -> None:
-        self.prepared = prepared
+    def __init__(self, attempt: HTTPAttempt, exchange: Exchange) -> None:
+        self.attempt = attempt
         self.ended = False
-        self.heard_at = clock()
-        self._clock = clock
+        self.clock = attempt.call.engine.background.clock
+        self.heard_at = self.clock()
         self.pull = exchange.receive
         self._exchange = exchange
-        self._framer = prepared.route.framing()
-        self._decoder = prepared.route.protocol.decoder(exchange.headers, prepared.context)
-
-    @property
-    def status(self) -> int:
-        """The HTTP status of the answer."""
-        return self._exchange.status
-
-    @property
-    def request_id(self) -> str | None:
-        """The provider's id of the HTTP request."""
-        return self._decoder.request_id
+        self._framer = attempt.route.framing()
+        self._decoder = attempt.route.protocol.decoder(exchange.headers, attempt.context)
+        self._warnings: tuple[str, ...] = ()
+        attempt.request_id = self._decoder.request_id
+        attempt.rate_limits = self._decoder.rate_limits
 
     @property
     def usage(self) -> Usage:
@@ -52,9 +54,9 @@ class Channel:
         return counted if isinstance(counted, Usage) else UNKNOWN_USAGE
 
     @property
-    def rate_limits(self) -> RateLimits | None:
-        """What the rate-limit headers said."""
-        return self._decoder.rate_limits
+    def warnings(self) -> tuple[str, ...]:
+        """What the reply itself warns of."""
+        return (*self._warnings, *getattr(self._decoder, "warnings", ()))
 
     async def receive(self) -> list[Event]:
         """The next events, at least one; empty only at the end.
@@ -69,17 +71,18 @@ class Channel:
         return []
 
     async def receive_whole(self) -> list[Event]:
-        """All events of an answer that came in one JSON body, though a stream was asked for.
+        """All events of a reply that came in one JSON body, though a stream was asked for.
 
         Raises:
             AsyncLLMError: the body is an error, or not of this protocol.
         """
-        exchange, prepared = self._exchange, self.prepared
+        exchange, attempt = self._exchange, self.attempt
         body = await exchange.read(MAX_BODY_BYTES)
         if body.lstrip()[:1] not in (b"{", b"[", b"<"):  # a stream under the wrong name
             return [*self.take(body), *(() if self.ended else self.take(None))]
         self.ended = True
-        response = prepared.route.protocol.decode(exchange.status, exchange.headers, body, prepared.context)
+        response = attempt.route.protocol.decode(exchange.status, exchange.headers, body, attempt.context)
+        self._warnings = response.warnings
         return list(events_of(response))
 
     def take(self, data: bytes | None) -> list[Event]:
@@ -89,7 +92,7 @@ class Channel:
             AsyncLLMError: the framing, or an error the provider reported inside the stream; events that came before it
                 in the same read are in its ``events``.
         """
-        self.heard_at = self._clock()
+        self.heard_at = self.clock()
         decoder = self._decoder
         if data is not None:
             events = decoder.feed(self._framer.feed(data))
@@ -104,9 +107,61 @@ class Channel:
         return events
 
     def abort(self) -> None:
-        """Closes the connection; a read that waits fails at once."""
-        self.ended = True
-        self._exchange.abort()
+        """Closes the connection, where the reply has not ended; a read that waits fails at once."""
+        if not self.ended:
+            self.ended = True
+            self._exchange.abort()
+
+
+class Opened(NamedTuple):
+    """A committed stream; whoever holds it settles its attempt.
+
+    Attributes:
+        events: everything up to and including the first content.
+        failure: what went wrong right after it, in the same read.
+    """
+
+    attempt: HTTPAttempt
+    channel: Channel
+    events: list[Event]
+    failure: AsyncLLMError | None
+
+
+async def open_stream(attempt: HTTPAttempt) -> Opened:
+    """Sends, reads up to the first content, and takes the attempt over.
+
+    Raises:
+        FirstTokenTimeoutError: no content in time.
+        AsyncLLMError: anything else that failed before it.
+    """
+    channel: Channel | None = None
+    events: list[Event] = []
+    failure: AsyncLLMError | None = None
+    patience = attempt.target.timeouts.first_content
+    try:
+        with anyio.move_on_after(patience) as scope:
+            exchange = await attempt.stream()
+            channel = Channel(attempt, exchange)
+            if exchange.headers.get("content-type", "").startswith(_WHOLE):
+                events += await channel.receive_whole()
+            while not has_content(events) and not channel.ended:
+                events += await channel.receive()
+        if channel is None or scope.cancelled_caught:
+            raise FirstTokenTimeoutError(f"no content within {patience:g} s of the request")
+    except AsyncLLMError as error:
+        events += error.events
+        if channel is not None:
+            channel.abort()
+        if channel is None or not has_content(events):
+            raise
+        failure = attempt.complete(error)
+    except BaseException:
+        if channel is not None:
+            channel.abort()
+        raise
+    attempt.first_content()
+    attempt.hand_over()
+    return Opened(attempt, channel, events, failure)
 
 
 def has_content(events: Sequence[Event]) -> bool:
@@ -117,8 +172,3 @@ def has_content(events: Sequence[Event]) -> bool:
             continue
         return True
     return False
-
-
-def events_before(error: AsyncLLMError) -> list[Event]:
-    """What a decoder had decoded in the same read before it raised."""
-    return list(error.events)

@@ -1,4 +1,7 @@
-"""What a call will take and cost, before it is made: an estimate, said to be one."""
+"""What a call will take and cost, before it is made: estimates, said to be such.
+
+They decide about limits, prices and window sizes, and are never reported as usage.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from decimal import Decimal
 from .._checks import ToolLike, read_tools
 from .._ledger.book import Bookkeeper
 from .._ledger.units import to_dollars
+from .._models.tokens import estimate_tokens
 from .._schema.messages import Message
 from .._schema.request import Request
-from .estimate import estimate
-from .router import Target
+from .limits import EXPECTED_OUTPUT_TOKENS
+from .target import Target
 
 ASSUMED_OUTPUT_TOKENS = 4096  # of a call that sets no max_tokens, as budgets assume
 
@@ -61,3 +65,8 @@ def forecast(books: Bookkeeper, target: Target, input_tokens: int, max_tokens: i
         max_tokens=assumed,
         most=None if nano is None else to_dollars(nano),
     )
+
+
+def estimate(request: Request) -> tuple[int, int]:
+    """Input and output tokens of a request, roughly."""
+    return estimate_tokens(request), request.max_tokens or EXPECTED_OUTPUT_TOKENS

@@ -1,17 +1,58 @@
-"""The health of every target of one client: shared by all its calls and kept for its life, on whichever event loop."""
+"""What a client knows of its targets' health, and whether an attempt may go there now: no I/O, no clock of its own.
+
+The theory. A target's circuit is *closed* while attempts pass. It *opens* after 10 failures in a row, or when half of
+its last 100 attempts failed, for 30 s times the number of times it opened lately, at most 5 minutes. After that it is
+*half open*: one probe passes, and its success closes the circuit.
+
+Four more things keep attempts away:
+
+* a cooldown, as long as the provider asked for (Retry-After): never shortened, not even for a probe;
+* the model is off for 10 minutes: it is not there, or this credential may not use it;
+* the quota is used up until its reset, with a probe every hour;
+* the provider is off, with all its models: the credential was refused, or the account has no money. One probe after
+  60 s, then after twice as long each time, at most 10 minutes.
+
+The rules:
+
+* Only evidence about the target counts: what an error's advice says of its health. What a call may have caused itself
+  (by headers of its own) switches nothing off for the other calls (`Permit.settle`).
+* Of several reasons the one that lasts longest counts. None lasts longer than 10 minutes without a probe, but for the
+  quota.
+* Where a call has no other target left, one attempt a second passes all the same (a *pass*), but for cooldowns: it
+  shows that the target is back, or why it is not.
+* The states outlive the event loop. Their number is bounded, because the names of models come from callers.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from ..errors import CircuitOpenError
-from .breaker import ProviderState, Reason, State, TargetState
-from .router import Target
+from .._schema.response import Outcome, RateLimits
+from .._schema.usage import Usage
+from ..errors import AsyncLLMError, CircuitOpenError, ConnectError, ConnectionLostError
+from .limits import SAMPLES, Turn
+from .target import Target
 
-_MOST_TARGETS = 1000  # model names come from callers: the memory of them is bounded
+State = Literal["closed", "open", "half_open"]
+Reason = Literal["failures", "cooldown", "model", "quota", "credential", "account"]
+Grant = Literal["plain", "probe", "pass"]
+
+MOST_CONSECUTIVE = 10
+WINDOW = 100
+OPEN_SECONDS, MOST_OPEN_SECONDS = 30.0, 300.0
+MODEL_OFF_SECONDS = MOST_COOLDOWN_SECONDS = 600.0
+QUOTA_OFF_SECONDS = 3600.0
+PROVIDER_OFF_SECONDS, MOST_PROVIDER_OFF_SECONDS = 60.0, 600.0
+SECONDS_BETWEEN_PASSES = 1.0
+RETRY_QUOTA = 500
+_FORGIVEN_AFTER = 10  # successes in a row after which an earlier opening no longer counts
+_MASK = (1 << WINDOW) - 1
+_MOST_TARGETS = 1000
 _SENTENCES: Mapping[Reason, str] = {
     "failures": "{target} failed too often lately",
     "cooldown": "{target} asked to be left alone for a while",
@@ -20,6 +61,371 @@ _SENTENCES: Mapping[Reason, str] = {
     "credential": "the credential of {provider} was refused",
     "account": "the account of {provider} has no money, or has reached its limit",
 }
+
+
+class RetryQuota:
+    """The retry quota of a target: retries are paid for by successes.
+
+    A bucket of 500. A retry takes 5 (10 after a timeout); when it leads to a success all of that comes back, and a
+    success at the first attempt adds 1. While a target mostly works, retries are free in effect; when it mostly fails,
+    the bucket runs dry and each call makes one attempt only. Source: the standard retry mode of the AWS SDKs.
+
+    Attributes:
+        left: what it holds.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = RETRY_QUOTA
+
+    def take(self, cost: int) -> None:
+        """A retry is made."""
+        self.left = max(0, self.left - cost)
+
+    def give(self, amount: int) -> None:
+        """A call succeeded."""
+        self.left = min(RETRY_QUOTA, self.left + amount)
+
+
+class ProviderState:
+    """What holds for every model of a provider: the credential and the account."""
+
+    __slots__ = ("off_for", "off_until", "probing", "reason")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Credential and account are fine, as far as anybody knows."""
+        self.off_until = 0.0
+        self.off_for = 0.0
+        self.probing = False
+        self.reason: Reason = "credential"
+
+    def turn_off(self, reason: Reason, now: float) -> None:
+        """The credential or the account was refused; a probe that is refused as well makes the next wait longer."""
+        self.reason = reason
+        if now >= self.off_until:
+            self.off_for = min(max(PROVIDER_OFF_SECONDS, 2 * self.off_for), MOST_PROVIDER_OFF_SECONDS)
+            self.off_until = now + self.off_for
+
+
+class TargetState:
+    """The health of one model on one host.
+
+    Attributes:
+        guarded: something may keep attempts away; while it is False nothing needs to be asked.
+        attempts: how many ended.
+        failures: how many of them failed in a way that counts against the target.
+        consecutive: how many failures came in a row, up to now.
+        latencies: of the last answers in one piece, in seconds.
+        first_contents: of the last streams, seconds until their first content.
+        quota: the retry quota.
+    """
+
+    __slots__ = (
+        "_cooling_until",
+        "_counted",
+        "_next_pass",
+        "_off_reason",
+        "_off_until",
+        "_open_until",
+        "_outcomes",
+        "_probing",
+        "_streak",
+        "_trips",
+        "attempts",
+        "consecutive",
+        "failures",
+        "first_contents",
+        "guarded",
+        "latencies",
+        "provider",
+        "quota",
+    )
+
+    def __init__(self, provider: ProviderState) -> None:
+        self.provider = provider
+        self.attempts = 0
+        self.failures = 0
+        self.latencies: deque[float] = deque(maxlen=SAMPLES)
+        self.first_contents: deque[float] = deque(maxlen=SAMPLES)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets everything that keeps attempts away, and the retries made; counts and latencies stay."""
+        self.guarded = False
+        self.quota = RetryQuota()
+        self._trips = 0
+        self._cooling_until = 0.0
+        self._next_pass = 0.0
+        self._close()
+
+    def _close(self) -> None:
+        self._open_until = 0.0
+        self._off_until = 0.0
+        self._off_reason: Reason = "model"
+        self._probing = False
+        self._outcomes = 0  # the last ones as bits, 1 for a failure
+        self._counted = 0
+        self.consecutive = 0
+        self._streak = 0
+
+    # Asking.
+
+    def refuses(self, now: float, *, last_resort: bool = False) -> bool:
+        """Whether no attempt may go there now.
+
+        Args:
+            now: the time, in seconds.
+            last_resort: the call has no other target left.
+        """
+        if now < self._cooling_until:
+            return True
+        until = max(self._open_until, self._off_until, self.provider.off_until)
+        if now >= until and (until == 0 or not (self._probing or self.provider.probing)):
+            return False
+        return not last_resort or now < self._next_pass
+
+    def admit(self, now: float, *, last_resort: bool = False) -> Grant | None:
+        """Leave for an attempt to go there now; None when none may. The arguments are those of `refuses`."""
+        if not self.guarded and self.provider.off_until == 0:
+            return "plain"
+        if self.refuses(now, last_resort=last_resort):
+            return None
+        until = max(self._open_until, self._off_until, self.provider.off_until)
+        if until == 0:
+            self.guarded = False
+            return "plain"
+        if now >= until and not (self._probing or self.provider.probing):
+            self._probing = True
+            self.provider.probing = self.provider.off_until > 0
+            return "probe"
+        self._next_pass = now + SECONDS_BETWEEN_PASSES
+        return "pass"
+
+    def off(self, at: float) -> bool:
+        """Whether at that moment only probes and passes go there, as far as it is known now."""
+        return at < max(self._open_until, self._off_until, self.provider.off_until)
+
+    def cooling(self, now: float) -> float:
+        """Seconds of the cooldown that are left; 0 for none."""
+        return max(0.0, self._cooling_until - now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until an attempt may pass, as far as it is known; 0 when it may now."""
+        return max(0.0, self._until() - now)
+
+    def next_pass(self, now: float) -> float:
+        """Seconds until an attempt passes even where nothing else is left."""
+        return max(self.cooling(now), min(self.wait(now), max(0.0, self._next_pass - now)))
+
+    def _until(self) -> float:
+        return max(self._cooling_until, self._open_until, self._off_until, self.provider.off_until)
+
+    def describe(self, now: float) -> tuple[State, Reason | None]:
+        """The state of the circuit, and the reason that lasts longest."""
+        reasons: list[tuple[float, Reason]] = [
+            (self._open_until, "failures"),
+            (self._off_until, self._off_reason),
+            (self.provider.off_until, self.provider.reason),
+        ]
+        if now < self._cooling_until:
+            reasons.append((self._cooling_until, "cooldown"))
+        until, reason = max(reasons, key=lambda pair: pair[0])
+        if until == 0:
+            return "closed", None
+        return ("open" if now < until else "half_open"), reason
+
+    @property
+    def failure_rate(self) -> float | None:
+        """The share of failures among the last 100 attempts that count; None before the first."""
+        return self._outcomes.bit_count() / self._counted if self._counted else None
+
+    # Telling.
+
+    def succeeded(self, grant: Grant, latency: float, first_content: float | None = None) -> None:
+        """An attempt succeeded, after so many seconds; a stream had its first content after ``first_content``."""
+        self.attempts += 1
+        if first_content is None:
+            self.latencies.append(latency)
+        else:
+            self.first_contents.append(first_content)
+        if grant != "plain":
+            self.revive()
+        self.consecutive = 0
+        if self._outcomes or self._trips:
+            self._count(0)
+            self._streak += 1
+            if self._streak >= _FORGIVEN_AFTER:
+                self._trips = 0
+        elif self._counted < WINDOW:
+            self._counted += 1
+
+    def _count(self, failed: int) -> None:
+        self._outcomes = (self._outcomes << 1 | failed) & _MASK
+        if self._counted < WINDOW:
+            self._counted += 1
+
+    def failed(self, error: AsyncLLMError, grant: Grant, now: float, *, own_headers: bool = False) -> None:
+        """An attempt failed; its error's advice says what that means for the target.
+
+        Args:
+            error: what failed.
+            grant: how the attempt was let pass.
+            now: the time, in seconds.
+            own_headers: the call sent headers of its own: that it was refused is no evidence about the target.
+        """
+        self.attempts += 1
+        advice = error.advice.health
+        if own_headers and advice in ("model_off", "account_off", "credential_off"):
+            advice = "none"
+        if advice == "count":
+            self._failed(grant, now)
+        elif advice == "model_off":
+            self._turn_off("model", now + MODEL_OFF_SECONDS)
+        elif advice == "until_reset":
+            self._turn_off("quota", now + min(_reset(error) or QUOTA_OFF_SECONDS, QUOTA_OFF_SECONDS))
+        elif advice == "account_off":
+            self.provider.turn_off("account", now)
+        elif grant != "plain" and advice != "credential_off" and error.status is not None:
+            self.revive()  # it answered: what it said concerns the request, not its health
+        if error.retry_after and error.retry_after > 0 and advice in ("count", "cooldown"):
+            self._cool(error.retry_after, now)
+        self.released(grant)
+
+    def _cool(self, seconds: float, now: float) -> None:
+        if seconds > MOST_COOLDOWN_SECONDS:  # nobody is believed for longer without a probe
+            self._turn_off("cooldown", now + MOST_COOLDOWN_SECONDS)
+        self._cooling_until = max(self._cooling_until, now + min(seconds, MOST_COOLDOWN_SECONDS))
+        self.guarded = True
+
+    def _failed(self, grant: Grant, now: float) -> None:
+        self.failures += 1
+        self.consecutive += 1
+        self._streak = 0
+        self._count(1)
+        worn = self._counted >= WINDOW and 2 * self._outcomes.bit_count() >= WINDOW
+        if grant == "probe" or (self._open_until == 0 and (self.consecutive >= MOST_CONSECUTIVE or worn)):
+            self._trips += 1
+            self._open_until = now + min(OPEN_SECONDS * self._trips, MOST_OPEN_SECONDS)
+            self.guarded = True
+
+    def _turn_off(self, reason: Reason, until: float) -> None:
+        self._off_reason = reason
+        self._off_until = max(self._off_until, until)
+        self.guarded = True
+
+    def released(self, grant: Grant) -> None:
+        """An attempt ended that says nothing about the target: a probe may follow."""
+        if grant == "probe":
+            self._probing = False
+            self.provider.probing = False
+
+    def forget_probe(self) -> None:
+        """Whatever was under way is gone with its event loop."""
+        self._probing = self.provider.probing = False
+
+    def revive(self) -> None:
+        """A probe or a pass was answered: nothing keeps attempts away any more."""
+        self.provider.clear()
+        self._close()
+
+
+def _reset(error: AsyncLLMError) -> float | None:
+    limits = error.rate_limits
+    if error.retry_after is not None or limits is None:
+        return error.retry_after
+    resets = [
+        reset
+        for left, reset in (
+            (limits.requests_remaining, limits.requests_reset),
+            (limits.tokens_remaining, limits.tokens_reset),
+        )
+        if left == 0 and reset is not None
+    ]
+    return max(resets, default=None)
+
+
+class Permit:
+    """Leave for one attempt to go to its target, given by its health and by the limits; given back once.
+
+    Args:
+        state: the health of the target; None for an attempt that no circuit keeps away (a list, a count, a proof).
+        grant: how the health let it pass.
+        turn: what it holds under the limits; None where nothing limits it.
+        now: the clock of the health.
+        told: gives the health to be told of failures to connect where ``state`` is None.
+
+    Attributes:
+        waited: seconds it waited under a limit; None where nothing is limited.
+    """
+
+    __slots__ = ("_grant", "_now", "_state", "_told", "_turn", "waited")
+
+    def __init__(
+        self,
+        state: TargetState | None,
+        grant: Grant,
+        turn: Turn | None,
+        now: Callable[[], float],
+        told: Callable[[], TargetState] | None = None,
+    ) -> None:
+        self.waited = None if turn is None else turn.waited
+        self._state = state
+        self._told = told
+        self._grant = grant
+        self._turn = turn
+        self._now = now
+
+    def has_content(self) -> None:
+        """A stream has its first content: a probe need not wait for its end."""
+        if self._state is not None and self._grant != "plain":
+            self._state.revive()
+
+    def settle(
+        self,
+        outcome: Outcome,
+        error: AsyncLLMError | None,
+        *,
+        latency: float,
+        first_content: float | None,
+        usage: Usage,
+        limits: RateLimits | None,
+        own_headers: bool = False,
+    ) -> None:
+        """The attempt is over: the health of the target and the limits learn how it went.
+
+        Args:
+            outcome: how it ended.
+            error: what went wrong.
+            latency: seconds it took.
+            first_content: seconds until the first content of a stream; None for an answer in one piece.
+            usage: what it used.
+            limits: what the rate-limit headers said.
+            own_headers: the call sent headers of its own, which may be why it was refused.
+        """
+        state = self._state
+        if state is not None:
+            if outcome == "ok":
+                state.succeeded(self._grant, latency, first_content)
+            elif error is not None:
+                state.failed(error, self._grant, self._now(), own_headers=own_headers)
+            else:
+                state.released(self._grant)
+        elif self._told is not None and isinstance(error, (ConnectError, ConnectionLostError)):
+            self._told().failed(error, "plain", self._now())
+        if self._turn is not None:
+            free = error is not None and error.advice.ledger == "zero"  # what was refused cost no tokens
+            self._turn.ended(0 if free else usage.total_tokens, limits)
+
+    def cancel(self) -> None:
+        """No attempt was made."""
+        if self._state is not None:
+            self._state.released(self._grant)
+        if self._turn is not None:
+            self._turn.cancel()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +493,9 @@ class Health:
         return self._targets.get(target.key) or self._new(target.key)
 
     def _new(self, key: tuple[str, str]) -> TargetState:
-        if len(self._targets) >= _MOST_TARGETS:
-            for old in [old for old, state in self._targets.items() if not state.guarded][: _MOST_TARGETS // 10]:
+        if len(self._targets) >= _MOST_TARGETS:  # those that are kept away are forgotten last, the oldest first
+            oldest = sorted(self._targets, key=lambda key: self._targets[key].guarded)
+            for old in oldest[: _MOST_TARGETS // 10]:
                 del self._targets[old]
         provider = self._providers.setdefault(key[0], ProviderState())
         state = self._targets[key] = TargetState(provider)

@@ -1,18 +1,188 @@
-"""Which process and which event loop a client belongs to.
+"""Where a client lives: its process, its event loop, the tasks in its background, and the watch over its streams.
 
-A client belongs to the process and the loop of its first call. When that loop is gone and a new one calls, the client
-drops its connections and goes on there; two living loops, a forked child and a closed client get a sentence instead
-of a hang.
+The rules:
+
+* A client belongs to the process and the loop of its first call. When that loop is gone and a new one calls, the client
+  drops its connections and goes on there; two living loops, a forked child and a closed client get a sentence instead
+  of a hang (`Lifetime`).
+* Background tasks are started in one place (`Background`): closing connections, sweeping, watching streams. asyncio
+  tasks are created with a strong reference and cancelled by `stop`; on trio they are system tasks. No task group is
+  held anywhere, so a client needs no ``async with`` to work. A background task outlives the call that started it, and
+  no cancellation of a caller reaches it.
+* A cancel scope cannot stay open across the yields of a stream, and one for each read would cost as much as the read.
+  So one task (`Watch`) looks at all open streams of a client, exactly when the earliest of them may be due, and aborts
+  the connection of one that is: the read that waits on it fails at once, and the stream raises the timeout instead.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+import math
 import os
-from collections.abc import Callable
+import sys
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
 
 from ..errors import ClientStateError
-from .background import Background, current_loop, is_alive
-from .exchange import Engine
+
+if TYPE_CHECKING:
+    from .attempt import Engine
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+_log = logging.getLogger("asyncllm.engine")
+
+
+def current_loop() -> object:
+    """What identifies the running event loop: asyncio's loop or trio's token.
+
+    Raises:
+        RuntimeError: no event loop is running.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_run():
+            return trio.lowlevel.current_trio_token()
+    raise RuntimeError("no event loop is running: call this from async code, or use SyncClient")
+
+
+def is_alive(loop: object) -> bool:
+    """Whether a loop that `current_loop` returned is still running."""
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        return loop.is_running()
+    try:
+        loop.run_sync_soon(int)  # type: ignore[attr-defined]  # a trio token
+    except sys.modules["trio"].RunFinishedError:
+        return False
+    return True
+
+
+class Background:
+    """Background tasks of one client, on one loop."""
+
+    def __init__(self) -> None:
+        self._loop = current_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scopes: set[Any] = set()
+        self.clock: Callable[[], float] = (
+            self._loop.time if isinstance(self._loop, asyncio.AbstractEventLoop) else sys.modules["trio"].current_time
+        )
+        """Seconds on the clock that timeouts of this loop are measured with."""
+
+    def spawn(self, work: Work) -> None:
+        """Starts ``work``; an exception it lets out is logged, never raised anywhere."""
+        if isinstance(self._loop, asyncio.AbstractEventLoop):
+            if self._loop.is_closed():
+                return
+            task = self._loop.create_task(_guarded(work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            with contextlib.suppress(sys.modules["trio"].RunFinishedError):
+                sys.modules["trio"].lowlevel.spawn_system_task(self._on_trio, work, name="asyncllm background")
+
+    async def _on_trio(self, work: Work) -> None:
+        scope = sys.modules["trio"].CancelScope()
+        self._scopes.add(scope)
+        try:
+            with scope:
+                await _guarded(work)
+        finally:
+            self._scopes.discard(scope)
+
+    def call_soon(self, action: Callable[[], None]) -> None:
+        """Runs ``action`` on the loop's thread soon; callable from anywhere, a finaliser too; lost if the loop is."""
+        if isinstance(self._loop, asyncio.AbstractEventLoop):
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(action)
+        else:
+            with contextlib.suppress(sys.modules["trio"].RunFinishedError):
+                self._loop.run_sync_soon(action)  # type: ignore[attr-defined]
+
+    def stop(self) -> None:
+        """Cancels what still runs."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        for scope in tuple(self._scopes):
+            scope.cancel()
+
+
+async def _guarded(work: Work) -> None:
+    try:
+        await work()
+    except Exception:  # noqa: BLE001  # nobody awaits a background task: the log is where its failure can be seen
+        _log.exception("a background task failed")
+
+
+class Watched(Protocol):
+    """A stream as the watch sees it."""
+
+    def due(self, now: float) -> float:
+        """The earliest moment at which it may time out; later than ``now`` while it waits for nothing."""
+        ...
+
+    def expire(self) -> None:
+        """It has timed out: fail the read that waits."""
+        ...
+
+
+class Watch:
+    """The watch over the streams of one client.
+
+    Args:
+        background: starts the task, and knows the clock.
+    """
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._clock = background.clock
+        self._streams: weakref.WeakSet[Watched] = weakref.WeakSet()  # an abandoned stream must be collected
+        self._running = False
+        self._sleeping_until = math.inf
+        self._wake = anyio.Event()
+
+    def add(self, stream: Watched) -> None:
+        """Watches a stream until it expires or is removed."""
+        self._streams.add(stream)
+        if not self._running:
+            self._running = True
+            self._background.spawn(self._run)
+        elif stream.due(self._clock()) < self._sleeping_until:
+            self._wake.set()
+
+    def remove(self, stream: Watched) -> None:
+        """Forgets a stream; one that is not watched is fine."""
+        self._streams.discard(stream)
+
+    def look(self) -> float:
+        """Expires what is due, and tells when to look again."""
+        now = self._clock()
+        earliest = math.inf
+        for stream in tuple(self._streams):
+            due = stream.due(now)
+            if due <= now:
+                self._streams.discard(stream)
+                stream.expire()
+            else:
+                earliest = min(earliest, due)
+        return earliest
+
+    async def _run(self) -> None:
+        try:
+            while self._streams:
+                self._sleeping_until = self.look()
+                self._wake = anyio.Event()
+                with anyio.move_on_at(self._sleeping_until):
+                    await self._wake.wait()
+        finally:
+            self._running = False
+            self._sleeping_until = math.inf
 
 
 class Lifetime:

@@ -1,26 +1,248 @@
 """How much a client sends: limits of the whole client, of a provider and of a model, each with its own meter.
 
-An attempt passes its model's meter first, then its provider's, then the client's: whoever waits for a wide limit holds
-up only those who would have to wait for it as well.
+The theory. An attempt passes its model's meter first, then its provider's, then the client's: whoever waits for a wide
+limit holds up only those who would have to wait for it as well. A minute is any minute: what is counted is the last 60
+seconds, not a calendar minute, so that two bursts never meet at its edge. Tokens are reserved before by an estimate
+and corrected after by what the provider counted. The provider's own rate-limit headers count too: where it says that
+nothing is left, nothing goes out until its reset, for a minute at most (then one attempt shows whether it is so).
+
+The rules of a queue:
+
+* The higher priority goes first, then the earlier call. A higher priority is worth at most half a minute of waiting,
+  so a call of low priority waits a minute longer at most, and is always served.
+* Only the first in the queue has an alarm clock, set to the moment at which a minute's window makes room; everything
+  else that makes room (a reply, a correction, a caller who gives up) serves the queue at once.
+* Everything here is synchronous but for the wait itself, so a cancellation, whenever it comes, leaves nothing taken.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
-from .._schema.request import Request
+import anyio
+
 from .._schema.response import RateLimits
 from ..errors import LimitTimeoutError
-from .breaker import SAMPLES
-from .estimate import estimate
-from .meter import Meter, Reservation
-from .router import Target
+from .target import Target
+
+MINUTE = 60.0
+EXPECTED_OUTPUT_TOKENS = 1024  # of a call that sets no max_tokens, for limits and routing
+SAMPLES = 128  # waiting times and latencies kept
+_EARLY = 0.005  # seconds before the deadline at which a wait ends, so that its own error comes first
+_HEAD_START = 30.0  # seconds that the highest priority is worth
+_MOST_KEPT = 1000  # names of models come from callers: the memory of them is bounded
+
+
+class QueuedCall:
+    """A caller in the queue; a lower ``rank`` is served first."""
+
+    __slots__ = ("granted", "left", "rank", "reserved", "tokens", "wake")
+
+    def __init__(self, rank: tuple[float, int], tokens: int) -> None:
+        self.rank = rank
+        self.tokens = tokens
+        self.reserved: Reservation | None = None
+        self.left = False
+        self.wake = anyio.Event()
+
+    def __lt__(self, other: QueuedCall) -> bool:
+        return self.rank < other.rank
+
+
+class Reservation:
+    """What one attempt has taken; given back by `Meter.release`, put right by `Meter.correct`."""
+
+    __slots__ = ("at", "tokens")
+
+    def __init__(self, at: float, tokens: int) -> None:
+        self.at = at
+        self.tokens = tokens
+
+
+def head_start(priority: int) -> float:
+    """How many seconds earlier a call of this priority counts as having come; negative for a low one."""
+    return _HEAD_START * priority / (1 + abs(priority))
+
+
+class Meter:
+    """One limit.
+
+    Args:
+        name: what is limited, for the sentence of an error.
+        clock: the time, in seconds.
+        concurrent: attempts at a time; None for no bound.
+        requests: requests in any minute.
+        tokens: tokens in any minute.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Callable[[], float],
+        *,
+        concurrent: int | None = None,
+        requests: int | None = None,
+        tokens: int | None = None,
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._most_concurrent = math.inf if concurrent is None else concurrent
+        self._most_requests = math.inf if requests is None else requests
+        self._most_tokens = math.inf if tokens is None else tokens
+        self._windowed = requests is not None or tokens is not None
+        self._under_way = 0
+        self._recent: deque[Reservation] = deque()
+        self._recent_tokens = 0
+        self._queue: list[QueuedCall] = []
+        self._numbers = 0
+        self._served: dict[str, tuple[int, float]] = {}  # the provider's own count: left, and until when that holds
+
+    @property
+    def depth(self) -> int:
+        """Callers who wait."""
+        return sum(not waiter.left for waiter in self._queue)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether an attempt is under way or a caller waits."""
+        return self._under_way > 0 or bool(self._queue)
+
+    # Taking.
+
+    async def acquire(self, tokens: int, priority: int, deadline: float) -> Reservation:
+        """Waits for its turn.
+
+        Raises:
+            LimitTimeoutError: it would not have come before the deadline.
+        """
+        if tokens > self._most_tokens:  # an estimate that no minute has room for goes out alone
+            tokens = int(self._most_tokens)
+        if not self._queue and self._free_at(tokens) <= self._clock():
+            return self._take(tokens)
+        self._numbers += 1
+        waiter = QueuedCall((self._clock() - head_start(priority), self._numbers), tokens)
+        heappush(self._queue, waiter)
+        try:
+            while waiter.reserved is None and self._clock() < deadline - _EARLY:
+                await self._sleep(waiter, deadline - _EARLY)
+        except BaseException:
+            if waiter.reserved is not None:
+                self.cancel(waiter.reserved)
+            raise
+        finally:
+            waiter.left = True
+            self._serve()
+        if waiter.reserved is None:
+            raise LimitTimeoutError(
+                f"the limit of {self.name} had no room before the deadline; {self.depth} more calls wait for it"
+            )
+        return waiter.reserved
+
+    async def _sleep(self, waiter: QueuedCall, until: float) -> None:
+        first = self._queue[0] is waiter
+        alarm = min(until, self._free_at(waiter.tokens)) if first else until
+        with anyio.move_on_after(max(0.0, alarm - self._clock())):
+            await waiter.wake.wait()
+        waiter.wake = anyio.Event()
+        self._serve(awake=waiter)
+
+    def _serve(self, awake: QueuedCall | None = None) -> None:
+        """Lets the first ones through while there is room; the next one wakes to set its alarm clock anew."""
+        queue = self._queue
+        while queue:
+            waiter = queue[0]
+            if waiter.left or waiter.reserved is not None:
+                heappop(queue)
+            elif self._free_at(waiter.tokens) <= self._clock():
+                heappop(queue)
+                waiter.reserved = self._take(waiter.tokens)
+                waiter.wake.set()
+            else:
+                if waiter is not awake:
+                    waiter.wake.set()
+                return
+
+    def _take(self, tokens: int) -> Reservation:
+        reservation = Reservation(self._clock(), tokens)
+        self._under_way += 1
+        if self._windowed:
+            self._recent.append(reservation)
+            self._recent_tokens += tokens
+        for what, (left, until) in self._served.items():
+            self._served[what] = (left - (1 if what == "requests" else tokens), until)
+        return reservation
+
+    def _free_at(self, tokens: int) -> float:
+        """When there is room for so many tokens: a moment in the past or now, a later one, or infinity (unknown)."""
+        if self._under_way >= self._most_concurrent:
+            return math.inf
+        now = self._clock()
+        recent = self._recent
+        while recent and recent[0].at + MINUTE <= now:
+            self._recent_tokens -= recent.popleft().tokens
+        at = now
+        if len(recent) >= self._most_requests:
+            at = recent[len(recent) - int(self._most_requests)].at + MINUTE
+        if recent and self._recent_tokens + tokens > self._most_tokens:
+            at = max(at, self._room_for(tokens))
+        for what, (left, until) in self._served.items():
+            if until > now and left < (1 if what == "requests" else tokens):
+                at = max(at, until)
+        return at
+
+    def _room_for(self, tokens: int) -> float:
+        """When so many tokens will have left the window."""
+        excess = self._recent_tokens + tokens - self._most_tokens
+        at = 0.0
+        for reservation in self._recent:
+            if excess <= 0:
+                break
+            excess -= reservation.tokens
+            at = reservation.at + MINUTE
+        return at
+
+    # Giving back.
+
+    def release(self) -> None:
+        """An attempt is over."""
+        self._under_way -= 1
+        self._serve()
+
+    def cancel(self, reservation: Reservation) -> None:
+        """An attempt was never made: as if it had not been reserved."""
+        self.correct(reservation, 0)
+        if reservation in self._recent:
+            self._recent.remove(reservation)
+        self.release()
+
+    def correct(self, reservation: Reservation, tokens: int) -> None:
+        """The provider counted; a reservation that has left the window is past."""
+        if self._windowed and reservation.at + MINUTE > self._clock():
+            self._recent_tokens += tokens - reservation.tokens
+            reservation.tokens = tokens
+
+    def observe(self, limits: RateLimits) -> None:
+        """Takes the provider's own word for what is left, until its reset."""
+        now = self._clock()
+        for what, left, reset in (
+            ("requests", limits.requests_remaining, limits.requests_reset),
+            ("tokens", limits.tokens_remaining, limits.tokens_reset),
+        ):
+            if left is not None and reset is not None:
+                self._served[what] = (left, now + min(reset, MINUTE))
+
+    def forget(self) -> None:
+        """The event loop of those who waited is gone, and what was under way with it."""
+        self._queue.clear()
+        self._under_way = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class LimitBounds:
     """What one limit allows; None for no bound."""
 
     concurrent: int | None = None
@@ -28,7 +250,7 @@ class Bounds:
     tokens_per_minute: int | None = None
 
     def __bool__(self) -> bool:
-        return self != Bounds()
+        return self != LimitBounds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +263,19 @@ class LimitRules:
         models: of each model, by provider and model.
     """
 
-    whole: Bounds = Bounds()
-    providers: Mapping[str, Bounds] = field(default_factory=dict)
-    models: Mapping[tuple[str, str], Bounds] = field(default_factory=dict)
+    whole: LimitBounds = LimitBounds()
+    providers: Mapping[str, LimitBounds] = field(default_factory=dict)
+    models: Mapping[tuple[str, str], LimitBounds] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.whole) or any(self.providers.values()) or any(self.models.values())
 
 
-class Ticket:
+USUAL_QUESTION_LIMITS = LimitBounds(concurrent=32)
+"""Of what is asked of a provider besides calls (lists, counts, proofs), each provider by itself."""
+
+
+class Turn:
     """What one attempt holds of the meters it passed."""
 
     __slots__ = ("_held", "waited")
@@ -82,17 +308,19 @@ class Limits:
     Args:
         rules: the limits.
         clock: the time, in seconds.
+        usual: the limit of a provider that the rules do not name.
     """
 
-    def __init__(self, rules: LimitRules, clock: Callable[[], float]) -> None:
+    def __init__(self, rules: LimitRules, clock: Callable[[], float], *, usual: LimitBounds = LimitBounds()) -> None:
         self._rules = rules
         self._clock = clock
+        self._usual = usual
         self._meters: dict[tuple[str, str], tuple[Meter, ...]] = {}
         self._whole = self._meter("this client", rules.whole)
         self._providers: dict[str, Meter] = {}
         self._waits: dict[tuple[str, str], deque[float]] = {}
 
-    def _meter(self, name: str, bounds: Bounds) -> Meter:
+    def _meter(self, name: str, bounds: LimitBounds) -> Meter:
         return Meter(
             name,
             self._clock,
@@ -107,42 +335,55 @@ class Limits:
         if found is None:
             name, model = key
             rules = self._rules
-            bounds = rules.models.get(key, Bounds()), rules.providers.get(name, Bounds()), rules.whole
+            bounds = rules.models.get(key, LimitBounds()), rules.providers.get(name, self._usual), rules.whole
             found = ()
             if any(bounds):
                 provider = self._providers.setdefault(name, self._meter(name, bounds[1]))
                 found = (self._meter(f"{name}/{model}", bounds[0]), provider, self._whole)
-            if len(self._meters) < 1000:  # model names come from callers: the memory of them is bounded
-                self._meters[key] = found
+            if len(self._meters) >= _MOST_KEPT:
+                self._forget_one()
+            self._meters[key] = found
         return found
 
-    async def acquire(self, target: Target, request: Request, priority: int, seconds: float) -> Ticket | None:
-        """Waits for its turn under every limit, at most so many seconds; None where nothing limits the target.
+    def _forget_one(self) -> None:
+        """Drops the oldest name that has no limit of its own and that nobody uses now."""
+        for key, meters in self._meters.items():
+            if key not in self._rules.models and not (meters and meters[0].in_use):
+                del self._meters[key]
+                self._waits.pop(key, None)
+                return
+
+    async def acquire(self, target: Target, count: Callable[[], int], priority: int, seconds: float) -> Turn | None:
+        """Waits for its turn under every limit; None where nothing limits the target.
+
+        Args:
+            target: where the attempt goes.
+            count: estimates the tokens that the attempt takes; called only where something is limited.
+            priority: a higher one goes first.
+            seconds: how long it waits at most.
 
         Raises:
-            LimitTimeoutError: it did not come in time.
+            LimitTimeoutError: its turn did not come in time.
         """
         meters = self._meters_of(target.key)
         if not meters:
             return None
-        tokens = sum(estimate(request))
+        tokens = count()
         began = self._clock()
         held: list[tuple[Meter, Reservation]] = []
         try:
             for meter in meters:
                 reservation = await meter.acquire(tokens, priority, began + seconds)
                 held.append((meter, reservation))
-        except BaseException as error:
-            Ticket(0.0, held).cancel()
-            if isinstance(error, LimitTimeoutError):
-                error.provider, error.model = target.key
+        except BaseException:
+            Turn(0.0, held).cancel()
             raise
         waited = self._clock() - began
         waits = self._waits.get(target.key)
         if waits is None:
             waits = self._waits[target.key] = deque(maxlen=SAMPLES)
         waits.append(waited)
-        return Ticket(waited, held)
+        return Turn(waited, held)
 
     def queue(self, key: tuple[str, str]) -> tuple[int, float | None]:
         """How many calls wait on the way to a target, and how many seconds the last ones waited, on average."""

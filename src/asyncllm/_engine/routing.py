@@ -2,22 +2,153 @@
 
 A call that names a provider, a model or a chain gets what it names. Otherwise the strategy orders its targets, which
 are those of the configuration or, where it lists none, the active provider's chain.
+
+``provider`` without ``model`` means that entry's first ``fallback_models``; a chain is the chosen model, then the
+entry's ``fallback_models`` in order, without duplicates. A chain given by the call replaces the configured one. No
+chain leaves its provider unless the call names another one in ``fallback``, or the configuration allows it: then the
+first model of every other provider that can be used follows, in the order of the configuration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Union
 
+from .._providers.provider import Provider
 from .._schema.request import Request
+from .._transport.base import Timeouts
 from ..errors import BadRequestError, ConfigurationError
-from .capability import Named, fit, for_task
-from .estimate import estimate
+from .forecast import estimate
 from .health import Health
-from .router import FactsOf, Target, order
-from .strategies import PriceOf, by_cost, by_latency, by_weight
-from .targeting import Fallback, Targeting
+from .strategies import Named, PriceOf, by_cost, by_latency, by_weight, fit, for_task
+from .target import USUAL_RETRIES, FactsOf, RetryPolicy, Target, order
+
+Fallback = Sequence[Union[str, tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEntry:
+    """A configured provider: what the chain needs to know of it, and how to make it."""
+
+    name: str
+    models: tuple[str, ...]
+    timeouts: Timeouts
+    build: Callable[[], Provider]
+    retry: RetryPolicy = USUAL_RETRIES
+
+
+class Targeting:
+    """Resolves the chain of each call.
+
+    Args:
+        entries: the configured providers by name.
+        active_provider: the one that is meant when a call names none.
+        active_model: its model, where the configuration names one.
+        cross_provider: whether a configured chain goes on to the other providers.
+    """
+
+    def __init__(
+        self,
+        entries: Mapping[str, ProviderEntry],
+        active_provider: str,
+        active_model: str | None,
+        *,
+        cross_provider: bool = False,
+    ) -> None:
+        self._entries = entries
+        self._active_provider = active_provider
+        self._active_model = active_model
+        self._cross_provider = cross_provider
+        self._built: dict[str, Provider] = {}
+        self._chains: dict[tuple[str | None, str | None], tuple[Target, ...]] = {}
+
+    def provider(self, name: str) -> Provider:
+        """The host of a configured entry, made at its first use.
+
+        Raises:
+            ConfigurationError: there is no such entry, or it cannot be used as it is configured.
+        """
+        built = self._built.get(name)
+        if built is None:
+            built = self._built[name] = self._entry(name).build()
+        return built
+
+    def resolve(self, provider: str | None, model: str | None, fallback: Fallback | None) -> tuple[Target, ...]:
+        """The targets of one call, in order, at least one.
+
+        Raises:
+            ConfigurationError: an unknown provider, or no model to ask.
+        """
+        if fallback is not None:
+            return self._chain(provider, model, fallback)
+        key = (provider, model)
+        chain = self._chains.get(key)
+        if chain is None:
+            chain = self._chain(provider, model, None)
+            if len(self._chains) < 1000:  # names come from callers: the memory of them is bounded
+                self._chains[key] = chain
+        return chain
+
+    def _chain(self, provider: str | None, model: str | None, fallback: Fallback | None) -> tuple[Target, ...]:
+        name = provider or self._active_provider
+        entry = self._entry(name)
+        first = model or self._default_model(provider, entry)
+        later = entry.models if fallback is None else fallback
+        hops = [(name, first), *[(name, hop) if isinstance(hop, str) else _pair(hop) for hop in later]]
+        chain = [self.target(at, asked) for at, asked in hops]
+        if self._cross_provider and fallback is None:
+            chain += self._elsewhere(name)
+        return order(chain)
+
+    def target(self, provider: str | None, model: str) -> Target:
+        """A model of a configured provider; of the active one by default.
+
+        Raises:
+            ConfigurationError: there is no such entry, or it cannot be used as it is configured.
+        """
+        entry = self._entry(provider or self._active_provider)
+        return Target(self.provider(entry.name), model, entry.timeouts, entry.retry)
+
+    def aim(self, provider: Provider, model: str) -> Target:
+        """A target of a provider that is there already."""
+        entry = self._entry(provider.name)
+        return Target(provider, model, entry.timeouts, entry.retry)
+
+    def _elsewhere(self, name: str) -> list[Target]:
+        """The first models of the other providers; one that cannot be used, for want of a key, is left out."""
+        found = []
+        for other in self._entries.values():
+            if other.name != name and other.models:
+                with suppress(ConfigurationError):
+                    found.append(self.target(other.name, other.models[0]))
+        return found
+
+    def _default_model(self, provider: str | None, entry: ProviderEntry) -> str:
+        if provider is None and self._active_model:
+            return self._active_model
+        if entry.models:
+            return entry.models[0]
+        if entry.name == self._active_provider and self._active_model:
+            return self._active_model
+        raise ConfigurationError(
+            f"no model to ask: give model=..., or list models under providers.{entry.name}.fallback_models"
+        )
+
+    def _entry(self, name: str) -> ProviderEntry:
+        entry = self._entries.get(name)
+        if entry is None:
+            known = ", ".join(self._entries) or "none"
+            raise ConfigurationError(f"no provider {name!r} is configured (configured: {known})")
+        return entry
+
+
+def _pair(hop: tuple[str, str]) -> tuple[str, str]:
+    if len(hop) != 2 or not all(isinstance(name, str) for name in hop):
+        raise ConfigurationError('fallback must be a list of "model" or ("provider", "model")')
+    return hop[0], hop[1]
+
 
 Strategy = Literal["fallback", "cost", "latency", "capability", "load_balance"]
 

@@ -1,46 +1,73 @@
 """The stream that a caller holds: a class, because a generator cannot be closed for certain.
 
-It opens at the first ``__anext__``. Up to its first content a failure goes on to the next target, unseen (`opening`);
-from then on it is committed, and a failure is `StreamInterruptedError` with what was delivered. Nothing (no cancel
-scope, no task group) is held between two events. Events that came before a failure are always delivered before it is
-raised.
+The theory. It opens at the first ``__anext__``. Up to its first content a failure goes on to the next target, unseen
+(`channel`); from then on it is committed, and a failure is `StreamInterruptedError` with what was delivered.
+
+The rules:
+
+* Nothing (no cancel scope, no task group) is held between two events.
+* Events that came before a failure are always delivered before it is raised.
+* The attempt behind it is settled once, when the stream is over for whatever reason (`Stream._settle`).
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
 import anyio
 
 from .._schema.accumulate import Accumulator
 from .._schema.events import Event, Restart
-from .._schema.response import Attempt, Outcome, Parsed, Response
+from .._schema.request import Request
+from .._schema.response import Outcome, Parsed, Response
 from ..errors import (
     AsyncLLMError,
     BadRequestError,
     ClientStateError,
     DeadlineExceededError,
+    FallbackReason,
     IdleTimeoutError,
     NoContentTimeoutError,
     StreamInterruptedError,
     StructuredOutputError,
 )
-from . import hedge
-from .call import Call
-from .channel import events_before
-from .fallback import log_hop, with_fallback
-from .opening import Opened, give_up, open_on
-from .plan import Plan
-from .text_stream import TextStream
-from .unary import log_call
+from .attempt import Engine
+from .call import Call, Patience, Payer, finish
+from .channel import Opened, open_stream
+from .formats import Parse
+from .sending import log_hop, send_hedged
+from .target import Target, following
 
 _TWO_TASKS = "two tasks read one stream at once; read it in one task, or give each its own stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPlan:
+    """What a stream is to do, written down before any event loop is there to do it on.
+
+    Attributes:
+        engine: gives the engine of the running loop, when the stream opens.
+        parse: reads the finished text as the type the caller asked for.
+        on_interrupt: what to do when it is cut after its first content: raise, or begin again on the next target.
+        variant: what load balancing chose for the call.
+        fallback_on: what it goes on to the next target for besides.
+    """
+
+    engine: Callable[[], Engine]
+    targets: Sequence[Target]
+    request: Request
+    patience: Patience
+    parse: Parse | None
+    on_interrupt: Literal["raise", "restart"] = "raise"
+    payer: Payer | None = None
+    variant: str | None = None
+    fallback_on: Sequence[FallbackReason] = ()
 
 
 class Stream(Generic[Parsed]):
@@ -53,7 +80,7 @@ class Stream(Generic[Parsed]):
         AsyncLLMError: failed before its first content, on every target.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StreamPlan) -> None:
         self._plan = plan
         self._call: Call | None = None
         self._start = 0  # the position of the target to open next
@@ -132,9 +159,8 @@ class Stream(Generic[Parsed]):
         # A consumer left its loop without closing: the connection is closed from here, on the loop's own thread.
         opened = self._opened
         if not self._over and opened is not None:
-            opened.engine.background.call_soon(
-                partial(give_up, opened.channel, opened.attempts, self._accumulator.response())
-            )
+            background = opened.attempt.call.engine.background
+            background.call_soon(partial(_give_up, opened, self._accumulator.response()))
 
     # Reading.
 
@@ -152,7 +178,9 @@ class Stream(Generic[Parsed]):
         try:
             opened = await self._open()
         except BaseException as error:
-            self._settle("error" if isinstance(error, AsyncLLMError) else "cancelled")
+            self._settle("cancelled")  # no attempt is open any more
+            if isinstance(error, AsyncLLMError) and self._call is not None:
+                self._call.ended(error)
             raise
         finally:
             self._waiting_since = None
@@ -160,7 +188,7 @@ class Stream(Generic[Parsed]):
         self._take(opened, opened.events)
         if not self._over and self._failure is None:
             self._steady = opened
-            opened.engine.watch.add(self)
+            opened.attempt.call.engine.watch.add(self)
 
     async def _open(self) -> Opened:
         plan = self._plan
@@ -168,17 +196,21 @@ class Stream(Generic[Parsed]):
         clock = engine.background.clock
         call = self._call
         if call is None:
-            call = self._call = Call(engine, plan.targets, plan.request, plan.patience, plan.payer, plan.variant)
+            call = self._call = Call(
+                engine,
+                plan.targets,
+                plan.request,
+                plan.patience,
+                plan.payer,
+                plan.variant,
+                fallback_on=plan.fallback_on,
+            )
             if plan.patience.whole is not None:
                 self._ends_at = clock() + plan.patience.whole
         total = min(call.remaining, self._ends_at - clock())
-        seconds = hedge.delay(call) if self._start == 0 else None
         opened = None
         with anyio.move_on_after(total):
-            if seconds is None:
-                opened = await with_fallback(call, partial(open_on, call), start=self._start)
-            else:
-                opened = await hedge.with_hedge(call, partial(open_on, call), seconds, _discard)
+            opened = await send_hedged(call, open_stream, _discard, self._start)
         if opened is None:
             raise call.out_of_time(
                 f"no content within the total deadline of {plan.patience.total:g} s; allow more with timeout="
@@ -191,12 +223,13 @@ class Stream(Generic[Parsed]):
         call, opened = self._call, self._opened
         if self._plan.on_interrupt != "restart" or call is None or opened is None or self._over:
             return False
-        later = call.following(error, opened.position)
+        position = opened.attempt.position
+        later = following(error, call.targets, position, call.engine.facts_of, call.fallback_on)
         if later is None:
             return False
-        log_hop(error, opened.target, call.targets[later])
-        opened.attempts.settle("interrupted", error=self._interruption(error), usage=opened.channel.usage)
-        opened.engine.watch.remove(self)
+        log_hop(error, call.targets[position], call.targets[later])
+        self._settle_attempt(opened, "interrupted", self._interruption(error))
+        call.begin_again()
         call.restart_clock()
         self._opened = self._failure = self._timeout = None
         self._start = later
@@ -211,7 +244,7 @@ class Stream(Generic[Parsed]):
             raise ClientStateError(_TWO_TASKS)
         channel = opened.channel
         pull, take = channel.pull, channel.take
-        self._waiting_since = now = opened.clock()
+        self._waiting_since = now = channel.clock()
         if now >= self._ends_at:
             self.expire()
         events: list[Event] = []
@@ -220,10 +253,9 @@ class Stream(Generic[Parsed]):
                 events = take(await pull())
         except AsyncLLMError as error:
             channel.abort()
-            channel.prepared.conceal(error)
-            self._failure = self._timeout or error
+            self._failure = self._timeout or opened.attempt.complete(error)
             self._steady = None
-            events = events_before(error)
+            events = list(error.events)
         except BaseException:
             self._settle("cancelled")
             raise
@@ -246,7 +278,7 @@ class Stream(Generic[Parsed]):
         """The earliest moment at which a wait of this stream may time out."""
         if self._opened is None:
             return math.inf
-        timeouts = self._opened.target.timeouts
+        timeouts = self._opened.attempt.target.timeouts
         idle = math.inf if timeouts.idle is None else timeouts.idle
         silent = math.inf if timeouts.no_content is None else timeouts.no_content
         if self._waiting_since is None:  # a wait that begins later cannot time out earlier than this
@@ -261,8 +293,8 @@ class Stream(Generic[Parsed]):
         """Fails the read that waits."""
         if self._opened is None:
             return
-        now = self._opened.engine.background.clock()
-        timeouts = self._opened.target.timeouts
+        now = self._opened.channel.clock()
+        timeouts = self._opened.attempt.target.timeouts
         heard_at = max(self._waiting_since or 0.0, self._opened.channel.heard_at)
         if now >= self._ends_at:
             self._timeout = DeadlineExceededError(f"the stream did not end within its {self._plan.patience.whole:g} s")
@@ -281,8 +313,7 @@ class Stream(Generic[Parsed]):
             return error
         raised = self._interruption(error)
         self._settle("interrupted", raised)
-        raised.attempts = self._attempts()
-        return raised
+        return raised if self._call is None else self._call.ended(raised)
 
     def _interruption(self, error: AsyncLLMError) -> AsyncLLMError:
         """A failure after the first content, with what was delivered."""
@@ -296,53 +327,29 @@ class Stream(Generic[Parsed]):
                 partial=partial_response,
                 status=error.status,
                 code=error.code,
+                request_id=error.request_id,
                 retry_after=error.retry_after,
             )
             raised.__cause__ = error
-        if self._opened is not None:
-            raised.provider = self._opened.target.provider.name
-            raised.model = self._opened.target.model
-            raised.request_id = error.request_id or self._opened.channel.request_id
-        return raised
-
-    def _attempts(self) -> tuple[Attempt, ...]:
-        return () if self._call is None else self._call.attempts.all()
+        return raised if self._opened is None else self._opened.attempt.complete(raised)
 
     def _finish(self, opened: Opened) -> None:
-        response = self._accumulator.response()
-        cost = opened.attempts.settle(
-            "ok",
-            status=opened.channel.status,
-            usage=response.usage,
-            request_id=opened.channel.request_id,
-            rate_limits=opened.channel.rate_limits,
-        )
+        """The whole reply is there."""
+        whole = replace(self._accumulator.response(), warnings=opened.channel.warnings)
+        self._response = opened.attempt.succeed(whole)
         self._settle("ok")
-        self._response = replace(self._dress(response), cost=cost)
-        log_call(self._response)
+        try:
+            self._response = finish(self._response, self._plan.parse)
+        except AsyncLLMError as error:
+            self._failure = error
         self._tell(whole=True)
-        if self._plan.parse is not None:
-            try:
-                self._response = replace(self._response, parsed=self._plan.parse(self._response))
-            except AsyncLLMError as error:
-                self._failure = error
 
     def _dress(self, response: Response) -> Response:
         """Adds what the events do not say: who answered, with which warnings, after which attempts."""
-        attempts = self._attempts()
-        if self._opened is None:
-            return replace(response, requested_model=self._plan.request.model, attempts=attempts)
-        channel = self._opened.channel
-        return replace(
-            response,
-            provider=self._opened.target.provider.name,
-            model=response.model or self._opened.target.model,
-            requested_model=self._plan.request.model,
-            request_id=channel.request_id,
-            rate_limits=channel.rate_limits,
-            warnings=channel.prepared.warnings,
-            attempts=attempts,
-        )
+        if self._opened is not None:
+            return self._opened.attempt.dress(replace(response, warnings=self._opened.channel.warnings))
+        attempts = () if self._call is None else tuple(self._call.records)
+        return replace(response, requested_model=self._plan.request.model, attempts=attempts)
 
     def _settle(self, outcome: Outcome, error: AsyncLLMError | None = None) -> None:
         """The stream is over, for whatever reason; never awaits. Only the first call counts."""
@@ -350,24 +357,16 @@ class Stream(Generic[Parsed]):
             return
         self._over = True
         self._steady = None
-        opened = self._opened
-        if opened is None:
-            self._tell(whole=False)
-            return
-        if outcome != "ok":
-            opened.attempts.settle(
-                outcome,
-                error=error,
-                status=opened.channel.status,
-                request_id=opened.channel.request_id,
-                usage=opened.channel.usage,
-                partial=self._accumulator.response(),
-            )
-        if not opened.channel.ended:
-            opened.channel.abort()
-        opened.engine.watch.remove(self)
+        if self._opened is not None:
+            self._settle_attempt(self._opened, outcome, error)
         if outcome != "ok":
             self._tell(whole=False)
+
+    def _settle_attempt(self, opened: Opened, outcome: Outcome, error: AsyncLLMError | None) -> None:
+        if not opened.attempt.settled:
+            opened.attempt.settle(outcome, error, usage=opened.channel.usage, partial=self._accumulator.response())
+        opened.channel.abort()
+        opened.attempt.call.engine.watch.remove(self)
 
     def _tell(self, *, whole: bool) -> None:
         told, self._when_ended = self._when_ended, None
@@ -375,8 +374,45 @@ class Stream(Generic[Parsed]):
             told(self.response, whole)
 
 
+def _give_up(opened: Opened, partial_response: Response) -> None:
+    """Nobody reads a committed stream any more: its connection is closed and its attempt settled with what came."""
+    opened.channel.abort()
+    opened.attempt.settle("cancelled", usage=opened.channel.usage, partial=partial_response)
+
+
 def _discard(late: Opened) -> None:
     """A hedged stream that came second."""
     accumulator = Accumulator()
     accumulator.feed(late.events)
-    give_up(late.channel, late.attempts, accumulator.response())
+    _give_up(late, accumulator.response())
+
+
+class TextStream(Generic[Parsed]):
+    """The text of a stream, as strings that are never empty."""
+
+    def __init__(self, stream: Stream[Parsed]) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> TextStream[Parsed]:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            text = (await self._stream.__anext__()).text
+            if text:
+                return text
+
+    async def __aenter__(self) -> TextStream[Parsed]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stream.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the stream."""
+        await self._stream.aclose()
+
+    @property
+    def response(self) -> Response[Parsed]:
+        """As `Stream.response`."""
+        return self._stream.response

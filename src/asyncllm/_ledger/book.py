@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from .._models.bounds import Bound
-from .._schema.request import ASSUMED_OUTPUT_TOKENS, Operation
+from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation
 from .._schema.response import Outcome, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from ..errors import AsyncLLMError, LedgerAdvice
@@ -168,7 +168,7 @@ class Bookkeeper:
                 are taken.
         """
         ledger = self.ledger
-        if not ledger.budgets:
+        if not ledger.budgets or head.operation not in GENERATING:
             return None
         now = ledger.now()
         charges = ledger.budgets.charges(head, now)

@@ -1,6 +1,6 @@
 """The catalog of one client: its registry, what else is known of models, and the questions to providers.
 
-`Catalog` is made once for a client and outlives its event loops; every question goes through the `Exchange` it was
+`Catalog` is made once for a client and outlives its event loops; every question goes through the `Asker` it was
 given, so it holds no connection. It asks nobody by itself.
 """
 
@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from .._protocols.codec import JSONCodec
 from .._providers.provider import Provider
 from .._schema.facts import ModelFacts
 from .._schema.request import Request
 from ..errors import AsyncLLMError, BadRequestError, ConfigurationError
-from .asking import Asker, Exchange
+from .asker import Asker
 from .lookup import FactBook
 from .parameters import Fitted, Policy, fit_parameters
 from .prices import PriceBook
@@ -31,11 +30,9 @@ class Catalog:
     """What a client knows of models, and how it finds out more.
 
     Args:
-        exchange: sends a request to a provider (`asyncllm._models.asking.exchange` over a transport).
-        json: reads and writes wire JSON.
+        asker: asks providers.
         kinds: the configured providers in order, by name, with their kinds.
         provider_of: gives the provider of a name; raises `ConfigurationError` where its key is missing.
-        now: seconds since the epoch.
         capabilities: what the package and the configuration know of models.
         prices: the same for prices.
         path: the file that keeps discovered models between runs; None for none.
@@ -44,16 +41,14 @@ class Catalog:
     def __init__(
         self,
         *,
-        exchange: Exchange,
-        json: JSONCodec,
+        asker: Asker,
         kinds: Mapping[str, str],
         provider_of: Callable[[str], Provider],
-        now: Callable[[], float],
         capabilities: FactBook | None = None,
         prices: PriceBook | None = None,
         path: Path | None = None,
     ) -> None:
-        self._asker = Asker(exchange=exchange, json=json, now=now)
+        self._asker = asker
         self._kinds = kinds
         self._provider_of = provider_of
         self.capabilities = FactBook() if capabilities is None else capabilities

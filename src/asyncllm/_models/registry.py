@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timezone
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from .._providers.provider import Provider
 from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
 from ..errors import AsyncLLMError, DeadlineExceededError, ProtocolError, UnsupportedError
 from . import saved_models
-from .asking import Asker
+from .asker import Asker, Way
 from .lookup import FactBook
 from .names import is_custom, spellings
 from .prices import CONFIG, PriceBook
@@ -186,6 +187,10 @@ async def _read_host(asker: Asker, provider: Provider, within: float) -> Listed:
     return Listed(chains=in_order, errors=tuple(errors))
 
 
+def _as_it_is(request: WireRequest, way: Way) -> WireRequest:
+    return request
+
+
 async def _read_chain(asker: Asker, provider: Provider, listing: Listing, start: WireRequest) -> tuple[ModelEntry, ...]:
     found: dict[str, ModelEntry] = {}
     asked: set[tuple[str, str]] = set()
@@ -197,7 +202,8 @@ async def _read_chain(asker: Asker, provider: Provider, listing: Listing, start:
                 f"the list of models does not end: page {len(asked)} leads back", provider=provider.name
             )
         asked.add(page)
-        read = listing.decode(request, await asker.ask(provider, request, base_url=listing.base_url))
+        write = partial(_as_it_is, request)
+        read = listing.decode(request, await asker.ask(provider, write, operation="list", base_url=listing.base_url))
         for entry in read.entries:
             if not is_custom(entry.name):
                 found.setdefault(entry.name, entry)

@@ -15,11 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .._protocols.codec import WireRequest
 from .._providers.provider import Provider
 from .._schema.content import Audio, Document, Image, Json, Reasoning, Text, ToolCall, ToolResult, Video
 from .._schema.request import ProviderTool, Request, Tool
 from ..errors import BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError
-from .asking import Asker
+from .asker import Asker, Way
 
 ERROR_BAND = 0.85
 """95 of 100 estimates are within this part of what the provider counted (half of them within 0.15), by
@@ -174,17 +175,20 @@ async def count_tokens(asker: Asker, provider: Provider, request: Request) -> To
     counting = provider.counting(request.model) if provider.counting is not None else None
     if counting is None:
         return _estimated(request, f"{provider.name} has no endpoint that counts tokens of {request.model}")
-    route = provider.resolve(request.model, False)
-    context = asker.context(provider, request.model)
+
+    def write(way: Way) -> WireRequest:
+        return counting.encode(request, way.route.protocol, way.context, way.route.path)
+
     try:
-        wire = counting.encode(request, route.protocol, context, route.path)
-    except UnsupportedError:
-        if counting.protocol is None:
-            raise  # the model itself cannot be asked this
-        return _estimated(request, f"the request cannot be said in {counting.protocol.name}, which counts tokens")
-    try:
-        return TokenCount(input_tokens=counting.decode(await asker.ask(provider, wire, model=request.model)))
-    except (BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError) as error:
+        found = await asker.ask(provider, write, operation="count", model=request.model)
+        return TokenCount(input_tokens=counting.decode(found))
+    except UnsupportedError as error:
+        if not error.attempts:
+            if counting.protocol is None:
+                raise  # the model itself cannot be asked this
+            return _estimated(request, f"the request cannot be said in {counting.protocol.name}, which counts tokens")
+        return _estimated(request, f"{provider.name} did not count: {error.message}")
+    except (BadRequestError, ModelNotFoundError, PermissionDeniedError) as error:
         return _estimated(request, f"{provider.name} did not count: {error.message}")
 
 

@@ -34,7 +34,7 @@ from ..errors import (
     PermissionDeniedError,
     TransportError,
 )
-from .asking import Asker
+from .asker import Asker, Way, Write
 
 Problem = Literal["unknown", "no_access", "region", "deprecated", "credential", "unreachable", "failed"]
 
@@ -161,28 +161,16 @@ class _Trial:
         counting = provider.counting(model) if provider.counting is not None else None
         if counting is None:
             return None
-        route = provider.resolve(model, False)
-        wire = counting.encode(self._request(), route.protocol, self._asker.context(provider, model), route.path)
-        counting.decode(await self._ask(wire))
+
+        def write(way: Way) -> WireRequest:
+            return counting.encode(self._request(), way.route.protocol, way.context, way.route.path)
+
+        counting.decode(await self._ask(write))
         return self._usable("count")
 
     async def _speak(self) -> Validation:
-        provider, model = self._provider, self._model
-        route = provider.resolve(model, False)
-        context = self._asker.context(provider, model)
-        wire = route.protocol.encode(self._request(), context)
-        where = WireRequest(
-            method=wire.method,
-            path=wire.path if route.path is None else route.path,
-            query=wire.query if route.query is None else route.query,
-            headers=wire.headers,
-            body=wire.body,
-        )
-        reply = await self._asker.exchange(provider, where, None)
-        if reply.status >= 300:
-            raise self._asker.refusal(provider, model, reply)
         try:
-            usage = route.protocol.decode(reply.status, reply.headers, reply.body, context).usage
+            usage = (await self._asker.speak(self._provider, self._request(), operation="validate")).usage
         except ContentBlockedError as error:  # it answered, if only with a refusal
             usage = error.usage or Usage(source="unknown")
         return self._usable("generate", usage)
@@ -209,8 +197,9 @@ class _Trial:
     def _request(self) -> Request:
         return Request(model=self._model, messages=(Message.user(_WORD),), max_tokens=_MOST_TOKENS)
 
-    async def _ask(self, wire: WireRequest, base_url: str | None = None) -> object:
-        return await self._asker.ask(self._provider, wire, model=self._model, base_url=base_url)
+    async def _ask(self, asked: WireRequest | Write, base_url: str | None = None) -> object:
+        write = (lambda way: asked) if isinstance(asked, WireRequest) else asked
+        return await self._asker.ask(self._provider, write, operation="validate", model=self._model, base_url=base_url)
 
     def _usable(self, proof: Proof, usage: Usage | None = None) -> Validation:
         entry, now = self._entry, self._now()

@@ -11,6 +11,8 @@ from .messages import Message
 
 Operation = Literal["chat", "embed", "list", "count", "validate"]
 """What an HTTP attempt is for."""
+GENERATING: frozenset[Operation] = frozenset({"chat", "embed"})
+"""The operations that are asked for their own sake: budgets, limits, circuits and reports are about them."""
 
 ASSUMED_OUTPUT_TOKENS = 4096
 """Output tokens of a call that sets no ``max_tokens``: the one number for routing, estimates, limits and budgets."""

@@ -1,4 +1,4 @@
-"""The Messages format as one value: `asyncllm._protocols.base.WireProtocol`, as one host speaks it."""
+"""The Messages format as one value: `asyncllm._protocols.codec.WireProtocol`, as one host speaks it."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class AnthropicStreamDecoder:
         return read_usage(self._usage)
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
-        """Takes frames and gives the events they mean; see `asyncllm._protocols.base.StreamDecoder`.
+        """Takes frames and gives the events they mean; see `asyncllm._protocols.codec.StreamDecoder`.
 
         Raises:
             ProtocolError: a frame is not of this protocol.

@@ -1,4 +1,4 @@
-"""Converse as one value: `asyncllm._protocols.base.WireProtocol`."""
+"""Converse as one value: `asyncllm._protocols.codec.WireProtocol`."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ class ConverseStreamDecoder:
         return self._usage or UNKNOWN_USAGE
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
-        """Takes frames and gives the events they mean; see `asyncllm._protocols.base.StreamDecoder`.
+        """Takes frames and gives the events they mean; see `asyncllm._protocols.codec.StreamDecoder`.
 
         Raises:
             ProtocolError: a frame is not of this protocol.

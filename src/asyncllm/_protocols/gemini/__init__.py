@@ -25,7 +25,7 @@ __all__ = ["Gemini", "GeminiDialect", "ModelFamily", "continuation", "with_conti
 
 @dataclass(frozen=True, slots=True)
 class Gemini:
-    """The codec; see `asyncllm._protocols.base.WireProtocol` for its methods.
+    """The codec; see `asyncllm._protocols.codec.WireProtocol` for its methods.
 
     Attributes:
         dialect: the host it writes for.

@@ -1,4 +1,4 @@
-"""InvokeModel's older bodies as one value: `asyncllm._protocols.base.WireProtocol`.
+"""InvokeModel's older bodies as one value: `asyncllm._protocols.codec.WireProtocol`.
 
 They hold text and four settings. Everything else (tools, images, reasoning, a schema) is refused with the way to have
 it: the same model through Converse. ``extra_body`` is merged last: its keys win.

@@ -28,11 +28,11 @@ class OpenAIChat:
         return "openai_chat"
 
     def encode(self, request: Request, context: Context) -> WireRequest:
-        """Writes ``POST /chat/completions``; see `asyncllm._protocols.base.WireProtocol.encode`."""
+        """Writes ``POST /chat/completions``; see `asyncllm._protocols.codec.WireProtocol.encode`."""
         return encode(request, context, self.dialect)
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> Response:
-        """Reads a ``chat.completion``; see `asyncllm._protocols.base.WireProtocol.decode`."""
+        """Reads a ``chat.completion``; see `asyncllm._protocols.codec.WireProtocol.decode`."""
         return decode(status, headers, body, context, self.dialect)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> AsyncLLMError:

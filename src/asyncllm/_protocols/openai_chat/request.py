@@ -20,7 +20,7 @@ PATH = "/chat/completions"
 
 
 def encode(request: Request, context: Context, dialect: ChatDialect) -> WireRequest:
-    """Writes the request; see `asyncllm._protocols.base.WireProtocol.encode`."""
+    """Writes the request; see `asyncllm._protocols.codec.WireProtocol.encode`."""
     writer = ChatWriter(context, dialect)
     thinking = request.reasoning != "none"
     body: dict[str, Any] = {

@@ -38,7 +38,7 @@ from .usage import finish_reason, read_usage
 
 
 def decode(status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect) -> Response:
-    """Reads a successful body; see `asyncllm._protocols.base.WireProtocol.decode`."""
+    """Reads a successful body; see `asyncllm._protocols.codec.WireProtocol.decode`."""
     whole = read_whole(status, headers, body, context, "a chat completion")
     choice = _choice(whole, status, headers, context, dialect)
     parts = read_parts(choice, whole, context, dialect)

@@ -166,7 +166,7 @@ _SAYING = ("text", "summary", "data", "signature")
 
 
 class ChatStream:
-    """Decodes one stream; see `asyncllm._protocols.base.StreamDecoder`."""
+    """Decodes one stream; see `asyncllm._protocols.codec.StreamDecoder`."""
 
     __slots__ = (
         "_audio",
@@ -228,7 +228,7 @@ class ChatStream:
         self._tier: object = None
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
-        """Takes frames in order; see `asyncllm._protocols.base.StreamDecoder.feed`."""
+        """Takes frames in order; see `asyncllm._protocols.codec.StreamDecoder.feed`."""
         events: list[Event] = []
         loads, buffer = self._loads, self._buffer
         try:
@@ -261,7 +261,7 @@ class ChatStream:
         return events
 
     def close(self) -> list[Event]:
-        """Tells that the bytes have ended; see `asyncllm._protocols.base.StreamDecoder.close`."""
+        """Tells that the bytes have ended; see `asyncllm._protocols.codec.StreamDecoder.close`."""
         if self.done:
             return []
         if not self._finished and not (self._dialect.null_finish and self._started):

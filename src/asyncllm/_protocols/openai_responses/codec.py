@@ -32,11 +32,11 @@ class OpenAIResponses:
         return "openai_responses"
 
     def encode(self, request: Request, context: Context) -> WireRequest:
-        """Writes ``POST /responses``; see `asyncllm._protocols.base.WireProtocol.encode`."""
+        """Writes ``POST /responses``; see `asyncllm._protocols.codec.WireProtocol.encode`."""
         return encode(request, context, self.dialect)
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> Response:
-        """Reads a ``response``; see `asyncllm._protocols.base.WireProtocol.decode`."""
+        """Reads a ``response``; see `asyncllm._protocols.codec.WireProtocol.decode`."""
         return decode(status, headers, body, context, self.dialect)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> AsyncLLMError:

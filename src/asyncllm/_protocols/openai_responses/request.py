@@ -25,7 +25,7 @@ ENCRYPTED = "reasoning.encrypted_content"
 
 
 def encode(request: Request, context: Context, dialect: ResponsesDialect) -> WireRequest:
-    """Writes the request; see `asyncllm._protocols.base.WireProtocol.encode`."""
+    """Writes the request; see `asyncllm._protocols.codec.WireProtocol.encode`."""
     writer = ItemWriter(context, dialect)
     stored = bool((request.extra_body or {}).get("store", False))
     body: dict[str, Any] = {

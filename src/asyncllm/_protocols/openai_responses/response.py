@@ -20,7 +20,7 @@ from .usage import read_finish, read_usage
 def decode(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ResponsesDialect
 ) -> Response:
-    """Reads a successful body; see `asyncllm._protocols.base.WireProtocol.decode`."""
+    """Reads a successful body; see `asyncllm._protocols.codec.WireProtocol.decode`."""
     whole = read_whole(status, headers, body, context, "a response")
     if whole.get("error") or whole.get("status") == "failed":
         raise failure_of(whole, status, headers, context, dialect)

@@ -283,7 +283,7 @@ _TEXT_DELTA = "response.output_text.delta"
 
 
 class ResponsesStream:
-    """Decodes one stream; see `asyncllm._protocols.base.StreamDecoder`."""
+    """Decodes one stream; see `asyncllm._protocols.codec.StreamDecoder`."""
 
     __slots__ = (
         "_at",
@@ -319,7 +319,7 @@ class ResponsesStream:
         self._place: object = None
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
-        """Takes frames in order; see `asyncllm._protocols.base.StreamDecoder.feed`."""
+        """Takes frames in order; see `asyncllm._protocols.codec.StreamDecoder.feed`."""
         events: list[Event] = []
         loads = self._context.json.loads
         text, at, place = self._text, self._at, self._place
@@ -351,7 +351,7 @@ class ResponsesStream:
         return events
 
     def close(self) -> list[Event]:
-        """Tells that the bytes have ended; see `asyncllm._protocols.base.StreamDecoder.close`."""
+        """Tells that the bytes have ended; see `asyncllm._protocols.codec.StreamDecoder.close`."""
         if not self.done:
             raise StreamTruncatedError(
                 "the stream ended without response.completed",

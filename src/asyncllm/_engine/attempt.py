@@ -1,0 +1,473 @@
+"""One HTTP attempt: the one owner of everything between a permit and a settlement.
+
+The theory. An attempt is made in the same steps, whatever it is for (`asyncllm._schema.request.Operation`) and whether
+its reply is taken whole or streamed::
+
+    async with HTTPAttempt(call, position, permit) as attempt:   # encoded, booked, signed
+        reply = await attempt.send()                             # sent, judged
+        return attempt.succeed(attempt.decode(reply))            # decoded, settled
+
+    async with HTTPAttempt(call, position, permit) as attempt:
+        exchange = await attempt.stream()
+        ...                                                      # up to the first content
+        attempt.hand_over()                                      # a `Stream` goes on with it and settles it at its end
+
+The rules:
+
+* Every attempt is settled exactly once, in `settle` and nowhere else: the health of its target, the limits, the ledger
+  and the call's own record learn together how it ended. Settling never awaits and may come from a finaliser. Leaving
+  the ``async with`` block settles what has not been settled, unless it was handed over.
+* An attempt that ends before its first byte could leave was never made: its permit and its row are taken back, and it
+  stands in no record.
+* The row in the ledger is open before the first byte leaves. It is signed after that, so that waiting for a budget
+  makes no signature old.
+* An error that passes through is complete: it says which provider and model it is about, and holds no key, whatever a
+  server echoed (`complete`).
+* A stale connection costs an attempt of its own (`_reconnect`): its row is settled, the permit stays with the second.
+* Operations that generate nothing (lists, counts, proofs) cost nothing unless the reply says so, reserve no budget,
+  have limits of their own, and pass an open circuit; health is told only where no connection could be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .._ledger.book import BookedAttempt, Bookkeeper
+from .._models.asker import Write
+from .._models.catalog import Catalog
+from .._models.parameters import Policy, check_warnings
+from .._protocols.codec import Context, JSONCodec, WireRequest
+from .._providers.provider import Route
+from .._schema.content import Origin
+from .._schema.facts import NOTHING_KNOWN, ModelFacts
+from .._schema.response import Attempt, Outcome, RateLimits, Response
+from .._schema.usage import UNKNOWN_USAGE, Usage
+from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, Reply, Transport, TransportRequest
+from ..errors import AsyncLLMError, ConnectionLostError, ProtocolError, RequestTooLargeError
+from .health import Health, Permit
+from .lifetime import Background, Watch
+from .limits import Limits
+from .target import Target
+
+if TYPE_CHECKING:
+    from .call import Call
+
+_SHORTEST_SECRET = 5  # a shorter word may stand in a sentence by chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What every call of a client shares, on one event loop.
+
+    Attributes:
+        health: of every target; it outlives the event loop.
+        limits: what is sent at most; None where nothing is limited.
+        question_limits: the same for operations that generate nothing.
+        catalog: what is known of models; None where nothing is.
+        sampling: what becomes of sampling hints that a model refuses: ``"drop"`` or ``"error"``.
+        books: where attempts are booked; None where no ledger is kept.
+        draw: a random number of at least 0 and less than 1.
+    """
+
+    transport: Transport
+    background: Background
+    watch: Watch
+    json: JSONCodec
+    new_id: Callable[[str], str]
+    now: Callable[[], float]
+    health: Health
+    limits: Limits | None = None
+    question_limits: Limits
+    catalog: Catalog | None = None
+    sampling: Policy = "drop"
+    books: Bookkeeper | None = None
+    draw: Callable[[], float]
+
+    def facts_of(self, target: Target) -> ModelFacts:
+        """What is known of a target's model."""
+        if self.catalog is None:
+            return NOTHING_KNOWN
+        return self.catalog.facts(target.provider.name, target.provider.kind, target.model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of a provider where no model generates: a list, a count, a proof.
+
+    Attributes:
+        write: makes the request.
+        base_url: in the place of the provider's own; None for that.
+    """
+
+    write: Write
+    base_url: str | None = None
+
+
+class HTTPAttempt:
+    """One HTTP attempt of a call on one of its targets.
+
+    Args:
+        call: the call.
+        position: where the target stands in the call's chain.
+        permit: leave to go there.
+
+    Attributes:
+        warnings: what was left out or changed on the way to the wire, a sentence each.
+        status: the HTTP status, once there is a reply.
+        request_id: the provider's id of the request, once it is known.
+        rate_limits: what the rate-limit headers said.
+        record: how it ended, once it is settled.
+    """
+
+    __slots__ = (
+        "_began",
+        "_context",
+        "_first_content",
+        "_handed_over",
+        "_permit",
+        "_request",
+        "_route",
+        "_signed",
+        "_ticket",
+        "_unsigned",
+        "call",
+        "position",
+        "rate_limits",
+        "record",
+        "request_id",
+        "settled",
+        "status",
+        "target",
+        "warnings",
+    )
+
+    def __init__(self, call: Call, position: int, permit: Permit) -> None:
+        self.call = call
+        self.position = position
+        self.target = call.targets[position]
+        self.warnings: tuple[str, ...] = ()
+        self.status: int | None = None
+        self.request_id: str | None = None
+        self.rate_limits: RateLimits | None = None
+        self.record: Attempt | None = None
+        self.settled = False
+        self._permit: Permit = permit
+        self._ticket: BookedAttempt | None = None
+        self._began: float | None = None
+        self._first_content: float | None = None
+        self._handed_over = False
+        self._signed: Headers | None = None
+        self._route: Route | None = None
+        self._context: Context | None = None
+
+    # The steps.
+
+    async def __aenter__(self) -> HTTPAttempt:
+        """Encodes, books and signs.
+
+        Raises:
+            UnsupportedError: the target cannot carry what was asked.
+            BadRequestError: a value that JSON cannot say.
+            RequestTooLargeError: the body is over the host's limit.
+            BudgetExceededError: a hard budget has no room for it.
+            LedgerError: the ledger cannot be written, and the policy is to refuse.
+            AuthenticationError: no credential could be had.
+        """
+        try:
+            await self._prepare()
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self
+
+    async def _prepare(self) -> None:
+        call, target, provider = self.call, self.target, self.target.provider
+        engine = call.engine
+        wire, url = self._encode()
+        if call.book is not None:
+            input_tokens, max_tokens = call.expected
+            self._ticket = await call.book.open(
+                provider=provider.name,
+                kind=provider.kind,
+                model=target.model,
+                input_tokens=input_tokens,
+                max_tokens=max_tokens,
+                operation=call.operation,
+            )
+        plain = Headers({**provider.headers, **dict(wire.headers)}.items())
+        headers = await provider.auth.sign(wire.method, url, plain, wire.body)
+        self._unsigned, self._signed = plain, headers
+        timeouts = target.timeouts
+        self._request = TransportRequest(
+            method=wire.method,
+            url=url,
+            headers=headers,
+            body=wire.body,
+            connect_timeout=timeouts.connect,
+            write_timeout=timeouts.write,
+            read_timeout=timeouts.idle,
+            on_reconnect=self._reconnect,
+        )
+        self._began = engine.background.clock()
+
+    def _encode(self) -> tuple[WireRequest, str]:
+        """The request on the wire, and its whole URL."""
+        call, target, provider = self.call, self.target, self.target.provider
+        engine, request, question = call.engine, call.request, call.question
+        if request.model != target.model:
+            request = replace(request, model=target.model)
+        left_out: tuple[str, ...] = ()
+        if question is None and engine.catalog is not None:
+            engine.catalog.note_use(provider.name, target.model)
+            request, left_out = engine.catalog.fit(provider, request, engine.sampling)
+        if question is not None:
+            wire = question.write(self)
+            query = f"?{wire.query}" if wire.query else ""
+            return wire, f"{question.base_url or provider.base_url}{wire.path}{query}"
+        route = self.route
+        wire = route.protocol.encode(request, self.context)
+        check_warnings(wire.warnings, engine.sampling, model=target.model, provider=provider.name)
+        self.warnings = (*left_out, *wire.warnings)
+        limit = provider.max_request_bytes
+        if limit is not None and len(wire.body) > limit:
+            raise RequestTooLargeError(
+                f"the request has {len(wire.body)} bytes and {provider.name} takes at most {limit}; "
+                "shorten the conversation, or upload files and name them by id"
+            )
+        query = wire.query if route.query is None else route.query
+        path = wire.path if route.path is None else route.path
+        return wire, f"{provider.base_url}{path}{'?' + query if query else ''}"
+
+    async def send(self) -> Reply:
+        """Sends, and gives the whole reply.
+
+        Raises:
+            AsyncLLMError: the network failed, or the status is no success.
+        """
+        request = self._request
+        del self._request  # it refers to this attempt: no cycle is left behind
+        reply = await self.call.engine.transport.send(request)
+        self.status = reply.status
+        if not 200 <= reply.status < 300:
+            raise self._judge(reply.status, reply.headers, reply.body)
+        return reply
+
+    async def stream(self) -> Exchange:
+        """Sends, and gives the head of the reply; the rest can be read from it.
+
+        Raises:
+            AsyncLLMError: as `send`.
+        """
+        request = self._request
+        del self._request
+        exchange = await self.call.engine.transport.stream(request)
+        self.status = exchange.status
+        if not 200 <= exchange.status < 300:
+            body = await exchange.read(MAX_ERROR_BODY_BYTES)
+            raise self._judge(exchange.status, exchange.headers, body)
+        return exchange
+
+    def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> AsyncLLMError:
+        """The exception for a reply whose status is no success."""
+        if 300 <= status < 400:
+            return ProtocolError(
+                f"the server redirected (status {status}), and redirects are never followed because the key would "
+                "travel along; set base_url to where the API is",
+                status=status,
+            )
+        return self.route.protocol.decode_error(status, headers, body, self.context)
+
+    def decode(self, reply: Reply) -> Response:
+        """The reply, read.
+
+        Raises:
+            ProtocolError: it is not what its protocol says.
+            AsyncLLMError: it is an error inside a success status.
+        """
+        response = self.route.protocol.decode(reply.status, reply.headers, reply.body, self.context)
+        self.request_id, self.rate_limits = response.request_id, response.rate_limits
+        return response
+
+    @property
+    def route(self) -> Route:
+        """How a request to the model travels; looked up when it is needed, as a list is about no model."""
+        if self._route is None:
+            self._route = self.target.provider.resolve(self.target.model, self.call.request.stream)
+        return self._route
+
+    @property
+    def context(self) -> Context:
+        """What the codec is told of the call."""
+        if self._context is None:
+            engine, provider = self.call.engine, self.target.provider
+            self._context = Context(
+                origin=Origin(provider.origin or provider.kind, self.route.protocol.name),
+                provider=provider.name,
+                model=self.target.model,
+                json=engine.json,
+                new_id=engine.new_id,
+                now=engine.now,
+                facts=engine.facts_of(self.target),
+            )
+        return self._context
+
+    def first_content(self) -> None:
+        """The first content of a stream is here."""
+        if self._first_content is None and self._began is not None:
+            self._first_content = self.call.engine.background.clock() - self._began
+            self._permit.has_content()
+
+    # The end.
+
+    def hand_over(self) -> None:
+        """Whoever reads the stream settles the attempt; leaving the ``async with`` block does not."""
+        self._handed_over = True
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self.settled and not self._handed_over:
+            self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if isinstance(error, AsyncLLMError):
+            self.settle("error", self.complete(error))
+        else:
+            self.settle("unknown" if error is None or isinstance(error, Exception) else "cancelled")
+
+    def succeed(self, response: Response) -> Response:
+        """Settles the attempt as one that was answered, and gives the reply with all that is known of it."""
+        self.settle("ok", usage=response.usage)
+        return self.dress(response)
+
+    def settle(
+        self,
+        outcome: Outcome,
+        error: AsyncLLMError | None = None,
+        *,
+        usage: Usage = UNKNOWN_USAGE,
+        partial: Response | None = None,
+    ) -> None:
+        """The attempt is over, for whatever reason. Never awaits; only the first call counts.
+
+        Args:
+            outcome: how it ended.
+            error: what went wrong.
+            usage: what the provider counted.
+            partial: what came of a stream that did not end.
+        """
+        if self.settled:
+            return
+        self.settled = True
+        self._settle(outcome, error, usage, partial)
+
+    def _settle(
+        self,
+        outcome: Outcome,
+        error: AsyncLLMError | None,
+        usage: Usage,
+        partial: Response | None,
+        stale: bool = False,
+    ) -> None:
+        """The one place where an attempt is settled: with its permit, its row and the record of the call.
+
+        Args:
+            outcome: how it ended.
+            error: what went wrong.
+            usage: what the provider counted.
+            partial: what came of a stream that did not end.
+            stale: it went to a stale connection; nothing was billed, and the next one goes on with its permit.
+        """
+        call, ticket = self.call, self._ticket
+        if self._began is None:  # nothing was sent
+            self._permit.cancel()
+            if ticket is not None:
+                ticket.void()
+            return
+        latency = call.engine.background.clock() - self._began
+        waited = None if stale else self._permit.waited
+        status, request_id = self.status, self.request_id
+        if error is not None:
+            status, request_id = error.status, error.request_id
+        if not stale:
+            self._permit.settle(
+                outcome,
+                error,
+                latency=latency,
+                first_content=self._first_content,
+                usage=usage,
+                limits=self.rate_limits if error is None else error.rate_limits,
+                own_headers=call.request.extra_headers is not None,
+            )
+        cost = None
+        if ticket is not None:
+            booked = ticket.settle(
+                outcome,
+                error=error,
+                status=status,
+                usage=usage,
+                partial=partial,
+                latency=latency,
+                first_token_latency=self._first_content,
+                waited=waited,
+                request_id=request_id,
+                free=stale or call.question is not None,
+            )
+            usage, cost = booked.usage, booked.cost
+        self.record = Attempt(
+            provider=self.target.provider.name,
+            model=self.target.model,
+            outcome=outcome,
+            error=error,
+            status=status,
+            latency=latency,
+            first_token_latency=self._first_content,
+            usage=usage,
+            cost=cost,
+            request_id=request_id,
+            waited=waited,
+            variant=call.variant,
+        )
+        call.records.append(self.record)
+
+    def _reconnect(self) -> None:
+        """A stale connection cost one HTTP attempt; a second one follows at once on a fresh connection."""
+        if self.settled:
+            return
+        lost = ConnectionLostError(
+            "a reused connection had already been closed by the server",
+            provider=self.target.provider.name,
+            model=self.target.model,
+        )
+        self._settle("error", lost, UNKNOWN_USAGE, None, stale=True)
+        self._ticket = None if self._ticket is None else self._ticket.again()
+        self._began = self.call.engine.background.clock()
+
+    # What it ends with.
+
+    def complete(self, error: AsyncLLMError) -> AsyncLLMError:
+        """The error with what its raiser could not know: whom it is about; and without the call's own credential."""
+        error.about(provider=self.target.provider.name, model=self.target.model, request_id=self.request_id)
+        for pair in self._signed or ():
+            if pair not in self._unsigned:
+                secret = pair[1].rpartition(" ")[2]
+                if len(secret) > _SHORTEST_SECRET:
+                    error.conceal(secret)
+        return error
+
+    def dress(self, response: Response) -> Response:
+        """A reply with what its wire does not say: who answered, at which cost, with which warnings and attempts."""
+        return replace(
+            response,
+            cost=None if self.record is None else self.record.cost,
+            provider=self.target.provider.name,
+            model=response.model or self.target.model,
+            requested_model=self.call.request.model,
+            request_id=self.request_id,
+            rate_limits=self.rate_limits,
+            warnings=(*self.warnings, *response.warnings),
+            attempts=tuple(self.call.records),
+        )

@@ -1,0 +1,175 @@
+"""A target, and what may follow an error there: another attempt, another target. Pure functions, no I/O.
+
+The theory of retries: pauses are drawn at random between nothing and a bound that doubles ("full jitter"), so that
+callers who failed together do not come back together. A provider that says when to come back is obeyed, never sooner.
+A provider's own verdict (``x-should-retry``) outranks the table of errors. Retries have a quota (`RetryQuota` in
+``health``): when most attempts fail, trying again only adds to the load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .._providers.provider import Provider
+from .._schema.facts import ModelFacts
+from .._transport.base import Timeouts
+from ..errors import AsyncLLMError, FallbackReason
+
+LONGEST_RETRY_AFTER = 60.0  # seconds; no call waits longer for one target
+SPREAD = 0.1  # callers who were all told the same moment come back over a tenth of the wait
+BETWEEN_DEPLOYMENTS, BETWEEN_MODELS = 1.0, 5.0  # seconds that a call waits while another target may be asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often an attempt is made again.
+
+    Attributes:
+        max_attempts: on one model; 1 for no retries.
+        max_attempts_per_call: over all models of a call. A retry is made only while it leaves an attempt for every
+            target that was not asked yet; each target may be asked once in any case.
+        base_delay: the bound of the first pause, in seconds.
+        max_delay: the bound of every pause that the provider did not ask for, in seconds.
+        wait_before_fallback: the longest pause, in seconds, that a call waits for while another target may be asked;
+            None for 1 second where the other target is the same model, and 5 seconds where it is another one.
+    """
+
+    max_attempts: int = 3
+    max_attempts_per_call: int = 6
+    base_delay: float = 0.5
+    max_delay: float = 8.0
+    wait_before_fallback: float | None = None
+
+
+USUAL_RETRIES = RetryPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model on a host, and the timeouts and retries of this host.
+
+    Attributes:
+        retry: how often an attempt there is made again.
+        key: the provider's configured name and the model.
+    """
+
+    provider: Provider
+    model: str
+    timeouts: Timeouts
+    retry: RetryPolicy = USUAL_RETRIES
+    key: tuple[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", (self.provider.name, self.model))
+
+    def __str__(self) -> str:
+        return "/".join(self.key)
+
+    def longest_wait(self, other: Target) -> float:
+        """The longest pause, in seconds, that is waited for here while the other target is free."""
+        if self.retry.wait_before_fallback is not None:
+            return self.retry.wait_before_fallback
+        return BETWEEN_DEPLOYMENTS if other.model == self.model else BETWEEN_MODELS
+
+
+FactsOf = Callable[[Target], ModelFacts]
+"""A target -> what is known of its model under the target's own entry."""
+
+
+def order(targets: Iterable[Target]) -> tuple[Target, ...]:
+    """The targets in the order given, each once."""
+    seen: dict[tuple[str, str], Target] = {}
+    for target in targets:
+        seen.setdefault(target.key, target)
+    return tuple(seen.values())
+
+
+def following(
+    error: AsyncLLMError,
+    targets: Sequence[Target],
+    position: int,
+    facts_of: FactsOf | None = None,
+    also: Container[FallbackReason | None] = (),
+) -> int | None:
+    """The position of the next target that an error of the one at ``position`` allows; None for none."""
+    for later in range(position + 1, len(targets)):
+        if allows(error, targets[position], targets[later], facts_of, also):
+            return later
+    return None
+
+
+def allows(
+    error: AsyncLLMError,
+    here: Target,
+    there: Target,
+    facts_of: FactsOf | None = None,
+    also: Container[FallbackReason | None] = (),
+) -> bool:
+    """Whether another target may be asked after an error of this one.
+
+    A model of the same provider may where the error's advice says ``fallback``, one of another provider where it says
+    ``provider``. Where the advice asks for a larger window, the other window must be known to be larger.
+
+    Args:
+        error: what failed.
+        here: where it failed.
+        there: what would be asked next.
+        facts_of: knows the windows.
+        also: what the call goes on for besides (``fallback_on``).
+    """
+    advice = error.advice.fallback if there.provider.name == here.provider.name else error.advice.provider
+    if advice == "larger_window":
+        return _is_larger(there, here, facts_of)
+    return advice == "yes" or (advice == "opt_in" and error.advice.fallback_on in also)
+
+
+def _is_larger(there: Target, here: Target, facts_of: FactsOf | None) -> bool:
+    if facts_of is None:
+        return False
+    small, large = facts_of(here).context_window, facts_of(there).context_window
+    return small is not None and large is not None and large > small
+
+
+def pause(
+    error: AsyncLLMError,
+    policy: RetryPolicy,
+    *,
+    on_model: int,
+    in_call: int,
+    not_asked: int = 0,
+    retried_once: bool,
+    remaining: float,
+    quota: int,
+    draw: Callable[[], float],
+) -> float | None:
+    """Seconds to wait before the same model is asked again; None when it is not.
+
+    Args:
+        error: what the last attempt failed with.
+        policy: the bounds.
+        on_model: attempts made on this model so far.
+        in_call: attempts made in this call so far.
+        not_asked: targets that the call may still go on to; a retry leaves an attempt for each of them.
+        retried_once: an error that allows a single retry has had it.
+        remaining: seconds until the deadline of the call.
+        quota: what the target's retry quota holds.
+        draw: a random number of at least 0 and less than 1.
+    """
+    if on_model >= policy.max_attempts or in_call + not_asked >= policy.max_attempts_per_call:
+        return None
+    if not allowed(error, retried_once) or error.advice.retry_cost > quota:
+        return None
+    if error.retry_after is not None and error.retry_after > 0:  # 0 or a date in the past says nothing
+        wait = error.retry_after * (1 + SPREAD * draw())
+        return None if error.retry_after > LONGEST_RETRY_AFTER or wait >= remaining else wait
+    bound = min(policy.base_delay * error.advice.pause * 2 ** min(on_model - 1, 30), policy.max_delay)
+    wait = bound * draw()
+    return None if wait >= remaining else wait
+
+
+def allowed(error: AsyncLLMError, retried_once: bool) -> bool:
+    """Whether the error itself allows another attempt on the same model."""
+    if error.should_retry is not None:
+        return error.should_retry
+    return error.advice.retry == "yes" or (error.advice.retry == "once" and not retried_once)

@@ -1,0 +1,61 @@
+"""How the catalog asks providers: the engine fills this interface, so every question is an attempt like all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .._protocols.codec import Context, WireRequest
+from .._providers.provider import Provider, Route
+from .._schema.request import Operation, Request
+from .._schema.response import Response
+
+
+class Way(Protocol):
+    """How requests to a model travel; looked up when it is needed."""
+
+    @property
+    def route(self) -> Route:
+        """The wire format, and where to."""
+        ...
+
+    @property
+    def context(self) -> Context:
+        """What the codec is told."""
+        ...
+
+
+Write = Callable[[Way], WireRequest]
+"""Makes a request, given how requests to the model travel."""
+
+
+class Asker(Protocol):
+    """Asks providers."""
+
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+
+    async def ask(
+        self, provider: Provider, write: Write, *, operation: Operation, model: str = "", base_url: str | None = None
+    ) -> Any:
+        """The JSON of a successful reply.
+
+        Args:
+            provider: who is asked.
+            write: makes the request.
+            operation: what it is for.
+            model: what it is about; ``""`` for no model.
+            base_url: in the place of the provider's own; None for that.
+
+        Raises:
+            AsyncLLMError: the network failed, the provider refused, or the reply is no JSON.
+        """
+        ...
+
+    async def speak(self, provider: Provider, request: Request, *, operation: Operation) -> Response:
+        """The reply of a model that has to speak.
+
+        Raises:
+            AsyncLLMError: as a call to it does.
+        """
+        ...
