@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncllm._framing.base import Frame
 from asyncllm._framing.sse import SSEFramer
-from asyncllm._protocols.codec import Context
+from asyncllm._protocols.codec import Codec, Context
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
 from asyncllm._providers.compatible import COMPATIBLE
 from asyncllm._schema.accumulate import Accumulator
@@ -39,7 +39,7 @@ def kind_of(exchange: dict[str, Any]) -> str:
     return "openai" if provider in OPENAI else provider if provider in COMPATIBLE else "openai_compatible"
 
 
-def protocol_of(exchange: dict[str, Any]) -> OpenAIChat:
+def protocol_of(exchange: dict[str, Any]) -> Codec[ChatDialect]:
     """The codec for the host an exchange was recorded from."""
     kind = kind_of(exchange)
     if kind == "openai":

@@ -82,7 +82,8 @@ def body(messages: Sequence[Message], *, dialect: ResponsesDialect | None = None
 def warnings(messages: Sequence[Message], **fields: Any) -> tuple[str, ...]:
     """The warnings of writing a conversation."""
     request = Request(**{"model": "gpt-6-sol", "messages": tuple(messages), **fields})
-    return OpenAIResponses().encode(request, here()).warnings
+    wire = OpenAIResponses().encode(request, here())
+    return (*map(str, wire.left_out), *wire.warnings)
 
 
 def whole(*output: Any, **fields: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ._framing.eventstream import EventStreamFramer
 from ._framing.sse import SSEFramer
 from ._protocols.anthropic import AnthropicDialect, AnthropicMessages
 from ._protocols.classify import build_error, by_status, classify, parse_retry_after, snippet
-from ._protocols.codec import Context, JSONCodec, StreamDecoder, WireProtocol, WireRequest
+from ._protocols.codec import Codec, Context, JSONCodec, LeftOut, StreamDecoder, Verb, WireProtocol, WireRequest
 from ._protocols.converse import Converse, ConverseDialect
 from ._protocols.gemini import Gemini, GeminiDialect
 from ._protocols.openai_chat import ChatDialect, OpenAIChat
@@ -22,6 +22,7 @@ __all__ = [
     "AnthropicMessages",
     "Auth",
     "ChatDialect",
+    "Codec",
     "Context",
     "Converse",
     "ConverseDialect",
@@ -32,6 +33,7 @@ __all__ = [
     "GeminiDialect",
     "HeaderKey",
     "JSONCodec",
+    "LeftOut",
     "OpenAIChat",
     "OpenAIResponses",
     "ResponsesDialect",
@@ -39,6 +41,7 @@ __all__ = [
     "SSEFramer",
     "Secret",
     "StreamDecoder",
+    "Verb",
     "WireJSON",
     "WireProtocol",
     "WireRequest",

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from asyncllm._models.parameters import check_warnings, fit_parameters
+from asyncllm._models.parameters import check_left_out, fit_parameters
+from asyncllm._protocols.codec import LeftOut
 from asyncllm._schema.facts import NOTHING_KNOWN
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
@@ -23,8 +24,8 @@ def test_refused_hints_are_dropped_with_a_warning() -> None:
     """Temperature and top_p go, everything else stays, and each leaves a sentence."""
     fitted = fit_parameters(asked(temperature=0.2, top_p=0.5, seed=7, max_tokens=9), NO_SAMPLING, "drop")
     assert asked(seed=7, max_tokens=9) == fitted.request
-    assert ["temperature", "top_p"] == [warning.partition(" ")[0] for warning in fitted.warnings]
-    assert "temperature was left out: m takes no sampling parameters" == fitted.warnings[0]
+    assert ["temperature", "top_p"] == [left.keyword for left in fitted.left_out]
+    assert "temperature was left out: m takes no sampling parameters" == str(fitted.left_out[0])
 
 
 def test_or_they_are_an_error() -> None:
@@ -45,9 +46,9 @@ def test_what_is_not_known_is_sent(policy: Any) -> None:
 
 
 def test_what_codecs_leave_out_obeys_the_same_policy() -> None:
-    """A codec's own warning about a hint is an error under ``error``; other warnings are not."""
-    warnings = ("the cache marks were left out", "seed was left out: Converse has none")
-    check_warnings(warnings, "drop", model="m")
-    check_warnings(warnings[:1], "error", model="m")
+    """A hint that a codec leaves out is an error under ``error``; another keyword is not."""
+    left_out = (LeftOut("parallel_tool_calls", "it has no such switch"), LeftOut("seed", "Converse has none"))
+    check_left_out(left_out, "drop", model="m")
+    check_left_out(left_out[:1], "error", model="m")
     with pytest.raises(UnsupportedParameterError, match="seed cannot be sent: Converse has none"):
-        check_warnings(warnings, "error", model="m", provider="p")
+        check_left_out(left_out, "error", model="m", provider="p")

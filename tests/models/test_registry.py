@@ -361,7 +361,7 @@ async def test_sampling_hints_are_fitted_to_what_is_known() -> None:
         host = catalog._provider_of("anthropic")
         asked = Request(model="claude-sonnet-5-5", messages=(Message.user("hi"),), temperature=0.3)
         fitted = catalog.fit(host, asked, "drop")
-        assert (None, 1) == (fitted.request.temperature, len(fitted.warnings))
+        assert (None, 1) == (fitted.request.temperature, len(fitted.left_out))
         plain = Request(model="claude-sonnet-5-5", messages=(Message.user("hi"),))
         assert (plain, ()) == catalog.fit(host, plain, "error")
 

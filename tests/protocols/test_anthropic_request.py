@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from asyncllm._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from asyncllm._protocols.claude import MODELS, constrain, rules_for
+from asyncllm._protocols.blocks import constrain
+from asyncllm._protocols.claude import MODELS, rules_for
 from asyncllm._schema.content import (
     Audio,
     CacheMark,
@@ -64,8 +65,8 @@ def blocks(*parts: Any, role: str = "user") -> Any:
 
 def warnings(*messages: Message, **keywords: Any) -> tuple[str, ...]:
     """The warnings of encoding these messages."""
-    found: tuple[str, ...] = wire(*messages, **keywords).warnings
-    return found
+    request = wire(*messages, **keywords)
+    return (*map(str, request.left_out), *request.warnings)
 
 
 def test_a_plain_request() -> None:

@@ -7,15 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm import errors
-from asyncllm._protocols.classify import (
-    build_error,
-    by_status,
-    classify,
-    parse_count,
-    parse_duration,
-    parse_retry_after,
-    snippet,
-)
+from asyncllm._protocols.classify import build_error, by_status, classify, parse_retry_after, snippet
+from asyncllm._protocols.parts import parse_count, parse_duration
 from recordings import context
 
 CODES = {

@@ -72,7 +72,8 @@ def blocks(*parts: Any, role: str = "user", **keywords: Any) -> Any:
 
 def warnings(*messages: Message, **keywords: Any) -> str:
     """The warnings of encoding these messages."""
-    return "\n".join(wire(*messages, **keywords).warnings)
+    request = wire(*messages, **keywords)
+    return "\n".join([*map(str, request.left_out), *request.warnings])
 
 
 def spec(name: str, **facts: Any) -> dict[str, Any]:
@@ -538,7 +539,7 @@ def test_one_call_at_a_time() -> None:
     assert "toolChoice" not in forced["toolConfig"]
     assert "any" == fields(**off, tool_choice=ToolChoice("required"))["tool_choice"]["type"]
     assert fields(tools=(TIME,), parallel_tool_calls=True) is None
-    assert "parallel_tool_calls=False was left out" in warnings(model=NOVA, **off)
+    assert "parallel_tool_calls was left out" in warnings(model=NOVA, **off)
 
 
 def test_forced_calls_that_claude_refuses() -> None:

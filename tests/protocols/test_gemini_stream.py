@@ -18,7 +18,7 @@ from test_gemini_response import CHUNKS
 from asyncllm._framing.base import Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm._protocols.codec import StreamDecoder
-from asyncllm._protocols.gemini import Gemini
+from asyncllm._protocols.gemini import Gemini, GeminiDialect
 from asyncllm._protocols.gemini.stream import GeminiStreamDecoder
 from asyncllm._schema.accumulate import Accumulator
 from asyncllm._schema.content import (
@@ -373,7 +373,7 @@ def test_late_citations_have_a_part_of_their_own() -> None:
 
 def test_a_pause_keeps_its_token() -> None:
     """The last token to go on with is on the decoder."""
-    found = GeminiStreamDecoder(context("gemini", "gemini"))
+    found = GeminiStreamDecoder({}, context("gemini", "gemini"), GeminiDialect())
     found.feed([frame(chunk({"text": "a"}, continuationToken="t1"))])
     found.feed([frame(chunk({"text": "b"}, continuationToken="t2", finishReason="CONTINUATION"))])
     found.feed([frame(chunk(continuationToken=5))])

@@ -281,7 +281,7 @@ def test_pictures_of_tool_results_follow_all_of_them() -> None:
         {"role": "tool", "tool_call_id": "c4", "content": note},
         {"role": "user", "content": [label("c4"), shown]},
     ] == json.loads(request.body)["messages"]
-    assert ("openai: images and files of a tool result were sent in a user message after it",) == request.warnings
+    assert ("images and files of a tool result were sent in a user message after it",) == request.warnings
 
 
 def test_tool_messages_hold_results_only() -> None:

@@ -105,7 +105,7 @@ def test_no_stop() -> None:
 def test_no_seed() -> None:
     """A seed is a hint: it is left out, with a warning."""
     assert "seed" not in body([HI], seed=1)
-    assert ("openai: seed was left out: the Responses API has none",) == warnings([HI], seed=1)
+    assert ("seed was left out: the Responses API has none",) == warnings([HI], seed=1)
 
 
 def test_reasoning_effort() -> None:
@@ -294,13 +294,13 @@ def test_what_is_left_out_is_said() -> None:
         tools=(Tool("t", cache=CacheMark()),),
     )
     assert (
-        "openai: the names of speakers were left out: the Responses API has no place for them",
-        "openai: the cache lifetime '5m' was left out: it can be '30m' or '12h'",
-        "openai: a signature of another provider on a text was left out",
-        "openai: the citations of a text were left out: they can only go back to where they came from",
-        "openai: the remark on a document was sent as a text before it",
-        "openai: citations from a document cannot be asked for here",
-        "openai: a prompt-cache mark was left out: there is no place for it",
+        "the names of speakers were left out: the Responses API has no place for them",
+        "the cache lifetime '5m' was left out: it can be '30m' or '12h'",
+        "a signature of another provider on a text was left out",
+        "the citations of a text were left out: they can only go back to where they came from",
+        "the remark on a document was sent as a text before it",
+        "citations from a document cannot be asked for here",
+        "a prompt-cache mark was left out: there is no place for it",
     ) == found
     unmarked = ResponsesDialect(cache_marks=False)
     assert "b" == items(Message.user(Text("b", cache=CacheMark())), dialect=unmarked)[0]["content"]
@@ -338,9 +338,9 @@ def test_what_others_said_has_no_ids() -> None:
         {"role": "assistant", "content": "d"},
     ] == items(message)
     assert (
-        "openai: reasoning of another provider was left out: only its maker can read it",
-        "openai: data that belongs to another provider was left out of the history",
-        "openai: a signature of another provider on a tool call was left out",
+        "reasoning of another provider was left out: only its maker can read it",
+        "data that belongs to another provider was left out of the history",
+        "a signature of another provider on a tool call was left out",
     ) == warnings([message])
 
 
@@ -362,9 +362,9 @@ def test_what_cannot_go_back() -> None:
     )
     assert [{"role": "assistant", "content": "spoken"}] == items(message)
     assert (
-        "openai: what another provider's tool 'web_search' did was left out: it cannot be told here",
-        "openai: content of type 'compaction' from another provider was left out",
-        "openai: what the model said in audio was sent back as its transcript",
+        "what another provider's tool 'web_search' did was left out: it cannot be told here",
+        "content of type 'compaction' from another provider was left out",
+        "what the model said in audio was sent back as its transcript",
     ) == warnings([message])
     with pytest.raises(UnsupportedContentError, match="put it into a user message"):
         said(Image(url="https://x.test"))
@@ -585,7 +585,7 @@ def test_reasoning_that_cannot_be_found_again() -> None:
         {"type": "message", "role": "assistant", "status": "completed", "content": [{"type": "x"}]},
     ] == items(reply.message)
     assert (
-        "openai: reasoning without its encrypted content was left out: the provider keeps nothing to find it by",
+        "reasoning without its encrypted content was left out: the provider keeps nothing to find it by",
     ) == warnings([reply.message])
     kept = items(reply.message, extra_body={"store": True})
     assert ["rs_1", "fc_1", "msg_1"] == [item.get("id") for item in kept]

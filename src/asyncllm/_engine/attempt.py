@@ -38,8 +38,8 @@ from typing import TYPE_CHECKING
 from .._ledger.book import BookedAttempt, Bookkeeper
 from .._models.asker import Write
 from .._models.catalog import Catalog
-from .._models.parameters import Policy, check_warnings
-from .._protocols.codec import Context, JSONCodec, WireRequest
+from .._models.parameters import Policy, check_left_out
+from .._protocols.codec import Context, JSONCodec, LeftOut, WireRequest
 from .._providers.provider import Route
 from .._schema.content import Origin
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
@@ -219,7 +219,7 @@ class HTTPAttempt:
         engine, request, question = call.engine, call.request, call.question
         if request.model != target.model:
             request = replace(request, model=target.model)
-        left_out: tuple[str, ...] = ()
+        left_out: tuple[LeftOut, ...] = ()
         if question is None and engine.catalog is not None:
             engine.catalog.note_use(provider.name, target.model)
             request, left_out = engine.catalog.fit(provider, request, engine.sampling)
@@ -229,8 +229,8 @@ class HTTPAttempt:
             return wire, f"{question.base_url or provider.base_url}{wire.path}{query}"
         route = self.route
         wire = route.protocol.encode(request, self.context)
-        check_warnings(wire.warnings, engine.sampling, model=target.model, provider=provider.name)
-        self.warnings = (*left_out, *wire.warnings)
+        check_left_out(wire.left_out, engine.sampling, model=target.model, provider=provider.name)
+        self.warnings = (*dict.fromkeys(map(str, (*left_out, *wire.left_out))), *wire.warnings)
         limit = provider.max_request_bytes
         if limit is not None and len(wire.body) > limit:
             raise RequestTooLargeError(

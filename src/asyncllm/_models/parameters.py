@@ -6,10 +6,11 @@ model is not known to refuse is sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from .._protocols.codec import LeftOut
 from .._schema.facts import ModelFacts
 from .._schema.request import Request
 from ..errors import UnsupportedParameterError
@@ -19,10 +20,10 @@ HINTS = ("temperature", "top_p", "seed")
 
 
 class Fitted(NamedTuple):
-    """A request that the model takes, and a sentence for each hint that was left out."""
+    """A request that the model takes, and the hints that were left out."""
 
     request: Request
-    warnings: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def fit_parameters(
@@ -38,17 +39,16 @@ def fit_parameters(
     refused = [name for name in ("temperature", "top_p") if getattr(request, name) is not None]
     if not refused:
         return Fitted(request)
-    warnings = tuple([f"{name} was left out: {request.model} takes no sampling parameters" for name in refused])
-    if policy == "error":
-        raise _refusal(warnings[0], request.model, provider)
-    return Fitted(replace(request, temperature=None, top_p=None), warnings)
+    left_out = tuple([LeftOut(name, f"{request.model} takes no sampling parameters") for name in refused])
+    check_left_out(left_out, policy, model=request.model, provider=provider)
+    return Fitted(replace(request, temperature=None, top_p=None), left_out)
 
 
-def check_warnings(warnings: Sequence[str], policy: Policy, *, model: str, provider: str | None = None) -> None:
-    """Raises for what a codec left out by itself, because its wire has no place for it.
+def check_left_out(left_out: Iterable[LeftOut], policy: Policy, *, model: str, provider: str | None = None) -> None:
+    """Raises where a hint is not sent and the configuration says that this is an error.
 
     Args:
-        warnings: those of `asyncllm._protocols.codec.WireRequest`; what was left out is their first word.
+        left_out: what is not sent, as `asyncllm._protocols.codec.WireRequest` has it.
         policy: of the configuration.
         model: for the exception.
         provider: for the exception.
@@ -56,16 +56,12 @@ def check_warnings(warnings: Sequence[str], policy: Policy, *, model: str, provi
     Raises:
         UnsupportedParameterError: a hint was left out, and the policy is ``error``.
     """
-    if policy == "error":
-        for warning in warnings:
-            if warning.startswith(tuple([f"{name} was left out" for name in HINTS])):
-                raise _refusal(warning, model, provider)
-
-
-def _refusal(warning: str, model: str, provider: str | None) -> UnsupportedParameterError:
-    name, _, why = warning.partition(" was left out: ")
-    return UnsupportedParameterError(
-        f"{name} cannot be sent: {why}; leave it out, or set unsupported_parameters: drop",
-        provider=provider,
-        model=model,
-    )
+    if policy != "error":
+        return
+    for found in left_out:
+        if found.keyword in HINTS:
+            raise UnsupportedParameterError(
+                f"{found.keyword} cannot be sent: {found.reason}; leave it out, or set unsupported_parameters: drop",
+                provider=provider,
+                model=model,
+            )

@@ -12,11 +12,14 @@ full context window, so its message is asked first; the daily quota hides in ``T
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from .. import errors
+from .._schema.content import Part
+from .._schema.response import FinishReason
 from .classify import ErrorType, build_error, classify, snippet
 from .codec import Context
 from .parts import as_dict
@@ -71,8 +74,10 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-amzn-requestid") or None
 
 
-def decode_error(status: int, headers: Mapping[str, str], body: bytes, context: Context) -> errors.AsyncLLMError:
-    """The exception for a failed answer; never raises."""
+def read_error(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: object
+) -> errors.AsyncLLMError:
+    """The exception for a failed answer, which is the same for every dialect; never raises."""
     return error_from(body, headers, context, status=status, code=headers.get("x-amzn-errortype"))
 
 
@@ -114,3 +119,26 @@ def _plain(code: Any) -> str | None:
 def _message(value: Mapping[str, Any]) -> str:
     words = [value.get("message") or value.get("Message"), value.get("originalMessage")]
     return ": ".join([word for word in words if isinstance(word, str) and word])
+
+
+def check_blocked(
+    finish: FinishReason, word: str | None, parts: Iterable[Part], context: Context, request_id: str | None
+) -> None:
+    """Raises ContentBlockedError for an answer that was blocked and holds nothing at all."""
+    if finish == "content_filter" and not tuple(parts):
+        raise errors.ContentBlockedError(
+            "Bedrock blocked the prompt or the answer, and nothing came at all",
+            provider=context.provider,
+            model=context.model,
+            code=word,
+            request_id=request_id,
+        )
+
+
+_GEOGRAPHY = re.compile(r"(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|me|af|global)\.(?=[a-z0-9-]+\.)")
+
+
+def base_model(model: str) -> str:
+    """The vendor's own id in a Bedrock id: without the ARN around it and the geography before it."""
+    tail = model.rpartition("/")[2] if model.startswith("arn:") else model
+    return _GEOGRAPHY.sub("", tail, count=1) if _GEOGRAPHY.match(tail) else tail

@@ -5,13 +5,13 @@ Each protocol brings its own rows of codes and phrases; the statuses, the header
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 
 from .. import errors
 from .._schema.response import RateLimits
 from .codec import Context
+from .parts import number_of
 
 ErrorType = type[errors.AsyncLLMError]
 
@@ -117,52 +117,19 @@ def _verdict(value: str | None) -> bool | None:
 def parse_retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
     """Seconds to wait: ``retry-after-ms`` or ``x-amz-retry-after``, else ``retry-after`` (seconds or a date)."""
     for name in ("retry-after-ms", "x-amz-retry-after"):
-        value = _number(headers.get(name))
+        value = number_of(headers.get(name))
         if value is not None:
             return value / 1000
     text = headers.get("retry-after")
     if text is None:
         return None
-    value = _number(text)
+    value = number_of(text)
     if value is not None:
         return value
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now())
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _number(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < 1e9 else None
-
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
-_UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def parse_duration(text: str | None) -> float | None:
-    """Seconds of a duration such as ``6m0s``, ``8.64s``, ``6ms`` or a bare number; None when it is none."""
-    if not text:
-        return None
-    value = _number(text)
-    if value is not None:
-        return value
-    found = _DURATION.findall(text)
-    if not found or "".join(number + unit for number, unit in found) != text.strip():
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in found)
-
-
-def parse_count(text: str | None) -> int | None:
-    """A whole number from a header; None when it is none."""
-    value = _number(text)
-    return None if value is None else int(value)
 
 
 def snippet(body: bytes, limit: int = 200) -> str:

@@ -6,15 +6,6 @@ row.
 
 Sources: the thinking and effort tables verified live by pydantic-ai 2.68, the anthropic SDK 2.11 (``thinking_config``),
 litellm 1.109 (sampling, prefill); the rows before the 4.5 generation from the recorded traffic.
-
-A JSON schema in the subset that Anthropic's constrained decoding takes.
-
-The rules are those the anthropic SDK documents and applies (2.11, ``lib/_parse/_transform``): every object gets
-``additionalProperties: false``; ``required`` stays as given; ``oneOf`` becomes ``anyOf``; a ``$ref`` stands alone;
-strings keep only the formats the API knows; ``minItems`` may be 0 or 1. Every other keyword (``minimum``, ``pattern``)
-moves into the description, where the model still reads it. The caller's schema is never changed.
-
-What the Messages format and Converse ask of tools, of the choice among them, and of the schemas of answers.
 """
 
 from __future__ import annotations
@@ -24,9 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._schema.request import ProviderTool, ResponseFormat, Tool, ToolChoice
 from ..errors import UnsupportedParameterError
-from .anthropic.parts import BlockWriter
 from .codec import Context
 
 SMALLEST_BUDGET = 1024
@@ -244,152 +233,3 @@ def _advice(rules: ModelRules) -> str:
 
 def _unsupported(sentence: str, model: str, context: Context) -> UnsupportedParameterError:
     return UnsupportedParameterError(sentence, provider=context.provider, model=model)
-
-
-_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
-_AS_THEY_ARE = frozenset({"type", "title", "enum", "const", "default", "required"})
-_MAPS = frozenset({"properties", "$defs", "definitions"})
-_ABOUT_THE_SCHEMA = frozenset({"$schema", "$id", "$comment"})
-
-
-def constrain(schema: Any, render: Callable[[Any], str]) -> Any:
-    """The schema in the API's subset, as a new value.
-
-    Args:
-        schema: a JSON schema; booleans are schemas too, and stay what they are.
-        render: writes a value as JSON text, for the description.
-    """
-    if not isinstance(schema, Mapping):
-        return schema
-    if "$ref" in schema:
-        kept = {"$ref": schema["$ref"]}
-        for name in ("$defs", "definitions"):  # at the root they stand beside a reference into themselves
-            if name in schema:
-                kept[name] = _each(schema[name], render)
-        return kept
-    written: dict[str, Any] = {}
-    moved = {
-        word: value
-        for word, value in schema.items()
-        if not _keep(word, value, written, render) and word not in _ABOUT_THE_SCHEMA
-    }
-    if _is_object(schema):
-        written["additionalProperties"] = False
-        if moved.get("additionalProperties") in (False, True):
-            del moved["additionalProperties"]
-    _describe(written, schema.get("description"), moved, render)
-    return written
-
-
-def _keep(word: str, value: Any, written: dict[str, Any], render: Callable[[Any], str]) -> bool:
-    """Writes a keyword the API takes; False for one it does not."""
-    if word in _AS_THEY_ARE:
-        written[word] = value
-    elif word in _MAPS:
-        written[word] = _each(value, render)
-    elif word in ("anyOf", "oneOf", "allOf") and isinstance(value, (list, tuple)):
-        name = "allOf" if word == "allOf" else "anyOf"
-        written[name] = [*written.get(name, ()), *(constrain(option, render) for option in value)]
-    elif word == "items":
-        written[word] = constrain(value, render)
-    elif (word == "format" and str(value) in _FORMATS) or (word == "minItems" and value in (0, 1)):
-        written[word] = value
-    else:
-        return word == "description"
-    return True
-
-
-def _each(schemas: Any, render: Callable[[Any], str]) -> Any:
-    if not isinstance(schemas, Mapping):
-        return schemas
-    return {name: constrain(schema, render) for name, schema in schemas.items()}
-
-
-def _is_object(schema: Mapping[str, Any]) -> bool:
-    kind = schema.get("type")
-    return kind == "object" or (isinstance(kind, (list, tuple)) and "object" in kind) or "properties" in schema
-
-
-def _describe(
-    written: dict[str, Any], description: Any, moved: Mapping[str, Any], render: Callable[[Any], str]
-) -> None:
-    words = [description] if isinstance(description, str) and description else []
-    if moved:
-        words.append("{" + ", ".join(f"{word}: {render(value)}" for word, value in moved.items()) + "}")
-    if words:
-        written["description"] = "\n\n".join(words)
-
-
-AnyTool = Tool | ProviderTool
-
-
-def narrowed(
-    tools: tuple[AnyTool, ...], choice: ToolChoice, name_of: Callable[[AnyTool], Any], writer: BlockWriter
-) -> tuple[tuple[AnyTool, ...], ToolChoice]:
-    """Only the tools that may be used; a single one that must be is a forced tool.
-
-    Raises:
-        BadRequestError: the choice names a tool that is not there.
-    """
-    names = {name_of(tool) for tool in tools}
-    missing = [name for name in choice.names if name not in names]
-    if missing:
-        raise writer.bad(f"tool_choice names {missing[0]!r}, which is not among the tools")
-    if choice.mode == "required" and len(choice.names) == 1:
-        return tools, ToolChoice("tool", choice.names)
-    kept = tuple([tool for tool in tools if name_of(tool) in choice.names])
-    if len(kept) < len(tools):
-        left = ", ".join([str(name_of(tool)) for tool in tools if name_of(tool) not in choice.names])
-        writer.warn(f"the tools that tool_choice does not name were left out: {left}")
-    return kept, ToolChoice(choice.mode)
-
-
-def check_forced(rules: ModelRules | None, thinks: str | None, writer: BlockWriter) -> None:
-    """Refuses a forced call where the API does: some models do always, all do while they think within a budget.
-
-    Args:
-        rules: of the Claude model; None where it is none, or none that is known.
-        thinks: the ``thinking.type`` that is sent.
-        writer: of the request.
-
-    Raises:
-        UnsupportedParameterError: it would be refused.
-    """
-    budgeted = thinks == "enabled"
-    if budgeted or (rules is not None and not rules.forced_tools):
-        why = "together with a thinking budget" if budgeted else "by this model"
-        raise writer.refuse_parameter(
-            f"a forced tool call is refused {why}: use tool_choice='auto' and ask for the call in the prompt"
-        )
-
-
-def parameters_of(tool: Tool, writer: BlockWriter) -> Mapping[str, Any]:
-    """The schema of a tool's arguments, which must be an object's; of a strict tool, in the API's subset.
-
-    Raises:
-        UnsupportedParameterError: it is of another type.
-    """
-    schema: Mapping[str, Any] = tool.parameters or {"type": "object", "properties": {}}
-    if "type" not in schema:
-        schema = {"type": "object", **schema}
-    if schema["type"] != "object":
-        raise writer.refuse_parameter(
-            f"the parameters of the tool {tool.name} must be a JSON schema of type object, not {schema['type']!r}; "
-            "wrap the value in an object"
-        )
-    strict: Mapping[str, Any] = constrain(schema, writer.json) if tool.strict else schema
-    return strict
-
-
-def schema_of(wanted: ResponseFormat, writer: BlockWriter) -> Mapping[str, Any]:
-    """The schema that an answer must fit, as the caller gave it.
-
-    Raises:
-        UnsupportedParameterError: only JSON was asked for, which the wire cannot say.
-    """
-    if wanted.schema is None:
-        raise writer.refuse_parameter(
-            "response_format='json' needs a schema here: give a JSON schema or a pydantic model, "
-            "or ask for JSON in the prompt"
-        )
-    return wanted.schema

@@ -1,24 +1,24 @@
-"""The interface of a wire format, and what a codec is told about the call it works for.
+"""A wire format as one value, and what it is told of the call that it works for.
 
-A codec is a frozen value: ``encode`` turns a `Request` into a `WireRequest`, ``decode`` a whole body into a `Response`,
-``decode_error`` a failed one into the exception to raise, ``decoder`` gives an incremental decoder for one stream.
+A `Codec` binds the functions of one wire folder to the dialect of one host: ``encode`` turns a `Request` into a
+`WireRequest`, ``decode`` a whole body into a `Response`, ``decode_error`` a failed one into the exception to raise, and
+``decoder`` makes an incremental decoder for one stream. Verbs besides chat stand in ``operations``, a `Verb` each.
 
-Laying one JSON object over another: how ``extra_body`` meets the body a codec wrote.
-
-What an error that ends a stream is given on its way out of a decoder.
+A codec knows no host and looks nothing up: clock, ids, JSON and the facts of the model are in the `Context` of a call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Generic, Protocol, TypeVar
 
 from .._framing.base import Frame
 from .._schema.content import Origin
 from .._schema.events import Event
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
-from .._schema.request import Request
+from .._schema.request import Operation, Request
 from .._schema.response import RateLimits, Response
 from ..errors import AsyncLLMError
 
@@ -58,6 +58,22 @@ class Context:
     facts: ModelFacts = NOTHING_KNOWN
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A keyword of the request that the wire, or the model, has no place for. As text it is the warning for the user.
+
+    Attributes:
+        keyword: as `asyncllm.Client.send` spells it.
+        reason: why, as the end of a sentence.
+    """
+
+    keyword: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.keyword} was left out: {self.reason}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireRequest:
     """A request ready to be signed and sent.
@@ -66,7 +82,8 @@ class WireRequest:
         path: absolute, below the host's base URL, already percent-encoded.
         query: already percent-encoded, without ``?``; ``""`` for none.
         headers: lower-case names; no credentials yet.
-        warnings: what was left out or changed on the way, a sentence each; they end on the response.
+        left_out: the keywords that are not in it; the response's warnings begin with them.
+        warnings: what else was changed on the way, a sentence each; they end on the response.
     """
 
     method: str
@@ -74,6 +91,7 @@ class WireRequest:
     query: str = ""
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -140,6 +158,61 @@ class WireProtocol(Protocol):
     def decoder(self, headers: Mapping[str, str], context: Context) -> StreamDecoder:
         """A decoder for one stream."""
         ...
+
+
+D = TypeVar("D")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb(Generic[D]):
+    """How a wire says one more thing than chat, such as embeddings.
+
+    Attributes:
+        write: a request of this operation -> bytes to send.
+        read: a successful body -> the value of this operation.
+    """
+
+    write: Callable[[Any, Context, D], WireRequest]
+    read: Callable[[int, Mapping[str, str], bytes, Context, D], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec(Generic[D]):
+    """A wire format as one host speaks it: a `WireProtocol`.
+
+    Attributes:
+        name: the format's name, as in `Origin.protocol`.
+        dialect: what the host does its own way.
+        write: see ``encode``.
+        read: see ``decode``.
+        read_error: see ``decode_error``.
+        stream: see ``decoder``.
+        operations: what the format can say besides chat.
+    """
+
+    name: str
+    dialect: D
+    write: Callable[[Request, Context, D], WireRequest]
+    read: Callable[[int, Mapping[str, str], bytes, Context, D], Response]
+    read_error: Callable[[int, Mapping[str, str], bytes, Context, D], AsyncLLMError]
+    stream: Callable[[Mapping[str, str], Context, D], StreamDecoder]
+    operations: Mapping[Operation, Verb[D]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def encode(self, request: Request, context: Context) -> WireRequest:
+        """Writes the request; see `WireProtocol.encode` for what it raises."""
+        return self.write(request, context, self.dialect)
+
+    def decode(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> Response:
+        """Reads a whole successful body; see `WireProtocol.decode` for what it raises."""
+        return self.read(status, headers, body, context, self.dialect)
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> AsyncLLMError:
+        """The exception for a failed answer; never raises, whatever the body holds."""
+        return self.read_error(status, headers, body, context, self.dialect)
+
+    def decoder(self, headers: Mapping[str, str], context: Context) -> StreamDecoder:
+        """A decoder for one stream."""
+        return self.stream(headers, context, self.dialect)
 
 
 def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

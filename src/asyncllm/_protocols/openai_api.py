@@ -1,31 +1,30 @@
-"""What the answer's headers tell: the id of the request, and how much of the rate limits is left.
+"""What OpenAI's two formats share: headers, the last steps of a request, whole bodies, failures, and parts.
 
-The last steps of a request in both of OpenAI's formats: the dialect's ``adapt``, then ``extra_body`` merged into the
-body (objects key by key, everything else replaced), then the headers, where the caller's own win.
+The last steps of a request: the dialect's ``adapt``, then ``extra_body`` merged into the body (objects key by key,
+everything else replaced), then the headers, where the caller's own win.
 
-A whole successful body in either of OpenAI's formats, before anything in it is read.
-
-What failed, from every body shape a host of the chat format was seen to answer with.
-
-Shapes: ``{"error": {message, type, param, code}}`` (OpenAI), the same with numbers for codes (OpenRouter, vLLM,
-llama.cpp), flat ``{message, type, code}`` (Cerebras, Mistral), ``{"error": "text", "code": "text"}`` (xAI, Hugging
-Face), ``{"detail": "text" | [...]}`` (FastAPI: Mistral, Hugging Face), plain text, HTML, nothing. The most telling code
-comes first: OpenRouter's ``metadata.error_type``, then ``code``, then Azure's ``innererror.code``, then ``type``.
+Failures come in many shapes: ``{"error": {message, type, param, code}}`` (OpenAI), the same with numbers for codes
+(OpenRouter, vLLM, llama.cpp), flat ``{message, type, code}`` (Cerebras, Mistral), ``{"error": "text", "code":
+"text"}`` (xAI, Hugging Face), ``{"detail": "text" | [...]}`` (FastAPI: Mistral, Hugging Face), plain text, HTML,
+nothing. The most telling code comes first: OpenRouter's ``metadata.error_type``, then ``code``, then Azure's
+``innererror.code``, then ``type``.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from .. import errors
+from .._schema.content import CacheMark, Document, Image, Refusal, Text, ToolCall, Unknown, Video
 from .._schema.request import Request
 from .._schema.response import RateLimits
-from ..errors import ProtocolError
-from .classify import ErrorType, build_error, classify, parse_count, parse_duration, parse_retry_after, snippet
+from ..errors import ProtocolError, UnsupportedContentError, UnsupportedParameterError
+from .classify import ErrorType, build_error, classify, parse_retry_after, snippet
 from .codec import Context, WireRequest, deep_merge
-from .parts import PartWriter, as_dict
+from .parts import D, PartWriter, as_dict, parse_count, parse_duration
 
 _REQUEST_IDS = (
     "x-request-id",
@@ -73,7 +72,7 @@ Body = dict[str, Any]
 
 
 def post(
-    path: str, body: Body, request: Request, writer: PartWriter, adapt: Callable[[Body], Body] | None
+    path: str, body: Body, request: Request, writer: PartWriter[Any], adapt: Callable[[Body], Body] | None
 ) -> WireRequest:
     """The request for a finished body."""
     if adapt is not None:
@@ -91,7 +90,8 @@ def post(
         path=path,
         headers=tuple(headers.items()),
         body=writer.context.json.dumps(body),
-        warnings=tuple(writer.warnings),
+        left_out=writer.left_out,
+        warnings=writer.warnings,
     )
 
 
@@ -366,7 +366,7 @@ def check_blocked(reason: str, said: object, context: Context, ident: str | None
         )
 
 
-def decode_error(
+def read_error(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: KnownErrors
 ) -> errors.AsyncLLMError:
     """The exception for a failed answer, whatever its body holds."""
@@ -389,3 +389,69 @@ def _told_by(status: int, body: bytes) -> str:
     if start == b"<":
         return f"the provider answered {status} with a page instead of JSON: {snippet(body, 100)}"
     return snippet(body)
+
+
+_SUFFIXES: Mapping[str, str] = {
+    "application/pdf": ".pdf",
+    "text/plain": ".txt",
+    "text/markdown": ".md",
+    "text/csv": ".csv",
+}
+
+
+class OpenAIWriter(PartWriter[D]):
+    """What both of OpenAI's formats say of parts, and media as ``data:`` URLs."""
+
+    __slots__ = ()
+
+    def cannot_take(self, what: str, advice: str) -> UnsupportedContentError:
+        """The exception for a part that the host has no place for."""
+        return self.refuse(f"{self.context.provider} ({self.api}) cannot take {what}; {advice}")
+
+    def cannot(self, keyword: str, what: str) -> UnsupportedParameterError:
+        """The exception for a keyword that the host has no place for."""
+        return self.refuse_keyword(keyword, f"{self.context.provider} ({self.api}) {what}")
+
+    def drop_extra(self, part: Text | ToolCall | Refusal) -> None:
+        """Warns about fields of a part that only the wire it came from understands."""
+        if part.extra and not self.is_own(part.origin):
+            self.warn("data that belongs to another provider was left out of the history")
+
+    def unmarked(self, cache: CacheMark | None) -> None:
+        """Warns about a mark on something that cannot carry one here."""
+        if cache is not None:
+            self.warn("a prompt-cache mark was left out: there is no place for it")
+
+    def raw(self, part: Unknown) -> dict[str, Any]:
+        """What an `Unknown` part holds, if it may go to this host."""
+        if self.is_foreign(part.origin) or not isinstance(part.raw, Mapping):
+            raise self.cannot_take(
+                f"content of type {part.type!r} from another provider", "leave it out of the messages"
+            )
+        return dict(part.raw)
+
+    def address(self, part: Image | Video) -> str | None:
+        """The URL of a picture or film, or its bytes as one; None where it holds neither."""
+        if part.url is not None or part.data is None:
+            return part.url
+        if not part.media_type:
+            kind, example = ("Video", "video/mp4") if isinstance(part, Video) else ("Image", "image/png")
+            raise self.bad(f"{kind}(data=...) needs its media_type, such as {example}")
+        return _data_url(part.data, part.media_type)
+
+    def file(self, part: Document) -> dict[str, str]:
+        """The name and the content of a document that is given by its text or its bytes."""
+        if part.text is not None:
+            media_type, data = part.media_type or "text/plain", part.text.encode()
+        elif part.data is not None and part.media_type:
+            media_type, data = part.media_type, part.data
+        else:
+            raise self.bad(
+                "a Document needs text, a url, a file_id, or data with its media_type, such as application/pdf"
+            )
+        name = part.name or f"document{_SUFFIXES.get(media_type, '')}"
+        return {"filename": name, "file_data": _data_url(data, media_type)}
+
+
+def _data_url(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{b64encode(data).decode()}"

@@ -1,35 +1,28 @@
-"""A value from the wire if it has the shape that is wanted, else nothing: what a host sends is never taken on trust.
+"""Content parts, both ways: what writing one request needs in every format, and careful reading of what hosts send.
 
-Arguments of tool calls where the wire wants an object and the model, or another host, gave text that is none.
+`PartWriter` has one vocabulary. What cannot go on the wire is told in one of five ways:
 
-Ids of tool calls that a host refuses for their length: replaced by a hash of themselves, so that the same id always
-becomes the same one and calls still match their results.
-
-What writing one request needs in both of OpenAI's formats: the host, the warnings that end on the response, the
-sentences of refusals, and media as ``data:`` URLs.
+* ``leave_out(keyword, reason)``: a keyword of the request is not sent; it becomes a `LeftOut` of the wire request.
+* ``warn(sentence)``: anything else is sent otherwise than it was given, or not at all.
+* ``drop(what, origin)``: part of the history belongs to another host and is not sent; a warning says so.
+* ``refuse(sentence)`` and ``refuse_keyword(keyword, sentence)``: the exception for what this host cannot carry, so that
+  another one may be asked.
+* ``bad(sentence)``: the exception for what no host could carry.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
+import re
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import Any, Generic, TypeVar
 
-from .._schema.content import (
-    CacheMark,
-    Document,
-    Image,
-    Origin,
-    Refusal,
-    Text,
-    ToolCall,
-    Unknown,
-    Video,
-    parse_arguments,
-)
+from .._schema.content import Origin, parse_arguments
+from .._schema.request import Request
 from ..errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
-from .codec import Context
+from .codec import Context, LeftOut
+
+D = TypeVar("D")
 
 
 def as_dict(value: Any) -> dict[str, Any]:
@@ -45,6 +38,40 @@ def as_text(value: Any) -> str | None:
 def objects(value: Any) -> list[dict[str, Any]]:
     """The JSON objects of a list; none of anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def number_of(text: str | None) -> float | None:
+    """A number from a header, not below zero; None when it is none."""
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e9 else None
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
+_UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str | None) -> float | None:
+    """Seconds of a duration such as ``6m0s``, ``8.64s``, ``6ms`` or a bare number; None when it is none."""
+    if not text:
+        return None
+    value = number_of(text)
+    if value is not None:
+        return value
+    found = _DURATION.findall(text)
+    if not found or "".join(number + unit for number, unit in found) != text.strip():
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in found)
+
+
+def parse_count(text: str | None) -> int | None:
+    """A whole number from a header; None when it is none."""
+    value = number_of(text)
+    return None if value is None else int(value)
 
 
 INVALID_JSON = "INVALID_JSON"
@@ -69,98 +96,82 @@ def bounded(ident: str) -> str:
     return "call_" + sha256(ident.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
-_SUFFIXES: Mapping[str, str] = {
-    "application/pdf": ".pdf",
-    "text/plain": ".txt",
-    "text/markdown": ".md",
-    "text/csv": ".csv",
-}
+class PartWriter(Generic[D]):
+    """What writing one request needs: the call, the host's dialect, and what has to be said about the result.
 
+    Args:
+        context: of the call.
+        dialect: of the host.
+        api: what refusals call the format.
+    """
 
-class PartWriter:
-    """The host of one request; ``warnings`` keeps each sentence once, in order."""
+    __slots__ = ("_left_out", "_warnings", "api", "context", "dialect")
 
-    __slots__ = ("context", "warnings")
-
-    api: ClassVar[str]
-    """What refusals call the format."""
-
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, dialect: D, api: str) -> None:
         self.context = context
-        self.warnings: dict[str, None] = {}
+        self.dialect = dialect
+        self.api = api
+        self._left_out: dict[LeftOut, None] = {}
+        self._warnings: dict[str, None] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was changed so far, each sentence once, in order."""
+        return tuple(self._warnings)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The keywords that were left out so far."""
+        return tuple(self._left_out)
 
     def warn(self, sentence: str) -> None:
-        """Adds a warning, with the host before it."""
-        self.warnings[f"{self.context.provider}: {sentence}"] = None
+        """Adds a sentence to the response's warnings."""
+        self._warnings[sentence] = None
 
-    def unsupported(self, what: str, advice: str) -> UnsupportedContentError:
+    def leave_out(self, keyword: str, reason: str) -> None:
+        """Says that a keyword of the request is not sent, and why."""
+        self._left_out[LeftOut(keyword, reason)] = None
+
+    def drop(self, what: str, origin: Origin | None) -> None:
+        """Warns that part of the history is not sent, because only its own host understands it."""
+        source = f"from {origin.provider} ({origin.protocol})" if origin else "of no known origin"
+        self.warn(f"{what} {source} was left out: {self.context.provider} would not recognise it")
+
+    def refuse(self, sentence: str) -> UnsupportedContentError:
         """The exception for a part that the host has no place for."""
-        context = self.context
-        return UnsupportedContentError(
-            f"{context.provider} ({self.api}) cannot take {what}; {advice}",
-            provider=context.provider,
-            model=context.model,
-        )
+        return UnsupportedContentError(sentence, provider=self.context.provider, model=self.context.model)
 
-    def unsupported_parameter(self, name: str, sentence: str) -> UnsupportedParameterError:
-        """The exception for a keyword that the host has no place for."""
+    def refuse_keyword(self, keyword: str, sentence: str) -> UnsupportedParameterError:
+        """The exception for a keyword that the host has no place for; the sentence follows the keyword."""
         context = self.context
-        return UnsupportedParameterError(
-            f"{name}: {context.provider} ({self.api}) {sentence}", provider=context.provider, model=context.model
-        )
+        return UnsupportedParameterError(f"{keyword}: {sentence}", provider=context.provider, model=context.model)
 
     def bad(self, sentence: str) -> BadRequestError:
-        """The exception for a part that no wire could carry."""
+        """The exception for what no host could carry."""
         return BadRequestError(sentence, provider=self.context.provider, model=self.context.model)
 
     def is_own(self, origin: Origin | None) -> bool:
-        """Whether a part came from this host by this wire."""
-        return origin == self.context.origin
+        """Whether a part came from this host by this format."""
+        return origin is not None and origin == self.context.origin
 
     def is_foreign(self, origin: Origin | None) -> bool:
-        """Whether a part came from another host or wire; what the caller made is not foreign."""
+        """Whether a part came from another host or format; what the caller made is not foreign."""
         return origin is not None and origin != self.context.origin
 
-    def drop_extra(self, part: Text | ToolCall | Refusal) -> None:
-        """Warns about fields of a part that only the wire it came from understands."""
-        if part.extra and not self.is_own(part.origin):
-            self.warn("data that belongs to another provider was left out of the history")
-
-    def unmarked(self, cache: CacheMark | None) -> None:
-        """Warns about a mark on something that cannot carry one here."""
-        if cache is not None:
-            self.warn("a prompt-cache mark was left out: there is no place for it")
-
-    def raw(self, part: Unknown) -> dict[str, Any]:
-        """What an `Unknown` part holds, if it may go to this host."""
-        if self.is_foreign(part.origin) or not isinstance(part.raw, Mapping):
-            raise self.unsupported(
-                f"content of type {part.type!r} from another provider", "leave it out of the messages"
-            )
-        return dict(part.raw)
-
-    def address(self, part: Image | Video) -> str | None:
-        """The URL of a picture or film, or its bytes as one; None where it holds neither."""
-        if part.url is not None or part.data is None:
-            return part.url
-        if not part.media_type:
-            kind, example = ("Video", "video/mp4") if isinstance(part, Video) else ("Image", "image/png")
-            raise self.bad(f"{kind}(data=...) needs its media_type, such as {example}")
-        return _data_url(part.data, part.media_type)
-
-    def file(self, part: Document) -> dict[str, str]:
-        """The name and the content of a document that is given by its text or its bytes."""
-        if part.text is not None:
-            media_type, data = part.media_type or "text/plain", part.text.encode()
-        elif part.data is not None and part.media_type:
-            media_type, data = part.media_type, part.data
-        else:
-            raise self.bad(
-                "a Document needs text, a url, a file_id, or data with its media_type, such as application/pdf"
-            )
-        name = part.name or f"document{_SUFFIXES.get(media_type, '')}"
-        return {"filename": name, "file_data": _data_url(data, media_type)}
+    def json(self, value: Any) -> str:
+        """A value as JSON text."""
+        return self.context.json.dumps(value).decode()
 
 
-def _data_url(data: bytes, media_type: str) -> str:
-    return f"data:{media_type};base64,{b64encode(data).decode()}"
+def settings_without_tools(request: Request, writer: PartWriter[Any]) -> None:
+    """What the keywords about tools mean in a request that has none: a demand is refused, a preference left out.
+
+    Raises:
+        UnsupportedParameterError: a call is demanded.
+    """
+    if request.tool_choice is not None:
+        if request.tool_choice.mode in ("required", "tool"):
+            raise writer.refuse_keyword("tool_choice", "there are no tools to call; give tools=[...]")
+        writer.leave_out("tool_choice", "the request has no tools")
+    if request.parallel_tool_calls is not None:
+        writer.leave_out("parallel_tool_calls", "the request has no tools")

@@ -25,10 +25,9 @@ from .._framing.eventstream import EventStreamFramer
 from .._framing.invoke import InvokeFramer
 from .._models.names import is_custom
 from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from .._protocols.aws import CODES, PHRASES, VAGUE, model_path
+from .._protocols.aws import CODES, PHRASES, VAGUE, base_model, model_path
 from .._protocols.codec import JSONCodec, WireRequest
 from .._protocols.converse import Converse, ConverseDialect
-from .._protocols.converse.dialect import base_model
 from .._protocols.invoke import InvokeModel, family_of
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting, only

@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 from .. import errors
 from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from .._protocols.codec import WireRequest
+from .._protocols.codec import Codec, WireRequest
 from .._protocols.gemini import Gemini, GeminiDialect
 from .._protocols.openai_chat import ChatDialect, OpenAIChat
 from ..errors import BadRequestError, ConfigurationError, ProtocolError
@@ -166,7 +166,7 @@ class _Routes:
             protocol=OpenAIChat(replace(open_models, reasoning_back="field", error_codes=codes, adapt=_with_publisher)),
             path=f"/v1/{self._parent}/endpoints/openapi/chat/completions",
         )
-        self._raw_chat: Mapping[str, OpenAIChat] = {
+        self._raw_chat: Mapping[str, Codec[ChatDialect]] = {
             "mistralai": OpenAIChat(_bare_model(COMPATIBLE["mistral"].dialect)),
             "ai21": OpenAIChat(_bare_model(open_models)),
         }

@@ -64,7 +64,7 @@ def request_id_of(headers: Mapping[str, str], dialect: AnthropicDialect, body: A
     return found if isinstance(found, str) and found else None
 
 
-def decode_error(
+def read_error(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: AnthropicDialect
 ) -> errors.AsyncLLMError:
     """The exception for a failed answer; never raises."""

@@ -13,8 +13,9 @@ from typing import Any, Union
 
 from ..._schema.content import Part, Refusal, Text, Unknown
 from ..._schema.messages import Message
+from ..blocks import Block
 from ..claude import ModelRules
-from .parts import Block, MessagesWriter, plain_text
+from .parts import MessagesWriter, plain_text
 
 Content = Union[str, list[Block]]
 

@@ -41,84 +41,9 @@ from ..._schema.content import (
     ToolResult,
     Unknown,
     Video,
-    parse_arguments,
 )
-from ...errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
-from ..codec import Context
-from ..parts import INVALID_JSON
-
-Block = dict[str, Any]
-
-
-class BlockWriter:
-    """The host of one request, and what has to be said about it."""
-
-    __slots__ = ("_context", "_warnings")
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._warnings: dict[str, None] = {}
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was left out or changed so far, each sentence once."""
-        return tuple(self._warnings)
-
-    def warn(self, sentence: str) -> None:
-        """Puts a sentence among the response's warnings."""
-        self._warnings[sentence] = None
-
-    def refuse(self, sentence: str) -> UnsupportedContentError:
-        """The exception for a part that cannot be carried."""
-        return UnsupportedContentError(sentence, provider=self._context.provider, model=self._context.model)
-
-    def refuse_parameter(self, sentence: str) -> UnsupportedParameterError:
-        """The exception for a keyword that cannot be carried."""
-        return UnsupportedParameterError(sentence, provider=self._context.provider, model=self._context.model)
-
-    def bad(self, sentence: str) -> BadRequestError:
-        """The exception for what no wire could carry."""
-        return BadRequestError(sentence, provider=self._context.provider, model=self._context.model)
-
-    def json(self, value: Any) -> str:
-        """A value as JSON text."""
-        return self._context.json.dumps(value).decode()
-
-    def _ours(self, origin: Origin | None) -> bool:
-        return origin is not None and origin == self._context.origin
-
-    def _left_out(self, what: str, origin: Origin | None) -> None:
-        source = f"from {origin.provider} ({origin.protocol})" if origin else "of no known origin"
-        self.warn(f"{what} {source} was left out: {self._context.provider} would not recognise it")
-
-    def _arguments(self, part: ToolCall) -> dict[str, Any]:
-        """What a call is given, as the object that ``input`` must be."""
-        if part.kind == "custom":
-            self.warn(
-                f"the call of the free-form tool {part.name} was sent as {{'input': text}}: arguments are objects"
-            )
-            return {"input": part.raw_arguments}
-        arguments = parse_arguments(part.raw_arguments)
-        if arguments is None:
-            arguments = {INVALID_JSON: part.raw_arguments}
-            self.warn(
-                f"the arguments of the call of {part.name} are no JSON object, and were sent under {INVALID_JSON}"
-            )
-        return arguments
-
-    def _provider_tool(self, part: ProviderToolCall | ProviderToolResult) -> Block | None:
-        if not self._ours(part.origin):
-            what = "call" if isinstance(part, ProviderToolCall) else "result"
-            self._left_out(f"the {what} of a tool the provider ran ({part.name})", part.origin)
-            return None
-        return dict(part.raw)
-
-    def _unknown(self, part: Unknown) -> Block | None:
-        if not self._ours(part.origin) or not isinstance(part.raw, Mapping):
-            self._left_out(f"content of type {part.type!r}", part.origin)
-            return None
-        return dict(part.raw)
-
+from ..blocks import Block, BlockWriter
+from .dialect import AnthropicDialect
 
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _LIFETIMES = frozenset({"5m", "1h"})
@@ -132,14 +57,10 @@ def plain_text(part: Part) -> str | None:
     return part.text if part.signature is None and part.extra is None else None
 
 
-class MessagesWriter(BlockWriter):
+class MessagesWriter(BlockWriter[AnthropicDialect]):
     """Writes the parts of one request, and collects what has to be said about it."""
 
-    __slots__ = ("_file_ids",)
-
-    def __init__(self, context: Context, *, file_ids: bool) -> None:
-        super().__init__(context)
-        self._file_ids = file_ids
+    __slots__ = ()
 
     def blocks(self, parts: tuple[Part, ...], role: str) -> list[Block]:
         """The blocks of one message, in order."""
@@ -167,7 +88,7 @@ class MessagesWriter(BlockWriter):
                 return self._reasoning(part)
             case Image() | Document() if role == "assistant":
                 raise self.refuse(
-                    f"{self._context.provider} takes no {type(part).__name__} part in an assistant message; "
+                    f"{self.context.provider} takes no {type(part).__name__} part in an assistant message; "
                     "put it into a user message"
                 )
             case Image():
@@ -175,11 +96,11 @@ class MessagesWriter(BlockWriter):
             case Document():
                 return self._document(part)
             case ProviderToolCall() | ProviderToolResult():
-                return self._provider_tool(part)
+                return self.provider_tool(part)
             case Unknown():
-                return self._unknown(part)
+                return self.unknown(part)
             case Refusal():
-                if not self._ours(part.origin):
+                if not self.is_own(part.origin):
                     self.warn("a refusal of another host was sent as text")
                 return {"type": "text", "text": part.text}
             case Audio() if role == "assistant" and part.transcript:
@@ -187,7 +108,7 @@ class MessagesWriter(BlockWriter):
                 return {"type": "text", "text": part.transcript}
             case Audio() | Video():
                 kind = type(part).__name__.lower()
-                raise self.refuse(f"{kind} cannot be sent to {self._context.provider}: Claude reads text, images, PDF")
+                raise self.refuse(f"{kind} cannot be sent to {self.context.provider}: Claude reads text, images, PDF")
 
     def mark(self, block: Block, cache: CacheMark) -> None:
         """Writes a cache mark on a block, in place."""
@@ -204,25 +125,25 @@ class MessagesWriter(BlockWriter):
     def _extend(self, block: Block, extra: Mapping[str, Any] | None, origin: Origin | None) -> Block:
         """Adds the wire's own further fields to a block."""
         if extra:
-            if self._ours(origin):
+            if self.is_own(origin):
                 for name, value in extra.items():
                     block.setdefault(name, value)
             else:
-                self._left_out(f"what else a {block['type']} part held ({', '.join(extra)})", origin)
+                self.drop(f"what else a {block['type']} part held ({', '.join(extra)})", origin)
         return block
 
     def _text(self, part: Text, role: str) -> Block:
         block: Block = {"type": "text", "text": part.text}
         if part.citations:
             raw = [dict(citation.raw) for citation in part.citations if citation.raw is not None]
-            if role == "assistant" and self._ours(part.origin) and len(raw) == len(part.citations):
+            if role == "assistant" and self.is_own(part.origin) and len(raw) == len(part.citations):
                 block["citations"] = raw
             elif role == "assistant":
-                self._left_out("a citation", part.origin)
+                self.drop("a citation", part.origin)
             else:
                 self.warn("citations outside of the assistant's turns were left out: the API refuses them")
         if part.signature is not None:
-            self._left_out("a signature on text", part.origin)
+            self.drop("a signature on text", part.origin)
         return self._extend(block, part.extra, part.origin)
 
     def _source(self, part: Image | Document) -> Block | None:
@@ -233,7 +154,7 @@ class MessagesWriter(BlockWriter):
                 raise self.refuse(f"{kind} has a URL that Anthropic cannot fetch; give its bytes as data instead")
             return {"type": "url", "url": part.url}
         if part.file_id is not None:
-            if not self._file_ids:
+            if not self.dialect.file_ids:
                 raise self.refuse(f"{kind} names a stored file, and this host stores none; give its bytes as data")
             return {"type": "file", "file_id": part.file_id}
         return None
@@ -250,7 +171,7 @@ class MessagesWriter(BlockWriter):
         if part.detail not in (None, "auto"):
             self.warn(f"an image's detail={part.detail!r} was left out: Anthropic has no such setting")
         if part.signature is not None:
-            self._left_out("a signature on an image", part.origin)
+            self.drop("a signature on an image", part.origin)
         return self._extend({"type": "image", "source": source}, part.extra, part.origin)
 
     def _document(self, part: Document) -> Block:
@@ -281,8 +202,8 @@ class MessagesWriter(BlockWriter):
         )
 
     def _reasoning(self, part: Reasoning) -> Block | None:
-        if not self._ours(part.origin):
-            self._left_out("reasoning", part.origin)
+        if not self.is_own(part.origin):
+            self.drop("reasoning", part.origin)
             return None
         if part.encrypted is not None:
             return self._extend({"type": "redacted_thinking", "data": part.encrypted}, part.extra, part.origin)
@@ -293,9 +214,9 @@ class MessagesWriter(BlockWriter):
         return self._extend(block, part.extra, part.origin)
 
     def _tool_call(self, part: ToolCall) -> Block:
-        arguments = self._arguments(part)
+        arguments = self.arguments(part)
         if part.signature is not None:
-            self._left_out("a signature on a tool call", part.origin)
+            self.drop("a signature on a tool call", part.origin)
         block = {"type": "tool_use", "id": _tool_id(part.id), "name": part.name, "input": arguments}
         return self._extend(block, part.extra, part.origin)
 
@@ -315,7 +236,7 @@ class MessagesWriter(BlockWriter):
         if isinstance(part, Json):
             return Text(self.json(part.value))
         if not isinstance(part, _IN_RESULTS):
-            raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self._context.provider}")
+            raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self.context.provider}")
         return part
 
 

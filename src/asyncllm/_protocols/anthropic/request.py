@@ -16,32 +16,22 @@ from __future__ import annotations
 from typing import Any
 
 from ..._schema.request import ProviderTool, Request, Tool
-from ..claude import (
-    AnyTool,
-    ModelRules,
-    ThinkingPlan,
-    check_forced,
-    constrain,
-    narrowed,
-    parameters_of,
-    plan_thinking,
-    rules_for,
-    schema_of,
-    unthought,
-)
+from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, parameters_of, schema_of
+from ..claude import ModelRules, ThinkingPlan, plan_thinking, rules_for, unthought
 from ..codec import Context, WireRequest, deep_merge
+from ..parts import settings_without_tools
 from .dialect import AnthropicDialect
 from .messages import write_conversation
-from .parts import Block, MessagesWriter
+from .parts import MessagesWriter
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 _JSON_HEADER = ("content-type", "application/json")
 
 
-def encode_request(request: Request, context: Context, dialect: AnthropicDialect) -> WireRequest:
-    """Writes a request; raises what `AnthropicMessages.encode` says."""
+def write_request(request: Request, context: Context, dialect: AnthropicDialect) -> WireRequest:
+    """Writes a request; raises what `asyncllm._protocols.codec.WireProtocol.encode` says."""
     rules = rules_for(request.model)
-    writer = MessagesWriter(context, file_ids=dialect.file_ids)
+    writer = MessagesWriter(context, dialect, "Messages")
     system, messages = write_conversation(request.messages, writer, rules)
     plan = unthought(plan_thinking(request.reasoning, request.model, rules, context), messages, _kind_of)
     if plan.warning:
@@ -92,6 +82,7 @@ def _finish(
         path=dialect.path,
         headers=(_JSON_HEADER, *(pair for pair in headers.items() if pair[0] != "content-type")),
         body=context.json.dumps(body),
+        left_out=writer.left_out,
         warnings=writer.warnings,
     )
 
@@ -117,13 +108,13 @@ def _sampling(
         if value is None:
             continue
         if rules is not None and not rules.sampling:
-            writer.warn(f"{name} was left out: {request.model} takes no sampling parameters")
+            writer.leave_out(name, f"{request.model} takes no sampling parameters")
         elif thinks and name == "temperature" and value != 1:
-            writer.warn("temperature was left out: a model that thinks takes none but 1")
+            writer.leave_out(name, "a model that thinks takes none but 1")
         else:
             body[name] = value
     if request.seed is not None:
-        writer.warn("seed was left out: the Messages API has none")
+        writer.leave_out("seed", "the Messages API has none")
 
 
 def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, Any], writer: MessagesWriter) -> None:
@@ -148,7 +139,7 @@ def _tools(
     writer: MessagesWriter,
 ) -> None:
     if not request.tools:
-        return
+        return settings_without_tools(request, writer)
     tools = request.tools
     choice = request.tool_choice
     if choice is not None and choice.mode in ("auto", "required") and choice.names:
@@ -165,6 +156,7 @@ def _tools(
         wire = {**(wire or {"type": "auto"}), "disable_parallel_tool_use": True}
     if wire is not None:
         body["tool_choice"] = wire
+    return None
 
 
 def _name(tool: AnyTool) -> Any:

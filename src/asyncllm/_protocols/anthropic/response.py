@@ -33,10 +33,10 @@ FINISH: Mapping[str, FinishReason] = {
 }
 
 
-def decode_body(
+def read_response(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: AnthropicDialect
 ) -> Response:
-    """Reads a whole reply; raises what `AnthropicMessages.decode` says."""
+    """Reads a whole reply; raises what `asyncllm._protocols.codec.WireProtocol.decode` says."""
     request_id = request_id_of(headers, dialect)
 
     def broken(what: str) -> ProtocolError:

@@ -74,7 +74,7 @@ _FIELDS: Mapping[str, str] = {"text_delta": "text", "thinking_delta": "thinking"
 
 
 class AnthropicStreamDecoder:
-    """Decodes one stream; made by `AnthropicMessages.decoder`."""
+    """Decodes one stream; see `asyncllm._protocols.codec.StreamDecoder`."""
 
     __slots__ = (
         "_blocks",

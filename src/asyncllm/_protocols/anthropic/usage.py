@@ -16,8 +16,7 @@ from typing import Any
 
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
-from ..classify import parse_count, parse_duration
-from ..parts import as_dict
+from ..parts import as_dict, parse_count, parse_duration
 
 _LIFETIMES = (("5m", "ephemeral_5m_input_tokens"), ("1h", "ephemeral_1h_input_tokens"))
 

@@ -1,6 +1,27 @@
-"""Amazon Bedrock's Converse format: one body for the models of every vendor there."""
+"""Amazon Bedrock's Converse format: one body for the models of every vendor there.
 
-from .codec import Converse
+Failures are read in `asyncllm._protocols.aws`, since InvokeModel has the same.
+"""
+
+from __future__ import annotations
+
+from ..aws import read_error
+from ..codec import Codec
 from .dialect import ConverseDialect
+from .request import write_request
+from .response import read_response
+from .stream import ConverseStreamDecoder
 
 __all__ = ["Converse", "ConverseDialect"]
+
+
+def Converse(dialect: ConverseDialect | None = None) -> Codec[ConverseDialect]:  # noqa: N802  # the name of a wire format
+    """Converse, as one host speaks it; its streams are AWS event streams."""
+    return Codec(
+        name="converse",
+        dialect=ConverseDialect() if dialect is None else dialect,
+        write=write_request,
+        read=read_response,
+        read_error=read_error,
+        stream=ConverseStreamDecoder,
+    )

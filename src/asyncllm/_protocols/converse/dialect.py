@@ -5,7 +5,7 @@ What the models behind Converse accept, as rows by the beginning of their id.
 The body is one for all; what a model takes of it is not. A model that no row knows (a new one, an application profile's
 ARN, which hides its model) is allowed everything: the API has the last word. ``us.anthropic.claude-sonnet-4-6``, its
 inference-profile ARN and ``anthropic.claude-sonnet-4-6`` are one model. Of Claude, the generations are rows of
-`asyncllm._protocols.anthropic.thinking`.
+`asyncllm._protocols.claude`.
 
 Sources: the model profiles verified live by pydantic-ai 2.68 (``providers/bedrock``, ``models/bedrock``), and recorded
 traffic (Nova 2's ``reasoningConfig``, Qwen's ``reasoning_config``).
@@ -13,10 +13,11 @@ traffic (Nova 2's ``reasoningConfig``, Qwen's ``reasoning_config``).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from ..aws import base_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +99,6 @@ FAMILIES: Mapping[str, ModelRules] = {
 UNKNOWN = ModelRules()
 HIDDEN = ModelRules(signatures=True)
 """An id without a vendor, such as an application profile's: it may be Claude."""
-
-_GEOGRAPHY = re.compile(r"(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|me|af|global)\.(?=[a-z0-9-]+\.)")
-
-
-def base_model(model: str) -> str:
-    """The vendor's own id in a Bedrock id: without the ARN around it and the geography before it."""
-    tail = model.rpartition("/")[2] if model.startswith("arn:") else model
-    return _GEOGRAPHY.sub("", tail, count=1) if _GEOGRAPHY.match(tail) else tail
 
 
 def rules_for(model: str) -> ModelRules:

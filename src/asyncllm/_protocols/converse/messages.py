@@ -19,7 +19,7 @@ from typing import Any
 
 from ..._schema.content import Part, Refusal, Text, ToolResult, Unknown
 from ..._schema.messages import Message
-from ..anthropic.parts import Block
+from ..blocks import Block
 from .parts import ConverseWriter
 
 

@@ -47,9 +47,9 @@ from ..._schema.content import (
     Unknown,
     Video,
 )
-from ..anthropic.parts import Block, BlockWriter
+from ..blocks import Block, BlockWriter
 from ..codec import Context
-from .dialect import ModelRules
+from .dialect import ConverseDialect, ModelRules
 
 IMAGES: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 DOCUMENTS: Mapping[str, str] = {
@@ -157,13 +157,13 @@ def tool_id(call_id: str) -> str:
     return "call_" + sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-class ConverseWriter(BlockWriter):
+class ConverseWriter(BlockWriter[ConverseDialect]):
     """Writes the parts of one request, and collects what has to be said about it."""
 
     __slots__ = ("_names", "_rules")
 
-    def __init__(self, context: Context, rules: ModelRules) -> None:
-        super().__init__(context)
+    def __init__(self, context: Context, dialect: ConverseDialect, rules: ModelRules) -> None:
+        super().__init__(context, dialect, "Converse")
         self._rules = rules
         self._names = DocumentNames()
 
@@ -212,12 +212,12 @@ class ConverseWriter(BlockWriter):
                 return self._tool_result(part)
             case Reasoning():
                 return self._reasoning(part)
-            case Audio() if role == "assistant" and part.transcript and not self._ours(part.origin):
+            case Audio() if role == "assistant" and part.transcript and not self.is_own(part.origin):
                 self.warn("what the model said in audio was sent back as its transcript")
                 return {"text": part.transcript}
-            case Image() | Document() | Video() | Audio() if role == "assistant" and not self._ours(part.origin):
+            case Image() | Document() | Video() | Audio() if role == "assistant" and not self.is_own(part.origin):
                 raise self.refuse(
-                    f"{self._context.provider} takes no {type(part).__name__} part of another host in an assistant "
+                    f"{self.context.provider} takes no {type(part).__name__} part of another host in an assistant "
                     "message; put it into a user message"
                 )
             case Image():
@@ -229,35 +229,35 @@ class ConverseWriter(BlockWriter):
             case Audio():
                 return self._medium("audio", part, SOUNDS)
             case ProviderToolCall() | ProviderToolResult():
-                return self._provider_tool(part)
+                return self.provider_tool(part)
             case Unknown():
-                return self._unknown(part)
+                return self.unknown(part)
             case Refusal():
-                if not self._ours(part.origin):
+                if not self.is_own(part.origin):
                     self.warn("a refusal of another host was sent as text")
                 return {"text": part.text}
 
     def _extend(self, kind: str, body: Block, extra: Mapping[str, Any] | None, origin: Origin | None) -> Block:
         """A block, with the wire's own further fields."""
         if extra:
-            if self._ours(origin):
+            if self.is_own(origin):
                 body = {**extra, **body}
             else:
-                self._left_out(f"what else a {kind} part held ({', '.join(extra)})", origin)
+                self.drop(f"what else a {kind} part held ({', '.join(extra)})", origin)
         return {kind: body}
 
     def _text(self, part: Text, role: str) -> Block:
         if part.signature is not None:
-            self._left_out("a signature on text", part.origin)
+            self.drop("a signature on text", part.origin)
         if part.extra is not None:
-            if self._ours(part.origin) and role == "assistant":
+            if self.is_own(part.origin) and role == "assistant":
                 return dict(part.extra)
-            self._left_out(f"what else a text part held ({', '.join(part.extra)})", part.origin)
+            self.drop(f"what else a text part held ({', '.join(part.extra)})", part.origin)
         if part.citations:
             raw = [dict(citation.raw) for citation in part.citations if citation.raw is not None]
-            if role == "assistant" and self._ours(part.origin) and len(raw) == len(part.citations):
+            if role == "assistant" and self.is_own(part.origin) and len(raw) == len(part.citations):
                 return {"citationsContent": {"content": [{"text": part.text}], "citations": raw}}
-            self._left_out("a citation", part.origin)
+            self.drop("a citation", part.origin)
         return {"text": part.text}
 
     def _source(self, kind: str, part: Image | Document | Video | Audio) -> Block | None:
@@ -295,7 +295,7 @@ class ConverseWriter(BlockWriter):
         if part.detail not in (None, "auto"):
             self.warn(f"an image's detail={part.detail!r} was left out: Bedrock has no such setting")
         if part.signature is not None:
-            self._left_out("a signature on an image", part.origin)
+            self.drop("a signature on an image", part.origin)
         return self._medium("image", part, IMAGES)
 
     def _document(self, part: Document) -> Block:
@@ -325,12 +325,12 @@ class ConverseWriter(BlockWriter):
         return self._bytes("document", part.data)
 
     def _reasoning(self, part: Reasoning) -> Block | None:
-        if not self._ours(part.origin):
-            self._left_out("reasoning", part.origin)
+        if not self.is_own(part.origin):
+            self.drop("reasoning", part.origin)
             return None
         if part.encrypted is not None:
             if not self._rules.signatures:
-                self.warn(f"redacted reasoning was left out: {self._context.model} would refuse it")
+                self.warn(f"redacted reasoning was left out: {self.context.model} would refuse it")
                 return None
             return self._extend("reasoningContent", {"redactedContent": part.encrypted}, part.extra, part.origin)
         text: Block = {"text": part.text}
@@ -340,13 +340,13 @@ class ConverseWriter(BlockWriter):
         if part.signature is not None and self._rules.signatures:
             text["signature"] = part.signature
         elif part.signature is not None:
-            self.warn(f"a signature on reasoning was left out: {self._context.model} would refuse it")
+            self.warn(f"a signature on reasoning was left out: {self.context.model} would refuse it")
         return self._extend("reasoningContent", {"reasoningText": text}, part.extra, part.origin)
 
     def _tool_call(self, part: ToolCall) -> Block:
-        arguments = self._arguments(part)
+        arguments = self.arguments(part)
         if part.signature is not None:
-            self._left_out("a signature on a tool call", part.origin)
+            self.drop("a signature on a tool call", part.origin)
         body = {"toolUseId": tool_id(part.id), "name": part.name, "input": arguments}
         return self._extend("toolUse", body, part.extra, part.origin)
 
@@ -358,7 +358,7 @@ class ConverseWriter(BlockWriter):
         if part.is_error and self._rules.result_status:
             body["status"] = "error"
         elif part.is_error:
-            self.warn(f"that a tool result is an error was left out: {self._context.model} has no place for it")
+            self.warn(f"that a tool result is an error was left out: {self.context.model} has no place for it")
         return self._extend("toolResult", body, part.extra, part.origin)
 
     def _in_result(self, part: ResultPart) -> Block:
@@ -369,7 +369,7 @@ class ConverseWriter(BlockWriter):
             return {"text": self.json(part.value)}
         block = self._block(part, "user") if isinstance(part, _IN_RESULTS) else None
         if block is None:
-            raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self._context.provider}")
+            raise self.refuse(f"a tool result cannot hold {type(part).__name__} on {self.context.provider}")
         if part.cache is not None:
             self.warn("a cache mark inside a tool result was left out: put it on the result")
         return block

@@ -32,12 +32,12 @@ from typing import Any, NamedTuple
 
 from ..._schema.request import ProviderTool, Request, Tool, ToolChoice
 from ...errors import UnsupportedParameterError
-from ..anthropic.parts import Block
 from ..aws import model_path
-from ..claude import AnyTool, check_forced, constrain, narrowed, parameters_of, plan_thinking, schema_of, unthought
+from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, parameters_of, schema_of
+from ..claude import plan_thinking, unthought
 from ..claude import rules_for as claude_rules
 from ..codec import Context, WireRequest, deep_merge
-from ..parts import as_dict
+from ..parts import as_dict, settings_without_tools
 from .dialect import ConverseDialect, ModelRules, rules_for
 from .messages import write_conversation
 from .parts import ConverseWriter
@@ -158,6 +158,8 @@ class ToolPlan:
             check_forced(known, thinks, self._writer)
         forbidden = choice is not None and choice.mode == "none"
         names = _names_in(messages) if not tools or forbidden else {}
+        if not tools and not (forbidden and names):
+            settings_without_tools(self._request, self._writer)
         if not tools or (forbidden and not self._rules.claude and not names):
             return self._from_history(names, forbidden and bool(tools))
         config: dict[str, Any] = {"tools": self._tools(tools)}
@@ -166,9 +168,7 @@ class ToolPlan:
             word = _CONVERSE_WORDS[choice.mode]
             config["toolChoice"] = {word: {"name": choice.names[0]} if word == "tool" else {}}
         elif forbidden and native is None:
-            self._writer.warn(
-                "tool_choice='none' was left out: the history holds calls, and the model has no such mode"
-            )
+            self._writer.leave_out("tool_choice", "the history holds calls, and this model has no such mode")
         return config, native
 
     def _from_history(
@@ -192,7 +192,7 @@ class ToolPlan:
         one_by_one = self._request.parallel_tool_calls is False
         if not self._rules.claude:
             if one_by_one:
-                self._writer.warn("parallel_tool_calls=False was left out: Converse has no such switch for this model")
+                self._writer.leave_out("parallel_tool_calls", "Converse has no such switch for this model")
             return None
         if choice is not None and choice.mode == "none":
             return {"type": "none"}
@@ -247,11 +247,11 @@ def _names_in(messages: list[dict[str, Any]]) -> dict[str, bool]:
 _JSON_HEADER = ("content-type", "application/json")
 
 
-def encode_request(request: Request, context: Context, dialect: ConverseDialect) -> WireRequest:
-    """Writes a request; raises what `Converse.encode` says."""
+def write_request(request: Request, context: Context, dialect: ConverseDialect) -> WireRequest:
+    """Writes a request; raises what `asyncllm._protocols.codec.WireProtocol.encode` says."""
     rules = rules_for(request.model)
     claude = claude_rules(request.model) if rules.claude else None
-    writer = ConverseWriter(context, rules)
+    writer = ConverseWriter(context, dialect, rules)
     system, messages = write_conversation(
         request.messages, writer, takes_system=claude is not None and claude.system_messages
     )
@@ -289,6 +289,7 @@ def encode_request(request: Request, context: Context, dialect: ConverseDialect)
         path=model_path(request.model, "converse-stream" if request.stream else "converse"),
         headers=(_JSON_HEADER, *(pair for pair in headers.items() if pair[0] != "content-type")),
         body=context.json.dumps(body),
+        left_out=writer.left_out,
         warnings=writer.warnings,
     )
 
@@ -310,15 +311,15 @@ def _settings(
         if value is None:
             continue
         if not sampling:
-            writer.warn(f"{name} was left out: {request.model} takes no sampling parameters")
+            writer.leave_out(name, f"{request.model} takes no sampling parameters")
         elif plan.thinks is not None and name == "temperature" and value != 1:
-            writer.warn("temperature was left out: a model that thinks takes none but 1")
+            writer.leave_out(name, "a model that thinks takes none but 1")
         else:
             settings[field] = value
     if request.stop:
         settings["stopSequences"] = list(request.stop)
     if request.seed is not None:
-        writer.warn("seed was left out: Converse has none")
+        writer.leave_out("seed", "Converse has none")
     return settings
 
 

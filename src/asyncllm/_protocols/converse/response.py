@@ -26,11 +26,12 @@ from ..._schema.content import (
 )
 from ..._schema.messages import Message
 from ..._schema.response import FinishReason, Response
-from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
-from ..aws import request_id_of
+from ...errors import AsyncLLMError, ProtocolError
+from ..aws import check_blocked, request_id_of
 from ..classify import snippet
 from ..codec import Context
 from ..parts import as_dict, as_text
+from .dialect import ConverseDialect
 from .parts import IMAGES, media_type_of
 from .usage import read_usage
 
@@ -47,8 +48,10 @@ FINISH: Mapping[str, FinishReason] = {
 }
 
 
-def decode_body(status: int, headers: Mapping[str, str], body: bytes, context: Context) -> Response:
-    """Reads a whole reply; raises what `Converse.decode` says."""
+def read_response(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ConverseDialect
+) -> Response:
+    """Reads a whole reply; raises what `asyncllm._protocols.codec.WireProtocol.decode` says."""
     request_id = request_id_of(headers)
     try:
         value = context.json.loads(body)
@@ -97,20 +100,6 @@ def finish_reason(word: str | None, parts: Iterable[Part]) -> FinishReason:
     if found == "stop" and any(type(part) is ToolCall for part in parts):
         return "tool_calls"
     return found
-
-
-def check_blocked(
-    finish: FinishReason, word: str | None, parts: Iterable[Part], context: Context, request_id: str | None
-) -> None:
-    """Raises ContentBlockedError for an answer that was blocked and holds nothing at all."""
-    if finish == "content_filter" and not tuple(parts):
-        raise ContentBlockedError(
-            "Bedrock blocked the prompt or the answer, and nothing came at all",
-            provider=context.provider,
-            model=context.model,
-            code=word,
-            request_id=request_id,
-        )
 
 
 def read_blocks(content: Iterable[Any], context: Context) -> list[Part]:

@@ -47,11 +47,12 @@ from ..._schema.events import (
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..aws import error_from, request_id_of
+from ..aws import check_blocked, error_from, request_id_of
 from ..classify import snippet
 from ..codec import Context, complete
 from ..parts import as_dict, as_object, as_text
-from .response import check_blocked, finish_reason, read_block, stop_sequence
+from .dialect import ConverseDialect
+from .response import finish_reason, read_block, stop_sequence
 from .usage import read_usage
 
 TEXT, REASONING, REDACTED, TOOL_USE = "text", "reasoning", "redacted", "toolUse"
@@ -157,7 +158,7 @@ class ConverseStreamDecoder:
         "request_id",
     )
 
-    def __init__(self, headers: Mapping[str, str], context: Context) -> None:
+    def __init__(self, headers: Mapping[str, str], context: Context, dialect: ConverseDialect) -> None:
         self.done = False
         self.request_id = request_id_of(headers)
         self.rate_limits: RateLimits | None = None  # Bedrock sends none

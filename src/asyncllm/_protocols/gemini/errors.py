@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import errors
-from ..classify import ErrorType, build_error, classify, parse_duration, snippet
+from ..classify import ErrorType, build_error, classify, snippet
 from ..codec import Context
-from ..parts import as_dict
+from ..parts import as_dict, parse_duration
+from .dialect import GeminiDialect
 
 _CODES: Mapping[str, ErrorType] = {
     # google.rpc.ErrorInfo.reason
@@ -68,7 +69,9 @@ _PHRASES: tuple[tuple[str, ErrorType], ...] = (
 _BILLING: tuple[tuple[str, ErrorType], ...] = (("billing", errors.BillingError),)
 
 
-def read_error(status: int, headers: Mapping[str, str], body: bytes, context: Context) -> errors.AsyncLLMError:
+def read_error(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: GeminiDialect
+) -> errors.AsyncLLMError:
     """The exception for a failed answer; never raises."""
     try:
         value = context.json.loads(body)

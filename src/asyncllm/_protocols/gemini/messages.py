@@ -41,9 +41,8 @@ from ..._schema.content import (
     Video,
 )
 from ..._schema.messages import Message
-from ...errors import BadRequestError, UnsupportedContentError
 from ..codec import Context, deep_merge
-from ..parts import INVALID_JSON
+from ..parts import INVALID_JSON, PartWriter
 from .dialect import GeminiDialect, ModelFamily
 from .parts import Media, write_detail, write_media
 
@@ -53,65 +52,43 @@ SKIP_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 _MEDIA = (Image, Audio, Video, Document)
 
 
-class Contents(NamedTuple):
-    """The conversation on the wire."""
-
-    system: list[dict[str, Any]]
-    contents: list[dict[str, Any]]
-    warnings: tuple[str, ...]
-
-
 class _Call(NamedTuple):
     name: str
     wire_id: str | None
     order: int
 
 
-def write_contents(
-    messages: Iterable[Message], dialect: GeminiDialect, family: ModelFamily, context: Context
-) -> Contents:
-    """The whole conversation.
+class ContentsWriter(PartWriter[GeminiDialect]):
+    """Writes one conversation; used once.
 
-    Raises:
-        UnsupportedContentError: a part that the wire or the host has no place for.
-        BadRequestError: a result whose function cannot be named, or nothing to answer.
+    Attributes:
+        system: the parts of ``systemInstruction``.
+        contents: the ``contents``.
     """
-    return _Writer(dialect, family, context).write(messages)
 
+    __slots__ = ("_calls", "_family", "_foreign_calls", "_late_media", "_results", "contents", "system")
 
-class _Writer:
-    """Writes one conversation; used once."""
-
-    __slots__ = (
-        "_calls",
-        "_contents",
-        "_context",
-        "_dialect",
-        "_family",
-        "_foreign_calls",
-        "_late_media",
-        "_results",
-        "_system",
-        "_warnings",
-    )
-
-    def __init__(self, dialect: GeminiDialect, family: ModelFamily, context: Context) -> None:
-        self._dialect = dialect
+    def __init__(self, context: Context, dialect: GeminiDialect, family: ModelFamily) -> None:
+        super().__init__(context, dialect, "generateContent")
         self._family = family
-        self._context = context
-        self._system: list[dict[str, Any]] = []
-        self._contents: list[dict[str, Any]] = []
-        self._warnings: dict[str, None] = {}
+        self.system: list[dict[str, Any]] = []
+        self.contents: list[dict[str, Any]] = []
         self._calls: dict[str, _Call] = {}
         self._foreign_calls: set[int] = set()  # identities of wire parts, which live as long as this
         self._results: list[tuple[int, dict[str, Any]]] = []
         self._late_media: list[dict[str, Any]] = []
 
-    def write(self, messages: Iterable[Message]) -> Contents:
+    def write(self, messages: Iterable[Message]) -> None:
+        """Writes the whole conversation.
+
+        Raises:
+            UnsupportedContentError: a part that the wire or the host has no place for.
+            BadRequestError: a result whose function cannot be named, or nothing to answer.
+        """
         for message in messages:
             role, content = message.role, message.content
             if message.name:
-                self._warn(f"{self._dialect.host} has no names of speakers; they were left out")
+                self.warn(f"{self.dialect.host} has no names of speakers; they were left out")
             if role == "system":
                 self._add_system(content)
             elif len(content) == 1 and _is_plain(content[0]):
@@ -119,20 +96,16 @@ class _Writer:
             else:
                 self._add_parts("model" if role == "assistant" else "user", content)
         self._end_results()
-        if not self._contents:
-            raise BadRequestError(f"{self._dialect.host} needs at least one user message that is not empty")
+        if not self.contents:
+            raise self.bad(f"{self.dialect.host} needs at least one user message that is not empty")
         self._sign_foreign_steps()
-        return Contents(self._system, self._contents, tuple(self._warnings))
-
-    def _warn(self, sentence: str) -> None:
-        self._warnings[sentence] = None
 
     # -- contents ---------------------------------------------------------------------------------------------------
 
     def _add(self, role: str, parts: list[dict[str, Any]]) -> None:
         if self._results:
             self._end_results()
-        contents = self._contents
+        contents = self.contents
         if contents and contents[-1]["role"] == role:
             contents[-1]["parts"].extend(parts)
         else:
@@ -157,19 +130,19 @@ class _Writer:
         parts = []
         for part in content:
             if not isinstance(part, Text):
-                raise UnsupportedContentError(
-                    f"{self._dialect.host} takes only text as instructions: "
+                raise self.refuse(
+                    f"{self.dialect.host} takes only text as instructions: "
                     f"move the {type(part).__name__} into a user message"
                 )
             if part.cache is not None:
-                self._warn(_NO_CACHE_MARKS)
+                self.warn(_NO_CACHE_MARKS)
             if part.text:
                 parts.append({"text": part.text})
-        if not self._contents and not self._results:
-            self._system.extend(parts)
+        if not self.contents and not self._results:
+            self.system.extend(parts)
         elif parts:
-            self._warn(
-                f"{self._dialect.host} takes instructions at the head of a conversation only; "
+            self.warn(
+                f"{self.dialect.host} takes instructions at the head of a conversation only; "
                 "later ones were sent as the user's"
             )
             self._add("user", parts)
@@ -184,13 +157,13 @@ class _Writer:
     def _sign_foreign_steps(self) -> None:
         if self._family.generation < 3 or not self._foreign_calls:
             return
-        contents = self._contents
+        contents = self.contents
         turn = max((at for at, content in enumerate(contents) if _opens_turn(content)), default=-1)
         for content in contents[turn + 1 :]:
             first = next((part for part in content["parts"] if "functionCall" in part), None)
             if first is not None and id(first) in self._foreign_calls:
                 first["thoughtSignature"] = SKIP_SIGNATURE
-                self._warn(
+                self.warn(
                     "a tool call of the current turn came from another host and has no signature of this one; "
                     "Google's signature that skips the check was sent with it"
                 )
@@ -200,18 +173,18 @@ class _Writer:
     def _part(self, part: Part) -> dict[str, Any] | None:
         write = _WRITERS.get(type(part))
         if write is None:
-            raise UnsupportedContentError(f"{self._dialect.host} has no place for {type(part).__name__}")
+            raise self.refuse(f"{self.dialect.host} has no place for {type(part).__name__}")
         return write(self, part)
 
     def _seal(self, wire: dict[str, Any], part: Any) -> dict[str, Any]:
         """Adds what only the part's own host understands, and speaks about what is left out."""
         if part.cache is not None:
-            self._warn(_NO_CACHE_MARKS)
+            self.warn(_NO_CACHE_MARKS)
         signature = getattr(part, "signature", None)
         if not signature and not part.extra:
             return wire
-        if part.origin != self._context.origin:
-            self._warn("signatures and other data that belong to another host were left out of the history")
+        if not self.is_own(part.origin):
+            self.warn("signatures and other data that belong to another host were left out of the history")
             return wire
         if part.extra:
             wire = deep_merge(wire, part.extra)
@@ -220,11 +193,11 @@ class _Writer:
         return wire
 
     def write_text(self, part: Text | Refusal) -> dict[str, Any] | None:
-        foreign = part.origin != self._context.origin
+        foreign = not self.is_own(part.origin)
         if isinstance(part, Refusal):
-            self._warn("a refusal was sent as text: this wire has no other place for it")
+            self.warn("a refusal was sent as text: this wire has no other place for it")
         elif part.citations and foreign:
-            self._warn("the citations of another host were left out of the history")
+            self.warn("the citations of another host were left out of the history")
         wire = self._seal({"text": part.text}, part)
         return wire if part.text or len(wire) > 1 else None
 
@@ -234,25 +207,25 @@ class _Writer:
     def _media_wire(self, part: Media) -> dict[str, Any]:
         if isinstance(part, Document):
             if part.context or part.citations:
-                self._warn(f"{self._dialect.host} takes no remarks on documents and no request to cite them")
+                self.warn(f"{self.dialect.host} takes no remarks on documents and no request to cite them")
             if part.text is not None:
                 return {"text": part.text}
         if isinstance(part, Audio) and part.transcript and self._only_said(part):
-            self._warn("speech of another host was sent as its transcript")
+            self.warn("speech of another host was sent as its transcript")
             return {"text": part.transcript}
-        wire = write_media(part, self._dialect, self._warn)
-        write_detail(part, wire, self._family.generation, self._warn)
+        wire = write_media(part, self)
+        write_detail(part, wire, self._family.generation, self)
         return wire
 
     def _only_said(self, part: Audio) -> bool:
         """Whether there is no sound to send: none at all, or another model's, which stands for what it said."""
         if part.data is None and part.url is None:
             return True
-        return part.origin is not None and part.origin != self._context.origin
+        return part.origin is not None and not self.is_own(part.origin)
 
     def write_reasoning(self, part: Reasoning) -> dict[str, Any] | None:
-        if part.origin != self._context.origin:
-            self._warn("reasoning that belongs to another host was left out of the history")
+        if not self.is_own(part.origin):
+            self.warn("reasoning that belongs to another host was left out of the history")
             return None
         wire = self._seal({"text": part.text, "thought": True}, part)
         return wire if part.text or "thoughtSignature" in wire else None
@@ -261,35 +234,35 @@ class _Writer:
         arguments = part.arguments
         if part.kind == "custom":
             arguments = {"input": part.raw_arguments}
-            self._warn(f"the call of the free-form tool {part.name} was sent as {{'input': text}}")
+            self.warn(f"the call of the free-form tool {part.name} was sent as {{'input': text}}")
         if arguments is None:
-            self._warn(f"the arguments of a call to {part.name} are no JSON object; they were sent as {INVALID_JSON}")
+            self.warn(f"the arguments of a call to {part.name} are no JSON object; they were sent as {INVALID_JSON}")
             arguments = {INVALID_JSON: part.raw_arguments}
         wire = self._seal({"functionCall": {"id": part.id, "name": part.name, "args": arguments}}, part)
         call = wire["functionCall"]
         if call["id"] is None:
             del call["id"]
-        if "thoughtSignature" not in wire and part.origin != self._context.origin:
+        if "thoughtSignature" not in wire and not self.is_own(part.origin):
             self._foreign_calls.add(id(wire))
         self._calls[part.id] = _Call(part.name, call.get("id"), len(self._calls))
         return wire
 
     def write_own_raw(self, part: ProviderToolCall | ProviderToolResult) -> dict[str, Any] | None:
         if part.cache is not None:
-            self._warn(_NO_CACHE_MARKS)
-        if part.origin != self._context.origin:
-            self._warn("the work of tools that another host ran was left out of the history")
+            self.warn(_NO_CACHE_MARKS)
+        if not self.is_own(part.origin):
+            self.warn("the work of tools that another host ran was left out of the history")
             return None
         return dict(part.raw)
 
     def write_unknown(self, part: Unknown) -> dict[str, Any] | None:
-        if part.origin == self._context.origin and isinstance(part.raw, Mapping):
+        if self.is_own(part.origin) and isinstance(part.raw, Mapping):
             return dict(part.raw)
-        if part.origin is None or part.origin == self._context.origin:
-            raise UnsupportedContentError(
+        if part.origin is None or self.is_own(part.origin):
+            raise self.refuse(
                 f"a part of unknown type {part.type!r} can be sent only as a mapping, with the origin of this host"
             )
-        self._warn("content of a kind that only another host knows was left out of the history")
+        self.warn("content of a kind that only another host knows was left out of the history")
         return None
 
     # -- results ----------------------------------------------------------------------------------------------------
@@ -298,7 +271,7 @@ class _Writer:
         call = self._calls.get(part.call_id)
         name = call.name if call else part.name
         if not name:
-            raise BadRequestError(
+            raise self.bad(
                 f"the result for call {part.call_id!r} answers no call of this conversation, so its function "
                 "has no name: give it one, Message.tool(call_id, result, name=...)"
             )
@@ -312,7 +285,7 @@ class _Writer:
         if media and self._family.generation >= 3:
             body["parts"] = media
         elif media:
-            self._warn("this model takes no media inside a tool's result; they were sent after the results")
+            self.warn("this model takes no media inside a tool's result; they were sent after the results")
             self._late_media.extend(media)
         order = call.order if call else len(self._calls)
         self._results.append((order, self._seal({"functionResponse": body}, part)))
@@ -320,7 +293,7 @@ class _Writer:
     def _result_item(self, item: ResultPart, values: list[Any], media: list[dict[str, Any]]) -> None:
         if isinstance(item, Text):
             if item.cache is not None:
-                self._warn(_NO_CACHE_MARKS)
+                self.warn(_NO_CACHE_MARKS)
             values.append(item.text)
         elif isinstance(item, Json):
             values.append(item.value)
@@ -331,25 +304,23 @@ class _Writer:
             else:
                 media.append(wire)
         else:
-            raise UnsupportedContentError(
-                f"{self._dialect.host} has no place for {type(item).__name__} in the result of a tool"
-            )
+            raise self.refuse(f"{self.dialect.host} has no place for {type(item).__name__} in the result of a tool")
 
 
 _NO_CACHE_MARKS = "prompt-cache marks were left out: this wire has none, it caches by itself or through cachedContent"
 
-_WRITERS: Mapping[type, Callable[[_Writer, Any], dict[str, Any] | None]] = {
-    Text: _Writer.write_text,
-    Refusal: _Writer.write_text,
-    Image: _Writer.write_media,
-    Audio: _Writer.write_media,
-    Video: _Writer.write_media,
-    Document: _Writer.write_media,
-    Reasoning: _Writer.write_reasoning,
-    ToolCall: _Writer.write_call,
-    ProviderToolCall: _Writer.write_own_raw,
-    ProviderToolResult: _Writer.write_own_raw,
-    Unknown: _Writer.write_unknown,
+_WRITERS: Mapping[type, Callable[[ContentsWriter, Any], dict[str, Any] | None]] = {
+    Text: ContentsWriter.write_text,
+    Refusal: ContentsWriter.write_text,
+    Image: ContentsWriter.write_media,
+    Audio: ContentsWriter.write_media,
+    Video: ContentsWriter.write_media,
+    Document: ContentsWriter.write_media,
+    Reasoning: ContentsWriter.write_reasoning,
+    ToolCall: ContentsWriter.write_call,
+    ProviderToolCall: ContentsWriter.write_own_raw,
+    ProviderToolResult: ContentsWriter.write_own_raw,
+    Unknown: ContentsWriter.write_unknown,
 }
 
 

@@ -46,12 +46,13 @@ from ..._schema.content import (
     Unknown,
     Video,
 )
-from ...errors import AsyncLLMError, ProtocolError, UnsupportedContentError
+from ...errors import AsyncLLMError, ProtocolError
 from ..codec import Context
+from ..parts import PartWriter
 from .dialect import GeminiDialect
 
 Media = Union[Image, Audio, Video, Document]
-Warn = Callable[[str], None]
+Writer = PartWriter[GeminiDialect]
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n", "image/png"),
@@ -95,7 +96,7 @@ _DETAIL: Mapping[str, str] = {
 }
 
 
-def write_media(part: Media, dialect: GeminiDialect, warn: Warn) -> dict[str, Any]:
+def write_media(part: Media, writer: Writer) -> dict[str, Any]:
     """The wire part for one piece of media.
 
     Raises:
@@ -103,18 +104,18 @@ def write_media(part: Media, dialect: GeminiDialect, warn: Warn) -> dict[str, An
     """
     kind = type(part).__name__.lower()
     if part.data is not None:
-        return _inline(part.data, part.media_type or _sniff(part.data), kind, part, dialect, warn)
+        return _inline(part.data, part.media_type or _sniff(part.data), kind, part, writer)
     if part.url is not None:
         if part.url[:5].lower() == "data:":
-            media_type, data = _data_url(part.url, kind)
-            return _inline(data, part.media_type or media_type, kind, part, dialect, warn)
-        return _file(part.url, part, warn)
+            media_type, data = _data_url(part.url, kind, writer)
+            return _inline(data, part.media_type or media_type, kind, part, writer)
+        return _file(part.url, part, writer)
     if part.file_id is not None:
-        return _file(_file_address(part.file_id, kind, dialect), part, warn)
-    raise UnsupportedContentError(f"the {kind} holds neither data nor an address: give it data, url or file_id")
+        return _file(_file_address(part.file_id, kind, writer), part, writer)
+    raise writer.refuse(f"the {kind} holds neither data nor an address: give it data, url or file_id")
 
 
-def write_detail(part: Media, wire: dict[str, Any], generation: int, warn: Warn) -> None:
+def write_detail(part: Media, wire: dict[str, Any], generation: int, writer: Writer) -> None:
     """Adds how closely an image is to be looked at, where the model takes that for one part (Gemini 3 and later)."""
     detail = part.detail if isinstance(part, Image) else None
     if detail is None or detail == "auto":
@@ -122,51 +123,49 @@ def write_detail(part: Media, wire: dict[str, Any], generation: int, warn: Warn)
     if generation >= 3 and detail in _DETAIL:
         wire["mediaResolution"] = {"level": _DETAIL[detail]}
     else:
-        warn(f"this model has no image detail {detail!r} for one image; it was left out")
+        writer.warn(f"this model has no image detail {detail!r} for one image; it was left out")
 
 
-def _inline(
-    data: bytes, media_type: str | None, kind: str, part: Media, dialect: GeminiDialect, warn: Warn
-) -> dict[str, Any]:
+def _inline(data: bytes, media_type: str | None, kind: str, part: Media, writer: Writer) -> dict[str, Any]:
     if media_type is None:
-        raise UnsupportedContentError(f"the type of the {kind} is not known: give it a media_type such as image/png")
-    encode = base64.urlsafe_b64encode if dialect.url_safe_base64 else base64.b64encode
+        raise writer.refuse(f"the type of the {kind} is not known: give it a media_type such as image/png")
+    encode = base64.urlsafe_b64encode if writer.dialect.url_safe_base64 else base64.b64encode
     blob = {"mimeType": media_type, "data": encode(data).decode("ascii")}
     if isinstance(part, Document) and part.name:
-        if dialect.display_names:
+        if writer.dialect.display_names:
             blob["displayName"] = part.name
         else:
-            warn(f"{dialect.host} takes no names of documents; they were left out")
+            writer.warn(f"{writer.dialect.host} takes no names of documents; they were left out")
     return {"inlineData": blob}
 
 
-def _file(address: str, part: Media, warn: Warn) -> dict[str, Any]:
+def _file(address: str, part: Media, writer: Writer) -> dict[str, Any]:
     file = {"fileUri": address}
     ending = address.partition("?")[0].rpartition(".")[2].lower()
     media_type = part.media_type or _ENDINGS.get(ending)
     if media_type is not None:
         file["mimeType"] = media_type
     if isinstance(part, Document) and part.name:
-        warn("the names of documents that are given by address are not sent")
+        writer.warn("the names of documents that are given by address are not sent")
     return {"fileData": file}
 
 
-def _file_address(file_id: str, kind: str, dialect: GeminiDialect) -> str:
+def _file_address(file_id: str, kind: str, writer: Writer) -> str:
     if "://" in file_id:
         return file_id
-    if dialect.files_base is None:
-        raise UnsupportedContentError(
-            f"{dialect.host} has no uploaded files: give the {kind} as data, or as a gs:// or https:// address"
+    if writer.dialect.files_base is None:
+        raise writer.refuse(
+            f"{writer.dialect.host} has no uploaded files: give the {kind} as data, or as a gs:// or https:// address"
         )
-    return dialect.files_base + (file_id if file_id.startswith("files/") else f"files/{file_id}")
+    return writer.dialect.files_base + (file_id if file_id.startswith("files/") else f"files/{file_id}")
 
 
-def _data_url(url: str, kind: str) -> tuple[str | None, bytes]:
+def _data_url(url: str, kind: str, writer: Writer) -> tuple[str | None, bytes]:
     head, _, payload = url[5:].partition(",")
     media_type, *parameters = head.split(";")
     data = from_base64(payload) if "base64" in parameters else None
     if data is None:
-        raise UnsupportedContentError(f"the data: address of the {kind} is not base64: give the bytes as data")
+        raise writer.refuse(f"the data: address of the {kind} is not base64: give the bytes as data")
     return media_type or None, data
 
 

@@ -17,25 +17,26 @@ from typing import Any
 from ..._schema.request import Request, Tool, ToolChoice
 from ...errors import UnsupportedParameterError
 from ..codec import Context, WireRequest, deep_merge
+from ..parts import settings_without_tools
 from .dialect import GeminiDialect, ModelFamily
-from .messages import write_contents
+from .messages import ContentsWriter
 
 _WORD_BUDGETS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
 _BEYOND_HIGH = frozenset({"xhigh", "max"})
 
 
-def write_request(request: Request, dialect: GeminiDialect, context: Context) -> WireRequest:
+def write_request(request: Request, context: Context, dialect: GeminiDialect) -> WireRequest:
     """The whole HTTP request but for its credential; raises as `WireProtocol.encode` says."""
     family = dialect.family(request.model)
     path = dialect.path(request.model, "streamGenerateContent" if request.stream else "generateContent")
-    system, contents, warnings = write_contents(request.messages, dialect, family, context)
-    notes = list(warnings)
+    writer = ContentsWriter(context, dialect, family)
+    writer.write(request.messages)
     body: dict[str, Any] = {}
-    if system:
-        body["systemInstruction"] = {"parts": system}
-    body["contents"] = contents
-    _add_tools(body, request, dialect, notes)
-    config = _generation_config(request, family, dialect, notes)
+    if writer.system:
+        body["systemInstruction"] = {"parts": writer.system}
+    body["contents"] = writer.contents
+    _add_tools(body, request, dialect, writer)
+    config = _generation_config(request, family, dialect, writer)
     if config:
         body["generationConfig"] = config
     if dialect.safety_settings:
@@ -54,12 +55,13 @@ def write_request(request: Request, dialect: GeminiDialect, context: Context) ->
         query="alt=sse" if request.stream else "",
         headers=tuple(headers.items()),
         body=context.json.dumps(body),
-        warnings=tuple(notes),
+        left_out=writer.left_out,
+        warnings=writer.warnings,
     )
 
 
 def _generation_config(
-    request: Request, family: ModelFamily, dialect: GeminiDialect, notes: list[str]
+    request: Request, family: ModelFamily, dialect: GeminiDialect, writer: ContentsWriter
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
         "temperature": request.temperature,
@@ -70,9 +72,9 @@ def _generation_config(
     }
     config = {key: value for key, value in values.items() if value is not None}
     if not family.sampling and ("temperature" in config or "topP" in config):
-        notes.append(f"{request.model} ignores temperature and top_p")
+        writer.warn(f"{request.model} ignores temperature and top_p")
     _add_format(config, request, family)
-    thinking = _thinking(request, family, dialect, notes)
+    thinking = _thinking(request, family, dialect, writer)
     if thinking:
         config["thinkingConfig"] = thinking
     return config
@@ -98,37 +100,39 @@ def _add_format(config: dict[str, Any], request: Request, family: ModelFamily) -
 # -- thinking -------------------------------------------------------------------------------------------------------
 
 
-def _thinking(request: Request, family: ModelFamily, dialect: GeminiDialect, notes: list[str]) -> dict[str, Any] | None:
+def _thinking(
+    request: Request, family: ModelFamily, dialect: GeminiDialect, writer: ContentsWriter
+) -> dict[str, Any] | None:
     wanted = request.reasoning
     if wanted is None:
         return None
     if isinstance(wanted, str):
         wanted = wanted.lower()
     if wanted in ("none", 0):
-        return _no_thinking(request.model, family, notes)
+        return _no_thinking(request.model, family, writer)
     if family.thinking == "none":
         raise UnsupportedParameterError(f"{request.model} does not reason: leave reasoning out")
     if isinstance(wanted, int):
-        return _by_budget(wanted, request.model, family, notes)
+        return _by_budget(wanted, request.model, family, writer)
     if family.thinking == "budget":
         if wanted not in _WORD_BUDGETS and wanted not in _BEYOND_HIGH:
             raise _bad_word(wanted)
-        return _by_budget(_WORD_BUDGETS.get(wanted, family.budgets[1]), request.model, family, notes)
-    return {"thinkingLevel": _level(wanted, request.model, family, notes), "includeThoughts": True}
+        return _by_budget(_WORD_BUDGETS.get(wanted, family.budgets[1]), request.model, family, writer)
+    return {"thinkingLevel": _level(wanted, request.model, family, writer), "includeThoughts": True}
 
 
-def _no_thinking(model: str, family: ModelFamily, notes: list[str]) -> dict[str, Any] | None:
+def _no_thinking(model: str, family: ModelFamily, writer: ContentsWriter) -> dict[str, Any] | None:
     if family.thinking == "none":
         return None
     if family.budget_zero or family.thinking == "any":
         return {"thinkingBudget": 0}
     if family.levels[:1] == ("MINIMAL",):
-        notes.append(f"{model} cannot be kept from reasoning altogether; it was asked for the least")
+        writer.warn(f"{model} cannot be kept from reasoning altogether; it was asked for the least")
         return {"thinkingLevel": "MINIMAL"}
     raise UnsupportedParameterError(f"{model} cannot be kept from reasoning: ask for reasoning='low' instead")
 
 
-def _by_budget(budget: int, model: str, family: ModelFamily, notes: list[str]) -> dict[str, Any]:
+def _by_budget(budget: int, model: str, family: ModelFamily, writer: ContentsWriter) -> dict[str, Any]:
     if family.thinking == "level":
         raise UnsupportedParameterError(
             f"{model} takes no budget of reasoning tokens: ask for reasoning='low', 'medium' or 'high' instead"
@@ -137,12 +141,12 @@ def _by_budget(budget: int, model: str, family: ModelFamily, notes: list[str]) -
         smallest, largest = family.budgets
         bounded = min(max(budget, smallest), largest)
         if bounded != budget:
-            notes.append(f"{model} takes {smallest} to {largest} reasoning tokens; {bounded} were asked for")
+            writer.warn(f"{model} takes {smallest} to {largest} reasoning tokens; {bounded} were asked for")
             budget = bounded
     return {"thinkingBudget": budget, "includeThoughts": True}
 
 
-def _level(word: str, model: str, family: ModelFamily, notes: list[str]) -> str:
+def _level(word: str, model: str, family: ModelFamily, writer: ContentsWriter) -> str:
     level = "HIGH" if word in _BEYOND_HIGH else word.upper()
     if level not in ("MINIMAL", "LOW", "MEDIUM", "HIGH"):
         raise _bad_word(word)
@@ -151,7 +155,7 @@ def _level(word: str, model: str, family: ModelFamily, notes: list[str]) -> str:
     else:
         chosen = family.levels[0] if level in ("MINIMAL", "LOW") else family.levels[-1]
     if chosen != word.upper():
-        notes.append(f"{model} has no reasoning level {word!r}; {chosen.lower()!r} was asked for")
+        writer.warn(f"{model} has no reasoning level {word!r}; {chosen.lower()!r} was asked for")
     return chosen
 
 
@@ -164,7 +168,10 @@ def _bad_word(word: str) -> UnsupportedParameterError:
 # -- tools ----------------------------------------------------------------------------------------------------------
 
 
-def _add_tools(body: dict[str, Any], request: Request, dialect: GeminiDialect, notes: list[str]) -> None:
+def _add_tools(body: dict[str, Any], request: Request, dialect: GeminiDialect, writer: ContentsWriter) -> None:
+    if not request.tools:
+        settings_without_tools(request, writer)
+        return
     tools: list[dict[str, Any]] = []
     declarations: list[dict[str, Any]] = []
     for tool in request.tools:
@@ -174,7 +181,7 @@ def _add_tools(body: dict[str, Any], request: Request, dialect: GeminiDialect, n
         if not declarations:
             tools.append({"functionDeclarations": declarations})
         if tool.cache is not None:
-            notes.append("the prompt-cache marks of tools were left out: this wire has none")
+            writer.warn("the prompt-cache marks of tools were left out: this wire has none")
         declarations.append(_declaration(tool))
     if tools:
         body["tools"] = tools

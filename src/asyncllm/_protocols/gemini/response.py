@@ -119,7 +119,7 @@ def read_body(body: bytes, context: Context) -> Any:
     return value
 
 
-def read_response(body: dict[str, Any], context: Context) -> Response:
+def read_whole(body: dict[str, Any], context: Context) -> Response:
     """One whole `Response`; raises as `WireProtocol.decode` says."""
     candidates, feedback = body.get("candidates"), as_dict(body.get("promptFeedback"))
     usage = body.get("usageMetadata")

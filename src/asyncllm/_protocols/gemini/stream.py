@@ -16,7 +16,7 @@ Every chunk is a partial ``GenerateContentResponse``. Theory and rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,7 @@ from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..classify import snippet
 from ..codec import Context
 from ..parts import as_dict
+from .dialect import GeminiDialect
 from .errors import error_object, read_inner_error
 from .parts import OpenCalls, PartialArguments, PartReader
 from .response import (
@@ -47,7 +48,9 @@ from .response import (
     finish_reason,
     not_this_protocol,
     prompt_blocked,
+    read_body,
     read_citations,
+    read_whole,
     reason_word,
 )
 from .usage import read_usage
@@ -87,7 +90,7 @@ class GeminiStreamDecoder:
         "request_id",
     )
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, headers: Mapping[str, str], context: Context, dialect: GeminiDialect) -> None:
         self.done = False
         self.request_id: str | None = None
         self.rate_limits: RateLimits | None = None
@@ -357,14 +360,14 @@ _CHUNK_FIELDS = frozenset(
 )
 
 
-def read_chunks(chunks: list[Any], context: Context) -> Response:
+def read_chunks(chunks: list[Any], context: Context, dialect: GeminiDialect) -> Response:
     """The `Response` of a stream that came as one JSON array; ``raw`` holds the array as ``{"chunks": [...]}``.
 
     Raises:
         ProtocolError: it is not this protocol's, or it ends without a finish reason.
         ContentBlockedError: the prompt was blocked.
     """
-    decoder, accumulator = GeminiStreamDecoder(context), Accumulator()
+    decoder, accumulator = GeminiStreamDecoder({}, context, dialect), Accumulator()
     accumulator.feed(decoder.feed_bodies(chunks))
     try:
         accumulator.feed(decoder.close())
@@ -378,3 +381,11 @@ def read_chunks(chunks: list[Any], context: Context) -> Response:
         request_id=found.id,
         raw={"chunks": chunks},
     )
+
+
+def read_response(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: GeminiDialect
+) -> Response:
+    """Reads a whole body, an array of chunks too; raises what `WireProtocol.decode` says."""
+    value = read_body(body, context)
+    return read_chunks(value, context, dialect) if isinstance(value, list) else read_whole(value, context)

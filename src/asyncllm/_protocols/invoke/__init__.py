@@ -1,6 +1,33 @@
-"""The bodies that Bedrock's older text models take through InvokeModel."""
+"""The bodies that Bedrock's older text models take through InvokeModel: a row of data for each vendor.
 
-from .codec import InvokeModel
-from .dialect import FAMILIES, TextFamily, family_of
+Failures are read in `asyncllm._protocols.aws`, as Converse's are. There is no ``messages`` file, since a conversation
+becomes one prompt, which the vendor's row writes (``dialect``); and no ``parts``, since only text can be sent.
+"""
 
-__all__ = ["FAMILIES", "InvokeModel", "TextFamily", "family_of"]
+from __future__ import annotations
+
+from ..aws import read_error
+from ..codec import Codec
+from .dialect import FAMILIES, InvokeDialect, TextFamily, family_of
+from .request import write_request
+from .response import read_response
+from .stream import InvokeStreamDecoder
+
+__all__ = ["FAMILIES", "InvokeDialect", "InvokeModel", "TextFamily", "family_of"]
+
+
+def InvokeModel(family: TextFamily, max_tokens: int | None = None) -> Codec[InvokeDialect]:  # noqa: N802  # a format
+    """One vendor's text body; its streams are AWS event streams of chunks (`asyncllm._framing.invoke`).
+
+    Args:
+        family: the vendor's row.
+        max_tokens: how much to ask for when the caller does not say; None leaves it to the model's own default.
+    """
+    return Codec(
+        name="invoke",
+        dialect=InvokeDialect(family=family, max_tokens=max_tokens),
+        write=write_request,
+        read=read_response,
+        read_error=read_error,
+        stream=InvokeStreamDecoder,
+    )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..converse.dialect import base_model
+from ..aws import base_model
 
 
 class Dialogue(NamedTuple):
@@ -214,3 +214,16 @@ def find(value: Any, places: tuple[Path, ...]) -> Any:
         if found is not None:
             return found
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeDialect:
+    """One vendor's text body, as one host sends it.
+
+    Attributes:
+        family: the vendor's row.
+        max_tokens: how much to ask for when the caller does not say; None leaves it to the model's own default.
+    """
+
+    family: TextFamily
+    max_tokens: int | None = None

@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..._schema.response import FinishReason
+from ..._schema.content import Text
+from ..._schema.messages import Message
+from ..._schema.response import FinishReason, Response
 from ..._schema.usage import UNKNOWN_USAGE, Usage
-from ..classify import parse_count
-from ..parts import as_dict
-from .dialect import TextFamily, find
+from ...errors import AsyncLLMError, ProtocolError
+from ..aws import request_id_of
+from ..classify import snippet
+from ..codec import Context
+from ..parts import as_dict, as_text, parse_count
+from .dialect import InvokeDialect, TextFamily, find
 
 METRICS = "amazon-bedrock-invocationMetrics"
 
@@ -32,6 +37,41 @@ FINISH: Mapping[str, FinishReason] = {
     "content_filtered": "content_filter",
     "error_toxic": "content_filter",
 }
+
+
+def read_response(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: InvokeDialect
+) -> Response:
+    """Reads a whole reply.
+
+    Raises:
+        ProtocolError: it is not of this family.
+    """
+    try:
+        value = context.json.loads(body)
+    except AsyncLLMError:
+        value = None
+    text = find(value, dialect.family.text)
+    if not isinstance(value, dict) or not isinstance(text, str):
+        raise ProtocolError(
+            f"the answer holds no text: {snippet(body)!r}",
+            provider=context.provider,
+            model=context.model,
+            status=status,
+            request_id=request_id_of(headers),
+        )
+    word = as_text(find(value, dialect.family.finish))
+    return Response(
+        message=Message("assistant", (Text(text, origin=context.origin),)),
+        finish_reason=finish_reason(word, blocked=intervened(value)),
+        raw_finish_reason=word,
+        usage=usage_of(headers, value, dialect.family),
+        provider=context.provider,
+        model=context.model,
+        requested_model=context.model,
+        request_id=request_id_of(headers),
+        raw=value,
+    )
 
 
 def intervened(value: Mapping[str, Any]) -> bool:

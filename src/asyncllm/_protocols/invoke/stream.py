@@ -16,16 +16,15 @@ from ..._schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseSt
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..aws import error_from, request_id_of
+from ..aws import check_blocked, error_from, request_id_of
 from ..classify import snippet
 from ..codec import Context, complete
-from ..converse.response import check_blocked
-from .dialect import TextFamily, find
+from .dialect import InvokeDialect, find
 from .response import METRICS, finish_reason, intervened, usage_of
 
 
 class InvokeStreamDecoder:
-    """Decodes one stream; made by `InvokeModel.decoder`."""
+    """Decodes one stream; see `asyncllm._protocols.codec.StreamDecoder`."""
 
     __slots__ = (
         "_blocked",
@@ -41,13 +40,13 @@ class InvokeStreamDecoder:
         "request_id",
     )
 
-    def __init__(self, headers: Mapping[str, str], context: Context, family: TextFamily) -> None:
+    def __init__(self, headers: Mapping[str, str], context: Context, dialect: InvokeDialect) -> None:
         self.done = False
         self.request_id = request_id_of(headers)
         self.rate_limits: RateLimits | None = None  # Bedrock sends none
         self._headers = headers
         self._context = context
-        self._family = family
+        self._family = dialect.family
         self._pieces: list[str] = []
         self._word: str | None = None
         self._blocked = False

@@ -118,7 +118,7 @@ class AssistantWriter:
         elif isinstance(part, Unknown):
             self._unknown(draft, part)
         else:
-            raise self._writer.unsupported(
+            raise self._writer.cannot_take(
                 f"a {type(part).__name__} part in an assistant message", "put it into a user message"
             )
 
@@ -146,7 +146,7 @@ class AssistantWriter:
         writer = self._writer
         if part.kind == "custom":
             if not self._dialect.custom_tools:
-                raise writer.unsupported(f"the custom tool call {part.name!r}", "use function tools with this provider")
+                raise writer.cannot_take(f"the custom tool call {part.name!r}", "use function tools with this provider")
             body: dict[str, Any] = {"name": part.name, "input": part.raw_arguments}
         else:
             raw = part.raw_arguments
@@ -185,14 +185,14 @@ class AssistantWriter:
             self._writer.warn("what the model said in audio was sent back as its transcript")
             draft.items.append({"type": "text", "text": part.transcript})
         else:
-            raise self._writer.unsupported(
+            raise self._writer.cannot_take(
                 "audio of another provider in an assistant message", "send a transcript as text"
             )
 
     def _image(self, draft: _TurnDraft, part: Image) -> None:
         raw = (part.extra or {}).get("image")
         if raw is None or not self._writer.is_own(part.origin):
-            raise self._writer.unsupported("an Image part in an assistant message", "put it into a user message")
+            raise self._writer.cannot_take("an Image part in an assistant message", "put it into a user message")
         draft.images.append(raw)
 
     def _unknown(self, draft: _TurnDraft, part: Unknown) -> None:
@@ -245,7 +245,7 @@ class _Turns:
         items: list[dict[str, Any]] = []
         for part in parts:
             if message.role == "system" and not isinstance(part, (Text, Unknown)):
-                raise self.writer.unsupported(f"a {type(part).__name__} part in a system message", "use a user message")
+                raise self.writer.cannot_take(f"a {type(part).__name__} part in a system message", "use a user message")
             if isinstance(part, Document) and part.context is not None:
                 self.writer.warn("the remark on a document was sent as a text before it")
                 items.append({"type": "text", "text": part.context})

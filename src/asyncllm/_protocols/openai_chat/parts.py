@@ -40,7 +40,8 @@ from ..._schema.content import (
     Video,
 )
 from ..codec import Context
-from ..parts import PartWriter, as_dict
+from ..openai_api import OpenAIWriter
+from ..parts import as_dict
 from .dialect import ChatDialect
 
 _AUDIO_FORMATS: Mapping[str, str] = {
@@ -55,16 +56,10 @@ _AUDIO_FORMATS: Mapping[str, str] = {
 _BREAKPOINT_TTL = "30m"
 
 
-class ChatWriter(PartWriter):
+class ChatWriter(OpenAIWriter[ChatDialect]):
     """What writing one request needs: the host, its dialect and the warnings."""
 
-    __slots__ = ("dialect",)
-
-    api = "chat completions"
-
-    def __init__(self, context: Context, dialect: ChatDialect) -> None:
-        super().__init__(context)
-        self.dialect = dialect
+    __slots__ = ()
 
     def call_id(self, ident: str) -> str:
         """The id of a call in the form that the host accepts."""
@@ -98,7 +93,7 @@ class ChatWriter(PartWriter):
         """
         write = _WRITERS.get(type(part))
         if write is None:
-            raise self.unsupported(
+            raise self.cannot_take(
                 f"a {type(part).__name__} part in this message", "it belongs in an assistant message"
             )
         item = write(self, part)
@@ -120,7 +115,7 @@ def drop_foreign(writer: ChatWriter, part: Text) -> None:
 
 
 def _json(writer: ChatWriter, part: Json) -> dict[str, Any]:
-    return {"type": "text", "text": writer.context.json.dumps(part.value).decode()}
+    return {"type": "text", "text": writer.json(part.value)}
 
 
 def _image(writer: ChatWriter, part: Image) -> dict[str, Any]:
@@ -135,26 +130,26 @@ def _address(writer: ChatWriter, part: Image | Video) -> str:
     if address is not None:
         return address
     if part.file_id is not None:
-        raise writer.unsupported(f"{kind}(file_id=...)", "give data with a media_type, or a url")
+        raise writer.cannot_take(f"{kind}(file_id=...)", "give data with a media_type, or a url")
     raise writer.bad(f"this {kind} is empty: give data with a media_type, or a url")
 
 
 def _video(writer: ChatWriter, part: Video) -> dict[str, Any]:
     if not writer.dialect.video_urls:
-        raise writer.unsupported("a Video part", "send frames of it as Image parts, or use a provider that takes video")
+        raise writer.cannot_take("a Video part", "send frames of it as Image parts, or use a provider that takes video")
     return {"type": "video_url", "video_url": {"url": _address(writer, part)}}
 
 
 def _audio(writer: ChatWriter, part: Audio) -> dict[str, Any]:
     if not writer.dialect.audio_parts:
-        raise writer.unsupported("an Audio part", "send a transcript as text, or use a provider that takes audio")
+        raise writer.cannot_take("an Audio part", "send a transcript as text, or use a provider that takes audio")
     if part.data is None:
-        raise writer.unsupported(
+        raise writer.cannot_take(
             "an Audio part without data", "give its bytes as Audio(data=..., media_type='audio/wav')"
         )
     kind = _AUDIO_FORMATS.get((part.media_type or "").lower())
     if kind is None:
-        raise writer.unsupported(f"audio of type {part.media_type!r}", "convert it to audio/wav or audio/mpeg")
+        raise writer.cannot_take(f"audio of type {part.media_type!r}", "convert it to audio/wav or audio/mpeg")
     return {"type": "input_audio", "input_audio": {"data": b64encode(part.data).decode(), "format": kind}}
 
 
@@ -165,12 +160,12 @@ def _document(writer: ChatWriter, part: Document) -> dict[str, Any]:
         named = {} if part.name is None else {"document_name": part.name}
         return {"type": "document_url", "document_url": part.url, **named}
     if not writer.dialect.file_parts:
-        raise writer.unsupported("a Document part", "send its text as a Text part, or use a provider that takes files")
+        raise writer.cannot_take("a Document part", "send its text as a Text part, or use a provider that takes files")
     if part.file_id is not None:
         return {"type": "file", "file": {"file_id": part.file_id}}
     if part.url is not None:
         if writer.dialect.file_urls != "file":
-            raise writer.unsupported(
+            raise writer.cannot_take(
                 "Document(url=...)", "fetch it and give its bytes as Document(data=..., media_type=...)"
             )
         return {"type": "file", "file": {"file_data": part.url, "filename": part.name or _url_name(part.url)}}

@@ -12,6 +12,7 @@ from typing import Any
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..codec import Context, WireRequest, deep_merge
 from ..openai_api import post
+from ..parts import settings_without_tools
 from .dialect import ChatDialect
 from .messages import write_messages
 from .parts import ChatWriter
@@ -19,9 +20,9 @@ from .parts import ChatWriter
 PATH = "/chat/completions"
 
 
-def encode(request: Request, context: Context, dialect: ChatDialect) -> WireRequest:
+def write_request(request: Request, context: Context, dialect: ChatDialect) -> WireRequest:
     """Writes the request; see `asyncllm._protocols.codec.WireProtocol.encode`."""
-    writer = ChatWriter(context, dialect)
+    writer = ChatWriter(context, dialect, "chat completions")
     thinking = request.reasoning != "none"
     body: dict[str, Any] = {
         "model": request.model,
@@ -32,8 +33,8 @@ def encode(request: Request, context: Context, dialect: ChatDialect) -> WireRequ
         _reasoning(body, request.reasoning, writer)
     if request.tools:
         _tools(body, request, writer)
-    elif request.tool_choice is not None and request.tool_choice.mode in ("required", "tool"):
-        raise writer.unsupported_parameter("tool_choice", "takes no demand for a tool without tools; give tools=[...]")
+    elif request.tool_choice is not None or request.parallel_tool_calls is not None:
+        settings_without_tools(request, writer)
     if request.response_format is not None:
         _response_format(body, request.response_format, writer)
     if request.stream:
@@ -54,9 +55,7 @@ def _sampling(body: dict[str, Any], request: Request, writer: ChatWriter) -> Non
     body.update({name: value for name, value in given.items() if value is not None})
     if request.stop:
         if not dialect.supports_stop:
-            raise writer.unsupported_parameter(
-                "stop", "takes no stop sequences; cut the text yourself, or use another provider"
-            )
+            raise writer.cannot("stop", "takes no stop sequences; cut the text yourself, or use another provider")
         body["stop"] = list(request.stop)
 
 
@@ -68,7 +67,7 @@ def _reasoning(body: dict[str, Any], reasoning: str | int, writer: ChatWriter) -
         elif writer.dialect.reasoning_budget_field is not None:
             body[writer.dialect.reasoning_budget_field] = reasoning
         else:
-            raise writer.unsupported_parameter(
+            raise writer.cannot(
                 "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
             )
     elif how == "effort":
@@ -76,7 +75,7 @@ def _reasoning(body: dict[str, Any], reasoning: str | int, writer: ChatWriter) -
     elif how == "object":
         body["reasoning"] = {"effort": reasoning}
     elif how == "none":
-        raise writer.unsupported_parameter("reasoning", "cannot be told how much to reason; choose a model instead")
+        raise writer.cannot("reasoning", "cannot be told how much to reason; choose a model instead")
     else:
         body["thinking"] = {"type": "disabled" if reasoning == "none" else "enabled"}
         if reasoning != "none":
@@ -108,13 +107,9 @@ def _demand(request: Request, writer: ChatWriter) -> None:
         return
     rule = writer.dialect.forced_tool_choice
     if rule == "no":
-        raise writer.unsupported_parameter(
-            "tool_choice", "cannot be made to call a tool; use 'auto' and say so in the prompt"
-        )
+        raise writer.cannot("tool_choice", "cannot be made to call a tool; use 'auto' and say so in the prompt")
     if rule == "not_while_thinking" and request.reasoning not in (None, "none"):
-        raise writer.unsupported_parameter(
-            "tool_choice", "cannot be made to call a tool while it reasons; use reasoning='none'"
-        )
+        raise writer.cannot("tool_choice", "cannot be made to call a tool while it reasons; use reasoning='none'")
 
 
 def _tool(tool: Tool | ProviderTool, writer: ChatWriter) -> dict[str, Any]:
@@ -174,7 +169,7 @@ def _tool_choice(request: Request, dialect: ChatDialect) -> str | dict[str, Any]
 def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: ChatWriter) -> None:
     how = writer.dialect.json_schema
     if how == "none":
-        raise writer.unsupported_parameter("response_format", "cannot be held to JSON; ask for it in the prompt")
+        raise writer.cannot("response_format", "cannot be held to JSON; ask for it in the prompt")
     if wanted.schema is None:
         body["response_format"] = {"type": "json_object"}
     elif how == "native":
@@ -186,7 +181,7 @@ def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: ChatW
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     else:
         writer.warn("the JSON schema was sent as an instruction: the host only promises JSON")
-        text = writer.context.json.dumps(wanted.schema).decode()
+        text = writer.json(wanted.schema)
         rule = f"Answer with one JSON object, and nothing else, that fits this JSON schema: {text}"
         messages = body["messages"]
         place = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))

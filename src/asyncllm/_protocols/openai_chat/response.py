@@ -37,7 +37,9 @@ from .parts import (
 from .usage import finish_reason, read_usage
 
 
-def decode(status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect) -> Response:
+def read_response(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect
+) -> Response:
     """Reads a successful body; see `asyncllm._protocols.codec.WireProtocol.decode`."""
     whole = read_whole(status, headers, body, context, "a chat completion")
     choice = _choice(whole, status, headers, context, dialect)
@@ -48,7 +50,9 @@ def decode(status: int, headers: Mapping[str, str], body: bytes, context: Contex
         calls=any(type(part) is ToolCall for part in parts),
         refused=any(type(part) is Refusal for part in parts),
     )
-    check_blocked(reason, parts, context, request_id(headers), status=status)
+    request = request_id(headers)
+    if not parts:
+        check_blocked(reason, parts, context, request, status=status)
     model, ident, stopped = whole.get("model"), whole.get("id"), choice.get("stop_reason")
     return Response(
         message=Message("assistant", tuple(parts)),
@@ -60,7 +64,7 @@ def decode(status: int, headers: Mapping[str, str], body: bytes, context: Contex
         model=model if isinstance(model, str) else "",
         requested_model=context.model,
         id=ident if isinstance(ident, str) and ident else None,
-        request_id=request_id(headers),
+        request_id=request,
         rate_limits=rate_limits(headers),
         raw=whole,
     )
@@ -113,27 +117,43 @@ def read_parts(
 ) -> list[Part]:
     """The parts of the message of a choice."""
     message, origin = as_dict(choice.get("message")), context.origin
-    parts: list[Part] = _reasoning(message, dialect, origin)
-    parts += [read_executed_tool(raw, context) for raw in objects(message.get("executed_tools"))]
-    parts += read_content(message.get("content"), origin)
-    citations = read_citations(message.get("annotations")) or read_sources(whole)
-    if citations:
-        _cite(parts, tuple(citations), origin)
-    if isinstance(message.get("refusal"), str) and message["refusal"]:
+    get = message.get
+    parts: list[Part] = []
+    if get("reasoning_details") or any(get(name) for name in dialect.reasoning_fields):
+        parts += _reasoning(message, dialect, origin)
+    if get("executed_tools"):
+        parts += [read_executed_tool(raw, context) for raw in objects(get("executed_tools"))]
+    content = get("content")
+    if type(content) is not str:
+        parts += read_content(content, origin)
+    elif content:
+        parts.append(Text(content, origin=origin))
+    if get("annotations") or "search_results" in whole or "citations" in whole:
+        citations = read_citations(get("annotations")) or read_sources(whole)
+        if citations:
+            _cite(parts, tuple(citations), origin)
+    if get("refusal") and isinstance(message["refusal"], str):
         parts.append(Refusal(message["refusal"], origin=origin))
-    spoken = AudioTrack().feed(as_dict(message.get("audio"))).part(origin)
-    parts += [spoken] if spoken else []
-    pictures = [read_image(raw, origin) for raw in objects(message.get("images"))]
-    parts += [picture for picture in pictures if picture is not None]
+    if get("audio"):
+        spoken = AudioTrack().feed(as_dict(message["audio"])).part(origin)
+        parts += [spoken] if spoken else []
+    if get("images"):
+        pictures = [read_image(raw, origin) for raw in objects(message["images"])]
+        parts += [picture for picture in pictures if picture is not None]
+    if get("tool_calls") or get("function_call"):
+        parts += _calls(message, context)
+    extra = get("extra_content")  # Gemini's compatible surface: the thought signature of a text
+    if isinstance(extra, dict):
+        parts = [replace(part, extra={"extra_content": extra}) if type(part) is Text else part for part in parts]
+    return parts
+
+
+def _calls(message: Mapping[str, Any], context: Context) -> list[ToolCall]:
     pieces = [read_call(raw, context) for raw in objects(message.get("tool_calls"))]
     legacy = as_dict(message.get("function_call"))
     if legacy.get("name") and not pieces:
         pieces.append(read_function_call(legacy, context))
-    parts += [whole_call(piece, context) for piece in pieces]
-    extra = message.get("extra_content")  # Gemini's compatible surface: the thought signature of a text
-    if isinstance(extra, dict):
-        parts = [replace(part, extra={"extra_content": extra}) if type(part) is Text else part for part in parts]
-    return parts
+    return [whole_call(piece, context) for piece in pieces]
 
 
 def reasoning_text(holder: Mapping[str, Any], dialect: ChatDialect) -> str:

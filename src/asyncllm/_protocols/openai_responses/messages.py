@@ -97,7 +97,7 @@ class _ItemDraft:
             writer.warn("what the model said in audio was sent back as its transcript")
             self._say(Text(part.transcript))
         else:
-            raise writer.unsupported(
+            raise writer.cannot_take(
                 f"a {type(part).__name__} part in an assistant message", "put it into a user message"
             )
 
@@ -276,7 +276,7 @@ def _check_place(part: Part, message: Message, writer: ItemWriter) -> None:
     if message.role == "system" and isinstance(part, ToolResult):
         raise writer.bad("a system message cannot hold a ToolResult; put it into a tool message")
     if message.role == "system" and not isinstance(part, (Text, Unknown)):
-        raise writer.unsupported(f"a {type(part).__name__} part in a system message", "use a user message")
+        raise writer.cannot_take(f"a {type(part).__name__} part in a system message", "use a user message")
 
 
 def _shortened(items: list[Item]) -> str | list[Item]:
@@ -327,9 +327,9 @@ def _plain(result: ToolResult, writer: ItemWriter) -> str:
         if isinstance(part, Text):
             pieces.append(part.text)
         elif isinstance(part, Json):
-            pieces.append(writer.context.json.dumps(part.value).decode())
+            pieces.append(writer.json(part.value))
         else:
-            raise writer.unsupported(f"a {type(part).__name__} part in the answer to this tool", "answer with text")
+            raise writer.cannot_take(f"a {type(part).__name__} part in the answer to this tool", "answer with text")
     return "".join(pieces)
 
 
@@ -368,7 +368,7 @@ def _patch(result: ToolResult, writer: ItemWriter) -> Item:
 def _screenshot(result: ToolResult, writer: ItemWriter) -> Item:
     image = result.content[0] if len(result.content) == 1 else None
     if not isinstance(image, Image):
-        raise writer.unsupported("this answer to a computer call", "answer with one Image, the screenshot")
+        raise writer.cannot_take("this answer to a computer call", "answer with one Image, the screenshot")
     output = {"type": "computer_screenshot", **image_source(writer, image)}
     return {"type": "computer_call_output", "call_id": result.call_id, "output": output}
 
@@ -376,7 +376,7 @@ def _screenshot(result: ToolResult, writer: ItemWriter) -> Item:
 def _found_tools(result: ToolResult, writer: ItemWriter) -> Item:
     tools = _value(result)
     if not isinstance(tools, list):
-        raise writer.unsupported("this answer to a tool search", "answer with the list of tool definitions as JSON")
+        raise writer.cannot_take("this answer to a tool search", "answer with the list of tool definitions as JSON")
     written = {"type": "tool_search_output", "call_id": result.call_id, "execution": "client"}
     return {**written, "status": "completed", "tools": tools}
 

@@ -38,22 +38,17 @@ from ..._schema.content import (
     Video,
 )
 from ..codec import Context
-from ..parts import PartWriter, as_dict, objects
+from ..openai_api import OpenAIWriter
+from ..parts import as_dict, objects
 from .dialect import ResponsesDialect
 
 _TTLS = ("30m", "12h")
 
 
-class ItemWriter(PartWriter):
+class ItemWriter(OpenAIWriter[ResponsesDialect]):
     """What writing one request needs: the host, its dialect and the warnings."""
 
-    __slots__ = ("dialect",)
-
-    api = "responses"
-
-    def __init__(self, context: Context, dialect: ResponsesDialect) -> None:
-        super().__init__(context)
-        self.dialect = dialect
+    __slots__ = ()
 
     def mark(self, item: dict[str, Any], cache: CacheMark | None) -> dict[str, Any]:
         """The item with its prompt-cache mark, where it has one and the host knows marks."""
@@ -78,7 +73,7 @@ class ItemWriter(PartWriter):
         """
         write = _WRITERS.get(type(part))
         if write is None:
-            raise self.unsupported(
+            raise self.cannot_take(
                 f"a {type(part).__name__} part in this message", "it belongs in an assistant message"
             )
         item = write(self, part)
@@ -98,7 +93,7 @@ def _text(writer: ItemWriter, part: Text) -> dict[str, Any]:
 
 
 def _json(writer: ItemWriter, part: Json) -> dict[str, Any]:
-    return {"type": "input_text", "text": writer.context.json.dumps(part.value).decode()}
+    return {"type": "input_text", "text": writer.json(part.value)}
 
 
 def image_source(writer: ItemWriter, part: Image) -> dict[str, Any]:
@@ -109,7 +104,7 @@ def image_source(writer: ItemWriter, part: Image) -> dict[str, Any]:
     if address is not None:
         return {"image_url": address}
     if part.file_id is not None:
-        raise writer.unsupported("an image that another provider stores", "give data with a media_type, or a url")
+        raise writer.cannot_take("an image that another provider stores", "give data with a media_type, or a url")
     raise writer.bad("this Image is empty: give data with a media_type, a url, or a file_id")
 
 
@@ -123,7 +118,7 @@ def _document(writer: ItemWriter, part: Document) -> dict[str, Any]:
     named = {} if part.name is None else {"filename": part.name}
     if part.file_id is not None:
         if writer.is_foreign(part.origin):
-            raise writer.unsupported("a document that another provider stores", "give its data with a media_type")
+            raise writer.cannot_take("a document that another provider stores", "give its data with a media_type")
         return {"type": "input_file", "file_id": part.file_id}
     if part.url is not None:
         return {"type": "input_file", "file_url": part.url, **named}
@@ -131,11 +126,11 @@ def _document(writer: ItemWriter, part: Document) -> dict[str, Any]:
 
 
 def _audio(writer: ItemWriter, part: Audio) -> dict[str, Any]:
-    raise writer.unsupported("an Audio part", "send a transcript as text, or use chat completions with an audio model")
+    raise writer.cannot_take("an Audio part", "send a transcript as text, or use chat completions with an audio model")
 
 
 def _video(writer: ItemWriter, part: Video) -> dict[str, Any]:
-    raise writer.unsupported("a Video part", "send frames of it as Image parts, or use a provider that takes video")
+    raise writer.cannot_take("a Video part", "send frames of it as Image parts, or use a provider that takes video")
 
 
 _WRITERS: Mapping[type, Callable[[ItemWriter, Any], dict[str, Any]]] = {

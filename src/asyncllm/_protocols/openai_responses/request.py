@@ -16,6 +16,7 @@ from typing import Any
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..codec import Context, WireRequest, deep_merge
 from ..openai_api import post
+from ..parts import settings_without_tools
 from .dialect import ResponsesDialect
 from .messages import write_input
 from .parts import ItemWriter
@@ -24,9 +25,9 @@ PATH = "/responses"
 ENCRYPTED = "reasoning.encrypted_content"
 
 
-def encode(request: Request, context: Context, dialect: ResponsesDialect) -> WireRequest:
+def write_request(request: Request, context: Context, dialect: ResponsesDialect) -> WireRequest:
     """Writes the request; see `asyncllm._protocols.codec.WireProtocol.encode`."""
-    writer = ItemWriter(context, dialect)
+    writer = ItemWriter(context, dialect, "responses")
     stored = bool((request.extra_body or {}).get("store", False))
     body: dict[str, Any] = {
         "model": request.model,
@@ -40,8 +41,8 @@ def encode(request: Request, context: Context, dialect: ResponsesDialect) -> Wir
         body["reasoning"] = _reasoning(request.reasoning, writer)
     if request.tools:
         _tools(body, request, writer)
-    elif request.tool_choice is not None and request.tool_choice.mode in ("required", "tool"):
-        raise writer.unsupported_parameter("tool_choice", "takes no demand for a tool without tools; give tools=[...]")
+    elif request.tool_choice is not None or request.parallel_tool_calls is not None:
+        settings_without_tools(request, writer)
     if request.response_format is not None:
         body["text"] = {"format": _format(request.response_format)}
     if request.stream:
@@ -57,16 +58,14 @@ def _sampling(body: dict[str, Any], request: Request, writer: ItemWriter) -> Non
     }
     body.update({name: value for name, value in given.items() if value is not None})
     if request.stop:
-        raise writer.unsupported_parameter(
-            "stop", "takes no stop sequences; cut the text yourself, or use chat completions"
-        )
+        raise writer.cannot("stop", "takes no stop sequences; cut the text yourself, or use chat completions")
     if request.seed is not None:
-        writer.warn("seed was left out: the Responses API has none")
+        writer.leave_out("seed", "the Responses API has none")
 
 
 def _reasoning(reasoning: str | int, writer: ItemWriter) -> dict[str, Any]:
     if isinstance(reasoning, int):
-        raise writer.unsupported_parameter(
+        raise writer.cannot(
             "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
         )
     summary = writer.dialect.reasoning_summary

@@ -17,7 +17,7 @@ from .parts import read_items
 from .usage import read_finish, read_usage
 
 
-def decode(
+def read_response(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ResponsesDialect
 ) -> Response:
     """Reads a successful body; see `asyncllm._protocols.codec.WireProtocol.decode`."""
