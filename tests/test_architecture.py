@@ -16,10 +16,13 @@ import pytest
 
 from source_tree import Module, modules
 
+# What every room above may take from the configuration: its sections, the values that the engine uses as they are.
+SECTIONS = frozenset({"_config.sections", "_config.rules", "_config.urls"})
+
 # Lowest first. A room is a module or a package; the longest name that fits counts.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_schema", "_version"}),
-    frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names"}),
+    frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names", *SECTIONS}),
     frozenset({"_checks", "_options", "_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
@@ -32,6 +35,9 @@ LEVELS: tuple[frozenset[str], ...] = (
 SIDEWAYS = frozenset(
     {
         ("_transport.base", "errors"),
+        ("_transport.base", "_config.sections"),
+        ("_config.sections", "_config.rules"),
+        ("_config.rules", "_config.urls"),
         ("_transport.proxy", "errors"),
         ("_protocols", "_framing"),
         ("_models", "_providers"),

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from ._auth.network import Network
 from ._config import Settings, from_env
-from ._config.accounts import ledger_of
-from ._config.sections import HTTPSettings, LimitSettings, RetrySettings, RouteTarget
+from ._config.sections import HTTPSettings, stated
 from ._engine.lifetime import Background
-from ._engine.limits import LimitBounds, LimitRules
-from ._engine.routing import ProviderEntry, RoutingRules
-from ._engine.strategies import Named, PriceOf
-from ._engine.target import FactsOf, RetryPolicy, Target
-from ._ledger.book import Bookkeeper
+from ._engine.limits import LimitRules
+from ._engine.routing import ProviderEntry
+from ._engine.strategies import PriceOf
+from ._engine.target import FactsOf, Target
+from ._ledger.book import Bookkeeper, Prices, appraiser
 from ._ledger.budgets import Alert
+from ._ledger.ledger import Ledger
+from ._ledger.stores import store_of
 from ._models.asker import Asker
 from ._models.catalog import Catalog
 from ._models.lookup import FactBook
@@ -27,7 +28,7 @@ from ._providers import kinds
 from ._providers.provider import Provider
 from ._schema.facts import ModelFacts
 from ._schema.usage import Usage
-from ._transport.base import Timeouts, Transport
+from ._transport.base import Transport
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[st
         def make(name: str = name, kind: str = entry.kind, options: Any = entry.options) -> Provider:
             return own.get(name) or kinds.build(kind, name, {**options(), "network": network}, environ)
 
-        timeouts = Timeouts(**(entry.timeouts or settings.timeouts).model_dump())
-        retry = retry_policy(entry.retry or settings.retry)
+        timeouts, retry = entry.timeouts or settings.timeouts, entry.retry or settings.retry
         found[name] = ProviderEntry(name, entry.fallback_models, timeouts, make, retry)
     return found
 
@@ -60,51 +60,20 @@ def _network(settings: Settings) -> Network:
     )
 
 
-def retry_policy(settings: RetrySettings) -> RetryPolicy:
-    """How often attempts are made again."""
-    return RetryPolicy(**settings.model_dump())
-
-
 def limit_rules(settings: Settings) -> LimitRules:
     """The limits of the whole client, of its providers and of their models."""
     limited = {name: entry.limits for name, entry in settings.providers.items() if entry.limits is not None}
     return LimitRules(
-        whole=_bounds(settings.limits),
-        providers={name: _bounds(limits) for name, limits in limited.items()},
-        models={
-            (name, model): _bounds(own) for name, limits in limited.items() for model, own in limits.models.items()
-        },
+        whole=settings.limits,
+        providers=limited,
+        models={(name, model): own for name, limits in limited.items() for model, own in limits.models.items()},
     )
-
-
-def _bounds(limits: LimitSettings) -> LimitBounds:
-    return LimitBounds(
-        concurrent=limits.concurrent,
-        requests_per_minute=limits.requests_per_minute,
-        tokens_per_minute=limits.tokens_per_minute,
-    )
-
-
-def routing_rules(settings: Settings) -> RoutingRules:
-    """The strategy and its targets."""
-    routing = settings.routing
-    return RoutingRules(
-        strategy=routing.strategy,
-        targets=_named(routing.targets),
-        weights=tuple([1.0 if target.weight is None else target.weight for target in routing.targets]),
-        tasks={task: _named(targets) for task, targets in routing.tasks.items()},
-        tiers={tier: _named(targets) for tier, targets in routing.tiers.items()},
-    )
-
-
-def _named(targets: Sequence[RouteTarget]) -> tuple[Named, ...]:
-    return tuple([(target.provider, target.model) for target in targets])
 
 
 def price_book(settings: Settings) -> PriceBook:
     """The package's prices under those of the configuration, read now."""
     known = settings.catalog.prices
-    book = PriceBook({name: price.model_dump(exclude_none=True) for name, price in known.items()})
+    book = PriceBook({name: stated(price) for name, price in known.items()})
     book.load()
     return book
 
@@ -141,7 +110,7 @@ def catalog(
     """What the client knows of models, the package's capabilities under those of the configuration."""
     known = settings.catalog.capabilities
     capabilities = FactBook(
-        {name: found.model_dump(exclude_none=True) for name, found in known.items()},
+        {name: stated(found) for name, found in known.items()},
         kinds=[entry.kind for entry in settings.providers.values()],
     )
     capabilities.load()
@@ -169,6 +138,28 @@ def books(settings: Settings, prices: PriceBook, on_alert: Callable[[Alert], Non
     if not settings.cost_tracking.enabled:
         return None
     return Bookkeeper(ledger_of(settings, prices, on_alert=on_alert), prices)
+
+
+def ledger_of(settings: Settings, prices: Prices, *, on_alert: Callable[[Alert], None] | None = None) -> Ledger:
+    """The ledger that a configuration describes; nothing is opened before its first use.
+
+    Args:
+        settings: a whole configuration, with ``cost_tracking.enabled``.
+        prices: what tokens cost, for attempts that a dead process left behind.
+        on_alert: called when a budget reaches 90% and 100%, on the ledger's own thread.
+
+    Raises:
+        ConfigurationError: the database needs a driver that is not installed.
+    """
+    tracking = settings.cost_tracking
+    return Ledger(
+        store_of(tracking.database.get_secret_value()),
+        budgets=settings.budgets,
+        on_error=tracking.on_error,
+        log_path=tracking.log_path,
+        on_alert=on_alert,
+        appraise=appraiser(prices),
+    )
 
 
 def kept(books: Bookkeeper | None) -> Bookkeeper:

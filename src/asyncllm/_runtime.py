@@ -84,7 +84,7 @@ class Runtime:
         asker = Questions(self._lifetime.engine, self._targeting.aim, time.time)
         self.catalog = assembly.catalog(self.settings, prices, asker=asker, provider_of=self._targeting.provider)
         self._routing = Routing(
-            assembly.routing_rules(self.settings),
+            self.settings.routing,
             self._targeting,
             self._health,
             price_of=assembly.price_of(prices),

@@ -33,9 +33,10 @@ REFUSED = {
     "a boolean as a key": (b"true: b", "every key must be a string"),
     "a null key": (b"~: b", "every key must be a string"),
     "a list as a key": (b"? [a, b]\n: c", "every key must be a string"),
-    "deep flow lists": (b"a: " + b"[" * 500_000, "nested deeper than 32 levels"),
-    "deep flow mappings": (b"{a: " * 200_000, "nested deeper than 32 levels"),
-    "deep block lists": (b"- " * 500_000, "nested deeper than 32 levels"),
+    # Three that PyYAML refuses by itself since 6.0.3, in words of its own.
+    "deep flow lists": (b"a: " + b"[" * 500_000, "nest"),
+    "deep flow mappings": (b"{a: " * 200_000, "nest"),
+    "deep block lists": (b"- " * 500_000, "nest"),
     "deep block mappings": (b"".join(b" " * n + b"a:\n" for n in range(1000)), "nested deeper than 32 levels"),
     "too large": (b"a: " + b"x" * MIB, "larger than 1024 KiB"),
     "not UTF-8": (b"a: b\nc: \xff", "c.yaml:2: the file is not UTF-8"),

@@ -14,7 +14,8 @@ import trio.testing
 
 from asyncllm import errors
 from asyncllm._auth.keys import HeaderKey
-from asyncllm._engine.limits import LimitBounds, LimitRules, Limits, Meter
+from asyncllm._config.sections import LimitBounds
+from asyncllm._engine.limits import LimitRules, Limits, Meter
 from asyncllm._engine.target import Target
 from asyncllm._providers.provider import Provider
 from asyncllm._schema.response import RateLimits

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from asyncllm import errors
 from asyncllm._auth.keys import HeaderKey
+from asyncllm._config.sections import RouteTarget, RoutingRules
 from asyncllm._engine.forecast import estimate
 from asyncllm._engine.health import Health, percentile
-from asyncllm._engine.routing import ProviderEntry, Routing, RoutingRules, Targeting
+from asyncllm._engine.routing import ProviderEntry, Routing, Targeting
 from asyncllm._engine.strategies import by_cost, by_latency, by_weight, fit, for_task
 from asyncllm._engine.target import Target
 from asyncllm._providers.provider import Provider
@@ -35,6 +36,8 @@ def provider(name: str) -> Provider:
 
 
 A = provider("a")
+ONE_OF_A, TWO_OF_A = (RouteTarget(model=model) for model in ("one", "two"))
+ONE_OF_B = RouteTarget(provider="b", model="one")
 ONE, TWO, THREE = (Target(A, model, Timeouts()) for model in ("one", "two", "three"))
 ALL = (ONE, TWO, THREE)
 
@@ -194,7 +197,7 @@ def test_a_strategy_orders_the_active_chain_or_its_own_targets() -> None:
     assert ["a/two", "a/one"] == chosen(
         routing(RoutingRules(strategy="cost")).choose(request(), task=None, sticky_key=None)
     )
-    rules = RoutingRules(strategy="cost", targets=(("b", "one"), (None, "two")))
+    rules = RoutingRules(strategy="cost", targets=(ONE_OF_B, TWO_OF_A))
     assert ["a/two", "b/one"] == chosen(routing(rules).choose(request(), task=None, sticky_key=None))
 
 
@@ -212,14 +215,14 @@ def test_latency_comes_from_health() -> None:
 
 def test_load_balancing_names_its_variant() -> None:
     """What was chosen is told, so that an A/B comparison can be made of the attempts."""
-    rules = RoutingRules(strategy="load_balance", targets=((None, "one"), ("b", "one")), weights=(1.0, 1.0))
+    rules = RoutingRules(strategy="load_balance", targets=(ONE_OF_A, ONE_OF_B))
     picks = {routing(rules).choose(request(), task=None, sticky_key=f"u{number}").variant for number in range(50)}
     assert {"a/one", "b/one"} == picks
 
 
 def test_capability_drops_what_is_not_fit() -> None:
     """The targets of a task are filtered by what the request needs."""
-    rules = RoutingRules(strategy="capability", tiers={"economy": ((None, "two"), ("b", "one"))})
+    rules = RoutingRules(strategy="capability", tiers={"economy": (TWO_OF_A, ONE_OF_B)})
     router = routing(rules)
     assert ["a/two", "b/one"] == chosen(router.choose(request(), task="speed", sticky_key=None))
     assert ["b/one"] == chosen(router.choose(request(tools=(Tool("f"),)), task="speed", sticky_key=None))
@@ -236,7 +239,7 @@ def test_what_a_call_names_outranks_the_strategy() -> None:
     ]
     with pytest.raises(errors.ConfigurationError, match="capability"):
         router.named(None, None, None, "code")
-    tiers = RoutingRules(strategy="capability", tiers={"economy": ((None, "one"),)})
+    tiers = RoutingRules(strategy="capability", tiers={"economy": (ONE_OF_A,)})
     with pytest.raises(errors.BadRequestError, match="either task"):
         routing(tiers).named(None, "m", None, "code")
     assert [True, False] == [routing(tiers).named(None, None, None, task) for task in (None, "speed")]

@@ -281,7 +281,7 @@ async def test_an_unpriced_model_under_a_hard_budget_is_refused(store: Store) ->
     with pytest.raises(BudgetExceededError, match=r"gpt-x of openai has no price.*catalog\.prices"):
         await ledger.open(HEAD, hold(ledger, None))
     await ledger.aclose()
-    lenient = Ledger(store, budgets=[Budget(limit=DOLLAR, hard=False)])
+    lenient = Ledger(store, budgets=[Budget(limit=DOLLAR, on_exceed="warn")])
     lenient.settle(await lenient.open(HEAD, hold(lenient, None)), replace(DONE, cost=None))
     assert 1 == len(await read(lenient))
     await lenient.aclose()
@@ -300,14 +300,14 @@ async def test_alerts_come_once_a_window(new_store: Callable[[], Store], caplog:
     """At 90% and at 100%, to the callback and the log, whichever process reaches them; never again in the window."""
     store = new_store()
     alerts: list[Alert] = []
-    ledger = Ledger(store, budgets=[Budget(limit=1000, hard=False)], on_alert=alerts.append)
+    ledger = Ledger(store, budgets=[Budget(limit=1000, on_exceed="warn")], on_alert=alerts.append)
     with caplog.at_level(logging.WARNING, "asyncllm.ledger"):
         for _ in range(15):
             ledger.settle(await ledger.open(HEAD, hold(ledger, 100)), replace(DONE, cost=100))
         await ledger.flush()
         await ledger.aclose()
         if not isinstance(store, MemoryStore):
-            again = Ledger(new_store(), budgets=[Budget(limit=1000, hard=False)], on_alert=alerts.append)
+            again = Ledger(new_store(), budgets=[Budget(limit=1000, on_exceed="warn")], on_alert=alerts.append)
             again.settle(await again.open(HEAD, hold(again, 100)), replace(DONE, cost=100))
             await again.flush()
             await again.aclose()
@@ -373,7 +373,7 @@ async def test_each_value_may_have_a_budget_of_its_own(store: Store) -> None:
 
 async def test_budgets_that_look_alike_do_not_share_a_window(store: Store) -> None:
     """A warning at five, a stop at ten, and a second stop: each counts for itself, once."""
-    budgets = [Budget(limit=500, hard=False), Budget(limit=1000), Budget(limit=900)]
+    budgets = [Budget(limit=500, on_exceed="warn"), Budget(limit=1000), Budget(limit=900)]
     ledger = Ledger(store, budgets=budgets)
     ledger.settle(await ledger.open(HEAD, hold(ledger, 700)), replace(DONE, cost=600))
     statuses = await ledger.budget_statuses()

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncllm._assembly import ledger_of
 from asyncllm._config import load
-from asyncllm._config.accounts import ledger_of
 from asyncllm._ledger.budgets import Alert, Budget, Budgets, BudgetStatus, Scope
 from asyncllm._ledger.columns import bucket_of, latency_of
 from asyncllm._ledger.ledger import Ledger
@@ -86,9 +86,7 @@ def test_a_bucket_is_within_one_per_cent(microseconds: int) -> None:
 
 def test_budgets_have_names() -> None:
     """What people read of a budget says its window, its zone and its scope."""
-    from zoneinfo import ZoneInfo
-
-    budget = Budget(limit=10**10, per="month", zone=ZoneInfo("Europe/Berlin"), scope=Scope(user="ann", tags={"t": "x"}))
+    budget = Budget(limit=10**10, per="month", timezone="Europe/Berlin", scope=Scope(user="ann", tags={"t": "x"}))
     assert "$10.00 for month (Europe/Berlin): user=ann, tag:t=x" == str(budget)
     assert "all calls" == str(Scope())
     assert not Budgets()
@@ -168,7 +166,7 @@ def test_a_configuration_describes_its_ledger(tmp_path: Path) -> None:
         first.name,
     )
     assert Scope(user="*", tags={"team": "x"}) == first.scope
-    assert (2_000_000_000, "day", True, "fail", timezone.utc) == (
+    assert (2_000_000_000, "day", True, "error", timezone.utc) == (
         second.limit,
         second.per,
         second.hard,

@@ -49,7 +49,7 @@ async def test_a_connection_that_the_server_ends(postgres: str) -> None:
 async def test_a_server_that_is_not_there(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The sentence says so, without the password."""
     pytest.importorskip("psycopg")
-    ledger = Ledger(store_of("postgresql://me:hidden@127.0.0.1:9/x"), on_error="fail")
+    ledger = Ledger(store_of("postgresql://me:hidden@127.0.0.1:9/x"), on_error="error")
     with pytest.raises(LedgerError, match="PostgreSQL database cannot be used") as caught:
         await ledger.open(HEAD)
     assert "hidden" not in str(caught.value)
@@ -65,7 +65,7 @@ async def test_a_later_version_is_refused(postgres: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE asyncllm_version (version INTEGER NOT NULL)")
         connection.execute("INSERT INTO asyncllm_version VALUES (99)")
-    ledger = Ledger(store_of(url), on_error="fail")
+    ledger = Ledger(store_of(url), on_error="error")
     with pytest.raises(LedgerError, match="has version 99"):
         await ledger.open(HEAD)
     await ledger.aclose()
@@ -78,7 +78,7 @@ async def test_deadlocks_are_tried_again(postgres: str, monkeypatch: pytest.Monk
     from asyncllm._ledger.stores.postgres import PostgresStore
     from asyncllm._ledger.stores.sql import SQLStore
 
-    ledger = Ledger(PostgresStore(new_database(postgres)), on_error="fail")
+    ledger = Ledger(PostgresStore(new_database(postgres)), on_error="error")
     left = [2]
     real: Callable[..., object] = SQLStore._write
 

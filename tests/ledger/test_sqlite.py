@@ -39,7 +39,7 @@ async def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
     future = sqlite3.connect(path)
     future.execute("PRAGMA user_version = 99")
     future.close()
-    ledger = Ledger(SQLiteStore(path), on_error="fail")
+    ledger = Ledger(SQLiteStore(path), on_error="error")
     with pytest.raises(LedgerError, match="has version 99 and this asyncllm knows up to"):
         await ledger.open(HEAD)
     await ledger.aclose()
@@ -47,7 +47,7 @@ async def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
 
 async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     """The sentence says that it must be there."""
-    ledger = Ledger(SQLiteStore(tmp_path / "no" / "ledger.db"), on_error="fail")
+    ledger = Ledger(SQLiteStore(tmp_path / "no" / "ledger.db"), on_error="error")
     with pytest.raises(LedgerError, match="cannot be opened; the folder must be there"):
         await ledger.open(HEAD)
     await ledger.flush()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from asyncllm._config import CapabilitySettings
 from asyncllm._config.kinds import KINDS
+from asyncllm._config.sections import CapabilitySettings
 from asyncllm._models import NOTHING_KNOWN, FactBook, ModelFacts
 from asyncllm._models.lookup import Families
 from asyncllm._schema.facts import ReasoningRules
@@ -120,7 +120,7 @@ def test_a_misspelt_capability_is_refused() -> None:
 
 def test_the_configurations_fields_are_capabilities() -> None:
     """Every key of ``catalog.capabilities`` is a field here."""
-    assert set() == set(CapabilitySettings.model_fields) - {found.name for found in fields(ModelFacts)}
+    assert set() == {key.name for key in fields(CapabilitySettings)} - {found.name for found in fields(ModelFacts)}
 
 
 def test_every_row_of_the_data_is_readable(book: FactBook) -> None:

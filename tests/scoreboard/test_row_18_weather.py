@@ -53,7 +53,7 @@ async def weather(ledger: Ledger, policy: OnError, sentence: str, *, longest: fl
     """What a call meets while the store cannot be written: by the policy, with the sentence, soon."""
     for _ in range(3):
         began = time.monotonic()
-        if policy == "fail":
+        if policy == "error":
             with pytest.raises(LedgerError, match=sentence):
                 await timed(ledger)
         else:
@@ -69,7 +69,7 @@ def budgets() -> list[Budget]:
     return [Budget(limit=DOLLAR, per="total")]
 
 
-@pytest.mark.parametrize("policy", ["fail", "warn"])
+@pytest.mark.parametrize("policy", ["error", "warn"])
 async def test_a_full_disk(policy: OnError, small_disk: Path, record: Record, caplog: pytest.LogCaptureFixture) -> None:
     """Calls that were open are settled when there is room again; not one record is lost."""
     ledger = Ledger(SQLiteStore(small_disk / "ledger.db"), budgets=budgets(), on_error=policy)
@@ -102,7 +102,7 @@ async def _fill(ledger: Ledger, policy: OnError) -> None:
         try:
             await timed(ledger)
         except LedgerError:
-            assert "fail" == policy
+            assert "error" == policy
             return
         if ledger._writer.trouble is not None:
             assert "warn" == policy
@@ -110,7 +110,7 @@ async def _fill(ledger: Ledger, policy: OnError) -> None:
         assert number < 1999
 
 
-@pytest.mark.parametrize("policy", ["fail", "warn"])
+@pytest.mark.parametrize("policy", ["error", "warn"])
 async def test_a_locked_file(policy: OnError, tmp_path: Path, record: Record) -> None:
     """Somebody else holds the write lock: it is waited for, but not for ever; afterwards all is written."""
     path = tmp_path / "ledger.db"
@@ -123,7 +123,7 @@ async def test_a_locked_file(policy: OnError, tmp_path: Path, record: Record) ->
     other.execute("COMMIT")
     other.close()
     await ledger.flush()
-    assert (1 if policy == "fail" else 4) == len([one async for one in ledger.records()])
+    assert (1 if policy == "error" else 4) == len([one async for one in ledger.records()])
     await timed(ledger, held=True)
     await ledger.aclose()
     record(f"ledger locked, {policy}", "no hang", "the policy, no hang")
@@ -152,7 +152,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("policy", ["fail", "warn"])
+@pytest.mark.parametrize("policy", ["error", "warn"])
 def test_a_read_only_file(policy: str, tmp_path: Path, record: Record) -> None:
     """The sentence names the file and the reason; the exit says what is lost, and nothing hangs."""
     place = tmp_path / "books"
@@ -168,7 +168,7 @@ def test_a_read_only_file(policy: str, tmp_path: Path, record: Record) -> None:
     process = child(READ_ONLY, place / "ledger.db", policy)
     out, err = process.communicate(timeout=20)
     assert 10 > time.monotonic() - began
-    if policy == "fail":
+    if policy == "error":
         assert "cannot be written: the file or its folder is read-only" in out, err
     else:
         assert "went\n" == out, err
@@ -176,7 +176,7 @@ def test_a_read_only_file(policy: str, tmp_path: Path, record: Record) -> None:
     record(f"ledger read-only, {policy}", "no hang", "the policy, no hang")
 
 
-@pytest.mark.parametrize("policy", ["fail", "warn"])
+@pytest.mark.parametrize("policy", ["error", "warn"])
 async def test_a_damaged_file(policy: OnError, tmp_path: Path) -> None:
     """A file that is no database is not touched, and the sentence says what to do."""
     path = tmp_path / "ledger.db"
@@ -198,7 +198,7 @@ from ledger_books import DONE, HEAD
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 async def main():
-    ledger = Ledger(SQLiteStore(sys.argv[1]), on_error="fail")
+    ledger = Ledger(SQLiteStore(sys.argv[1]), on_error="error")
     ledger.settle(await ledger.open(HEAD), DONE)
     await ledger.flush()
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

@@ -90,7 +90,7 @@ async def test_one_alert_a_window_although_the_clock_goes_back(record: Record) -
     clock = [now.timestamp()]
     alerts: list[Alert] = []
     ledger = Ledger(
-        MemoryStore(), budgets=[Budget(limit=1000, hard=False)], clock=lambda: clock[0], on_alert=alerts.append
+        MemoryStore(), budgets=[Budget(limit=1000, on_exceed="warn")], clock=lambda: clock[0], on_alert=alerts.append
     )
 
     async def spend(cost: int) -> None:

@@ -82,7 +82,7 @@ async def _postgres_failures() -> list[AsyncLLMError]:
         f"postgresql://user:{PASSWORD}@127.0.0.1:port/books",
         f"postgresql://user:{PASSWORD}@[nonsense/books?password={PASSWORD}",
     ):
-        ledger = Ledger(PostgresStore(url, patience=0.1), on_error="fail")
+        ledger = Ledger(PostgresStore(url, patience=0.1), on_error="error")
         try:
             await ledger.open(replace(HEAD))
         except LedgerError as error:

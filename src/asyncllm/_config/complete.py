@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from .document import Document, shown
 from .interpolate import KeyPath, Unresolved, unresolved_in
 from .kinds import COMMON_KEYS, CREDENTIALS, KINDS, Kind
 from .nearest import Problem
+from .rules import SecretStr
 from .sections import MEMORY
 
 _EVERY_KEY = COMMON_KEYS.union(*(kind.keys for kind in KINDS.values()))

@@ -6,14 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SecretStr
-
 from ..errors import ConfigurationError
 from .document import Document
 from .interpolate import KeyPath
 from .kinds import CREDENTIALS, KINDS, Kind
-from .load import refusal, settle
+from .loading import refusal, settle
 from .nearest import hint
+from .rules import SecretStr
 from .settings import Settings
 
 _AWS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})  # a group, and none beside a key

@@ -1,171 +1,155 @@
-"""The optional sections of a configuration, each with its defaults.
+"""The optional sections of a configuration: the values that the engine, the transport and the ledger use as they are.
 
-Every number has a unit in its description and a bound; infinity, NaN and booleans are no numbers. The descriptions are
-what an editor shows, by way of the published JSON Schema.
+A new key is one line here: its type, its bounds, its description and its default. ``reading`` checks what a file says
+against the annotations, ``docs/config.schema.json`` is made of them, and whoever uses the section reads the attribute.
+What depends on several keys of a section is checked in ``__post_init__``: a ValueError becomes a ConfigurationError
+with file, line and key. A ``spelled_out`` method turns a short form (``"model"``) into the whole one before it is read.
+
+Every number has a unit in its description and a bound; infinity, NaN and booleans are no numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    create_model,
-    field_validator,
-    model_validator,
-)
+from .rules import FILLED, MONEY, PROXY_URL, Rule, SecretStr, above, at_least, below
 
-from .._ledger.columns import SCOPES
-from .._schema.request import ASSUMED_OUTPUT_TOKENS
-from .urls import plain_url
-
-_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 MEMORY = ":memory:"  # the ledger's database when nothing is to be kept on disk
 
-
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")  # noqa: TRY004  (pydantic collects ValueError only)
-    return value
+Name = Annotated[str, FILLED]
+Strategy = Literal["fallback", "cost", "latency", "capability", "load_balance"]
 
 
-_Number = BeforeValidator(_no_boolean)
-Seconds = Annotated[float, _Number, Field(gt=0, allow_inf_nan=False)]
-Pause = Annotated[float, _Number, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, _Number, Field(ge=1)]
-CountOrNone = Annotated[int, _Number, Field(ge=0)]
-Dollars = Annotated[Decimal, _Number, Field(ge=0, allow_inf_nan=False, max_digits=18, decimal_places=9)]
-Name = Annotated[str, Field(min_length=1)]
+def stated(section: Any) -> dict[str, Any]:
+    """The keys of a section that are set, with their values."""
+    return {one.name: value for one in fields(section) if (value := getattr(section, one.name)) is not None}
 
 
-class Section(BaseModel):
-    """A part of the configuration: frozen, and without room for unknown keys."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTTPSettings:
+    """The HTTP connections, also those that fetch credentials."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
-
-
-class HTTPSettings(Section):
-    """The HTTP connections."""
-
-    library: Literal["httpx", "httpx2", "aiohttp"] = Field(
-        default="httpx",
-        description="The HTTP library under the pool. httpx2 and aiohttp are extras; aiohttp runs on asyncio only.",
-    )
-    max_connections: Count = Field(default=1000, description="The most connections to one origin at a time.")
-    idle_connections: CountOrNone = Field(default=20, description="The most idle connections kept to one origin.")
-    keepalive: Pause = Field(default=15, description="Seconds an idle connection is kept.")
-    trust_env: bool = Field(default=False, description="Read HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE.")
-    proxy: SecretStr | None = Field(
-        default=None,
-        description="The proxy's URL: http, https, socks5 or socks5h; it may hold a user name and a password.",
-    )
-    no_proxy: tuple[Name, ...] = Field(default=(), description="Host names that are reached without the proxy.")
-    ca_bundle: Path | None = Field(
-        default=None, description="A PEM file of trusted certificates, instead of the usual ones."
-    )
-
-    @field_validator("proxy")
-    @classmethod
-    def _check_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
-        return (
-            None
-            if proxy is None
-            else SecretStr(plain_url(proxy.get_secret_value(), schemes=_PROXY_SCHEMES, may_log_in=True))
-        )
+    library: Annotated[
+        Literal["httpx", "httpx2", "aiohttp"],
+        "The HTTP library under the pool. httpx2 and aiohttp are extras; aiohttp runs on asyncio only.",
+    ] = "httpx"
+    max_connections: Annotated[int, at_least(1), "The most connections to one origin at a time."] = 1000
+    idle_connections: Annotated[int, at_least(0), "The most idle connections kept to one origin."] = 20
+    keepalive: Annotated[float, at_least(0), "Seconds an idle connection is kept."] = 15.0
+    trust_env: Annotated[bool, "Read HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."] = False
+    proxy: Annotated[
+        SecretStr | None,
+        PROXY_URL,
+        "The proxy's URL: http, https, socks5 or socks5h; it may hold a user name and a password.",
+    ] = None
+    no_proxy: Annotated[tuple[Name, ...], "Host names that are reached without the proxy."] = ()
+    ca_bundle: Annotated[Path | None, "A PEM file of trusted certificates, instead of the usual ones."] = None
 
 
-class RetrySettings(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
     """How often an attempt is made again, and after which pause."""
 
-    max_attempts: Count = Field(default=3, description="The most attempts on one model; 1 switches retries off.")
-    max_attempts_per_call: Count = Field(default=6, description="The most attempts in one call, over all its models.")
-    base_delay: Pause = Field(
-        default=0.5, description="Seconds: the first pause is random up to this, then it doubles."
-    )
-    max_delay: Pause = Field(default=8, description="Seconds: the longest pause that is not asked for by the provider.")
+    max_attempts: Annotated[int, at_least(1), "The most attempts on one model; 1 switches retries off."] = 3
+    max_attempts_per_call: Annotated[
+        int,
+        at_least(1),
+        "The most attempts in one call, over all its models. A retry leaves an attempt for every target not yet asked.",
+    ] = 6
+    base_delay: Annotated[float, at_least(0), "Seconds: the first pause is random up to this, then it doubles."] = 0.5
+    max_delay: Annotated[float, at_least(0), "Seconds: the longest pause that is not asked for by the provider."] = 8.0
+    wait_before_fallback: Annotated[
+        float | None,
+        at_least(0),
+        "Seconds: the longest pause that a call waits for while another target may be asked; null: 1 where that target "
+        "is the same model, 5 where it is another one.",
+    ] = None
 
-    @model_validator(mode="after")
-    def _check(self) -> RetrySettings:
+    def __post_init__(self) -> None:
         if self.max_delay < self.base_delay:
             raise ValueError("max_delay must not be smaller than base_delay")
-        return self
 
 
-class TimeoutSettings(Section):
-    """How long a call waits, in seconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long a call waits, in seconds, each bound on its own."""
 
-    connect: Seconds = Field(default=5, description="Seconds until a connection stands, TLS included.")
-    write: Seconds = Field(
-        default=30, description="Seconds the server may take to accept the next part of the request."
-    )
-    first_content: Seconds = Field(default=300, description="Seconds until a stream has its first content.")
-    idle: Seconds = Field(default=60, description="Seconds without any byte in the middle of an answer.")
-    no_content: Seconds = Field(default=300, description="Seconds without content, heartbeats or not.")
-    total: Seconds = Field(
-        default=600,
-        description="Seconds for the whole call: retries, waits and fallbacks. A stream: until its first content.",
-    )
-
-
-class LimitSettings(Section):
-    """What is sent at most; calls beyond it wait for their turn."""
-
-    concurrent: Count | None = Field(default=None, description="Requests at a time.")
-    requests_per_minute: Count | None = Field(default=None, description="Requests a minute.")
-    tokens_per_minute: Count | None = Field(default=None, description="Tokens a minute, input and output.")
+    connect: Annotated[float, above(0), "Seconds until a connection stands, TLS included."] = 5.0
+    write: Annotated[float, above(0), "Seconds the server may take to accept the next part of the request."] = 30.0
+    first_content: Annotated[float, above(0), "Seconds until a stream has its first content."] = 300.0
+    idle: Annotated[float, above(0), "Seconds without any byte in the middle of an answer."] = 60.0
+    no_content: Annotated[float, above(0), "Seconds without content, heartbeats or not."] = 300.0
+    total: Annotated[
+        float,
+        above(0),
+        "Seconds for the whole call: retries, waits and fallbacks. A stream: until its first content.",
+    ] = 600.0
 
 
-class ProviderLimitSettings(LimitSettings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitBounds:
+    """What is sent at most; calls beyond it wait for their turn. None for no bound."""
+
+    concurrent: Annotated[int | None, at_least(1), "Requests at a time."] = None
+    requests_per_minute: Annotated[int | None, at_least(1), "Requests a minute."] = None
+    tokens_per_minute: Annotated[int | None, at_least(1), "Tokens a minute, input and output."] = None
+
+    def __bool__(self) -> bool:
+        bounds = (self.concurrent, self.requests_per_minute, self.tokens_per_minute)
+        return any(bound is not None for bound in bounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderLimits(LimitBounds):
     """The same for one provider, and for single models of it."""
 
-    models: dict[Name, LimitSettings] = Field(default_factory=dict, description="Model -> its own limits.")
+    models: Annotated[Mapping[Name, LimitBounds], "Model -> its own limits."] = field(default_factory=dict)
 
 
-class HedgingSettings(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hedging:
     """A second request when the first one is late; the first content wins. Off when neither key is set."""
 
-    after: Seconds | None = Field(default=None, description="Seconds without first content until the second request.")
-    percentile: Annotated[float, _Number, Field(gt=0, lt=100)] | None = Field(
-        default=None, description="The same as a percentile of the latencies seen: 95 hedges the slowest twentieth."
-    )
+    after: Annotated[float | None, above(0), "Seconds without first content until the second request."] = None
+    percentile: Annotated[
+        float | None,
+        above(0),
+        below(100),
+        "The same as a percentile of the latencies seen: 95 hedges the slowest twentieth.",
+    ] = None
 
-    @model_validator(mode="after")
-    def _check(self) -> HedgingSettings:
+    def __post_init__(self) -> None:
         if self.after is not None and self.percentile is not None:
             raise ValueError("set after or percentile, not both")
-        return self
 
 
-class RouteTarget(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTarget:
     """A model of a provider."""
 
-    provider: Name | None = Field(default=None, description="A name in providers; without it the active provider.")
+    provider: Annotated[Name | None, "A name in providers; without it the active provider."] = None
     model: Name
-    weight: Annotated[float, _Number, Field(gt=0)] | None = Field(
-        default=None,
-        description="load_balance only: its share of the calls, in proportion to the other weights (default 1).",
-    )
+    weight: Annotated[
+        float | None,
+        above(0),
+        "load_balance only: its share of the calls, in proportion to the other weights (default 1).",
+    ] = None
+
+    @staticmethod
+    def spelled_out(written: Any) -> Any:
+        """A model's name, or a pair of provider and model, as a mapping."""
+        if isinstance(written, str):
+            return {"model": written}
+        if isinstance(written, (list, tuple)) and len(written) == 2:
+            return {"provider": written[0], "model": written[1]}
+        return written
 
 
-def _read_target(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"model": value}
-    if isinstance(value, (list, tuple)) and len(value) == 2:
-        return {"provider": value[0], "model": value[1]}
-    return value
-
-
-Target = Annotated[RouteTarget, BeforeValidator(_read_target)]
-
-ROUTING_KEYS: Mapping[str, frozenset[str]] = {
+_ROUTING_KEYS: Mapping[str, frozenset[str]] = {
     "fallback": frozenset(),
     "cost": frozenset({"targets"}),
     "latency": frozenset({"targets"}),
@@ -174,45 +158,46 @@ ROUTING_KEYS: Mapping[str, frozenset[str]] = {
 }
 
 
-class RoutingSettings(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingRules:
     """Which target a call tries first.
 
     A target is a model name (of the active provider), a pair [provider, model], or {provider, model, weight}.
     """
 
-    strategy: Literal["fallback", "cost", "latency", "capability", "load_balance"] = Field(
-        default="fallback",
-        description="fallback: the chain in order. cost: the cheapest first. latency: the fastest first. "
+    strategy: Annotated[
+        Strategy,
+        "fallback: the chain in order. cost: the cheapest first. latency: the fastest first. "
         "capability: by the call's task. load_balance: at random by weight.",
-    )
-    targets: tuple[Target, ...] = Field(
-        default=(),
-        description="cost, latency, load_balance: what to choose from; empty: the chain of the active provider.",
-    )
-    tiers: dict[Name, tuple[Target, ...]] = Field(
-        default_factory=dict,
-        description="capability: lists of targets; economy, standard and premium serve the built-in tasks (speed; "
+    ] = "fallback"
+    targets: Annotated[
+        tuple[RouteTarget, ...],
+        "cost, latency, load_balance: what to choose from; empty: the chain of the active provider.",
+    ] = ()
+    tiers: Annotated[
+        Mapping[Name, tuple[RouteTarget, ...]],
+        "capability: lists of targets; economy, standard and premium serve the built-in tasks (speed; "
         "creative; analytical and code), other names serve tasks of your own.",
-    )
-    tasks: dict[Name, tuple[Target, ...]] = Field(
-        default_factory=dict, description="capability: task -> its targets, or the name of a tier."
-    )
+    ] = field(default_factory=dict)
+    tasks: Annotated[
+        Mapping[Name, tuple[RouteTarget, ...]], "capability: task -> its targets, or the name of a tier."
+    ] = field(default_factory=dict)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_tiers(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("tasks"), dict) and isinstance(data.get("tiers"), dict):
+    @staticmethod
+    def spelled_out(written: Any) -> Any:
+        """Tasks that name a tier get its targets."""
+        if isinstance(written, dict) and isinstance(written.get("tasks"), dict):
+            tiers = written["tiers"] if isinstance(written.get("tiers"), dict) else {}
             tasks = {
-                task: data["tiers"].get(targets, targets) if isinstance(targets, str) else targets
-                for task, targets in data["tasks"].items()
+                task: tiers.get(targets, targets) if isinstance(targets, str) else targets
+                for task, targets in written["tasks"].items()
             }
-            return {**data, "tasks": tasks}
-        return data
+            return {**written, "tasks": tasks}
+        return written
 
-    @model_validator(mode="after")
-    def _check(self) -> RoutingSettings:
+    def __post_init__(self) -> None:
         set_keys = {key for key in ("targets", "tiers", "tasks") if getattr(self, key)}
-        foreign = set_keys - ROUTING_KEYS[self.strategy]
+        foreign = set_keys - _ROUTING_KEYS[self.strategy]
         if foreign:
             raise ValueError(f"strategy {self.strategy} has no key {' or '.join(sorted(foreign))}")
         if self.strategy == "capability" and not (self.tasks or self.tiers):
@@ -221,7 +206,11 @@ class RoutingSettings(Section):
             raise ValueError("strategy load_balance needs two targets or more")
         if self.strategy != "load_balance" and any(target.weight is not None for target in self.all_targets()):
             raise ValueError("a weight is for strategy load_balance only")
-        return self
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The shares of ``targets``."""
+        return tuple([1.0 if target.weight is None else target.weight for target in self.targets])
 
     def all_targets(self) -> tuple[RouteTarget, ...]:
         """Every target that the section names."""
@@ -229,76 +218,26 @@ class RoutingSettings(Section):
         return tuple(target for targets in lists for target in targets)
 
 
-if TYPE_CHECKING:
-
-    class _ScopeKeys(Section):
-        provider: Name | None = None
-else:
-    _ScopeKeys = create_model(
-        "_ScopeKeys",
-        __base__=Section,
-        **{name: (Name | None, Field(default=None, description=f"The {name}, as records have it.")) for name in SCOPES},
-    )
-
-
-class BudgetScope(_ScopeKeys):
-    """Which calls a budget counts: those that fit every key that is set. "*" gives each value a budget of its own."""
-
-    tags: dict[Name, Name] = Field(default_factory=dict, description="Tags a call must carry.")
-
-
-class BudgetSettings(Section):
-    """A limit on what calls may cost."""
-
-    limit: Annotated[Decimal, _Number, Field(gt=0, allow_inf_nan=False, max_digits=18, decimal_places=9)] = Field(
-        description="US dollars."
-    )
-    per: Literal["hour", "day", "week", "month", "session", "total"] = Field(
-        default="day", description="The window; session is the life of one client, total never starts anew."
-    )
-    timezone: Name = Field(default="UTC", description="The zone whose clock begins the windows, as Europe/Berlin.")
-    scope: BudgetScope = Field(default_factory=BudgetScope, description="Without it every call counts.")
-    on_exceed: Literal["error", "warn"] = Field(
-        default="error", description="error refuses the call before it is sent; warn sends it and logs a warning."
-    )
-    assume_output_tokens: Count = Field(
-        default=ASSUMED_OUTPUT_TOKENS, description="Output tokens reserved for a call that sets no max_tokens."
-    )
-    on_error: Literal["error", "warn"] = Field(
-        default="error", description="When the ledger cannot reserve: error refuses the call, warn lets it go."
-    )
-    name: str = Field(default="", description="What errors and alerts call it; made from the rest when left out.")
-
-    @field_validator("timezone")
-    @classmethod
-    def _check_timezone(cls, timezone: str) -> str:
-        try:
-            ZoneInfo(timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(
-                f"{timezone!r} is no known time zone; on a system without time zones: python -m pip install tzdata"
-            ) from None
-        return timezone
-
-
-class PriceSettings(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSettings:
     """Prices of a model, in US dollars for a million tokens. What is not set keeps the built-in price."""
 
-    input: Dollars | None = None
-    output: Dollars | None = None
-    cache_read: Dollars | None = None
-    cache_write: Dollars | None = Field(default=None, description="Writing to the cache for five minutes.")
-    cache_write_1h: Dollars | None = Field(default=None, description="Writing to the cache for an hour.")
-    reasoning: Dollars | None = Field(default=None, description="Only where it is not billed as output.")
-    input_audio: Dollars | None = None
-    output_audio: Dollars | None = None
+    input: Annotated[Decimal | None, at_least(0), MONEY] = None
+    output: Annotated[Decimal | None, at_least(0), MONEY] = None
+    cache_read: Annotated[Decimal | None, at_least(0), MONEY] = None
+    cache_write: Annotated[Decimal | None, at_least(0), MONEY, "Writing to the cache for five minutes."] = None
+    cache_write_1h: Annotated[Decimal | None, at_least(0), MONEY, "Writing to the cache for an hour."] = None
+    reasoning: Annotated[Decimal | None, at_least(0), MONEY, "Only where it is not billed as output."] = None
+    input_audio: Annotated[Decimal | None, at_least(0), MONEY] = None
+    output_audio: Annotated[Decimal | None, at_least(0), MONEY] = None
 
 
-class CapabilitySettings(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapabilitySettings:
     """What a model can do. What is not set keeps the built-in knowledge."""
 
-    context_window: Count | None = Field(default=None, description="Tokens.")
-    max_output_tokens: Count | None = Field(default=None, description="Tokens.")
+    context_window: Annotated[int | None, at_least(1), "Tokens."] = None
+    max_output_tokens: Annotated[int | None, at_least(1), "Tokens."] = None
     tools: bool | None = None
     images: bool | None = None
     documents: bool | None = None
@@ -306,45 +245,44 @@ class CapabilitySettings(Section):
     video: bool | None = None
     json_schema: bool | None = None
     reasoning: bool | None = None
-    sampling: bool | None = Field(default=None, description="Accepts temperature and top_p.")
+    sampling: Annotated[bool | None, "Accepts temperature and top_p."] = None
 
 
-class CatalogSettings(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogSettings:
     """What is known of models and prices."""
 
-    refresh_on_start: bool = Field(
-        default=False, description="Ask the providers for their models when the client starts."
-    )
-    cache_path: Path | None = Field(default=None, description="A file that keeps discovered models between runs.")
-    prices: dict[Name, PriceSettings] = Field(
-        default_factory=dict, description="Model, or provider/model -> its prices, over the built-in ones."
-    )
-    capabilities: dict[Name, CapabilitySettings] = Field(
-        default_factory=dict, description="Model, or provider/model -> what it can do, over what is built in."
-    )
+    refresh_on_start: Annotated[bool, "Ask the providers for their models when the client starts."] = False
+    cache_path: Annotated[Path | None, "A file that keeps discovered models between runs."] = None
+    prices: Annotated[
+        Mapping[Name, PriceSettings], "Model, or provider/model -> its prices, over the built-in ones."
+    ] = field(default_factory=dict)
+    capabilities: Annotated[
+        Mapping[Name, CapabilitySettings], "Model, or provider/model -> what it can do, over what is built in."
+    ] = field(default_factory=dict)
 
 
-class CostTrackingSettings(Section):
+def _database(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    if url in (MEMORY, "sqlite://", "sqlite:///:memory:"):
+        return SecretStr(MEMORY)
+    if url.startswith(("postgresql://", "postgres://")) or (url.startswith("sqlite:///") and len(url) > 10):
+        return secret
+    raise ValueError("must be sqlite:///path, postgresql://... or :memory:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostTrackingSettings:
     """The ledger."""
 
     enabled: bool = True
-    database: SecretStr = Field(
-        default=SecretStr("sqlite:///asyncllm.db"),
-        description="sqlite:///path, postgresql://..., or :memory: to keep nothing. In a configuration that is not a "
-        "file the default is :memory:.",
-        json_schema_extra={"default": "sqlite:///asyncllm.db"},
-    )
-    log_path: Path | None = Field(default=None, description="A file that gets one JSON line for each settled attempt.")
-    on_error: Literal["warn", "error"] = Field(
-        default="warn", description="When the ledger cannot write: go on with a warning, or refuse the call."
-    )
-
-    @field_validator("database")
-    @classmethod
-    def _check_database(cls, database: SecretStr) -> SecretStr:
-        url = database.get_secret_value()
-        if url in (MEMORY, "sqlite://", "sqlite:///:memory:"):
-            return SecretStr(MEMORY)
-        if url.startswith(("postgresql://", "postgres://")) or (url.startswith("sqlite:///") and len(url) > 10):
-            return database
-        raise ValueError("must be sqlite:///path, postgresql://... or :memory:")
+    database: Annotated[
+        SecretStr,
+        Rule(_database, {"default": "sqlite:///asyncllm.db"}),
+        "sqlite:///path, postgresql://..., or :memory: to keep nothing. In a configuration that is not a file the "
+        "default is :memory:.",
+    ] = field(default_factory=lambda: SecretStr(MEMORY))
+    log_path: Annotated[Path | None, "A file that gets one JSON line for each settled attempt."] = None
+    on_error: Annotated[
+        Literal["warn", "error"], "When the ledger cannot write: go on with a warning, or refuse the call."
+    ] = "warn"

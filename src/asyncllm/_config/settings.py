@@ -1,55 +1,40 @@
 """The configuration as values: `Settings` and its `ProviderSettings`; the optional parts are in ``sections``.
 
 `asyncllm._config.load` and `asyncllm._config.from_env` make them, and say what is wrong with file and line.
-Secrets are `pydantic.SecretStr`, so that no repr, log or dump holds one.
+Secrets are `rules.SecretStr`, so that no repr, log or dump holds one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_core import PydanticCustomError
-
+from .._ledger.budgets import EACH, Budget
 from ..errors import ConfigurationError
 from .interpolate import KeyPath
 from .nearest import Problem
+from .rules import BASE_URL, KEY, POPULATED, SecretStr, at_least, matches
 from .sections import (
-    BudgetSettings,
     CatalogSettings,
     CostTrackingSettings,
-    Count,
-    HedgingSettings,
+    Hedging,
     HTTPSettings,
-    LimitSettings,
+    LimitBounds,
     Name,
-    ProviderLimitSettings,
-    RetrySettings,
+    ProviderLimits,
+    RetryPolicy,
     RouteTarget,
-    RoutingSettings,
-    Section,
-    TimeoutSettings,
+    RoutingRules,
+    Timeouts,
 )
-from .urls import plain_url
 
 _NOT_OPTIONS = frozenset({"kind", "fallback_models", "timeouts", "retry", "limits", "custom", "pending"})
 
 
-def _check_secret(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value().strip()  # a key read from a file ends in a newline
-    if not text:
-        raise ValueError("must not be empty")
-    if not text.isascii() or not text.isprintable():
-        raise ValueError("must be printable ASCII, as it travels in a header")
-    return SecretStr(text)
-
-
-Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
-
-
-class ProviderSettings(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
     """An entry of ``providers``. Which keys it may hold depends on its kind.
 
     Attributes:
@@ -57,69 +42,50 @@ class ProviderSettings(Section):
         pending: what keeps this entry from being used, a sentence each: variables that are not set.
     """
 
-    kind: Name = Field(description="What sort of provider this is; without it the entry's name.")
-    base_url: str | None = Field(default=None, description="As in the vendor's own SDK; without it the vendor's own.")
-    fallback_models: tuple[Name, ...] = Field(
-        default=(), description="Models in the order in which they are tried; the first one is the entry's default."
-    )
-    max_tokens: Count | None = Field(
-        default=None, description="Output tokens of a call that sets no max_tokens itself."
-    )
-    timeouts: TimeoutSettings | None = Field(
-        default=None, description="This provider's own; what is not set is as in the section timeouts."
-    )
-    retry: RetrySettings | None = Field(
-        default=None, description="This provider's own; what is not set is as in the section retry."
-    )
-    limits: ProviderLimitSettings | None = Field(
-        default=None, description="This provider's own, besides those of the section limits."
-    )
+    kind: Annotated[Name, "What sort of provider this is; without it the entry's name."]
+    base_url: Annotated[str | None, BASE_URL, "As in the vendor's own SDK; without it the vendor's own."] = None
+    fallback_models: Annotated[
+        tuple[Name, ...], "Models in the order in which they are tried; the first one is the entry's default."
+    ] = ()
+    max_tokens: Annotated[int | None, at_least(1), "Output tokens of a call that sets no max_tokens itself."] = None
+    timeouts: Annotated[Timeouts | None, "This provider's own; what is not set is as in the section timeouts."] = None
+    retry: Annotated[RetryPolicy | None, "This provider's own; what is not set is as in the section retry."] = None
+    limits: Annotated[ProviderLimits | None, "This provider's own, besides those of the section limits."] = None
 
-    api_key: Secret | None = Field(
-        default=None, description="The key; without it the vendor's usual variables are looked at."
-    )
-    access_token: Secret | None = Field(default=None, description="vertex, azure: an OAuth token, instead of a key.")
-    api: str | None = Field(
-        default=None,
-        description="openai: auto, chat or responses (default auto). azure: chat or responses. "
-        "bedrock: converse or invoke.",
-    )
-    organization: Name | None = Field(default=None, description="openai: the OpenAI-Organization header.")
-    project: Name | None = Field(default=None, description="openai: the OpenAI-Project header.")
-    api_version: Name | None = Field(
-        default=None,
-        description="anthropic: the anthropic-version header. gemini: the version in the path (v1, v1beta).",
-    )
-    beta: tuple[Name, ...] | None = Field(default=None, description="anthropic: values of the anthropic-beta header.")
-    safety_settings: tuple[dict[str, Any], ...] | None = Field(
-        default=None, description="gemini: safetySettings, as the API takes them."
-    )
-    aws_access_key_id: Secret | None = Field(default=None, description="bedrock: with aws_secret_access_key.")
-    aws_secret_access_key: Secret | None = Field(default=None, description="bedrock: with aws_access_key_id.")
-    aws_session_token: Secret | None = Field(default=None, description="bedrock: for temporary credentials.")
-    profile_name: Name | None = Field(default=None, description="bedrock: a profile of the AWS configuration files.")
-    region_name: Name | None = Field(default=None, description="bedrock: the AWS region.", pattern=r"^[a-z0-9-]+$")
-    project_id: Name | None = Field(
-        default=None, description="vertex: the Google Cloud project.", pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9_.:-]*$"
-    )
-    location: Name | None = Field(
-        default=None, description="vertex: a region, a multi-region (us, eu) or global.", pattern=r"^[a-z0-9-]+$"
-    )
-    credentials_path: Path | None = Field(default=None, description="vertex: a Google credentials file.")
+    api_key: Annotated[SecretStr | None, KEY, "The key; without it the vendor's usual variables are looked at."] = None
+    access_token: Annotated[SecretStr | None, KEY, "vertex, azure: an OAuth token, instead of a key."] = None
+    api: Annotated[
+        str | None,
+        "openai: auto, chat or responses (default auto). azure: chat or responses. bedrock: converse or invoke.",
+    ] = None
+    organization: Annotated[Name | None, "openai: the OpenAI-Organization header."] = None
+    project: Annotated[Name | None, "openai: the OpenAI-Project header."] = None
+    api_version: Annotated[
+        Name | None, "anthropic: the anthropic-version header. gemini: the version in the path (v1, v1beta)."
+    ] = None
+    beta: Annotated[tuple[Name, ...] | None, "anthropic: values of the anthropic-beta header."] = None
+    safety_settings: Annotated[
+        tuple[Mapping[str, Any], ...] | None, "gemini: safetySettings, as the API takes them."
+    ] = None
+    aws_access_key_id: Annotated[SecretStr | None, KEY, "bedrock: with aws_secret_access_key."] = None
+    aws_secret_access_key: Annotated[SecretStr | None, KEY, "bedrock: with aws_access_key_id."] = None
+    aws_session_token: Annotated[SecretStr | None, KEY, "bedrock: for temporary credentials."] = None
+    profile_name: Annotated[Name | None, "bedrock: a profile of the AWS configuration files."] = None
+    region_name: Annotated[Name | None, matches(r"^[a-z0-9-]+$"), "bedrock: the AWS region."] = None
+    project_id: Annotated[
+        Name | None, matches(r"^[a-zA-Z0-9_-][a-zA-Z0-9_.:-]*$"), "vertex: the Google Cloud project."
+    ] = None
+    location: Annotated[
+        Name | None, matches(r"^[a-z0-9-]+$"), "vertex: a region, a multi-region (us, eu) or global."
+    ] = None
+    credentials_path: Annotated[Path | None, "vertex: a Google credentials file."] = None
 
-    custom: dict[str, Any] = Field(default_factory=dict, repr=False)
-    pending: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
+    custom: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    pending: tuple[str, ...] = field(default=(), repr=False)
 
-    @field_validator("base_url")
-    @classmethod
-    def _check_base_url(cls, url: str | None) -> str | None:
-        return None if url is None else plain_url(url)
-
-    @model_validator(mode="after")
-    def _check_pair(self) -> ProviderSettings:
+    def __post_init__(self) -> None:
         if not self.pending and (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             raise ValueError("aws_access_key_id and aws_secret_access_key go together")
-        return self
 
     def require(self) -> None:
         """Checks that this entry can be used.
@@ -137,39 +103,39 @@ class ProviderSettings(Section):
             ConfigurationError: a variable that the entry needs is not set.
         """
         self.require()
-        values = ((name, getattr(self, name)) for name in type(self).model_fields if name not in _NOT_OPTIONS)
-        return {name: value for name, value in values if value is not None} | self.custom
+        values = ((one.name, getattr(self, one.name)) for one in fields(self) if one.name not in _NOT_OPTIONS)
+        return {name: value for name, value in values if value is not None} | dict(self.custom)
 
 
-class Settings(Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
     """A whole configuration, checked. Times are in seconds, money in US dollars."""
 
-    active_provider: Name = Field(description="The entry of providers that calls use unless they name another.")
-    active_model: Name | None = Field(
-        default=None, description="The model that calls use unless they name another; without it the entry's first one."
-    )
-    providers: dict[Name, ProviderSettings] = Field(min_length=1, description="Name -> provider. The name is free.")
-    http: HTTPSettings = Field(default_factory=HTTPSettings)
-    retry: RetrySettings = Field(default_factory=RetrySettings)
-    timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
-    cross_provider_fallback: bool = Field(
-        default=False,
-        description="Let a failed call go on to the other providers, in the order in which they are listed.",
-    )
-    routing: RoutingSettings = Field(default_factory=RoutingSettings)
-    limits: LimitSettings = Field(default_factory=LimitSettings)
-    hedging: HedgingSettings = Field(default_factory=HedgingSettings)
-    budgets: tuple[BudgetSettings, ...] = ()
-    catalog: CatalogSettings = Field(default_factory=CatalogSettings)
-    unsupported_parameters: Literal["drop", "error"] = Field(
-        default="drop",
-        description="Sampling hints (temperature, top_p, seed) that a model does not take: drop them with a warning on "
-        "the response, or raise an error.",
-    )
-    cost_tracking: CostTrackingSettings = Field(default_factory=CostTrackingSettings)
+    active_provider: Annotated[Name, "The entry of providers that calls use unless they name another."]
+    active_model: Annotated[
+        Name | None, "The model that calls use unless they name another; without it the entry's first one."
+    ] = None
+    providers: Annotated[Mapping[Name, ProviderSettings], POPULATED, "Name -> provider. The name is free."]
+    http: HTTPSettings = field(default_factory=HTTPSettings)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    cross_provider_fallback: Annotated[
+        bool, "Let a failed call go on to the other providers, in the order in which they are listed."
+    ] = False
+    routing: RoutingRules = field(default_factory=RoutingRules)
+    limits: LimitBounds = field(default_factory=LimitBounds)
+    hedging: Hedging = field(default_factory=Hedging)
+    budgets: tuple[Budget, ...] = ()
+    catalog: CatalogSettings = field(default_factory=CatalogSettings)
+    unsupported_parameters: Annotated[
+        Literal["drop", "error"],
+        "Sampling hints (temperature, top_p, seed) that a model does not take: drop them with a warning on the "
+        "response, or raise an error.",
+    ] = "drop"
+    cost_tracking: CostTrackingSettings = field(default_factory=CostTrackingSettings)
 
-    @model_validator(mode="after")
-    def _check_references(self) -> Settings:
+    def contradictions(self) -> list[Problem]:
+        """What does not fit together over several sections."""
         known = frozenset(self.providers)
         problems = [
             Problem(path, "there is no such provider", name, known)
@@ -178,16 +144,14 @@ class Settings(Section):
         ]
         if self.budgets and not self.cost_tracking.enabled:
             problems.append(Problem(("budgets",), "budgets need cost_tracking.enabled: true"))
-        if problems:
-            text = "; ".join(problem.sentence() for problem in problems[:3])
-            raise PydanticCustomError("references", "{text}", {"text": text, "problems": problems})
-        return self
+        return problems
 
     def _named_providers(self) -> Iterator[tuple[KeyPath, str]]:
         yield ("active_provider",), self.active_provider
         for index, budget in enumerate(self.budgets):
-            if budget.scope.provider is not None and budget.scope.provider != "*":
-                yield ("budgets", index, "scope", "provider"), budget.scope.provider
+            provider = dict(budget.scope.keys).get("provider", EACH)
+            if provider != EACH:
+                yield ("budgets", index, "scope", "provider"), provider
         groups: list[tuple[KeyPath, tuple[RouteTarget, ...]]] = [(("routing", "targets"), self.routing.targets)]
         for key in ("tiers", "tasks"):
             groups += [(("routing", key, name), targets) for name, targets in getattr(self.routing, key).items()]

@@ -25,6 +25,7 @@ from heapq import heappop, heappush
 
 import anyio
 
+from .._config.sections import LimitBounds
 from .._schema.response import RateLimits
 from ..errors import LimitTimeoutError
 from .target import Target
@@ -242,18 +243,6 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitBounds:
-    """What one limit allows; None for no bound."""
-
-    concurrent: int | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-
-    def __bool__(self) -> bool:
-        return self != LimitBounds()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitRules:
     """The limits of a client.
 
@@ -263,7 +252,7 @@ class LimitRules:
         models: of each model, by provider and model.
     """
 
-    whole: LimitBounds = LimitBounds()
+    whole: LimitBounds = field(default_factory=LimitBounds)
     providers: Mapping[str, LimitBounds] = field(default_factory=dict)
     models: Mapping[tuple[str, str], LimitBounds] = field(default_factory=dict)
 
@@ -271,6 +260,7 @@ class LimitRules:
         return bool(self.whole) or any(self.providers.values()) or any(self.models.values())
 
 
+UNLIMITED = LimitBounds()
 USUAL_QUESTION_LIMITS = LimitBounds(concurrent=32)
 """Of what is asked of a provider besides calls (lists, counts, proofs), each provider by itself."""
 
@@ -311,7 +301,7 @@ class Limits:
         usual: the limit of a provider that the rules do not name.
     """
 
-    def __init__(self, rules: LimitRules, clock: Callable[[], float], *, usual: LimitBounds = LimitBounds()) -> None:
+    def __init__(self, rules: LimitRules, clock: Callable[[], float], *, usual: LimitBounds = UNLIMITED) -> None:
         self._rules = rules
         self._clock = clock
         self._usual = usual

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Union
+from dataclasses import dataclass
+from typing import NamedTuple, Union
 
+from .._config.sections import RetryPolicy, RouteTarget, RoutingRules, Timeouts
 from .._providers.provider import Provider
 from .._schema.request import Request
-from .._transport.base import Timeouts
 from ..errors import BadRequestError, ConfigurationError
 from .forecast import estimate
 from .health import Health
-from .strategies import Named, PriceOf, by_cost, by_latency, by_weight, fit, for_task
-from .target import USUAL_RETRIES, FactsOf, RetryPolicy, Target, order
+from .strategies import PriceOf, by_cost, by_latency, by_weight, fit, for_task
+from .target import USUAL_RETRIES, FactsOf, Target, order
 
 Fallback = Sequence[Union[str, tuple[str, str]]]
 
@@ -150,27 +150,6 @@ def _pair(hop: tuple[str, str]) -> tuple[str, str]:
     return hop[0], hop[1]
 
 
-Strategy = Literal["fallback", "cost", "latency", "capability", "load_balance"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingRules:
-    """The routing section of a configuration.
-
-    Attributes:
-        targets: what cost, latency and load_balance choose from.
-        weights: of the targets, for load_balance.
-        tasks: the models of a task.
-        tiers: the models of a tier.
-    """
-
-    strategy: Strategy = "fallback"
-    targets: Sequence[Named] = ()
-    weights: Sequence[float] = ()
-    tasks: Mapping[str, Sequence[Named]] = field(default_factory=dict)
-    tiers: Mapping[str, Sequence[Named]] = field(default_factory=dict)
-
-
 class Choice(NamedTuple):
     """Where a call goes.
 
@@ -210,7 +189,7 @@ class Routing:
         self._price_of = price_of
         self._facts_of = facts_of
         self._draw = draw
-        self._made: dict[Named, Target] = {}
+        self._made: dict[RouteTarget, Target] = {}
 
     def named(self, provider: str | None, model: str | None, fallback: Fallback | None, task: str | None) -> bool:
         """Whether the call itself says where it goes, so that no strategy is asked.
@@ -250,9 +229,9 @@ class Routing:
         balanced = order(by_weight(targets, rules.weights, self._draw, sticky_key))
         return Choice(balanced, "/".join(balanced[0].key))
 
-    def _targets(self, named: Sequence[Named]) -> tuple[Target, ...]:
+    def _targets(self, named: Sequence[RouteTarget]) -> tuple[Target, ...]:
         return tuple([self._made.get(one) or self._make(one) for one in named])
 
-    def _make(self, named: Named) -> Target:
-        target = self._made[named] = self._targeting.target(*named)
+    def _make(self, named: RouteTarget) -> Target:
+        target = self._made[named] = self._targeting.target(named.provider, named.model)
         return target

@@ -27,6 +27,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from .._config.sections import RouteTarget
 from .._schema.content import Audio, Document, Image, Part, ResultPart, ToolResult, Video
 from .._schema.facts import ModelFacts
 from .._schema.request import Request
@@ -99,9 +100,6 @@ TIER_OF: Mapping[str, str] = {
 }
 
 
-Named = tuple["str | None", str]
-"""A provider (None for the active one) and a model of it."""
-
 _MEDIA: tuple[tuple[type, str], ...] = (
     (Image, "images"),
     (Document, "documents"),
@@ -110,7 +108,9 @@ _MEDIA: tuple[tuple[type, str], ...] = (
 )
 
 
-def for_task(task: str, tasks: Mapping[str, Sequence[Named]], tiers: Mapping[str, Sequence[Named]]) -> Sequence[Named]:
+def for_task(
+    task: str, tasks: Mapping[str, Sequence[RouteTarget]], tiers: Mapping[str, Sequence[RouteTarget]]
+) -> Sequence[RouteTarget]:
     """The models of a task, in order.
 
     Raises:

@@ -11,35 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from .._config.sections import RetryPolicy, Timeouts
 from .._providers.provider import Provider
 from .._schema.facts import ModelFacts
-from .._transport.base import Timeouts
 from ..errors import AsyncLLMError, FallbackReason
 
 LONGEST_RETRY_AFTER = 60.0  # seconds; no call waits longer for one target
 SPREAD = 0.1  # callers who were all told the same moment come back over a tenth of the wait
 BETWEEN_DEPLOYMENTS, BETWEEN_MODELS = 1.0, 5.0  # seconds that a call waits while another target may be asked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """How often an attempt is made again.
-
-    Attributes:
-        max_attempts: on one model; 1 for no retries.
-        max_attempts_per_call: over all models of a call. A retry is made only while it leaves an attempt for every
-            target that was not asked yet; each target may be asked once in any case.
-        base_delay: the bound of the first pause, in seconds.
-        max_delay: the bound of every pause that the provider did not ask for, in seconds.
-        wait_before_fallback: the longest pause, in seconds, that a call waits for while another target may be asked;
-            None for 1 second where the other target is the same model, and 5 seconds where it is another one.
-    """
-
-    max_attempts: int = 3
-    max_attempts_per_call: int = 6
-    base_delay: float = 0.5
-    max_delay: float = 8.0
-    wait_before_fallback: float | None = None
 
 
 USUAL_RETRIES = RetryPolicy()

@@ -19,8 +19,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from .._config.rules import NANO_DOLLARS, Rule, above, at_least
+from .._config.sections import Name
 from .._schema.request import ASSUMED_OUTPUT_TOKENS
 from ..errors import BudgetExceededError
 from .columns import SCOPES, Head
@@ -28,7 +31,17 @@ from .units import to_dollars, to_microseconds, to_moment
 
 EACH = "*"
 
-OnError = Literal["fail", "warn"]
+OnError = Literal["error", "warn"]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"{name!r} is no known time zone; on a system without time zones: python -m pip install tzdata"
+        ) from None
+    return name
 
 
 Period = Literal["hour", "day", "week", "month", "session", "total"]
@@ -77,7 +90,7 @@ _BOUNDS: Mapping[str, Callable[[datetime, tzinfo], tuple[datetime, datetime]]] =
 
 @dataclass(frozen=True, slots=True, init=False)
 class Scope:
-    """Which calls a budget counts: those that fit every key that is set.
+    """Which calls a budget counts: those that fit every key that is set. "*" gives each value a budget of its own.
 
     Attributes:
         keys: column -> the value a call must have there, sorted.
@@ -109,6 +122,12 @@ class Scope:
         """Column, or ``tag:name``, with the value that a call must have there."""
         return (*self.keys, *((f"tag:{tag}", value) for tag, value in self.tags))
 
+    @staticmethod
+    def written_keys() -> Mapping[str, Any]:
+        """What a configuration may say, with the type of each key."""
+        columns = {name: Annotated[Name | None, f"The {name}, as records have it."] for name in SCOPES}
+        return {**columns, "tags": Annotated[Mapping[Name, Name] | None, "Tags a call must carry."]}
+
     def values(self, head: Head) -> tuple[tuple[str, str], ...] | None:
         """The keys that are set with what the call has there; None where the call is not in the scope."""
         found = []
@@ -134,29 +153,37 @@ class Budget:
     """A limit on what calls may cost.
 
     Attributes:
-        limit: nano-dollars.
-        per: the window; ``"session"`` is one client's life, ``"total"`` never starts anew.
-        scope: which calls count.
-        zone: the time zone whose clock begins the windows.
-        hard: refuse what does not fit; otherwise warn only.
-        assume_output_tokens: reserved for a call that sets no ``max_tokens``.
-        on_error: what happens to a call when the ledger cannot reserve for it: ``"fail"`` refuses, ``"warn"`` does not.
+        limit: nano-dollars; the configuration has it in US dollars.
         name: what people call it; made from the rest where it is empty.
     """
 
-    limit: int
-    per: Period = "day"
-    scope: Scope = field(default_factory=Scope)
-    zone: tzinfo = timezone.utc
-    hard: bool = True
-    assume_output_tokens: int = ASSUMED_OUTPUT_TOKENS
-    on_error: OnError = "fail"
-    name: str = ""
+    limit: Annotated[int, above(0), NANO_DOLLARS, "US dollars."]
+    per: Annotated[Period, "The window; session is the life of one client, total never starts anew."] = "day"
+    timezone: Annotated[Name, Rule(_known_zone), "The zone whose clock begins the windows, as Europe/Berlin."] = "UTC"
+    scope: Annotated[Scope, "Without it every call counts."] = field(default_factory=Scope)
+    on_exceed: Annotated[
+        Literal["error", "warn"], "error refuses the call before it is sent; warn sends it and logs a warning."
+    ] = "error"
+    assume_output_tokens: Annotated[int, at_least(1), "Output tokens reserved for a call that sets no max_tokens."] = (
+        ASSUMED_OUTPUT_TOKENS
+    )
+    on_error: Annotated[OnError, "When the ledger cannot reserve: error refuses the call, warn lets it go."] = "error"
+    name: Annotated[str, "What errors and alerts call it; made from the rest when left out."] = ""
 
     def __post_init__(self) -> None:
         if not self.name:
-            zone = "" if self.zone is timezone.utc else f" ({self.zone})"
+            zone = "" if self.timezone == "UTC" else f" ({self.timezone})"
             object.__setattr__(self, "name", f"{self.per}{zone}: {self.scope}")
+
+    @property
+    def hard(self) -> bool:
+        """Whether what does not fit is refused."""
+        return self.on_exceed == "error"
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone whose clock begins the windows."""
+        return timezone.utc if self.timezone == "UTC" else ZoneInfo(self.timezone)
 
     def __str__(self) -> str:
         return f"${to_dollars(self.limit):f} for {self.name}"
@@ -202,7 +229,7 @@ class Hold:
     def on_error(self) -> OnError | None:
         """What the strictest budget of it says of a ledger that cannot write; None without a hard one."""
         rules = {charge.budget.on_error for charge in self.charges if charge.budget is not None and charge.budget.hard}
-        return "fail" if "fail" in rules else "warn" if rules else None
+        return "error" if "error" in rules else "warn" if rules else None
 
 
 class Budgets:

@@ -54,7 +54,7 @@ class Ledger:
         budgets: limits on what calls may cost.
         session: the id of this ledger's session; made when left out.
         on_error: what happens to a call under no hard budget when the store cannot be written: ``"warn"`` lets it go
-            and keeps its record in memory, ``"fail"`` refuses it.
+            and keeps its record in memory, ``"error"`` refuses it.
         log_path: a file that gets a JSON line for each settled attempt.
         on_alert: called when a budget reaches 90% and 100%, once a window, on the ledger's own thread.
         appraise: prices attempts whose process died.

@@ -57,7 +57,7 @@ class LedgerThread:
     Args:
         store: where records go.
         appraise: prices what dead processes left open.
-        on_error: ``"fail"`` or ``"warn"``, for calls under no hard budget.
+        on_error: ``"error"`` or ``"warn"``, for calls under no hard budget.
         mirror: the log file.
         on_alert: called for each alert of a budget, on the writer's thread.
         on_room: told how many calls are over for good.
@@ -307,7 +307,7 @@ class LedgerThread:
                 answers.append((operation.waiter, LedgerError(sentence)))
             elif isinstance(operation, Opening):
                 error: AsyncLLMError | None = None
-                if not operation.forced and (always or self._policy(operation) == "fail"):
+                if not operation.forced and (always or self._policy(operation) == "error"):
                     error = LedgerError(sentence)
                     refused.append(operation)
                 if operation.waiter is not None:

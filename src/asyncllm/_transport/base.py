@@ -17,6 +17,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .._config.sections import Timeouts as Timeouts
+
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BODY_BYTES = 64 * 1024
 
@@ -33,27 +35,6 @@ class Headers(tuple[tuple[str, str], ...]):
         return f"Headers({', '.join(name for name, _ in self)})"
 
     __str__ = __repr__
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Bounds in seconds, each on its own; None for none.
-
-    Attributes:
-        connect: until the connection (TLS included) is there.
-        write: for each block of the request that is sent.
-        first_content: from the first byte out to a stream's first content.
-        idle: between two bytes of an answer.
-        no_content: between two events with content, heartbeats not counted.
-        total: the whole call; for a stream until its first content, unless the call names it.
-    """
-
-    connect: float | None = 5.0
-    write: float | None = 30.0
-    first_content: float | None = 300.0
-    idle: float | None = 60.0
-    no_content: float | None = 300.0
-    total: float | None = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

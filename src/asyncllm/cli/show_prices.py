@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._config.sections import stated
 from .._models import ModelPrice, PriceBook
 from ..errors import ConfigurationError
 
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def price_book(settings: Settings) -> PriceBook:
     """The prices under a configuration."""
-    return PriceBook({name: prices.model_dump(exclude_none=True) for name, prices in settings.catalog.prices.items()})
+    return PriceBook({name: stated(prices) for name, prices in settings.catalog.prices.items()})
 
 
 def _settings(config: Path | None) -> Settings:

@@ -1,9 +1,10 @@
 """Any source -> `Settings`, or a `ConfigurationError` that says everything that is wrong at once.
 
-The steps: read (``document``), resolve references (``interpolate``), complete (``complete``), validate (pydantic), and
-translate what pydantic says into sentences with a place. A sentence may quote what was written, never what a reference
-resolved to, and never the value of a key whose name sounds like a secret. The error is handed up as a value and raised
-by the outermost function, after it has let go of its arguments: no traceback's frame holds the environment or the text.
+The steps: read the text (``document``), resolve references (``interpolate``), complete (``complete``), make values of
+it (``reading``), and put a place before each sentence about what is wrong. A sentence may quote what was written, never
+what a reference resolved to, and never the value of a key whose name sounds like a secret. The error is handed up as a
+value and raised by the outermost function, after it has let go of its arguments: no traceback's frame holds the
+environment or the text.
 """
 
 from __future__ import annotations
@@ -13,20 +14,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from ..errors import ConfigurationError, redact
 from .complete import complete
 from .document import Document, RefusedError, place, read_file, read_mapping
-from .interpolate import KeyPath, resolve_values
+from .interpolate import resolve_values
 from .nearest import Problem
+from .reading import Reader
 from .settings import Settings
-from .unknown import known_keys
 
 MOST_PROBLEMS = 20
 _SECRET_KEY = re.compile(r"(?i)(?:^|_)(?:key|token|secret|password|credentials?|proxy|database|url)(?:_|$)")
-_UNKNOWN_KEY = "unknown key"
-_SHOULD = re.compile(r"^(?:\w+ ){1,2}should ")
 Source = str | os.PathLike[str] | Mapping[str, Any] | Settings
 
 
@@ -70,14 +67,12 @@ def settle(
 ) -> Settings | ConfigurationError:
     """The settings of a resolved tree, which is changed; or the error, as a value."""
     problems = complete(document, tree, extra_kinds)
-    try:
-        settings = Settings.model_validate(tree)
-    except ValidationError as error:
-        around = {problem.path[:length] for problem in problems for length in range(len(problem.path) + 1)}
-        for details in error.errors(include_url=False, include_input=False):
-            if details["loc"] not in around:
-                problems += _translate(details)
-    if not problems:
+    around = {problem.path[:length] for problem in problems for length in range(len(problem.path) + 1)}
+    reader = Reader(make=len(problems) <= MOST_PROBLEMS)
+    settings = reader.read(Settings, tree)
+    found = [*reader.problems, *(settings.contradictions() if isinstance(settings, Settings) else ())]
+    problems += [problem for problem in found if problem.path not in around]
+    if not problems and isinstance(settings, Settings):
         return settings
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem.path) or 0)
     sentences = [_sentence(document, problem) for problem in ordered[:MOST_PROBLEMS]]
@@ -93,8 +88,6 @@ def refusal(sentences: Sequence[str]) -> ConfigurationError:
 
 def _sentence(document: Document, problem: Problem) -> str:
     path = problem.path
-    if problem.text == _UNKNOWN_KEY and not problem.known:
-        problem = problem._replace(known=known_keys(path[:-1]))
     written = document.written(path)
     quotable = isinstance(written, (str, int, float)) and not any(_SECRET_KEY.search(str(key)) for key in path)
     found = f" (found {_short(written)})" if quotable and problem.text.startswith(("must", "there")) else ""
@@ -104,29 +97,3 @@ def _sentence(document: Document, problem: Problem) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _translate(details: Any) -> list[Problem]:
-    """What pydantic found, in sentences."""
-    path: KeyPath = details["loc"]
-    context = details.get("ctx", {})
-    match details["type"]:
-        case "references":
-            return list(context["problems"])
-        case "extra_forbidden":
-            return [Problem(path, _UNKNOWN_KEY, str(path[-1]))]
-        case "missing":
-            text = "is required"
-        case "value_error":
-            text = str(context["error"])
-        case "literal_error":
-            text = f"must be {context['expected']}"
-        case "model_type" | "dict_type":
-            text = "must be a mapping: keys with values"
-        case "tuple_type" | "list_type":
-            text = "must be a list"
-        case "string_type" | "secret_str":
-            text = "must be a string; put it in quotes"
-        case _:
-            text = _SHOULD.sub("must ", details["msg"])
-    return [Problem(path, text)]
