@@ -60,7 +60,7 @@ class Runtime:
         self._environ = os.environ if environ is None else environ
         own = {provider.name: provider for provider in providers}
         named = {"model": model, "api_key": api_key, "base_url": base_url}
-        self.settings = load(
+        self.settings: Settings = load(
             assembly.configuration(config, provider, named, providers, self._environ),
             environ=self._environ,
             extra_kinds=frozenset(provider.kind for provider in providers),

@@ -37,7 +37,7 @@ class Conversation:
 
     def __init__(self, client: Client, *, provider: str, model: str | None, messages: tuple[Message, ...] = ()) -> None:
         self.provider = provider
-        self.messages = messages
+        self.messages: tuple[Message, ...] = messages
         self._client = client
         self._model = model
         self._attempts: list[Attempt] = []

@@ -63,6 +63,49 @@ if TYPE_CHECKING:
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
     from ._schema.usage import Usage
 
+__all__ = [
+    "Advice",
+    "AllFallbacksFailedError",
+    "AsyncLLMError",
+    "AuthenticationError",
+    "BadRequestError",
+    "BillingError",
+    "BudgetExceededError",
+    "CircuitOpenError",
+    "ClientStateError",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectTimeoutError",
+    "ConnectionLostError",
+    "ContentBlockedError",
+    "ContextWindowExceededError",
+    "DeadlineExceededError",
+    "FirstTokenTimeoutError",
+    "IdleTimeoutError",
+    "LedgerError",
+    "LimitTimeoutError",
+    "ModelNotFoundError",
+    "NoContentTimeoutError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "ProviderError",
+    "ProviderTimeoutError",
+    "QuotaExhaustedError",
+    "RateLimitError",
+    "RequestTooLargeError",
+    "ResponseTooLargeError",
+    "ServerError",
+    "StreamInterruptedError",
+    "StreamTruncatedError",
+    "StructuredOutputError",
+    "TransportError",
+    "UnsupportedContentError",
+    "UnsupportedError",
+    "UnsupportedParameterError",
+    "WriteTimeoutError",
+]
+
 RetryAdvice = Literal["no", "yes", "once", "after_refresh"]
 FallbackAdvice = Literal["no", "yes", "larger_window", "opt_in", "as_inner"]
 FallbackReason = Literal["content_filter", "budget"]
@@ -156,7 +199,7 @@ class AsyncLLMError(Exception):
         events: Sequence[Event] = (),
         not_asked: Mapping[str, str] | None = None,
     ) -> None:
-        self.message = redact(message)
+        self.message: str = redact(message)
         super().__init__(self.message)
         self.provider = provider
         self.model = model
@@ -236,7 +279,7 @@ class ClientStateError(AsyncLLMError):
 class UnsupportedError(AsyncLLMError):
     """The target cannot carry what was asked; nothing was sent."""
 
-    advice = Advice(fallback="yes", provider="yes")
+    advice: Advice = Advice(fallback="yes", provider="yes")
 
 
 class UnsupportedContentError(UnsupportedError):
@@ -259,7 +302,7 @@ class BudgetExceededError(AsyncLLMError):
         resets_at: when the window ends, UTC; None where it never does.
     """
 
-    advice = Advice(fallback="opt_in", provider="opt_in", fallback_on="budget")
+    advice: Advice = Advice(fallback="opt_in", provider="opt_in", fallback_on="budget")
 
     def __init__(
         self,
@@ -275,7 +318,7 @@ class BudgetExceededError(AsyncLLMError):
     ) -> None:
         super().__init__(message, **facts)
         self.budget = budget
-        self.scope = dict(scope or {})
+        self.scope: dict[str, str] = dict(scope or {})
         self.limit = limit
         self.spent = spent
         self.reserved = reserved
@@ -285,7 +328,7 @@ class BudgetExceededError(AsyncLLMError):
 class CircuitOpenError(AsyncLLMError):
     """The target is off for now; ``retry_after`` says for how long. Nothing was sent."""
 
-    advice = Advice(fallback="yes", provider="yes")
+    advice: Advice = Advice(fallback="yes", provider="yes")
 
 
 class LimitTimeoutError(AsyncLLMError):
@@ -305,7 +348,7 @@ class StructuredOutputError(AsyncLLMError):
         finish_reason: why the model stopped; an answer that was cut, refused or blocked is not asked for again.
     """
 
-    advice = Advice(ledger="real")
+    advice: Advice = Advice(ledger="real")
 
     def __init__(
         self,
@@ -329,7 +372,7 @@ class DeadlineExceededError(AsyncLLMError):
         partial: what a stream had delivered by then; None for unary calls.
     """
 
-    advice = Advice(ledger="partial")
+    advice: Advice = Advice(ledger="partial")
 
     def __init__(self, message: str = "", *, partial: Response | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -343,7 +386,7 @@ class AllFallbacksFailedError(AsyncLLMError):
 class TransportError(AsyncLLMError):
     """The network failed, not the provider's answer."""
 
-    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="unknown")
+    advice: Advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="unknown")
 
 
 class ConnectError(TransportError):
@@ -353,7 +396,7 @@ class ConnectError(TransportError):
         certificate: the server's certificate was refused, so trying again is of no use.
     """
 
-    advice = Advice(retry="yes", fallback="yes", provider="yes", health="count", ledger="zero", pause=0.5)
+    advice: Advice = Advice(retry="yes", fallback="yes", provider="yes", health="count", ledger="zero", pause=0.5)
 
     def __init__(self, message: str = "", *, certificate: bool = False, **facts: Any) -> None:
         if certificate:
@@ -365,7 +408,7 @@ class ConnectError(TransportError):
 class ConnectTimeoutError(ConnectError):
     """The server did not accept a connection in time."""
 
-    advice = replace(ConnectError.advice, retry_cost=10)
+    advice: Advice = replace(ConnectError.advice, retry_cost=10)
 
 
 class ConnectionLostError(TransportError):
@@ -375,25 +418,25 @@ class ConnectionLostError(TransportError):
 class WriteTimeoutError(ConnectionLostError):
     """The server stopped reading the request."""
 
-    advice = replace(TransportError.advice, retry_cost=10)
+    advice: Advice = replace(TransportError.advice, retry_cost=10)
 
 
 class FirstTokenTimeoutError(TransportError):
     """A stream had no first content in time."""
 
-    advice = Advice(fallback="yes", provider="yes", health="count", ledger="unknown")
+    advice: Advice = Advice(fallback="yes", provider="yes", health="count", ledger="unknown")
 
 
 class IdleTimeoutError(TransportError):
     """Nothing at all came for too long in the middle of an answer."""
 
-    advice = Advice(fallback="yes", provider="yes", health="count", ledger="partial")
+    advice: Advice = Advice(fallback="yes", provider="yes", health="count", ledger="partial")
 
 
 class NoContentTimeoutError(TransportError):
     """Only heartbeats came for too long."""
 
-    advice = Advice(fallback="yes", provider="yes", health="count", ledger="partial")
+    advice: Advice = Advice(fallback="yes", provider="yes", health="count", ledger="partial")
 
 
 class StreamInterruptedError(AsyncLLMError):
@@ -403,7 +446,7 @@ class StreamInterruptedError(AsyncLLMError):
         partial: what was delivered; its text equals the deltas.
     """
 
-    advice = Advice(fallback="as_inner", provider="as_inner", health="count", ledger="partial")
+    advice: Advice = Advice(fallback="as_inner", provider="as_inner", health="count", ledger="partial")
 
     def __init__(self, message: str = "", *, partial: Response | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -413,7 +456,7 @@ class StreamInterruptedError(AsyncLLMError):
 class StreamTruncatedError(StreamInterruptedError):
     """A stream ended without the protocol's own end; before its first content ``partial`` is empty."""
 
-    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="partial")
+    advice: Advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="partial")
 
 
 class ProviderError(AsyncLLMError):
@@ -431,73 +474,75 @@ class RequestTooLargeError(BadRequestError):
 class ContextWindowExceededError(BadRequestError):
     """The prompt does not fit the model's context window."""
 
-    advice = Advice(fallback="larger_window", provider="larger_window")
+    advice: Advice = Advice(fallback="larger_window", provider="larger_window")
 
 
 class AuthenticationError(ProviderError):
     """The credential is missing, wrong or expired (401)."""
 
-    advice = Advice(retry="after_refresh", provider="yes", health="credential_off")
+    advice: Advice = Advice(retry="after_refresh", provider="yes", health="credential_off")
 
 
 class PermissionDeniedError(ProviderError):
     """The credential may not use this model or feature (403)."""
 
-    advice = Advice(fallback="yes", provider="yes", health="model_off")
+    advice: Advice = Advice(fallback="yes", provider="yes", health="model_off")
 
 
 class ModelNotFoundError(ProviderError):
     """The provider does not know the model, or not any more (404)."""
 
-    advice = Advice(fallback="yes", provider="yes", health="model_off")
+    advice: Advice = Advice(fallback="yes", provider="yes", health="model_off")
 
 
 class BillingError(ProviderError):
     """The account has no money left, or a spending limit is reached."""
 
-    advice = Advice(provider="yes", health="account_off")
+    advice: Advice = Advice(provider="yes", health="account_off")
 
 
 class QuotaExhaustedError(ProviderError):
     """A quota that comes back only after hours or a day is used up."""
 
-    advice = Advice(fallback="yes", provider="yes", health="until_reset")
+    advice: Advice = Advice(fallback="yes", provider="yes", health="until_reset")
 
 
 class RateLimitError(ProviderError):
     """Too many requests or tokens just now (429)."""
 
-    advice = Advice(retry="yes", fallback="yes", provider="yes", health="cooldown", pause=2.0)
+    advice: Advice = Advice(retry="yes", fallback="yes", provider="yes", health="cooldown", pause=2.0)
 
 
 class OverloadedError(ProviderError):
     """The provider is overloaded (503, 529)."""
 
-    advice = Advice(retry="yes", fallback="yes", provider="yes", health="count")
+    advice: Advice = Advice(retry="yes", fallback="yes", provider="yes", health="count")
 
 
 class ServerError(ProviderError):
     """The provider failed (5xx)."""
 
-    advice = Advice(retry="yes", fallback="yes", provider="yes", health="count")
+    advice: Advice = Advice(retry="yes", fallback="yes", provider="yes", health="count")
 
 
 class ProviderTimeoutError(ProviderError):
     """The provider gave up waiting for its model (408, 504)."""
 
-    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="unknown", retry_cost=10)
+    advice: Advice = Advice(
+        retry="once", fallback="yes", provider="yes", health="count", ledger="unknown", retry_cost=10
+    )
 
 
 class ProtocolError(ProviderError):
     """The answer is not what its protocol says: bad JSON, bad UTF-8, HTML with 200."""
 
-    advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="estimated")
+    advice: Advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="estimated")
 
 
 class ResponseTooLargeError(ProviderError):
     """The answer is larger than the limits of this client."""
 
-    advice = Advice(health="count", ledger="estimated")
+    advice: Advice = Advice(health="count", ledger="estimated")
 
 
 class ContentBlockedError(ProviderError):
@@ -507,7 +552,7 @@ class ContentBlockedError(ProviderError):
         usage: the tokens the provider counted for it, where it said so.
     """
 
-    advice = Advice(fallback="opt_in", provider="opt_in", ledger="real", fallback_on="content_filter")
+    advice: Advice = Advice(fallback="opt_in", provider="opt_in", ledger="real", fallback_on="content_filter")
 
     def __init__(self, message: str = "", *, usage: Usage | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)

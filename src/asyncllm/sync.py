@@ -59,14 +59,14 @@ class _Run(Protocol):
 
 def _of_client(
     method: Callable[Concatenate[Client, P], Awaitable[Result]],
-) -> Callable[Concatenate[SyncClient, P], Result]:
-    """The same method, blocking, with the same signature and docstring."""
+) -> Callable[[Any], Callable[Concatenate[SyncClient, P], Result]]:
+    """Stands for the method that it decorates: the async one, blocking, with its signature and docstring."""
 
     @functools.wraps(method)
     def blocking(self: SyncClient, /, *args: P.args, **kwargs: P.kwargs) -> Result:
         return self._call(lambda: method(self._client, *args, **kwargs))
 
-    return blocking
+    return lambda named: blocking
 
 
 class SyncClient:
@@ -193,13 +193,33 @@ class SyncClient:
         """
         return SyncConversation(self._client.conversation(system=system, provider=provider, model=model), self._call)
 
-    models = _of_client(Client.models)
-    refresh_models = _of_client(Client.refresh_models)
-    validate_model = _of_client(Client.validate_model)
-    is_deprecated = _of_client(Client.is_deprecated)
-    count_tokens = _of_client(Client.count_tokens)
-    estimate = _of_client(Client.estimate)
-    session_cost = _of_client(Client.session_cost)
+    @_of_client(Client.models)
+    def models(self) -> None:
+        """As `Client.models`."""
+
+    @_of_client(Client.refresh_models)
+    def refresh_models(self) -> None:
+        """As `Client.refresh_models`."""
+
+    @_of_client(Client.validate_model)
+    def validate_model(self) -> None:
+        """As `Client.validate_model`."""
+
+    @_of_client(Client.is_deprecated)
+    def is_deprecated(self) -> None:
+        """As `Client.is_deprecated`."""
+
+    @_of_client(Client.count_tokens)
+    def count_tokens(self) -> None:
+        """As `Client.count_tokens`."""
+
+    @_of_client(Client.estimate)
+    def estimate(self) -> None:
+        """As `Client.estimate`."""
+
+    @_of_client(Client.session_cost)
+    def session_cost(self) -> None:
+        """As `Client.session_cost`."""
 
     def report(
         self, start: datetime | None = None, end: datetime | None = None, by: Sequence[str] = ()
@@ -464,19 +484,19 @@ class SyncConversation:
 
 def _of_ledger(
     method: Callable[Concatenate[Ledger, P], Awaitable[Result]],
-) -> Callable[Concatenate[SyncLedger, P], Result]:
-    """The same method, blocking, with the same signature and docstring."""
+) -> Callable[[Any], Callable[Concatenate[SyncLedger, P], Result]]:
+    """Stands for the method that it decorates: the async one, blocking, with its signature and docstring."""
 
     @functools.wraps(method)
     def blocking(self: SyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> Result:
         return self._call(lambda: method(self._ledger, *args, **kwargs))
 
-    return blocking
+    return lambda named: blocking
 
 
 def _rows_of_ledger(
     method: Callable[Concatenate[Ledger, P], AsyncIterator[Result]],
-) -> Callable[Concatenate[SyncLedger, P], Iterator[Result]]:
+) -> Callable[[Any], Callable[Concatenate[SyncLedger, P], Iterator[Result]]]:
     """The same for a method that gives one row after another; they come many at a hop."""
 
     @functools.wraps(method)
@@ -497,7 +517,7 @@ def _rows_of_ledger(
     signature = inspect.signature(method)
     rows_of = str(signature.return_annotation).removeprefix("Async")
     blocking.__signature__ = signature.replace(return_annotation=rows_of)  # type: ignore[attr-defined]
-    return blocking
+    return lambda named: blocking
 
 
 class SyncLedger:
@@ -507,15 +527,41 @@ class SyncLedger:
         self._ledger = ledger
         self._call = call
 
-    report = _of_ledger(Ledger.report)
-    export_csv = _of_ledger(Ledger.export_csv)
-    export_jsonl = _of_ledger(Ledger.export_jsonl)
-    export_parquet = _of_ledger(Ledger.export_parquet)
-    budget_statuses = _of_ledger(Ledger.budget_statuses)
-    reset_budget = _of_ledger(Ledger.reset_budget)
-    raise_budget = _of_ledger(Ledger.raise_budget)
-    flush = _of_ledger(Ledger.flush)
-    records = _rows_of_ledger(Ledger.records)
+    @_of_ledger(Ledger.report)
+    def report(self) -> None:
+        """As `Ledger.report`."""
+
+    @_of_ledger(Ledger.export_csv)
+    def export_csv(self) -> None:
+        """As `Ledger.export_csv`."""
+
+    @_of_ledger(Ledger.export_jsonl)
+    def export_jsonl(self) -> None:
+        """As `Ledger.export_jsonl`."""
+
+    @_of_ledger(Ledger.export_parquet)
+    def export_parquet(self) -> None:
+        """As `Ledger.export_parquet`."""
+
+    @_of_ledger(Ledger.budget_statuses)
+    def budget_statuses(self) -> None:
+        """As `Ledger.budget_statuses`."""
+
+    @_of_ledger(Ledger.reset_budget)
+    def reset_budget(self) -> None:
+        """As `Ledger.reset_budget`."""
+
+    @_of_ledger(Ledger.raise_budget)
+    def raise_budget(self) -> None:
+        """As `Ledger.raise_budget`."""
+
+    @_of_ledger(Ledger.flush)
+    def flush(self) -> None:
+        """As `Ledger.flush`."""
+
+    @_rows_of_ledger(Ledger.records)
+    def records(self) -> None:
+        """As `Ledger.records`."""
 
     @property
     def session(self) -> str:
