@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,3 +158,18 @@ def test_the_error_page_draws_the_real_tree() -> None:
     assert drawn
     assert [] == [line for line in drawn if line.strip() not in documented]
     assert len(drawn) == sum(bool(re.match(r"[│├└─ ]*[A-Z]\w+Error\b", line)) for line in documented)
+
+
+def test_the_table_of_keywords_is_that_of_the_list() -> None:
+    """The page about calls has each keyword with its type and meaning, as the list of keywords has them."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import keyword_table as t; print(t.written(t.PAGE.read_text('utf8')), end='')"],
+        cwd=ROOT / "tools",
+        capture_output=True,
+        text=True,
+        encoding="utf8",
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf8"},
+    )
+    page = (ROOT / "docs" / "calls.md").read_text(encoding="utf8")
+    assert page == done.stdout, "run: python tools/keyword_table.py"

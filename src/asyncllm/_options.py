@@ -14,10 +14,10 @@ To add a keyword, add a line here and a field to `Request` or `Arguments`. None 
 
 # No `from __future__ import annotations` here: the annotations of CallOptions are read at run time.
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from typing_extensions import TypedDict
 
@@ -277,8 +277,15 @@ class Described(NamedTuple):
 
 
 def _type_text(kind: Any) -> str:
-    """A type as one writes it, without the names of modules."""
-    return re.sub(r"\b(?:\w+\.)+(?=\w)", "", repr(kind)).replace("NoneType", "None")
+    """A type as one writes it today, without the names of modules; the same on every Python."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is None:
+        return "None" if kind is type(None) else getattr(kind, "__name__", "Any")
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, inner))}]"
+    if origin is Union or origin is UnionType:
+        return " | ".join(map(_type_text, inner))
+    return f"{origin.__name__}[{', '.join(map(_type_text, inner))}]"
 
 
 def _read_list() -> "tuple[Mapping[str, Keyword], tuple[Described, ...]]":

@@ -82,13 +82,13 @@ class Runtime:
         prices = assembly.price_book(self.settings)
         self._question_limits = Limits(LimitRules(), lambda: self._health.now(), usual=USUAL_QUESTION_LIMITS)
         asker = Questions(self._lifetime.engine, self._targeting.aim, time.time)
-        self.catalog = assembly.catalog(self.settings, prices, asker=asker, provider_of=self._targeting.provider)
+        self._catalog = assembly.catalog(self.settings, prices, asker=asker, provider_of=self._targeting.provider)
         self._routing = Routing(
             self.settings.routing,
             self._targeting,
             self._health,
             price_of=assembly.price_of(prices),
-            facts_of=assembly.facts_of(self.catalog),
+            facts_of=assembly.facts_of(self._catalog),
             draw=self._random.random,
         )
         self._targeting.provider(self.settings.active_provider)  # the active one is checked at once
@@ -155,7 +155,7 @@ class Runtime:
             ConfigurationError: there is no such provider.
             BadRequestError: there is no such capability.
         """
-        return await self.catalog.models(provider, include_deprecated=include_deprecated, capability=capability)
+        return await self._catalog.models(provider, include_deprecated=include_deprecated, capability=capability)
 
     async def refresh_models(self, provider: str | None = None) -> RefreshResult:
         """Asks all providers for their models at once, or one; a provider that fails is told of in the result.
@@ -163,7 +163,7 @@ class Runtime:
         Raises:
             ConfigurationError: there is no such provider.
         """
-        return await self.catalog.refresh_models(provider)
+        return await self._catalog.refresh_models(provider)
 
     async def validate_model(self, provider: str, model: str) -> Validation:
         """Proves by the cheapest real call whether a model can be used, and says why not.
@@ -171,7 +171,7 @@ class Runtime:
         Raises:
             ConfigurationError: there is no such provider, or no key for it.
         """
-        return await self.catalog.validate_model(provider, model)
+        return await self._catalog.validate_model(provider, model)
 
     async def is_deprecated(self, provider: str, model: str) -> bool:
         """Whether a model's end is announced, or its provider no longer lists it.
@@ -179,7 +179,7 @@ class Runtime:
         Raises:
             ConfigurationError: there is no such provider.
         """
-        return await self.catalog.is_deprecated(provider, model)
+        return await self._catalog.is_deprecated(provider, model)
 
     async def count_tokens(
         self,
@@ -197,7 +197,7 @@ class Runtime:
         """
         target = self._targeting.resolve(provider, model, [])[0]
         request = Request(model=target.model, messages=read_messages(messages), tools=read_tools(tools))
-        return await self.catalog.count_tokens(target.provider.name, request)
+        return await self._catalog.count_tokens(target.provider.name, request)
 
     def health(self) -> tuple[TargetHealth, ...]:
         """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
@@ -231,7 +231,7 @@ class Runtime:
         await self.aclose()
 
     async def _refresh_on_start(self) -> None:
-        await self.catalog.refresh_models()
+        await self._catalog.refresh_models()
 
     def _build_transport(self, background: Background) -> Transport:
         return assembly.transport(self.settings.http, self._http_client, background, self._environ)
@@ -242,7 +242,7 @@ class Runtime:
             self._limits.forget()
         self._question_limits.forget()
         if self.settings.catalog.cache_path is not None:
-            background.spawn(self.catalog.load)
+            background.spawn(self._catalog.load)
         if self._refresh:
             self._refresh = False
             background.spawn(self._refresh_on_start)
@@ -257,7 +257,7 @@ class Runtime:
             limits=self._limits,
             question_limits=self._question_limits,
             books=self._books,
-            catalog=self.catalog,
+            catalog=self._catalog,
             sampling=self.settings.unsupported_parameters,
             draw=self._random.random,
         )

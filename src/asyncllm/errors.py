@@ -243,7 +243,7 @@ class AsyncLLMError(Exception):
         """Takes a credential out of the sentence: a server that echoes it may have any shape of key."""
         if secret in self.message:
             self.message = self.message.replace(secret, "[redacted]")
-            self.args = (self.message,)
+            self.args: tuple[Any, ...] = (self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The facts travel as state, not as arguments: an error and its attempts refer to each other.
