@@ -11,7 +11,6 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -107,10 +106,10 @@ def month(records: int) -> Iterator[list[Settling]]:
     for number in range(records):
         moment = end - (records - number) * step
         model = chance.choice(MODELS)
-        head = replace(HEAD, model=model, requested_model=model, user=f"user{number % 200}")
+        head = HEAD._replace(model=model, requested_model=model, user=f"user{number % 200}")
         opening = Opening(new_ulid(moment // 1000, chance.randbytes(10)), moment, head, None, None)
         status = "error" if number % 50 == 0 else "ok"
-        batch.append([opening, Settling(opening, replace(DONE, status=status, latency=chance.lognormvariate(0, 1)))])
+        batch.append([opening, Settling(opening, DONE._replace(status=status, latency=chance.lognormvariate(0, 1)))])
         if len(batch) == 2000:
             yield [operation for pair in batch for operation in pair]  # type: ignore[misc]
             batch = []

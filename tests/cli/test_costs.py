@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -29,9 +28,9 @@ def database(tmp_path: Path) -> str:
         ledger = Ledger(SQLiteStore(tmp_path / "ledger.db"), clock=lambda: clock[0])
         for days, model, cost in ((0, "a", 3 * DOLLAR), (1, "a", DOLLAR), (1, "=b", 2 * DOLLAR), (20, "old", DOLLAR)):
             clock[0] = (now - timedelta(days=days)).timestamp()
-            ledger.settle(await ledger.open(replace(HEAD, model=model)), replace(DONE, cost=cost))
+            ledger.settle(await ledger.open(HEAD._replace(model=model)), DONE._replace(cost=cost))
         clock[0] = now.timestamp()
-        ledger.settle(await ledger.open(replace(HEAD, model="free", user=None)), replace(DONE, cost=None, latency=None))
+        ledger.settle(await ledger.open(HEAD._replace(model="free", user=None)), DONE._replace(cost=None, latency=None))
         await ledger.aclose()
 
     asyncio.run(fill())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 
 from asyncllm._ledger.budgets import Scope
 from asyncllm._ledger.columns import (
+    _DETAILS,
     COLUMNS,
     DIMENSIONS,
     EXPORTED,
@@ -29,6 +30,7 @@ from asyncllm._ledger.ledger import Ledger
 from asyncllm._ledger.stores import Store, store_of
 from asyncllm._ledger.stores.memory import MemoryStore
 from asyncllm._ledger.stores.sqlite import SQLiteStore
+from asyncllm._schema.usage import Usage
 from ledger_books import DONE, HEAD
 from postgres_server import new_database
 
@@ -107,8 +109,8 @@ ROWS = (
 async def is_brought_up(store: Store) -> None:
     """An old database keeps what it has, and takes everything that is new."""
     ledger = Ledger(store)
-    new = replace(HEAD, operation="embed", deployment="eu", model="n")
-    end = replace(DONE, cost=None, cost_source=None, unpriced_reason="the price is unknown", status="cached")
+    new = HEAD._replace(operation="embed", deployment="eu", model="n")
+    end = DONE._replace(cost=None, cost_source=None, unpriced_reason="the price is unknown", status="cached")
     ledger.settle(await ledger.open(new), end)
     old, opened, added = sorted([one async for one in ledger.records()], key=lambda record: record.time)
     assert datetime(2016, 7, 30, 23, 54, 10, 259000, tzinfo=timezone.utc) == old.time
@@ -188,8 +190,10 @@ def test_a_released_version_stays_as_it_is() -> None:
 def test_every_fact_of_an_attempt_has_a_column() -> None:
     """A field that no row names would be lost; one that is in the rows and nowhere else is a mistake."""
     names = {column.name for column in COLUMNS}
-    facts = {field.name for half in (Head, Settlement) for field in fields(half)}
+    facts = {*Head._fields, *Settlement._fields}
     assert {"kind", "input_estimate", "output_estimate", "usage"} == facts - names
+    used = {*(column.of or column.name for column in COLUMNS), *_DETAILS}
+    assert {"stated_cost"} == {field.name for field in fields(Usage)} - used  # that one is the cost
     kept = {column.name if column.field == "" else column.field for column in EXPORTED}
     assert {"usage"} == {field.name for field in fields(Record)} - kept
 
@@ -197,7 +201,7 @@ def test_every_fact_of_an_attempt_has_a_column() -> None:
 def test_budgets_and_reports_follow_the_columns() -> None:
     """A key that is marked in its row can be grouped by and limited to; any other is refused by name."""
     assert "provider=p, deployment=eu, user=*" == str(Scope(user="*", deployment="eu", provider="p"))
-    assert (("deployment", "eu"),) == Scope(deployment="eu").values(replace(HEAD, deployment="eu"))
+    assert (("deployment", "eu"),) == Scope(deployment="eu").values(HEAD._replace(deployment="eu"))
     assert None is Scope(deployment="eu").values(HEAD)
     assert {"operation", "deployment", "service_tier", "cost_source", "unpriced_reason"} <= set(DIMENSIONS)
     with pytest.raises(TypeError, match="cannot be limited to a 'colour'; choose from provider, deployment, model"):
@@ -208,7 +212,7 @@ async def test_reports_leave_out_what_generates_nothing(store: Store) -> None:
     """Listing, counting and validating count where they cost something, or where somebody asks for them."""
     ledger = Ledger(store)
     for operation, cost in (("chat", 5), ("count", 0), ("list", 0), ("validate", 7), ("validate", None)):
-        ledger.settle(await ledger.open(replace(HEAD, operation=operation)), replace(DONE, cost=cost))
+        ledger.settle(await ledger.open(HEAD._replace(operation=operation)), DONE._replace(cost=cost))
     (row,) = await ledger.report()
     assert (3, 1, Decimal("0.000000012")) == (row.requests, row.unpriced, row.cost)
     assert {"chat": 1, "count": 1, "list": 1, "validate": 2} == {
@@ -222,7 +226,7 @@ async def test_reports_leave_out_what_generates_nothing(store: Store) -> None:
 async def test_new_columns_are_in_every_export(tmp_path: Path) -> None:
     """CSV and JSON lines have them without being told."""
     ledger = Ledger(MemoryStore())
-    ledger.settle(await ledger.open(replace(HEAD, deployment="=eu")), replace(DONE, cost_source="table"))
+    ledger.settle(await ledger.open(HEAD._replace(deployment="=eu")), DONE._replace(cost_source="table"))
     await ledger.export_csv(tmp_path / "x.csv")
     await ledger.export_jsonl(tmp_path / "x.jsonl")
     await ledger.aclose()

@@ -8,7 +8,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -44,7 +43,7 @@ async def test_an_attempt_is_opened_and_settled(store: Store) -> None:
         provider_tool_requests={"web_search": 2},
         service_tier="priority",
     )
-    head = replace(HEAD, tags={"team": "búsqueda"}, agent="planner", variant="b", requested_model="gpt-y")
+    head = HEAD._replace(tags={"team": "búsqueda"}, agent="planner", variant="b", requested_model="gpt-y")
     before = datetime.now(timezone.utc) - timedelta(seconds=1)
     opening = await ledger.open(head)
     end = Settlement(
@@ -97,7 +96,7 @@ async def test_a_second_settlement_changes_nothing(store: Store) -> None:
     ledger = Ledger(store)
     opening = await ledger.open(HEAD)
     ledger.settle(opening, DONE)
-    ledger.settle(opening, replace(DONE, status="error", cost=None))
+    ledger.settle(opening, DONE._replace(status="error", cost=None))
     assert ["ok"] == [record.status for record in await read(ledger)]
     assert Decimal("0.00000003") == ledger.session_cost()
     assert 0 == ledger.session_unpriced()
@@ -130,9 +129,9 @@ async def test_many_at_once(store: Store) -> None:
     ledger = Ledger(store)
 
     async def call(number: int) -> None:
-        opening = await ledger.open(replace(HEAD, user=f"u{number}"))
+        opening = await ledger.open(HEAD._replace(user=f"u{number}"))
         await anyio.lowlevel.checkpoint()
-        ledger.settle(opening, replace(DONE, cost=number))
+        ledger.settle(opening, DONE._replace(cost=number))
 
     async with anyio.create_task_group() as group:
         for number in range(100):
@@ -145,9 +144,9 @@ async def test_many_at_once(store: Store) -> None:
 async def test_what_nobody_can_store_is_made_storable(store: Store) -> None:
     """Lone surrogates, NUL and absurd numbers from callers and providers cost no record."""
     ledger = Ledger(store)
-    head = replace(HEAD, user="a\0b", agent="\ud800", tags={"k\0": "\udfff"})
+    head = HEAD._replace(user="a\0b", agent="\ud800", tags={"k\0": "\udfff"})
     usage = Usage(input_tokens=10**30, output_tokens=1, service_tier="x\0")
-    ledger.settle(await ledger.open(head), replace(DONE, usage=usage, latency=float("inf"), cost=-(10**30)))
+    ledger.settle(await ledger.open(head), DONE._replace(usage=usage, latency=float("inf"), cost=-(10**30)))
     (record,) = await read(ledger)
     assert ("a�b", "?", {"k�": "?"}) == (record.user, record.agent, record.tags)
     assert (None, 1, None, None) == (record.usage.input_tokens, record.usage.output_tokens, record.latency, record.cost)
@@ -158,10 +157,10 @@ async def test_reports_group_and_add_up(store: Store) -> None:
     """Requests, failures, unpriced attempts, tokens, cost and percentiles, by whatever the attempts have in common."""
     ledger = Ledger(store)
     for number in range(100):
-        head = replace(HEAD, model="a" if number % 4 else "b", tags={"team": "x", "n": str(number % 2)})
+        head = HEAD._replace(model="a" if number % 4 else "b", tags={"team": "x", "n": str(number % 2)})
         status = "error" if number % 10 == 0 else "ok"
         cost = None if number % 5 == 1 else 1000
-        ledger.settle(await ledger.open(head), replace(DONE, status=status, cost=cost, latency=(number + 1) / 100))
+        ledger.settle(await ledger.open(head), DONE._replace(status=status, cost=cost, latency=(number + 1) / 100))
     (total,) = await ledger.report()
     assert (100, 10, 20, Decimal("0.00008"), 1000, 2000, None) == (
         total.requests,
@@ -266,9 +265,9 @@ async def test_a_hard_budget_refuses_what_does_not_fit(store: Store) -> None:
     assert datetime(2026, 11, 22, tzinfo=timezone.utc) == error.resets_at
     assert "day: provider=openai" == error.budget
     assert "up to $0.50 needed, $0.00 spent and $0.60 reserved of $1.00" in str(error)
-    ledger.settle(first, replace(DONE, cost=DOLLAR // 4))
+    ledger.settle(first, DONE._replace(cost=DOLLAR // 4))
     second = await ledger.open(HEAD, hold(ledger, DOLLAR // 2))
-    ledger.settle(second, replace(DONE, cost=DOLLAR * 7 // 10))
+    ledger.settle(second, DONE._replace(cost=DOLLAR * 7 // 10))
     (status,) = await ledger.budget_statuses()
     assert (Decimal("0.95"), Decimal(0), Decimal("0.2")) == (status.spent, status.reserved, status.excess)
     assert [Decimal(0), Decimal("0.2")] == sorted(record.excess for record in await read(ledger))
@@ -282,7 +281,7 @@ async def test_an_unpriced_model_under_a_hard_budget_is_refused(store: Store) ->
         await ledger.open(HEAD, hold(ledger, None))
     await ledger.aclose()
     lenient = Ledger(store, budgets=[Budget(limit=DOLLAR, on_exceed="warn")])
-    lenient.settle(await lenient.open(HEAD, hold(lenient, None)), replace(DONE, cost=None))
+    lenient.settle(await lenient.open(HEAD, hold(lenient, None)), DONE._replace(cost=None))
     assert 1 == len(await read(lenient))
     await lenient.aclose()
 
@@ -290,7 +289,7 @@ async def test_an_unpriced_model_under_a_hard_budget_is_refused(store: Store) ->
 async def test_an_unknown_cost_is_charged_what_was_reserved(store: Store) -> None:
     """A hard budget errs on the safe side."""
     ledger = Ledger(store, budgets=[Budget(limit=DOLLAR)])
-    ledger.settle(await ledger.open(HEAD, hold(ledger, 500)), replace(DONE, cost=None))
+    ledger.settle(await ledger.open(HEAD, hold(ledger, 500)), DONE._replace(cost=None))
     (status,) = await ledger.budget_statuses()
     assert Decimal("0.0000005") == status.spent
     await ledger.aclose()
@@ -303,12 +302,12 @@ async def test_alerts_come_once_a_window(new_store: Callable[[], Store], caplog:
     ledger = Ledger(store, budgets=[Budget(limit=1000, on_exceed="warn")], on_alert=alerts.append)
     with caplog.at_level(logging.WARNING, "asyncllm.ledger"):
         for _ in range(15):
-            ledger.settle(await ledger.open(HEAD, hold(ledger, 100)), replace(DONE, cost=100))
+            ledger.settle(await ledger.open(HEAD, hold(ledger, 100)), DONE._replace(cost=100))
         await ledger.flush()
         await ledger.aclose()
         if not isinstance(store, MemoryStore):
             again = Ledger(new_store(), budgets=[Budget(limit=1000, on_exceed="warn")], on_alert=alerts.append)
-            again.settle(await again.open(HEAD, hold(again, 100)), replace(DONE, cost=100))
+            again.settle(await again.open(HEAD, hold(again, 100)), DONE._replace(cost=100))
             await again.flush()
             await again.aclose()
     assert [90, 100] == [alert.level for alert in alerts]
@@ -324,7 +323,7 @@ async def test_a_budget_that_is_nearly_spent_and_refuses_has_reached_its_end(sto
         raise RuntimeError("a callback's own failure harms nobody")
 
     ledger = Ledger(store, budgets=[Budget(limit=1000)], on_alert=give)
-    ledger.settle(await ledger.open(HEAD, hold(ledger, 950)), replace(DONE, cost=950))
+    ledger.settle(await ledger.open(HEAD, hold(ledger, 950)), DONE._replace(cost=950))
     for _ in range(3):
         with pytest.raises(BudgetExceededError):
             await ledger.open(HEAD, hold(ledger, 100))
@@ -336,11 +335,11 @@ async def test_a_reset_and_a_raise(store: Store) -> None:
     """A raise holds for the window, a reset begins it anew; the records stay as they are."""
     budget = Budget(limit=1000, per="month", name="mine")
     ledger = Ledger(store, budgets=[budget])
-    ledger.settle(await ledger.open(HEAD, hold(ledger, 900)), replace(DONE, cost=900))
+    ledger.settle(await ledger.open(HEAD, hold(ledger, 900)), DONE._replace(cost=900))
     with pytest.raises(BudgetExceededError):
         await ledger.open(HEAD, hold(ledger, 500))
     await ledger.raise_budget("mine", Decimal("0.000001"))
-    ledger.settle(await ledger.open(HEAD, hold(ledger, 500)), replace(DONE, cost=500))
+    ledger.settle(await ledger.open(HEAD, hold(ledger, 500)), DONE._replace(cost=500))
     assert [Decimal("0.000002")] == [status.limit for status in await ledger.budget_statuses()]
     await ledger.reset_budget("mine", HEAD)
     (status,) = await ledger.budget_statuses(HEAD)
@@ -354,20 +353,20 @@ async def test_a_reset_and_a_raise(store: Store) -> None:
 async def test_each_value_may_have_a_budget_of_its_own(store: Store) -> None:
     """``*`` gives every user the same limit, and nobody somebody else's."""
     ledger = Ledger(store, budgets=[Budget(limit=1000, scope=Scope(user="*", tags={"team": "*"}), name="each")])
-    ann = replace(HEAD, tags={"team": "x"})
-    bob = replace(ann, user="bob")
+    ann = HEAD._replace(tags={"team": "x"})
+    bob = ann._replace(user="bob")
     await ledger.open(ann, hold(ledger, 900, ann))
     with pytest.raises(BudgetExceededError) as caught:
         await ledger.open(ann, hold(ledger, 900, ann))
     assert {"user": "ann", "tag:team": "x"} == caught.value.scope
     await ledger.open(bob, hold(ledger, 900, bob))
-    assert () == ledger.budgets.charges(replace(HEAD, user=None, tags={"team": "x"}), 0)
+    assert () == ledger.budgets.charges(HEAD._replace(user=None, tags={"team": "x"}), 0)
     assert [] == await ledger.budget_statuses()
     assert [Decimal("0.0000009")] == [status.reserved for status in await ledger.budget_statuses(bob)]
     with pytest.raises(ValueError, match="for each value"):
         await ledger.reset_budget("each")
     with pytest.raises(ValueError, match="does not count such a call"):
-        await ledger.reset_budget("each", replace(HEAD, user=None))
+        await ledger.reset_budget("each", HEAD._replace(user=None))
     await ledger.aclose()
 
 
@@ -375,7 +374,7 @@ async def test_budgets_that_look_alike_do_not_share_a_window(store: Store) -> No
     """A warning at five, a stop at ten, and a second stop: each counts for itself, once."""
     budgets = [Budget(limit=500, on_exceed="warn"), Budget(limit=1000), Budget(limit=900)]
     ledger = Ledger(store, budgets=budgets)
-    ledger.settle(await ledger.open(HEAD, hold(ledger, 700)), replace(DONE, cost=600))
+    ledger.settle(await ledger.open(HEAD, hold(ledger, 700)), DONE._replace(cost=600))
     statuses = await ledger.budget_statuses()
     assert [Decimal("0.0000006")] * 3 == [status.spent for status in statuses]
     assert [Decimal(0)] * 3 == [status.reserved for status in statuses]
@@ -387,10 +386,10 @@ async def test_budgets_that_look_alike_do_not_share_a_window(store: Store) -> No
 async def test_a_new_budget_knows_what_was_spent_before_it(new_store: Callable[[], Store]) -> None:
     """Whoever writes a budget into the configuration in the afternoon means the whole day."""
     store = new_store()
-    tagged = replace(HEAD, tags={"team": "x"})
+    tagged = HEAD._replace(tags={"team": "x"})
     first = Ledger(store)
-    first.settle(await first.open(tagged), replace(DONE, cost=800))
-    first.settle(await first.open(replace(HEAD, user="bob")), replace(DONE, cost=100_000))
+    first.settle(await first.open(tagged), DONE._replace(cost=800))
+    first.settle(await first.open(HEAD._replace(user="bob")), DONE._replace(cost=100_000))
     await first.aclose()
     later = Ledger(store, budgets=[Budget(limit=1000, scope=Scope(user="ann", tags={"team": "x"}))])
     assert [Decimal("0.0000008")] == [status.spent for status in await later.budget_statuses()]
@@ -403,9 +402,9 @@ async def test_a_session_budget_ends_with_its_session(new_store: Callable[[], St
     """Every client has it whole."""
     store = new_store()
     for session in ("one", "two"):
-        head = replace(HEAD, session=session)
+        head = HEAD._replace(session=session)
         ledger = Ledger(store, budgets=[Budget(limit=1000, per="session")], session=session)
-        ledger.settle(await ledger.open(head, hold(ledger, 900, head)), replace(DONE, cost=900))
+        ledger.settle(await ledger.open(head, hold(ledger, 900, head)), DONE._replace(cost=900))
         with pytest.raises(BudgetExceededError) as caught:
             await ledger.open(head, hold(ledger, 200, head))
         assert caught.value.resets_at is None
@@ -416,11 +415,11 @@ async def test_a_call_that_follows_at_once_takes_the_reservation_over(store: Sto
     """The second attempt of a stale connection has a row of its own, and a full budget does not stop it half way."""
     ledger = Ledger(store, budgets=[Budget(limit=1000)])
     first = await ledger.open(HEAD, hold(ledger, 1000))
-    ledger.settle(first, replace(DONE, status="error", cost=0))
-    second = ledger.open_at_once(replace(HEAD, attempt=2, call=first.id), first.hold)
+    ledger.settle(first, DONE._replace(status="error", cost=0))
+    second = ledger.open_at_once(HEAD._replace(attempt=2, call=first.id), first.hold)
     await ledger.flush()
     assert [Decimal("0.000001")] == [status.reserved for status in await ledger.budget_statuses()]
-    ledger.settle(second, replace(DONE, cost=700))
+    ledger.settle(second, DONE._replace(cost=700))
     records = await read(ledger)
     assert {(1, first.id, "error"), (2, first.id, "ok")} == {(one.attempt, one.call, one.status) for one in records}
     assert [Decimal("0.0000007")] == [status.spent for status in await ledger.budget_statuses()]
@@ -462,7 +461,7 @@ async def test_memory_keeps_the_newest_records() -> None:
     store = MemoryStore(keep=10)
     ledger = Ledger(store, budgets=[Budget(limit=DOLLAR, per="total")])
     for number in range(25):
-        ledger.settle(await ledger.open(HEAD, hold(ledger, 50)), replace(DONE, cost=number))
+        ledger.settle(await ledger.open(HEAD, hold(ledger, 50)), DONE._replace(cost=number))
     assert list(range(15, 25)) == sorted(record.nano_cost or 0 for record in await read(ledger))
     assert 15 == store.forgotten
     assert [Decimal("0.0000003")] == [status.spent for status in await ledger.budget_statuses()]
@@ -479,7 +478,7 @@ async def test_a_finaliser_may_settle() -> None:
             self.me = self
 
         def __del__(self) -> None:
-            ledger.settle(opening, replace(DONE, status="cancelled"))
+            ledger.settle(opening, DONE._replace(status="cancelled"))
 
     Holder()
     thread = threading.Thread(target=gc.collect)
@@ -496,7 +495,7 @@ async def test_the_log_file_has_a_line_for_each_settled_attempt(store: Store, tm
     opening = await ledger.open(HEAD, hold(ledger, 10))
     ledger.settle(opening, DONE)
     for _ in range(4):
-        ledger.settle(await ledger.open(HEAD), replace(DONE, cost=None, usage=Usage(source="unknown")))
+        ledger.settle(await ledger.open(HEAD), DONE._replace(cost=None, usage=Usage(source="unknown")))
     await ledger.aclose()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert 5 == len({line["id"] for line in lines})

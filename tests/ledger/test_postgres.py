@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -34,7 +33,7 @@ async def test_a_connection_that_the_server_ends(postgres: str) -> None:
         )
     other = Ledger(store_of(url), budgets=budgets)
     assert ["unknown"] == [record.status async for record in other.records()]
-    ledger.settle(opening, replace(DONE, cost=1000))
+    ledger.settle(opening, DONE._replace(cost=1000))
     try:
         await ledger.flush()
     except LedgerError:

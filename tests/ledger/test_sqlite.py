@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -106,7 +105,7 @@ async def test_whoever_was_taken_for_dead_has_the_last_word(tmp_path: Path) -> N
         lock.unlink()
     other = Ledger(SQLiteStore(path), budgets=budgets)
     assert [50, 900] == sorted([record.nano_cost or 0 async for record in other.records()])
-    living.settle(opening, replace(DONE, cost=1000))
+    living.settle(opening, DONE._replace(cost=1000))
     living.settle(opening, None)
     living.settle(never, None)  # recovered already: it stays as it was booked
     await living.flush()
@@ -135,7 +134,7 @@ async def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path) -> Non
     store = Forgetful(path)
     ledger = Ledger(store, budgets=[Budget(limit=DOLLAR, per="total")])
     for _ in range(3):
-        ledger.settle(await ledger.open(HEAD, hold(ledger, 100)), replace(DONE, cost=300))
+        ledger.settle(await ledger.open(HEAD, hold(ledger, 100)), DONE._replace(cost=300))
         for _ in range(3):
             with contextlib.suppress(LedgerError):
                 await ledger.flush()
@@ -171,7 +170,7 @@ async def test_a_mistake_costs_one_operation_only(caplog: pytest.LogCaptureFixtu
 
     async def call(user: str) -> None:
         with contextlib.suppress(LedgerError):
-            ledger.settle(await ledger.open(replace(HEAD, user=user)), DONE)
+            ledger.settle(await ledger.open(HEAD._replace(user=user)), DONE)
             outcomes.append(user)
 
     with caplog.at_level(logging.CRITICAL, "asyncllm.ledger"):
@@ -240,7 +239,7 @@ async def test_closing_does_not_wait_for_ever(tmp_path: Path) -> None:
     ledger = Ledger(Slow())
     ledger.settle(await ledger.open(HEAD), DONE)
     began = time.monotonic()
-    found = ledger._writer.end(0.05)
+    found = ledger._thread.end(0.05)
     assert "did not finish within 0.05 s" in str(found)
     assert 0.25 > time.monotonic() - began
     await anyio.sleep(0.5)
@@ -257,7 +256,7 @@ async def test_a_store_that_cannot_be_closed_is_told_in_the_log(caplog: pytest.L
     ledger.settle(await ledger.open(HEAD), DONE)
     await ledger.aclose()
     assert "it sticks" in caplog.text
-    assert None is ledger._writer.end()
+    assert None is ledger._thread.end()
 
 
 def test_what_nobody_can_price_is_charged_what_it_reserved() -> None:

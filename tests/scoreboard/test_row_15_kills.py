@@ -36,7 +36,7 @@ async def main():
             opening = await ledger.open(HEAD, hold(ledger, 100))
             print("sent", opening.id, flush=True)       # what a server would have seen
             await asyncio.sleep(0)
-            ledger.settle(opening, replace(DONE, cost=number))
+            ledger.settle(opening, DONE._replace(cost=number))
             await ledger.flush()
             print("kept", opening.id, number, flush=True)
     await asyncio.gather(*(one(number) for number in range(1, 9)))

@@ -48,7 +48,7 @@ async def main(url, seed, calls):
                 out["failed"].append(repr(error))
                 continue
             await asyncio.sleep(chance.random() / 500)
-            ledger.settle(opening, replace(DONE, cost=cost))
+            ledger.settle(opening, DONE._replace(cost=cost))
             out["ok"] += 1
             out["excess"] += max(0, cost - 1_000)
     await asyncio.gather(*(one() for _ in range(8)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -94,7 +93,7 @@ async def test_one_alert_a_window_although_the_clock_goes_back(record: Record) -
     )
 
     async def spend(cost: int) -> None:
-        ledger.settle(await ledger.open(HEAD, hold(ledger, 0)), replace(DONE, cost=cost))
+        ledger.settle(await ledger.open(HEAD, hold(ledger, 0)), DONE._replace(cost=cost))
         await ledger.flush()
 
     await spend(950)
@@ -136,7 +135,7 @@ def test_a_million_sums(full: bool, record: Record) -> None:
             chance.shuffle(open_now)
             keep = 0 if number == count - 1 else 25
             ended, open_now = open_now[keep:], open_now[:keep]
-            book([Settling(one, replace(DONE, cost=cost)) for one, cost, _ in ended], windows)
+            book([Settling(one, DONE._replace(cost=cost)) for one, cost, _ in ended], windows)
             for _, known, reserved in ended:
                 spent += reserved if known is None else known
                 excess += max(0, (known or 0) - reserved)

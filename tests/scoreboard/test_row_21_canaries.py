@@ -8,7 +8,6 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,7 +83,7 @@ async def _postgres_failures() -> list[AsyncLLMError]:
     ):
         ledger = Ledger(PostgresStore(url, patience=0.1), on_error="error")
         try:
-            await ledger.open(replace(HEAD))
+            await ledger.open(HEAD)
         except LedgerError as error:
             found.append(error)
         await ledger.aclose()

@@ -8,10 +8,10 @@ cost is known where a price and a usage are; otherwise it is None, and budgets a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from .._models.bounds import Bound
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation
@@ -140,17 +140,14 @@ class Bookkeeper:
         self.prices = prices
         self.estimate = estimate
 
-    def call(
-        self,
-        requested_model: str,
-        *,
-        user: str | None = None,
-        agent: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        variant: str | None = None,
-    ) -> CallBook:
-        """The books of one call: whose it is, which model it asked for, and the branch of a split it was given."""
-        return CallBook(self, requested_model, user, agent, tags, variant)
+    def call(self, requested_model: str, **whose: Any) -> CallBook:
+        """The books of one call.
+
+        Args:
+            requested_model: the model that it asks for.
+            **whose: fields of `Head` that its attempts have in common: ``user``, ``agent``, ``tags``, ``variant``.
+        """
+        return CallBook(self, {"requested_model": requested_model, "session": self.ledger.session, **whose})
 
     def assumed_output(self, head: Head) -> int:
         """The output tokens that are assumed for a call without ``max_tokens``: the most that a budget of it says."""
@@ -168,7 +165,7 @@ class Bookkeeper:
                 are taken.
         """
         ledger = self.ledger
-        if not ledger.budgets or head.operation not in GENERATING:
+        if head.operation not in GENERATING:
             return None
         now = ledger.now()
         charges = ledger.budgets.charges(head, now)
@@ -193,24 +190,11 @@ class Bookkeeper:
 class CallBook:
     """The books of one call; numbers its attempts."""
 
-    __slots__ = ("_agent", "_attempts", "_first", "_requested_model", "_tags", "_user", "_variant", "keeper")
+    __slots__ = ("_attempts", "_shared", "keeper")
 
-    def __init__(
-        self,
-        keeper: Bookkeeper,
-        requested_model: str,
-        user: str | None,
-        agent: str | None,
-        tags: Mapping[str, str] | None,
-        variant: str | None,
-    ) -> None:
+    def __init__(self, keeper: Bookkeeper, shared: dict[str, Any]) -> None:
         self.keeper = keeper
-        self._requested_model = requested_model
-        self._user = user
-        self._agent = agent
-        self._tags = tags
-        self._variant = variant
-        self._first: str | None = None
+        self._shared = shared
         self._attempts = 0
 
     async def open(
@@ -248,29 +232,24 @@ class CallBook:
             model=model,
             operation=operation,
             deployment=deployment,
-            requested_model=self._requested_model,
-            session=self.keeper.ledger.session,
-            call=self._first,
             attempt=self._attempts,
-            user=self._user,
-            agent=self._agent,
-            tags=self._tags,
-            variant=self._variant,
             input_estimate=input_tokens,
             output_estimate=max_tokens,
+            **self._shared,
         )
-        return self._ticket(await self.keeper.ledger.open(head, self.keeper.hold(head, bound)))
+        keeper = self.keeper
+        hold = keeper.hold(head, bound) if keeper.ledger.budgets else None
+        return BookedAttempt(self, await keeper.ledger.open(head, hold))
 
     def open_again(self, opening: Opening) -> BookedAttempt:
         """A row for an attempt that follows another one at once, with its reservation: see `BookedAttempt.again`."""
         self._attempts += 1
-        head = replace(opening.head, attempt=self._attempts, call=self._first)
-        return self._ticket(self.keeper.ledger.open_at_once(head, opening.hold))
+        head = opening.head._replace(attempt=self._attempts, call=self._shared.get("call"))
+        return BookedAttempt(self, self.keeper.ledger.open_at_once(head, opening.hold))
 
-    def _ticket(self, opening: Opening) -> BookedAttempt:
-        if self._first is None:
-            self._first = opening.id
-        return BookedAttempt(self, opening)
+    def begun(self, opening: Opening) -> None:
+        """Names the call after its first attempt."""
+        self._shared.setdefault("call", opening.id)
 
 
 class BookedAttempt:
@@ -281,6 +260,7 @@ class BookedAttempt:
     def __init__(self, book: CallBook, opening: Opening) -> None:
         self._book = book
         self._opening = opening
+        book.begun(opening)
 
     @property
     def id(self) -> str:

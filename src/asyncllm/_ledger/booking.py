@@ -16,7 +16,8 @@ from typing import Any
 
 from ..errors import AsyncLLMError
 from .budgets import Alert, Budget, Charge, Hold, Window, exceeded, status_of
-from .columns import Head, Settlement, record_row
+from .columns import Head, Settlement, end_facts, record_row
+from .journal import Journal
 from .waiting import PendingAnswer
 
 WindowId = tuple[str, int]
@@ -38,15 +39,21 @@ class Opening:
         mirrored: its line in the log file is written.
         has_room: it takes room in the queue.
         forced: it reserves whether there is room or not, and nobody can refuse it.
+        owner: whose it is, where it is not the process that writes it into the database.
+        journal: where it was opened, if not by the queue; its end goes there as well.
+        generation: counts the forks of the process that opened it; a child leaves its parent's attempts alone.
     """
 
     __slots__ = (
         "forced",
+        "generation",
         "has_room",
         "head",
         "hold",
         "id",
+        "journal",
         "mirrored",
+        "owner",
         "recovered",
         "refused",
         "settled",
@@ -54,7 +61,14 @@ class Opening:
         "waiter",
     )
 
-    def __init__(self, id: str, time: int, head: Head, hold: Hold | None, waiter: PendingAnswer | None) -> None:
+    def __init__(
+        self,
+        id: str,
+        time: int,
+        head: Head,
+        hold: Hold | None,
+        waiter: PendingAnswer | None,
+    ) -> None:
         self.id = id
         self.time = time
         self.head = head
@@ -66,6 +80,17 @@ class Opening:
         self.mirrored = False
         self.has_room = False
         self.forced = False
+        self.owner = ""
+        self.journal: Journal | None = None
+        self.generation = 0
+
+
+@dataclass(slots=True)
+class JournalledEnd:
+    """How an attempt ended, as a journal has it: the cost in nano-dollars, and everything as one tuple."""
+
+    cost: int | None
+    facts: tuple[Any, ...]
 
 
 class Settling:
@@ -73,7 +98,7 @@ class Settling:
 
     __slots__ = ("opening", "settlement")
 
-    def __init__(self, opening: Opening, settlement: Settlement | None) -> None:
+    def __init__(self, opening: Opening, settlement: Settlement | JournalledEnd | None) -> None:
         self.opening = opening
         self.settlement = settlement
 
@@ -97,17 +122,17 @@ class EndedAttempt:
     """A record to write: the two halves, and what windows were charged for it (None without any)."""
 
     opening: Opening
-    settlement: Settlement
+    settlement: Settlement | JournalledEnd
     charged: int | None
 
     def row(self) -> tuple[Any, ...]:
         """The values of `COLUMNS`."""
-        opening, hold = self.opening, self.opening.hold
+        opening, hold, end = self.opening, self.opening.hold, self.settlement
         return record_row(
             opening.id,
             opening.time,
             opening.head,
-            self.settlement,
+            end.facts if isinstance(end, JournalledEnd) else end_facts(end),
             reserved=None if hold is None else hold.amount,
             charged=self.charged,
             recovered=opening.recovered,

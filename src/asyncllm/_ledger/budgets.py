@@ -197,15 +197,17 @@ class Charge:
         key: what the window is of: period, zone and scope.
         start: its first microsecond; 0 where it has no beginning.
         end: the first microsecond after it; None where it never ends.
-        scope: column or ``tag:name`` -> value of the records that count in it.
+        scope: column or ``tag:name`` -> value of the records that count in it; None where nobody knows any more.
         budget: the limit; None where this process has no such budget (a row of another one).
+        place: of the budget among those of this process.
     """
 
     key: str
     start: int
     end: int | None = None
-    scope: tuple[tuple[str, str], ...] = ()
+    scope: tuple[tuple[str, str], ...] | None = ()
     budget: Budget | None = None
+    place: int = -1
 
     @property
     def window(self) -> tuple[str, int]:
@@ -224,6 +226,15 @@ class Hold:
 
     amount: int | None
     charges: tuple[Charge, ...]
+
+    @property
+    def hard(self) -> bool:
+        """Whether a budget may refuse the call."""
+        return any(charge.budget is not None and charge.budget.hard for charge in self.charges)
+
+    def written(self) -> tuple[int | None, tuple[tuple[Any, ...], ...]]:
+        """The same in plain values, for a journal."""
+        return self.amount, tuple((one.key, one.start, one.end, one.scope, one.place) for one in self.charges)
 
     @property
     def on_error(self) -> OnError | None:
@@ -296,7 +307,7 @@ class Budgets:
         start, end = self._window(index, budget, microseconds)
         per, zone, _, *rest = self._identities[index]
         key = json.dumps([per, zone, *rest, *values], separators=(",", ":"))
-        return Charge(key=key, start=start, end=end, scope=values, budget=budget)
+        return Charge(key=key, start=start, end=end, scope=values, budget=budget, place=index)
 
     def _window(self, index: int, budget: Budget, microseconds: int) -> tuple[int, int | None]:
         known = self._now.get(index)
@@ -382,7 +393,7 @@ def status_of(charge: Charge, budget: Budget, window: Window) -> BudgetStatus:
     """What people are told of a window."""
     return BudgetStatus(
         name=budget.name,
-        scope=dict(charge.scope),
+        scope=dict(charge.scope or ()),
         limit=to_dollars(budget.limit + window.raised),
         spent=to_dollars(window.counted),
         reserved=to_dollars(window.reserved),

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter, itemgetter
@@ -40,9 +40,8 @@ UNBILLED = ("count", "list", "validate")
 """Operations that generate nothing: reports leave them out, unless they cost something or are asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """An attempt that is about to begin.
+class Head(NamedTuple):
+    """An attempt that is about to begin. A tuple, as it is made and written for every attempt.
 
     Attributes:
         provider: the configured name of the provider.
@@ -79,15 +78,13 @@ class Head:
     output_estimate: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """How an attempt ended.
 
     Attributes:
         status: ``"ok"``, ``"error"``, ``"cancelled"``, ``"interrupted"``, ``"unknown"`` or ``"cached"``.
         error: the class name of the exception.
         http_status: the HTTP status, where there was an answer.
-        usage: tokens by kind; its ``source`` says who counted.
         cost: nano-dollars; None when a part of the bill is unknown.
         cost_source: who says so: ``"provider"``, the price ``"table"``, or an ``"estimate"``; None without a cost.
         unpriced_reason: why there is no cost; None where there is one.
@@ -96,12 +93,12 @@ class Settlement:
         first_token_latency: seconds to the first content of a stream.
         waited: seconds the attempt waited for its turn before it began.
         request_id: the provider's id of the request.
+        usage: tokens by kind; its ``source`` says who counted.
     """
 
     status: Outcome
     error: str | None = None
     http_status: int | None = None
-    usage: Usage = UNKNOWN_USAGE
     cost: int | None = None
     cost_source: CostSource | None = None
     unpriced_reason: str | None = None
@@ -110,6 +107,7 @@ class Settlement:
     first_token_latency: float | None = None
     waited: float | None = None
     request_id: str | None = None
+    usage: Usage = UNKNOWN_USAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +256,7 @@ def _details(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: found[name] for name in _DETAILS if found[name] is not None}
 
 
-_DETAILS = ("cache_write_tokens_by_ttl", "provider_tool_requests")
+_DETAILS = ("cache_write_tokens_by_ttl", "provider_tool_requests", "speed", "region")
 
 COLUMNS: tuple[Column, ...] = (
     Column("id", "word", null=False),
@@ -317,13 +315,17 @@ PLACE: Mapping[str, int] = MappingProxyType({name: place for place, name in enum
 
 # From the two halves of an attempt to a row
 
-_HEAD = tuple(field.name for field in fields(Head))
-_USAGE = tuple(field.name for field in fields(Usage))
-_END = tuple(field.name for field in fields(Settlement) if field.name != "usage")
-_head_values = attrgetter(*_HEAD)
+_HEAD = Head._fields
+_USAGE = tuple(field.name for field in fields(Usage) if field.name != "stated_cost")  # it is the cost
+_END = Settlement._fields[:-1]
 _usage_values = attrgetter(*_USAGE)
-_end_values = attrgetter(*_END)
-_FACTS = ("id", "time", *_HEAD, *_END, *_USAGE, "reserved", "charged", "recovered")
+FACTS = (_HEAD, (*_END, *_USAGE))
+_ALL = ("id", "time", *_HEAD, *_END, *_USAGE, "reserved", "charged", "recovered")
+
+
+def end_facts(settlement: Settlement) -> tuple[Any, ...]:
+    """What is known after an attempt, as one tuple."""
+    return settlement[:-1] + tuple(_usage_values(settlement.usage))
 
 
 def _taking(column: Column) -> Callable[[Mapping[str, Any]], Any]:
@@ -338,8 +340,8 @@ _TAKES = tuple(map(_taking, COLUMNS))
 def record_row(
     id: str,
     time: int,
-    head: Head,
-    settlement: Settlement,
+    head: tuple[Any, ...],
+    end: tuple[Any, ...],
     *,
     reserved: int | None = None,
     charged: int | None = None,
@@ -351,13 +353,12 @@ def record_row(
         id: a ULID.
         time: when it was opened, microseconds since 1970.
         head: what was known before.
-        settlement: how it ended.
+        end: how it ended, from `end_facts`.
         reserved: nano-dollars that budgets had reserved for it.
         charged: nano-dollars that budget windows were charged for it.
         recovered: its process died.
     """
-    values = (*_head_values(head), *_end_values(settlement), *_usage_values(settlement.usage))
-    found = dict(zip(_FACTS, (id, time, *values, reserved, charged, recovered), strict=True))
+    found = dict(zip(_ALL, (id, time, *head, *end, reserved, charged, recovered), strict=True))
     return tuple([take(found) for take in _TAKES])
 
 
@@ -377,10 +378,25 @@ def record_of(row: Sequence[Any]) -> Record:
     return Record(usage=Usage(**{**counted, **details}), **found)
 
 
-def head_text(head: Head) -> str:
+def head_text(head: tuple[Any, ...]) -> str:
     """A head as the JSON that a row of an open attempt holds."""
-    known = {name: value for name, value in zip(_HEAD, _head_values(head), strict=True) if value is not None}
+    known = {name: value for name, value in zip(_HEAD, head, strict=True) if value is not None}
     return plain(json.dumps(known, default=dict)) or ""
+
+
+_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        **Head._field_defaults,
+        **Settlement._field_defaults,
+        **{field.name: field.default for field in fields(Usage) if field.default is not MISSING},
+    }
+)
+
+
+def in_this_order(values: Sequence[Any], names: Sequence[str], wanted: Sequence[str]) -> tuple[Any, ...]:
+    """Facts that another version named in its own order, in the order of this one; what it did not know is unknown."""
+    known = dict(zip(names, values, strict=True))
+    return tuple([known.get(name, _DEFAULTS.get(name)) for name in wanted])
 
 
 def head_of(text: str) -> Head:
@@ -431,6 +447,12 @@ def statements(version: int, types: Types) -> Iterator[str]:
         yield from (f"ALTER TABLE records ADD COLUMN {definition}" for definition in new)
     if version == 2 and types.covering:
         yield f"{_BY_MODEL}{_V2_TOKENS})"
+    if version == 3:
+        yield "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+        yield (
+            f"CREATE TABLE journals (owner TEXT NOT NULL, n {types.integer} NOT NULL, folded {types.integer} NOT NULL, "
+            f"PRIMARY KEY (owner, n)){types.keyed}"
+        )
     if version == 3 and types.covering:
         yield "DROP INDEX records_by_model"
         yield f"{_BY_MODEL}operation, attempt, latency, total_tokens, {_V2_TOKENS})"

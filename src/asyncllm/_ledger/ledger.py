@@ -27,18 +27,22 @@ from anyio import to_thread
 from ..errors import LedgerError
 from .booking import Adjusting, Opening, Settling
 from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of
-from .columns import Head, Record, Settlement, record_of
+from .columns import Head, Record, Settlement, end_facts, record_of
 from .export import EXPORTS, LogFile
+from .journal import OPEN, SETTLE, VOID, Journal
 from .reports import ReportRow, check_dimensions, merge
 from .stores import NOTHING, Query, Store
 from .thread import LAST_SECONDS, Appraise, Flushing, LedgerThread
 from .units import new_ulid, to_dollars, to_microseconds, to_nano
-from .waiting import Room, new_waiter
+from .waiting import PendingAnswer, Room, new_waiter
 
 PLACES = 65_536
 _PAGE = 1000
 _T = TypeVar("_T")
 _log = logging.getLogger("asyncllm.ledger")
+
+
+_NO_HOLD = (None, None)
 
 
 def charge_what_was_reserved(opening: Opening) -> Settlement:
@@ -75,21 +79,21 @@ class Ledger:
         places: int = PLACES,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.session = session or new_ulid(time.time_ns() // 1_000_000, os.urandom(10))
+        self.session = session or new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
         self.budgets = Budgets(budgets)
         self._store = store
         self._clock = clock
         self._room = Room(places)
-        self._writer = LedgerThread(
+        store.budgets = tuple(budgets)
+        self._thread = LedgerThread(
             store,
             appraise=appraise,
             on_error=on_error,
             mirror=None if log_path is None else LogFile(Path(log_path)),
             on_alert=on_alert,
-            on_room=self._room.give,
-            on_trouble=self._room.refuse,
+            room=self._room,
         )
-        weakref.finalize(self, self._writer.leave).atexit = False  # at exit the writer itself waits, for a while
+        weakref.finalize(self, self._thread.leave).atexit = False  # at exit the thread itself waits, for a while
         self._session_cost = 0
         self._session_unpriced = 0
 
@@ -98,7 +102,7 @@ class Ledger:
         return int(self._clock() * 1e6)
 
     async def open(self, head: Head, hold: Hold | None = None) -> Opening:
-        """Gives an attempt its row, and reserves what budgets ask for; committed when it returns.
+        """Gives an attempt its row, and reserves what budgets ask for; it survives this process when this returns.
 
         Cancelled while it waits, it leaves nothing behind.
 
@@ -113,49 +117,78 @@ class Ledger:
             BudgetExceededError: a hard budget has no room; nothing was opened.
             LedgerError: it cannot be written, and the policy is to refuse.
         """
-        writer, room = self._writer, self._room
-        if writer.ended:
-            writer.start()
-        if writer.trouble is not None and room.free == 0:
-            raise LedgerError(writer.full())
-        await room.take()
+        journal = self._thread.journal
+        if journal is not None and (hold is None or not hold.hard):
+            opening = self._open_in(journal, head, hold)
+            if opening is not None:
+                return opening
+        return await self._open_by_queue(head, hold)
+
+    def _open_in(self, journal: Journal, head: Head, hold: Hold | None) -> Opening | None:
+        """Opens an attempt by one write to the journal; None where that fails."""
         now = int(self._clock() * 1e6)
+        opening = Opening(new_ulid(now // 1000, os.urandom(16)), now, head, hold, None)
+        reserved = _NO_HOLD if hold is None else hold.written()
+        if not journal.append(OPEN, (opening.id, now, tuple(head), *reserved)):
+            return None
+        opening.journal, opening.generation = journal, self._thread.generation
+        return opening
+
+    async def _open_by_queue(self, head: Head, hold: Hold | None) -> Opening:
+        """Opens an attempt in a transaction of the ledger's thread, and waits for it."""
+        thread, room = self._thread, self._room
+        if thread.ended:
+            thread.start()
+        if thread.trouble is not None and room.free == 0:
+            raise LedgerError(thread.full())
+        await room.take()
         waiter = new_waiter()
-        opening = Opening(new_ulid(now // 1000, os.urandom(10)), now, head, hold, waiter)
+        opening = self._new_opening(head, hold, waiter)
         opening.has_room = True
-        writer.put(opening)
+        thread.put(opening)
         try:
             refusal = await waiter.wait()
         except BaseException:
             opening.settled = True
-            writer.put(Settling(opening, None))
+            thread.put(Settling(opening, None))
             raise
         if refusal is not None:
             opening.settled = True
             raise refusal
         return opening
 
+    def _new_opening(self, head: Head, hold: Hold | None, waiter: PendingAnswer | None) -> Opening:
+        now = int(self._clock() * 1e6)
+        opening = Opening(new_ulid(now // 1000, os.urandom(16)), now, head, hold, waiter)
+        opening.generation = self._thread.generation
+        return opening
+
     def open_at_once(self, head: Head, hold: Hold | None = None) -> Opening:
-        """Gives an attempt its row without waiting for the commit, and takes over a reservation that has just ended.
+        """Gives an attempt its row without waiting for a commit, and takes over a reservation that has just ended.
 
         For an attempt that follows another one in the same breath: no budget is asked again, no room is waited for.
         """
-        now = int(self._clock() * 1e6)
-        opening = Opening(new_ulid(now // 1000, os.urandom(10)), now, head, hold, None)
+        thread = self._thread
+        if thread.journal is not None and (hold is None or not hold.hard):
+            written = self._open_in(thread.journal, head, hold)
+            if written is not None:
+                return written
+        opening = self._new_opening(head, hold, None)
         opening.forced = True
-        self._writer.put(opening)
-        if self._writer.ended:
-            self._writer.start()
+        thread.put(opening)
+        if thread.ended:
+            thread.start()
         return opening
 
     def settle(self, opening: Opening, settlement: Settlement | None) -> None:
         """Ends an attempt; never waits, and a second time does nothing.
 
         Args:
-            opening: from `open`.
+            opening: from `open`. One that a process had opened before this one was forked from it is left alone.
             settlement: how it ended; None when no byte was sent after all, which leaves no record.
         """
-        if opening.settled:
+        thread, journal = self._thread, opening.journal
+        if opening.settled or opening.generation != thread.generation:
             return
         opening.settled = True
         if settlement is not None:
@@ -163,9 +196,19 @@ class Ledger:
                 self._session_unpriced += 1
             else:
                 self._session_cost += settlement.cost
-        self._writer.put(Settling(opening, settlement))
-        if self._writer.ended:
-            self._writer.start()
+        if journal is not None:
+            hold = opening.hold
+            reserved = _NO_HOLD if hold is None else hold.written()
+            if settlement is None:
+                written = journal.append(VOID, (opening.id, opening.time, (), *reserved))
+            else:
+                values = (opening.id, opening.time, tuple(opening.head), *reserved, end_facts(settlement))
+                written = journal.append(SETTLE, values)
+            if written:
+                return
+        thread.put(Settling(opening, settlement))
+        if thread.ended:
+            thread.start()
 
     def session_cost(self) -> Decimal:
         """US dollars of everything settled through this object, without what has no known cost."""
@@ -181,10 +224,10 @@ class Ledger:
         Raises:
             LedgerError: it cannot be written; it is kept and tried again.
         """
-        if self._writer.ended:
+        if self._thread.ended:
             return
         waiter = new_waiter()
-        self._writer.put(Flushing(waiter))
+        self._thread.put(Flushing(waiter))
         error = await waiter.wait()
         if error is not None:
             raise error
@@ -195,7 +238,7 @@ class Ledger:
 
     def close(self, seconds: float = LAST_SECONDS) -> None:
         """The same, blocking, for at most so many seconds. What cannot be written is told in the log."""
-        self._writer.end(seconds)
+        self._thread.end(seconds)
 
     # Reading
 
@@ -283,8 +326,8 @@ class Ledger:
 
     async def _read(self, action: Callable[[], _T]) -> _T:
         """Runs a reading action in a thread, after what this ledger has settled is there to be read."""
-        if self._writer.ended:
-            self._writer.start()
+        if self._thread.ended:
+            self._thread.start()
         try:
             await self.flush()
         except LedgerError as error:
@@ -337,10 +380,10 @@ class Ledger:
 
     async def _adjust(self, name: str, head: Head | None, raised: int | None) -> None:
         charge = self._window_of(self.budgets.named(name), head)
-        if self._writer.ended:
-            self._writer.start()
+        if self._thread.ended:
+            self._thread.start()
         waiter = new_waiter()
-        self._writer.put(Adjusting(charge, raised, waiter))
+        self._thread.put(Adjusting(charge, raised, waiter))
         error = await waiter.wait()
         if error is not None:
             raise error

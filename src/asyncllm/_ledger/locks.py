@@ -1,14 +1,13 @@
 """A lock on a file that the operating system lets go of when its process dies, however it dies.
 
 ``flock`` belongs to the open file, so a second ledger of the same process meets it too. A forked child inherits the
-open file and would keep its parent's lock alive: it closes its copy.
+open file and would keep its parent's lock alive: its ledger closes that copy.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import weakref
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -34,7 +33,7 @@ def _try_lock(descriptor: int) -> bool:
 class FileLock:
     """The lock of one ledger, in a folder that all its processes see."""
 
-    __slots__ = ("__weakref__", "_descriptor", "path")
+    __slots__ = ("_descriptor", "path")
 
     def __init__(self, path: Path) -> None:
         """Makes the file and takes its lock.
@@ -46,28 +45,20 @@ class FileLock:
         path.parent.mkdir(exist_ok=True)
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         if not _try_lock(self._descriptor):
-            self._close()
+            self.close()
             raise OSError(f"{path} is locked by another process")
-        if hasattr(os, "register_at_fork"):
-            mine = weakref.ref(self)
-            os.register_at_fork(after_in_child=lambda: _forget(mine))
 
     def release(self) -> None:
         """Removes the file, and with it the lock."""
         if self._descriptor is not None:
             self.path.unlink(missing_ok=True)
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Closes this process's copy of the open file, as a forked child must; the file stays."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _forget(lock: weakref.ref[FileLock]) -> None:
-    found = lock()
-    if found is not None:
-        found._close()  # noqa: SLF001  # ours: the child's copy of the descriptor
 
 
 def is_free(path: Path) -> bool:

@@ -1,21 +1,29 @@
-"""The writer: one daemon thread that owns the store, so that no event loop ever waits for a disk.
+"""The ledger's thread: one daemon thread that owns the store, so that no event loop ever waits for a disk.
 
-Operations arrive in a queue that may be fed from anywhere, a finaliser too. Whatever arrived while the last
-transaction ran becomes the next one: group commit, without a timer; ends of calls, for which nobody waits, let a few
-milliseconds pass for company. Then everybody who waits is woken, one call for each event loop.
+Two things arrive. Operations come in a queue that may be fed from anywhere, a finaliser too: attempts under hard
+budgets, and all attempts of a store without a journal. Whatever arrived while the last transaction ran becomes the
+next one: group commit, without a timer; ends of calls, for which nobody waits, let a few milliseconds pass for
+company. Then everybody who waits is woken, one call for each event loop. Frames come in the store's journal; they are
+folded 50 ms after the first one, or when there are 256, and before any operation of the queue that came after them.
 
-**Bad weather.** When the store fails, settlements stay in memory and are tried again every second, in their order;
-calls that are about to begin are refused, or let go without an open row, as the policy says. Nobody waits for a store
-that is known to fail. Memory is bounded by the room that every call took before it began.
+**Bad weather.** When the store fails, ends of attempts of the queue stay in memory and are tried again every second,
+in their order. The journal goes on for a minute, or until it has 64 MB that are not folded. Then, and for a store
+without one, calls that are about to begin are refused, or let go without an open row, as the policy says. Nobody
+waits for a store that is known to fail. Memory is bounded by the room that every call took before it began.
+
+**Forks.** No transaction is under way while the process forks. The child begins anew: with a thread, a queue, a lock
+and a journal of its own, and what was open belongs to the parent.
 """
 
 from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -25,13 +33,19 @@ from .booking import Adjusting, Booked, EndedAttempt, Opening, Operation, Settli
 from .budgets import Alert, OnError
 from .columns import Settlement
 from .export import LogFile
+from .journal import MOST_UNFOLDED, Journal
 from .stores import Store
-from .waiting import PendingAnswer, deliver
+from .waiting import PendingAnswer, Room, deliver
 
 MOST_AT_ONCE = 512
 RETRY_SECONDS = 1.0
 LINGER_SECONDS = 0.005
+FOLD_SECONDS = 0.05
 LAST_SECONDS = 2.0
+PATIENCE_WITH_FOLDING = 60.0
+_FORK_SECONDS = 1.0
+_MOST_SLICES = 10_000
+_NEVER = math.inf
 
 _log = logging.getLogger("asyncllm.ledger")
 
@@ -40,19 +54,30 @@ Appraise = Callable[[Opening], Settlement]
 
 
 class Flushing:
-    """The operation that is over when everything before it is committed."""
+    """The operation that is over when everything before it is committed.
 
-    __slots__ = ("done", "error", "last", "waiter")
+    Attributes:
+        last: the ledger is closed.
+        look: what dead processes left is booked as well.
+    """
 
-    def __init__(self, waiter: PendingAnswer | None, *, last: bool = False) -> None:
+    __slots__ = ("done", "error", "last", "look", "waiter")
+
+    def __init__(self, waiter: PendingAnswer | None, *, last: bool = False, look: bool = False) -> None:
         self.waiter = waiter
         self.last = last
+        self.look = look
         self.done = threading.Event()
         self.error: LedgerError | None = None
 
 
 class LedgerThread:
-    """The thread, its queue and its store. Everything but `put` and `end` runs on the thread.
+    """The thread, its queue and its store. Everything but `put`, `journal` and `end` is used on the thread.
+
+    Attributes:
+        journal: where attempts under no hard budget are opened at once; None while that is not possible.
+        generation: how often the process was forked since it made this.
+        trouble: why the store fails; None while it does not.
 
     Args:
         store: where records go.
@@ -60,8 +85,7 @@ class LedgerThread:
         on_error: ``"error"`` or ``"warn"``, for calls under no hard budget.
         mirror: the log file.
         on_alert: called for each alert of a budget, on the writer's thread.
-        on_room: told how many calls are over for good.
-        on_trouble: told that the store fails.
+        room: where places of calls are given back, and where nobody waits while the store fails.
     """
 
     def __init__(
@@ -72,27 +96,63 @@ class LedgerThread:
         on_error: OnError,
         mirror: LogFile | None,
         on_alert: Callable[[Alert], None] | None,
-        on_room: Callable[[int], None],
-        on_trouble: Callable[[str], None],
+        room: Room,
     ) -> None:
         self.store = store
         self.trouble: LedgerError | None = None
-        self._queue: SimpleQueue[Operation | Flushing] = SimpleQueue()
+        self.journal: Journal | None = None
+        self.generation = 0
+        self._queue: SimpleQueue[Operation | Flushing | bool] = SimpleQueue()
         self._backlog: list[Settling] = []
         self._appraise = appraise
         self._on_error = on_error
         self._mirror = mirror
+        self._held = False
         self._on_alert = on_alert
-        self._on_room = on_room
-        self._on_trouble = on_trouble
+        self._room = room
         self.ended = True
         self._connected = False
         self._recovered = False
         self._retry_at = 0.0
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
-        self.put: Callable[[Operation | Flushing], None] = self._queue.put
+        self._journal: Journal | None = None
+        self._fold_at = _NEVER
+        self._failing_since = _NEVER
+        self._busy = threading.Lock()
+        self.put: Callable[[Operation | Flushing | bool], None] = self._queue.put
+        if hasattr(os, "register_at_fork"):
+            me = weakref.ref(self)
+            os.register_at_fork(
+                before=lambda: _for(me, LedgerThread._before_fork),
+                after_in_parent=lambda: _for(me, LedgerThread._after_fork),
+                after_in_child=lambda: _for(me, LedgerThread._begin_anew),
+            )
+
+    def _before_fork(self) -> None:
+        self._held = self._busy.acquire(timeout=_FORK_SECONDS)
+
+    def _after_fork(self) -> None:
+        if self._held:
+            self._busy.release()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: what is there belongs to the parent."""
+        self.generation += 1
+        self._queue = SimpleQueue()
+        self.put = self._queue.put
+        self._backlog = []
+        self._busy, self._starting = threading.Lock(), threading.Lock()
+        self._thread, self.ended = None, True
+        self._connected = self._recovered = False
+        self.trouble, self._failing_since, self._fold_at = None, _NEVER, _NEVER
+        journal, self.journal, self._journal = self._journal, None, None
+        if journal is not None:
+            journal.leave_to_parent()
+        self.store.after_fork()
+        self._room.begin_anew()
+        if self._mirror is not None:
+            self._mirror.close()
 
     def start(self) -> None:
         """Starts the thread if it does not run. A finaliser may call it: it never waits for the lock."""
@@ -115,7 +175,7 @@ class LedgerThread:
     def end(self, seconds: float = LAST_SECONDS) -> LedgerError | None:
         """Commits what is there and stops; blocking. What went wrong, if something did."""
         atexit.unregister(self.end)
-        if self.ended or not self.running or self._pid != os.getpid():
+        if self.ended or not self.running:
             return None
         last = Flushing(None, last=True)
         self.put(last)
@@ -137,19 +197,20 @@ class LedgerThread:
     def _run(self) -> None:
         while True:
             batch, flushes = self._collect()
-            try:
-                self._handle(batch)
-            except Exception:  # noqa: BLE001  # a thread that dies would hang everybody who waits for it
-                _log.exception("the ledger met something nobody foresaw; its operations are tried one by one")
-                self._one_by_one(batch)
-            if self._finish(flushes):
-                return
+            with self._busy:  # nobody forks in the middle
+                try:
+                    self._handle(batch)
+                except Exception:  # noqa: BLE001  # a thread that dies would hang everybody who waits for it
+                    _log.exception("the ledger met something nobody foresaw; its operations are tried one by one")
+                    self._one_by_one(batch)
+                if self._finish(flushes):
+                    return
 
     def _collect(self) -> tuple[list[Operation], list[Flushing]]:
-        timeout = max(0.0, self._retry_at - time.monotonic()) if self._backlog else None
         operations: list[Operation] = []
         flushes: list[Flushing] = []
         lingered = False
+        timeout = self._until_due()
         while not flushes and len(operations) < MOST_AT_ONCE:
             try:
                 found = self._queue.get(timeout=timeout)
@@ -158,6 +219,10 @@ class LedgerThread:
                     break
                 lingered, timeout = True, LINGER_SECONDS  # nobody waits: the next call's opening may come along
                 continue
+            if isinstance(found, bool):
+                self._fold_at = 0.0 if found else min(self._fold_at, time.monotonic() + FOLD_SECONDS)
+                timeout = 0.0 if operations else self._until_due()
+                continue
             if isinstance(found, Flushing):
                 flushes.append(found)
             else:
@@ -165,15 +230,29 @@ class LedgerThread:
             timeout = 0.0
         return operations, flushes
 
+    def _until_due(self) -> float | None:
+        """Seconds until something is to be done without anybody asking; None for never."""
+        due = min(self._fold_at, self._retry_at if self._backlog else _NEVER)
+        if self.trouble is not None:
+            due = max(due, self._retry_at)
+        return None if due == _NEVER else max(0.0, due - time.monotonic())
+
+    def _wake(self, at_once: bool) -> None:
+        """There are frames to fold; called from anywhere."""
+        self._queue.put(at_once)
+
     def _finish(self, flushes: Sequence[Flushing]) -> bool:
         last = False
         for flush in flushes:
-            if self._backlog or not self._recovered:  # asked for by name: it is tried now, whatever the clock says
-                self._retry_at = 0.0
-                self._handle([])
+            self._retry_at = 0.0  # asked for by name: it is tried now, whatever the clock says
+            self._fold_everything()
+            if flush.look and self.trouble is None:
+                self._look_for_dead()
             left = sum(one.settlement is not None for one in self._backlog)
             if left:
                 flush.error = LedgerError(f"{left} records are not written: {_sentence(self.trouble)}")
+            elif self.trouble is not None and self._journal is not None:
+                flush.error = LedgerError(f"the journal is not in the database yet: {_sentence(self.trouble)}")
             if flush.last:
                 last = True
                 self._close(flush)
@@ -181,8 +260,23 @@ class LedgerThread:
         deliver([(flush.waiter, flush.error) for flush in flushes if flush.waiter is not None])
         return last
 
+    def _fold_everything(self) -> None:
+        """Writes what is there: all frames, and what waits in memory."""
+        for _ in range(_MOST_SLICES):
+            if self._connected and self._recovered and not self._backlog and self._journal is None:
+                return
+            self._fold_at = 0.0
+            self._handle([])
+            if self.trouble is not None or not self.store.more:
+                return
+
     def _close(self, flush: Flushing) -> None:
-        if flush.error is not None:
+        self.journal = None
+        if self._journal is not None:
+            self._journal.end()
+            self._fold_everything()  # what came in the meantime
+            self._journal = None
+        if self._backlog and flush.error is not None:
             _log.error("%s; they are lost with this process", flush.error)
         if self._mirror is not None:
             self._mirror.close()
@@ -200,21 +294,34 @@ class LedgerThread:
         if not self._recovered:
             self._recover()
             self._recovered = True
+        if self._journal is None:
+            self._journal = self.store.journal(self._wake)
 
-    def _recover(self) -> None:
-        """Books what dead processes left open."""
+    def _look_for_dead(self) -> None:
+        try:
+            self._recover()
+        except LedgerError as error:
+            self._begin_trouble(error)
+
+    def _recover(self) -> bool:
+        """Books what dead processes left, in their journals and open; whether there was anything."""
+        self.store.adopt()
+        found = self.store.more
+        while self.store.more:
+            self._after(self.store.write([]))
         openings = self.store.abandoned()
         for start in range(0, len(openings), MOST_AT_ONCE):
             part = openings[start : start + MOST_AT_ONCE]
             self._after(self.store.write([Settling(opening, self._appraise(opening)) for opening in part]))
         if openings:
             _log.warning("%d attempts of processes that died are booked at their estimates", len(openings))
+        return found or bool(openings)
 
     def _handle(self, batch: list[Operation]) -> None:
         if self.trouble is not None and time.monotonic() < self._retry_at:
             self._set_aside(batch, doubtful=False)
             return
-        if not self._backlog and not batch and self._recovered:
+        if not self._backlog and not batch and self._recovered and self._fold_at > time.monotonic():
             return
         whole: list[Operation] = [*self._backlog, *batch]
         try:
@@ -225,12 +332,26 @@ class LedgerThread:
             self._set_aside(batch, doubtful=True)
             return
         self._backlog = []
+        self._fold_at = 0.0 if self.store.more else _NEVER
+        self._failing_since = _NEVER
+        if self._journal is not None:
+            self._journal.mend()
+        self._offer_journal()
         if self.trouble is not None:
             _log.warning("the ledger can be written again; what was kept in memory is in it")
             self.trouble = None
             self._connected = False  # in no hurry any more
         self._after(booked)
         self._free([*booked.refused, *(one.opening for one in whole if isinstance(one, Settling))])
+
+    def _offer_journal(self) -> None:
+        """Lets calls begin by the journal, while it can be written and the store is not too far behind."""
+        journal = self._journal
+        if journal is not None:
+            late = time.monotonic() - self._failing_since > PATIENCE_WITH_FOLDING
+            if late or not journal.works or journal.size > MOST_UNFOLDED:
+                journal = None
+        self.journal = journal
 
     def _one_by_one(self, batch: Sequence[Operation]) -> None:
         whole, self._backlog = [*self._backlog, *batch], []
@@ -251,7 +372,7 @@ class LedgerThread:
                 opening.has_room = False
                 count += 1
         if count:
-            self._on_room(count)
+            self._room.give(count)
 
     def _after(self, booked: Booked) -> None:
         """What follows a commit."""
@@ -278,7 +399,10 @@ class LedgerThread:
         self.trouble = error
         self._connected = False
         self._retry_at = time.monotonic() + RETRY_SECONDS
-        self._on_trouble(self.full())
+        self._failing_since = min(self._failing_since, time.monotonic())
+        self._fold_at = min(self._fold_at, self._retry_at)
+        self._offer_journal()
+        self._room.refuse(self.full())
 
     def _set_aside(self, batch: Sequence[Operation], *, doubtful: bool) -> None:
         """Keeps what is over in memory, and answers those who wait as the policy says.
@@ -318,6 +442,12 @@ class LedgerThread:
     def _policy(self, opening: Opening) -> OnError:
         by_budget = None if opening.hold is None else opening.hold.on_error
         return by_budget or self._on_error
+
+
+def _for(me: weakref.ref[LedgerThread], action: Callable[[LedgerThread], None]) -> None:
+    thread = me()
+    if thread is not None:
+        action(thread)
 
 
 def _sentence(trouble: LedgerError | None) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-NANO_PER_DOLLAR = 1_000_000_000
 _PLACES = 9
 _LEAST_PLACES = 2
 _NANO = Decimal(1).scaleb(-_PLACES)
@@ -22,15 +21,16 @@ _MICROSECOND = timedelta(microseconds=1)
 
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(high + low for high in _LETTERS for low in _LETTERS)
-_RANDOM_BYTES = 10
+_RANDOM_BYTES = 16
+_RANDOM = (_LETTERS * 8).encode()  # of each byte the letter of its last five bits
 _LAST_MILLISECOND = (1 << 48) - 1
 
 
 def to_dollars(nano: int) -> Decimal:
     """US dollars of an amount in nano-dollars, exact, with as many places as it needs and at least two."""
-    whole, part = divmod(abs(nano), NANO_PER_DOLLAR)
-    places = f"{part:09d}".rstrip("0").ljust(_LEAST_PLACES, "0")
-    return Decimal(f"{'-' if nano < 0 else ''}{whole}.{places}")
+    digits = f"{abs(nano):010d}"
+    places = digits[-_PLACES:].rstrip("0").ljust(_LEAST_PLACES, "0")
+    return Decimal(f"{'-' if nano < 0 else ''}{digits[:-_PLACES]}.{places}")
 
 
 def to_nano(dollars: Decimal) -> int:
@@ -61,11 +61,14 @@ def new_ulid(milliseconds: int, randomness: bytes) -> str:
 
     Args:
         milliseconds: since 1970, UTC; a clock that is out of the format's range is taken to its nearest end.
-        randomness: ten bytes.
+        randomness: sixteen bytes; five bits of each are used.
     """
-    value = (min(max(milliseconds, 0), _LAST_MILLISECOND) << 80) | int.from_bytes(randomness, "big")
+    time = min(max(milliseconds, 0), _LAST_MILLISECOND)
     pairs = _PAIRS
-    return "".join([pairs[value >> shift & 1023] for shift in range(120, -1, -10)])
+    return (
+        f"{pairs[time >> 40]}{pairs[time >> 30 & 1023]}{pairs[time >> 20 & 1023]}{pairs[time >> 10 & 1023]}"
+        f"{pairs[time & 1023]}{randomness.translate(_RANDOM).decode('ascii')}"
+    )
 
 
 def first_ulid(milliseconds: int) -> str:

@@ -102,7 +102,7 @@ class Room:
     """So many places. Thread-safe; a finaliser never touches it."""
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = self._free = places
         self._lock = threading.Lock()
         self._waiting: deque[PendingAnswer] = deque()
 
@@ -142,6 +142,12 @@ class Room:
             woken = [self._waiting.popleft() for _ in range(min(places, len(self._waiting)))]
             self._free += places - len(woken)
         deliver([(waiter, None) for waiter in woken])
+
+    def begin_anew(self) -> None:
+        """In a forked child: all places are free, and nobody waits."""
+        self._free = self._places
+        self._lock = threading.Lock()
+        self._waiting = deque()
 
     def refuse(self, sentence: str) -> None:
         """Sends everybody away who waits: no place will be free for some time."""

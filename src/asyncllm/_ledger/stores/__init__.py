@@ -7,14 +7,15 @@ as a write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from ...errors import ConfigurationError
 from ..booking import Booked, Opening, Operation
-from ..budgets import Charge, Window
+from ..budgets import Budget, Charge, Window
+from ..journal import Journal
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 MEMORY = frozenset({":memory:", "sqlite://", "sqlite:///:memory:"})
@@ -66,6 +67,11 @@ class Store(Protocol):
     Every method raises `LedgerError` with a sentence when the place cannot be read or written; nothing is half written.
     """
 
+    budgets: Sequence[Budget]
+    """Those of this process, in the order in which its journal names them."""
+    more: bool
+    """Whether journals hold more than the last `write` has folded."""
+
     def connect(self, *, hurried: bool = False) -> None:
         """Opens the place, makes or migrates its tables, and takes the lock that this process's rows name.
 
@@ -74,8 +80,23 @@ class Store(Protocol):
         """
         ...
 
+    def journal(self, wake: Callable[[bool], None]) -> Journal | None:
+        """The journal of this process, begun where there is none yet; None where the store has none.
+
+        Args:
+            wake: called, from any thread, when there is something to fold; with True when it is much.
+        """
+        ...
+
     def write(self, batch: Sequence[Operation]) -> Booked:
-        """Books a batch in one transaction; committed when it returns. The same settlement twice changes nothing."""
+        """Books a batch in one transaction; committed when it returns. The same settlement twice changes nothing.
+
+        What the journals hold is folded first, as far as it fits into one transaction.
+        """
+        ...
+
+    def adopt(self) -> None:
+        """Takes over the journals of processes that are proven dead: `write` folds them, while there is `more`."""
         ...
 
     def abandoned(self) -> list[Opening]:
@@ -92,6 +113,10 @@ class Store(Protocol):
 
     def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
         """Rows of `COLUMNS` in the order of their ids, in pages of at most ``size``."""
+        ...
+
+    def after_fork(self) -> None:
+        """In a forked child: leaves everything to the parent that belongs to it; `connect` begins anew."""
         ...
 
     def close(self) -> None:

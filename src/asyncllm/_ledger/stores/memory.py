@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ..booking import Booked, Opening, Operation, book, settled_ids, touched
-from ..budgets import Charge, Window
+from ..budgets import Budget, Charge, Window
 from ..columns import PLACE, TOKENS, UNBILLED
+from ..journal import Journal
 from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
 from . import Query
 
@@ -35,6 +36,8 @@ class MemoryStore:
         self._opened: dict[str, Opening] = {}
         self._windows: dict[tuple[str, int], Window] = {}
         self.forgotten = 0
+        self.budgets: Sequence[Budget] = ()
+        self.more = False
 
     def __repr__(self) -> str:
         return "MemoryStore()"
@@ -44,6 +47,17 @@ class MemoryStore:
 
     def close(self) -> None:
         """The records stay, for reports after the end."""
+
+    def after_fork(self) -> None:
+        """A forked child has a copy of what was there."""
+        self._lock = threading.Lock()
+
+    def journal(self, wake: Callable[[bool], None]) -> Journal | None:  # a store's own choice
+        """None: nothing here survives the process."""
+        return None
+
+    def adopt(self) -> None:
+        """There is nothing: what is here belongs to this process."""
 
     def abandoned(self) -> list[Opening]:
         """There are none: what is here belongs to this process."""
@@ -68,7 +82,7 @@ class MemoryStore:
         found = self._windows.get(charge.window)
         if found is not None:
             return found
-        query = Query(start=charge.start, end=charge.end, where=dict(charge.scope))
+        query = Query(start=charge.start, end=charge.end, where=dict(charge.scope or ()))
         return Window(spent=sum(row[_PLACE("cost")] or 0 for row in self._chosen(query)))
 
     def windows(self, charges: Sequence[Charge]) -> list[Window]:

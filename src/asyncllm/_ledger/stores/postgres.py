@@ -74,7 +74,7 @@ class PostgresStore(SQLStore):
         try:
             _migrate(connection)
             if not self.owner:
-                self.owner = new_ulid(time.time_ns() // 1_000_000, os.urandom(10))
+                self.owner = new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
             connection.execute("SELECT pg_advisory_lock(%s)", (_lock_key(self.owner),))
         except BaseException:
             connection.close()
@@ -94,6 +94,11 @@ class PostgresStore(SQLStore):
             options=f"-c lock_timeout={milliseconds} -c synchronous_commit=on",
             prepare_threshold=2,
         )
+
+    def after_fork(self) -> None:
+        """Forgets the connection; it is the parent's, and psycopg closes it in no other process."""
+        self._connection = None
+        self.owner = ""
 
     def close(self) -> None:
         """Ends the connection, and with it the lock."""

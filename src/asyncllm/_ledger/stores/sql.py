@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import LedgerError
 from ..booking import Booked, Opening, Operation, WindowId, book, settled_ids, touched
-from ..budgets import Charge, Hold, Window
+from ..budgets import Budget, Charge, Hold, Window
 from ..columns import (
     DIMENSIONS,
     NAMES,
@@ -28,6 +28,7 @@ from ..columns import (
     head_text,
     number,
 )
+from ..journal import Journal
 from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
 from ..units import first_ulid
 from . import Query
@@ -63,6 +64,16 @@ class SQLStore(ABC):
     def __init__(self) -> None:
         self._statements: dict[tuple[str, int], str] = {}
         self.owner = ""
+        self.budgets: Sequence[Budget] = ()
+        self.more = False
+
+    def journal(self, wake: Callable[[bool], None]) -> Journal | None:  # a store's own choice
+        """None: there is none."""
+        return None
+
+    def adopt(self) -> None:
+        """There is nothing: no process leaves a journal."""
+        self.more = False
 
     # What a database does in its own way
 
@@ -95,6 +106,10 @@ class SQLStore(ABC):
     def _reading(self) -> Any:
         """A context manager that gives an `Execute` on a connection of the calling thread's own."""
 
+    def _folded(self) -> list[Operation]:
+        """What journals hold for this transaction; it moves their offsets."""
+        return []
+
     # Writing
 
     def write(self, batch: Sequence[Operation]) -> Booked:
@@ -103,19 +118,23 @@ class SQLStore(ABC):
         return booked
 
     def _write(self, batch: Sequence[Operation]) -> Booked:
-        ids = settled_ids(batch)
+        booked = self._attempt(batch, careful=False)
+        if booked is None:  # somebody recovered some of its open rows, or they were never written: find out which
+            booked = self._attempt(batch, careful=True)
+        return booked or Booked(windows={})
+
+    def _attempt(self, batch: Sequence[Operation], *, careful: bool) -> Booked | None:
         self._begin()
         try:
-            charges = touched(batch)
+            operations = [*self._folded(), *batch]
+            ids = settled_ids(operations)
+            charges = touched(operations)
             windows = self._load(charges) if charges else {}
-            missing: Mapping[str, int | None] = {}
-            if self._delete_opened(ids) != len(ids):
-                self._rollback()  # somebody recovered some of them, or they were never written: find out which
-                self._begin()
-                missing = self._find_missing(ids)
-                windows = self._load(charges) if charges else {}
-                self._delete_opened(ids)
-            booked = book(batch, windows, missing)
+            missing: Mapping[str, int | None] = self._find_missing(ids) if careful else {}
+            if self._delete_opened(ids) != len(ids) and not careful:
+                self._rollback()
+                return None
+            booked = book(operations, windows, missing)
             self._insert("opened", OPEN_COLUMNS, [open_row(found, self.owner) for found in booked.opened.values()])
             self._insert("records", NAMES, [entry.row() for entry in booked.entries])
             if windows:
@@ -139,7 +158,7 @@ class SQLStore(ABC):
 
     def _spent_before(self, charge: Charge, execute: Execute) -> int:
         """What the records of a window cost before anybody had a budget for it."""
-        if charge.budget is None:
+        if charge.scope is None:
             return 0
         condition, values = self._condition(Query(start=charge.start, end=charge.end, where=dict(charge.scope)))
         found = execute(f"SELECT sum(cost) FROM records {condition}", values)  # noqa: S608  # our own names
@@ -322,9 +341,9 @@ def open_row(opening: Opening, owner: str) -> tuple[Any, ...]:
     """The values of `OPEN_COLUMNS` for an attempt that is under way."""
     text, hold = head_text(opening.head), opening.hold
     if hold is None:
-        return opening.id, owner, opening.time, text, None, None
+        return opening.id, opening.owner or owner, opening.time, text, None, None
     charges = json.dumps([charge.window for charge in hold.charges])
-    return opening.id, owner, opening.time, text, number(hold.amount), charges
+    return opening.id, opening.owner or owner, opening.time, text, number(hold.amount), charges
 
 
 def opening_of(row: Sequence[Any]) -> Opening:
@@ -332,7 +351,7 @@ def opening_of(row: Sequence[Any]) -> Opening:
     key, _, time, head, amount, charges = row
     hold = None
     if charges is not None:
-        hold = Hold(amount, tuple(Charge(key=name, start=start) for name, start in json.loads(charges)))
+        hold = Hold(amount, tuple(Charge(key=name, start=start, scope=None) for name, start in json.loads(charges)))
     opening = Opening(key, time, head_of(head), hold, None)
     opening.recovered = True
     return opening
