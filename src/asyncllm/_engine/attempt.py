@@ -30,6 +30,7 @@ The rules:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -37,6 +38,7 @@ from typing import TYPE_CHECKING
 
 from .._ledger.book import BookedAttempt, Bookkeeper
 from .._models.asker import Write
+from .._models.bounds import Bound, bound_of
 from .._models.catalog import Catalog
 from .._models.parameters import Policy, check_left_out
 from .._protocols.codec import Context, JSONCodec, LeftOut, WireRequest
@@ -104,6 +106,11 @@ class Question:
 
     write: Write
     base_url: str | None = None
+
+
+def _bound(wire: WireRequest, model: str, json: JSONCodec) -> Bound:
+    """What a request on the wire can use at most; asked only where a budget counts it."""
+    return bound_of(json.loads(wire.body), model, dict(wire.headers))
 
 
 class HTTPAttempt:
@@ -196,6 +203,7 @@ class HTTPAttempt:
                 input_tokens=input_tokens,
                 max_tokens=max_tokens,
                 operation=call.operation,
+                bound=functools.partial(_bound, wire, target.model, engine.json),
             )
         plain = Headers({**provider.headers, **dict(wire.headers)}.items())
         headers = await provider.auth.sign(wire.method, url, plain, wire.body)
@@ -340,7 +348,7 @@ class HTTPAttempt:
 
     def succeed(self, response: Response) -> Response:
         """Settles the attempt as one that was answered, and gives the reply with all that is known of it."""
-        self.settle("ok", usage=response.usage)
+        self.settle("ok", usage=response.usage, partial=response)
         return self.dress(response)
 
     def settle(
@@ -357,7 +365,7 @@ class HTTPAttempt:
             outcome: how it ended.
             error: what went wrong.
             usage: what the provider counted.
-            partial: what came of a stream that did not end.
+            partial: the reply, also one that was cut short.
         """
         if self.settled:
             return
@@ -378,7 +386,7 @@ class HTTPAttempt:
             outcome: how it ended.
             error: what went wrong.
             usage: what the provider counted.
-            partial: what came of a stream that did not end.
+            partial: the reply, also one that was cut short.
             stale: it went to a stale connection; nothing was billed, and the next one goes on with its permit.
         """
         call, ticket = self.call, self._ticket
