@@ -109,7 +109,7 @@ def plain_host(base_url: str, key: str) -> Provider:
         kind="plain",
         base_url=base_url,
         auth=HeaderKey(SecretStr(key), header="x-plain-key", prefix=""),
-        resolve=lambda model, stream: route,
+        resolve=lambda operation, model, request: route,
     )
 
 

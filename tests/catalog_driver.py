@@ -20,8 +20,8 @@ from asyncllm._models.catalog import Catalog
 from asyncllm._models.lookup import FactBook
 from asyncllm._models.prices import PriceBook
 from asyncllm._protocols.wire_json import WireJSON
-from asyncllm._providers.kinds import build
 from asyncllm._providers.provider import Provider
+from asyncllm._providers.spec import build_host as build
 from asyncllm._transport.base import Timeouts, Transport
 from asyncllm._transport.http import HTTPTransport
 from asyncllm.testing import Simulator

@@ -11,7 +11,7 @@ from asyncllm._framing.base import Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm._protocols.codec import Codec, Context
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._providers.compatible import ROWS, dialect_of
 from asyncllm._schema.accumulate import Accumulator
 from asyncllm._schema.events import Event
 from asyncllm._schema.response import Response
@@ -36,7 +36,7 @@ def exchanges(**where: Any) -> list[dict[str, Any]]:
 def kind_of(exchange: dict[str, Any]) -> str:
     """The kind of host an exchange was recorded from."""
     provider = str(exchange["provider"])
-    return "openai" if provider in OPENAI else provider if provider in COMPATIBLE else "openai_compatible"
+    return "openai" if provider in OPENAI else provider if provider in ROWS else "openai_compatible"
 
 
 def protocol_of(exchange: dict[str, Any]) -> Codec[ChatDialect]:
@@ -44,7 +44,7 @@ def protocol_of(exchange: dict[str, Any]) -> Codec[ChatDialect]:
     kind = kind_of(exchange)
     if kind == "openai":
         return OpenAIChat()
-    dialect = COMPATIBLE[kind].dialect
+    dialect = dialect_of(kind)
     return OpenAIChat(
         replace(dialect, output_excludes_reasoning=True) if exchange["provider"] == "openai-compat" else dialect
     )

@@ -92,7 +92,7 @@ def odd_host(url: str, key: str = "odd") -> Provider:
         kind="odd",
         base_url=url,
         auth=HeaderKey(SecretStr(key), header="x-odd-key", prefix=""),
-        resolve=lambda model, stream: route,
+        resolve=lambda operation, model, request: route,
         headers={"x-odd-region": "north"},
     )
 

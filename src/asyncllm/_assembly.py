@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._auth.network import Network
@@ -24,8 +25,8 @@ from ._models.asker import Asker
 from ._models.catalog import Catalog
 from ._models.lookup import FactBook
 from ._models.prices import PriceBook
-from ._providers import kinds
 from ._providers.provider import Provider
+from ._providers.spec import build_host
 from ._schema.facts import ModelFacts
 from ._schema.usage import Usage
 from ._transport.base import Transport
@@ -35,14 +36,29 @@ if TYPE_CHECKING:
     import httpx
 
 
-def entries(settings: Settings, own: Mapping[str, Provider], environ: Mapping[str, str]) -> dict[str, ProviderEntry]:
-    """The configured providers: what chains need of them, and how each is made at its first use."""
+def entries(
+    settings: Settings,
+    own: Mapping[str, Provider],
+    environ: Mapping[str, str],
+    facts_of: Callable[[str, str, str], ModelFacts],
+) -> dict[str, ProviderEntry]:
+    """The configured providers: what chains need of them, and how each is made at its first use.
+
+    Args:
+        settings: the configuration.
+        own: the hosts that were made in Python, by name.
+        environ: where keys are looked up that an entry does not hold.
+        facts_of: (provider, kind, model) -> what is known of the model.
+    """
     found = {}
     network = _network(settings)
     for name, entry in settings.providers.items():
 
         def make(name: str = name, kind: str = entry.kind, options: Any = entry.options) -> Provider:
-            return own.get(name) or kinds.build(kind, name, {**options(), "network": network}, environ)
+            about = partial(facts_of, name, kind)
+            return own.get(name) or build_host(
+                kind, name, {**options(), "network": network, "facts_of": about}, environ
+            )
 
         timeouts, retry = entry.timeouts or settings.timeouts, entry.retry or settings.retry
         found[name] = ProviderEntry(name, entry.fallback_models, timeouts, make, retry)

@@ -14,7 +14,7 @@ import pytest
 
 from asyncllm import Client, errors
 from asyncllm._auth.keys import HeaderKey
-from asyncllm._providers import kinds
+from asyncllm._providers.spec import build_host
 from asyncllm._transport.base import Headers
 from asyncllm.testing import Fault, Simulator
 
@@ -164,7 +164,7 @@ async def test_a_refused_credential_is_refreshed_once(works: bool) -> None:
         auth = Renewable()
         auth.works = works
         entry = {"api_key": "x", "base_url": sim.url("openai")}
-        host = replace(kinds.build("openai", "openai", {**entry, "api_key": pydantic.SecretStr("x")}, {}), auth=auth)
+        host = replace(build_host("openai", "openai", {**entry, "api_key": pydantic.SecretStr("x")}, {}), auth=auth)
         config = {"active_provider": "openai", "active_model": "m", "providers": {"openai": entry}, **OFF}
         async with Client(config, providers=[host], environ={}) as client:
             if works:

@@ -125,4 +125,4 @@ def test_without_any_key_the_variables_are_listed() -> None:
 def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an argument the variables of the process are read, references in them left alone."""
     monkeypatch.setenv("OPENAI_API_KEY", "${HOME}")
-    assert SecretStr("${HOME}") == from_env().providers["openai"].api_key
+    assert SecretStr("${HOME}") == from_env().providers["openai"].options()["api_key"]

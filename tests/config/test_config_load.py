@@ -215,11 +215,13 @@ def test_an_openai_compatible_entry_needs_its_url() -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_kind_takes_its_keys_and_no_others(kind: str) -> None:
     """Each kind accepts the keys of its row; a key of another kind is refused by name."""
-    values: dict[str, Any] = {"api": KINDS[kind].apis[0] if KINDS[kind].apis else "", "beta": ["b"]}
-    values |= {"safety_settings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}]}
-    entry = {key: values.get(key, "x") for key in KINDS[kind].keys} | {"kind": kind, "base_url": "https://h/v1/"}
+    forms: dict[str, Any] = {"texts": ["b"], "objects": [{"category": "c", "threshold": "OFF"}]}
+    values = {
+        name: key.choices[0] if key.choices else forms.get(key.form, "x") for name, key in KINDS[kind].keys.items()
+    }
+    entry = {**values, "kind": kind, "base_url": "https://h/v1/"}
     settings = load(with_entry(entry, "mine"), environ={})
-    assert KINDS[kind].keys | {"base_url"} == settings.providers["mine"].options().keys()
+    assert {*KINDS[kind].keys, "base_url"} == settings.providers["mine"].options().keys()
     assert "https://h/v1" == settings.providers["mine"].base_url
     foreign = "organization" if kind != "openai" else "region_name"
     found = problems(with_entry(entry | {foreign: "x"}, "mine"))
@@ -266,7 +268,7 @@ cost_tracking: {database: "sqlite:///ledger.db", log_path: log.jsonl}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/someone")
     settings = load("sub/config.yaml", environ={})
-    assert tmp_path / "sub/../key.json" == settings.providers["vertex"].credentials_path
+    assert tmp_path / "sub/../key.json" == settings.providers["vertex"].options()["credentials_path"]
     assert Path("/etc/ca.pem") == settings.http.ca_bundle
     assert Path("/home/someone/models.json") == settings.catalog.cache_path
     assert tmp_path / "sub/log.jsonl" == settings.cost_tracking.log_path

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from asyncllm._protocols.codec import Context, WireProtocol, WireRequest
 from asyncllm._protocols.wire_json import WireJSON
-from asyncllm._providers import kinds
 from asyncllm._providers.provider import Provider
+from asyncllm._providers.spec import build_host
 from asyncllm._schema.content import Origin
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request, Tool
@@ -249,11 +249,11 @@ class Speaker:
     def provider(self) -> Provider:
         """The host as the library builds it."""
         options = {self.secret: SecretStr("k"), **self.options}
-        return kinds.build(self.kind, self.name, options, {})
+        return build_host(self.kind, self.name, options, {})
 
     def protocol(self) -> WireProtocol:
         """The format it speaks for this model."""
-        return self.provider().resolve(self.model, False).protocol
+        return self.provider().resolve("chat", self.model, None).protocol
 
     def context(self) -> Context:
         """What its codec is told about a call, as the engine tells it."""

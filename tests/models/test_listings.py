@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from asyncllm._protocols.codec import WireRequest
 from asyncllm._providers.anthropic import AnthropicListing
 from asyncllm._providers.bedrock import BedrockListing
-from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._providers.compatible import ROWS
 from asyncllm._providers.gemini import GeminiListing
-from asyncllm._providers.kinds import build
 from asyncllm._providers.listings import Listing, ModelEntry, Page, get, moment
 from asyncllm._providers.openai_listing import OpenAIListing
+from asyncllm._providers.spec import build_host as build
 from asyncllm._providers.vertex import PUBLISHERS, VertexListing
 from asyncllm.errors import AsyncLLMError, AuthenticationError, ProtocolError
 from recordings import body_of, context, headers_of, recorded
@@ -139,10 +139,10 @@ def test_recorded_refusals_of_a_list_are_about_the_credential() -> None:
         if exchange["status"] < 400:
             continue
         kind = kinds.get(exchange["provider"], exchange["provider"])
-        kind = kind if kind in (*COMPATIBLE, "openai", "anthropic", "gemini") else "openai_compatible"
+        kind = kind if kind in (*ROWS, "openai", "anthropic", "gemini") else "openai_compatible"
         options = {"base_url": "https://host.example"} if kind == "openai_compatible" else {}
         host = build(kind, kind, options, dict.fromkeys(KEYS, "k"))
-        error = host.resolve("", False).protocol.decode_error(
+        error = host.resolve("list", "", None).protocol.decode_error(
             exchange["status"], headers_of(exchange), body_of(exchange), context(kind)
         )
         assert isinstance(error, AuthenticationError), exchange["id"]
@@ -152,7 +152,7 @@ def test_recorded_refusals_of_a_list_are_about_the_credential() -> None:
 
 KEYS = (
     *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"),
-    *(variable for row in COMPATIBLE.values() for variable in row.key_variables),
+    *(variable for row in ROWS.values() for variable in row.key_variables),
 )
 
 
@@ -551,7 +551,7 @@ def test_where_the_control_plane_is(options: dict[str, Any], environ: dict[str, 
 def test_every_host_says_how_it_lists() -> None:
     """All kinds but those that only a configuration knows have a listing; GitHub's is elsewhere unless redirected."""
     environ = dict.fromkeys(KEYS, "k")
-    for kind in COMPATIBLE:
+    for kind in ROWS:
         host = build(kind, kind, {"base_url": "https://host.example/v1"}, environ)
         assert host.listing is not None and host.listing.base_url is None, kind
     github = build("github", "github", {}, environ)

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 import pytest
 
 from asyncllm._providers.counting import Counting
-from asyncllm._providers.kinds import build
 from asyncllm._providers.provider import Provider
+from asyncllm._providers.spec import build_host as build
 from asyncllm._schema.content import CacheMark, Image, Text, Video
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request, ResponseFormat, Tool, ToolChoice
@@ -48,7 +48,7 @@ def written(kind: str, request: Request, **options: Any) -> tuple[str, dict[str,
     assert provider.counting is not None
     counting = provider.counting(request.model)
     assert counting is not None
-    route = provider.resolve(request.model, False)
+    route = provider.resolve("count", request.model, request)
     wire = counting.encode(request, route.protocol, context(kind, route.protocol.name, request.model), route.path)
     assert ("POST", "", ()) == (wire.method, wire.query, wire.warnings)
     body: dict[str, Any] = json.loads(wire.body)

@@ -23,6 +23,7 @@ from asyncllm._providers.provider import Route
 from asyncllm._schema.accumulate import Accumulator
 from asyncllm._schema.content import Origin, Text
 from asyncllm._schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseStart, TextDelta
+from asyncllm._schema.request import Request
 from asyncllm._schema.response import Response
 from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 from asyncllm.errors import (
@@ -192,7 +193,8 @@ def route_of(exchange: dict[str, Any]) -> tuple[Route, str]:
     model, _, operation = exchange["endpoint"].partition("/model/")[2].rpartition("/")
     model = unquote(model)
     options = {"region_name": "us-east-1", "api": "invoke", "api_key": SecretStr("x")}
-    return build("b", options, {}).resolve(model, "stream" in operation), model
+    request = Request(model=model, messages=(), stream="stream" in operation)
+    return build("b", options, {}).resolve("chat", model, request), model
 
 
 def read(exchange: dict[str, Any], *cuts: int) -> Response:
@@ -275,7 +277,7 @@ def test_every_recorded_failure() -> None:
 def test_claudes_failures_on_this_host() -> None:
     """A validation error asks its message, a throttled one its quota, also inside a stream."""
     options = {"region_name": "us-east-1", "api": "invoke", "api_key": SecretStr("x")}
-    protocol = build("b", options, {}).resolve("anthropic.claude-sonnet-4-6", True).protocol
+    protocol = build("b", options, {}).resolve("chat", "anthropic.claude-sonnet-4-6", None).protocol
     told = context("bedrock", "anthropic")
     headers = {"x-amzn-errortype": "ValidationException:http://x"}
     found = protocol.decode_error(400, headers, b'{"message":"Input Tokens Exceeded"}', told)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._providers.compatible import dialect_of
 from asyncllm.errors import (
     AsyncLLMError,
     AuthenticationError,
@@ -189,7 +189,7 @@ def test_openrouter_reset() -> None:
 
 def test_codes_of_a_dialect() -> None:
     """Z.ai's own codes: no balance is billing, a used-up plan comes back later; elsewhere they are a rate limit."""
-    zai = COMPATIBLE["zai"].dialect
+    zai = dialect_of("zai")
     assert BillingError is type(failed(429, {"error": {"code": "1113", "message": "x"}}, dialect=zai))
     assert QuotaExhaustedError is type(failed(429, {"error": {"code": "1308", "message": "x"}}, dialect=zai))
     assert RateLimitError is type(failed(429, {"error": {"code": "1302", "message": "x"}}, dialect=zai))
@@ -212,7 +212,7 @@ def test_facts_of_the_headers() -> None:
 
 def test_a_models_slip() -> None:
     """Groq's tool_use_failed may be tried again there, unless the provider says otherwise."""
-    groq = COMPATIBLE["groq"].dialect
+    groq = dialect_of("groq")
     slip = openai_error("tool_use_failed")
     assert (True, None) == (failed(400, slip, dialect=groq).should_retry, failed(400, slip).should_retry)
     assert False is failed(400, slip, {"x-should-retry": "false"}, groq).should_retry

@@ -10,7 +10,7 @@ import pytest
 
 from asyncllm._protocols.codec import WireRequest
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm._providers.compatible import COMPATIBLE, nine_alphanumerics
+from asyncllm._providers.compatible import dialect_of, nine_alphanumerics
 from asyncllm._schema.content import (
     Audio,
     CacheMark,
@@ -174,12 +174,12 @@ def test_user_parts_without_a_place(part: Any, word: str) -> None:
 def test_parts_that_no_wire_could_carry(part: Any) -> None:
     """A part without its media type, or with nothing in it, is a mistake of the caller."""
     with pytest.raises(BadRequestError):
-        items(part, dialect=COMPATIBLE["openrouter"].dialect)
+        items(part, dialect=dialect_of("openrouter"))
 
 
 def test_hosts_without_audio_or_files() -> None:
     """A host that takes no audio or no files is named when one is given."""
-    groq = COMPATIBLE["groq"].dialect
+    groq = dialect_of("groq")
     for part in (Audio(data=b"x", media_type="audio/wav"), Document(text="x")):
         with pytest.raises(UnsupportedContentError):
             items(part, dialect=groq)
@@ -199,9 +199,9 @@ def test_files_and_videos_by_url() -> None:
     assert [
         {"type": "file", "file": {"file_data": "https://example.com/d/a.pdf?x=1", "filename": "a.pdf"}},
         {"type": "video_url", "video_url": {"url": "https://example.com/v.mp4"}},
-    ] == items(link, clip, dialect=COMPATIBLE["openrouter"].dialect)
+    ] == items(link, clip, dialect=dialect_of("openrouter"))
     assert [{"type": "document_url", "document_url": link.url, "document_name": "D"}] == items(
-        Document(url=link.url, name="D"), dialect=COMPATIBLE["mistral"].dialect
+        Document(url=link.url, name="D"), dialect=dialect_of("mistral")
     )
 
 
@@ -373,14 +373,14 @@ def test_reasoning_of_the_caller_and_of_the_host() -> None:
 def test_reasoning_sent_back_in_the_hosts_field() -> None:
     """Hosts that want reasoning back get their own and the caller's in their field, never another host's."""
     parts = (Reasoning("mine", origin=Origin("vllm", "openai_chat")), Reasoning(" theirs", origin=ELSEWHERE))
-    found = turns(Message.assistant(*parts, Reasoning("!"), "a"), dialect=COMPATIBLE["vllm"].dialect, kind="vllm")
+    found = turns(Message.assistant(*parts, Reasoning("!"), "a"), dialect=dialect_of("vllm"), kind="vllm")
     assert [{"role": "assistant", "content": "a", "reasoning": "mine!"}] == found
 
 
 def test_deepseek_turns_with_calls_always_have_reasoning() -> None:
     """DeepSeek's field is on every turn with calls: its own empty, another model's as a space; not without thinking."""
     own = Origin("deepseek", "openai_chat")
-    deepseek = COMPATIBLE["deepseek"].dialect
+    deepseek = dialect_of("deepseek")
 
     def fields(*messages: Message, **more: Any) -> list[Any]:
         found = body(*messages, dialect=deepseek, kind="deepseek", **more)["messages"]
@@ -405,7 +405,7 @@ def test_openrouter_details_are_echoed() -> None:
         Text("a", origin=own),
         Reasoning(origin=own, extra={"reasoning_details": [sign, blob]}),
     )
-    dialect = COMPATIBLE["openrouter"].dialect
+    dialect = dialect_of("openrouter")
     expected = [{**first, "signature": "sig"}, blob]
     assert [{"role": "assistant", "content": "a", "reasoning_details": expected}] == turns(
         Message.assistant(*parts), dialect=dialect, kind="openrouter"
@@ -419,7 +419,7 @@ def test_mistral_thinking_goes_back_as_a_chunk() -> None:
     chunk = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}], "signature": "s", "closed": True}
     found = turns(
         Message.assistant(Reasoning("hm", origin=own, extra={"chunk": chunk}), Reasoning("so"), Text("a", origin=own)),
-        dialect=COMPATIBLE["mistral"].dialect,
+        dialect=dialect_of("mistral"),
         kind="mistral",
     )
     plain = {"type": "thinking", "thinking": [{"type": "text", "text": "so"}]}
@@ -436,7 +436,7 @@ def test_mistral_tool_turn() -> None:
         seed=3,
         stream=True,
         max_tokens=5,
-        dialect=COMPATIBLE["mistral"].dialect,
+        dialect=dialect_of("mistral"),
     )
     calls, first, second = found["messages"][0]["tool_calls"], found["messages"][1], found["messages"][2]
     short = nine_alphanumerics("call_abc")
@@ -510,7 +510,7 @@ def test_narrowed_tools_where_the_host_cannot() -> None:
         Message.user("x"),
         tools=(Tool("f"), Tool("g"), ProviderTool({"type": "h"})),
         tool_choice=ToolChoice("auto", ("g",)),
-        dialect=COMPATIBLE["groq"].dialect,
+        dialect=dialect_of("groq"),
     )
     found = json.loads(request.body)
     assert (["g"], "auto", 1) == (
@@ -533,8 +533,8 @@ def test_demanded_calls_that_a_host_refuses() -> None:
     """Ollama cannot be made to call a tool, DeepSeek not while it reasons."""
     asked: dict[str, Any] = {"tools": (Tool("f"),), "tool_choice": ToolChoice("required")}
     with pytest.raises(UnsupportedParameterError, match="tool_choice"):
-        body(Message.user("x"), dialect=COMPATIBLE["ollama"].dialect, **asked)
-    deepseek = COMPATIBLE["deepseek"].dialect
+        body(Message.user("x"), dialect=dialect_of("ollama"), **asked)
+    deepseek = dialect_of("deepseek")
     with pytest.raises(UnsupportedParameterError, match="reasons"):
         body(Message.user("x"), dialect=deepseek, reasoning="high", **asked)
     assert "required" == body(Message.user("x"), dialect=deepseek, **asked)["tool_choice"]
@@ -542,7 +542,7 @@ def test_demanded_calls_that_a_host_refuses() -> None:
 
 def test_strict_tools_and_custom_calls_where_unknown() -> None:
     """A host without strict tools gets them without, with a warning; a custom call it cannot be told."""
-    ollama = COMPATIBLE["ollama"].dialect
+    ollama = dialect_of("ollama")
     request = written(Message.user("x"), tools=(Tool("f", strict=True), Tool("g", strict=False)), dialect=ollama)
     assert 1 == len(request.warnings)
     assert "strict" not in request.body.decode()
@@ -559,9 +559,7 @@ def test_response_formats() -> None:
         "response_format"
     ]
     assert {"type": "json_object"} == body(Message.user("x"), response_format=ResponseFormat())["response_format"]
-    request = written(
-        Message.system("s"), Message.user("x"), response_format=wanted, dialect=COMPATIBLE["deepseek"].dialect
-    )
+    request = written(Message.system("s"), Message.user("x"), response_format=wanted, dialect=dialect_of("deepseek"))
     found = json.loads(request.body)
     assert ({"type": "json_object"}, 1) == (found["response_format"], len(request.warnings))
     assert ["s", "x"] == [found["messages"][0]["content"], found["messages"][2]["content"]]
@@ -577,13 +575,13 @@ def test_reasoning_in_every_dialect() -> None:
         found = body(Message.user("x"), reasoning=reasoning, dialect=dialect)
         return {name: found[name] for name in found if name not in ("model", "messages")}
 
-    openrouter, deepseek = COMPATIBLE["openrouter"].dialect, COMPATIBLE["deepseek"].dialect
+    openrouter, deepseek = dialect_of("openrouter"), dialect_of("deepseek")
     assert {"reasoning": {"effort": "low"}} == asked("low", openrouter)
     assert {"reasoning": {"max_tokens": 99}} == asked(99, openrouter)
     assert {"thinking": {"type": "enabled"}, "reasoning_effort": "max"} == asked("max", deepseek)
     assert {"thinking": {"type": "disabled"}} == asked("none", deepseek)
     assert {"thinking": {"type": "enabled"}} == asked("low", ChatDialect(reasoning_param="switch"))
-    assert {"thinking_token_budget": 9} == asked(9, COMPATIBLE["vllm"].dialect)
+    assert {"thinking_token_budget": 9} == asked(9, dialect_of("vllm"))
     with pytest.raises(UnsupportedParameterError, match="effort word"):
         asked(1024)
     with pytest.raises(UnsupportedParameterError):
@@ -593,7 +591,7 @@ def test_reasoning_in_every_dialect() -> None:
 def test_stop_where_a_host_takes_none() -> None:
     """Stop sequences are refused before they are sent to xAI, which refuses them."""
     with pytest.raises(UnsupportedParameterError, match="stop"):
-        body(Message.user("x"), stop=("A",), dialect=COMPATIBLE["xai"].dialect)
+        body(Message.user("x"), stop=("A",), dialect=dialect_of("xai"))
 
 
 def test_cache_marks() -> None:
@@ -618,20 +616,20 @@ def test_cache_marks_elsewhere() -> None:
     """OpenRouter takes Anthropic's words; where a mark has no place, a warning says so."""
     marked = Message.user(Text("a", cache=CacheMark("1h")))
     tool = Tool("f", cache=CacheMark())
-    found = body(marked, tools=(tool,), dialect=COMPATIBLE["openrouter"].dialect)
+    found = body(marked, tools=(tool,), dialect=dialect_of("openrouter"))
     assert {"type": "ephemeral", "ttl": "1h"} == found["messages"][0]["content"][0]["cache_control"]
     assert {"type": "ephemeral"} == found["tools"][0]["cache_control"]
     call = Message.assistant(ToolCall("c", "f", {}, cache=CacheMark()))
-    assert 1 == len(written(marked, dialect=COMPATIBLE["groq"].dialect).warnings)
+    assert 1 == len(written(marked, dialect=dialect_of("groq")).warnings)
     assert 1 == len(written(call, Message.user("x"), tools=(tool,)).warnings)
 
 
 def test_leading_system_messages_are_joined_for_local_servers() -> None:
     """Servers whose templates allow one leading system message get one; OpenAI gets what was written."""
     talk = (Message.system("a"), Message.system("b"), Message.user("x"), Message.system("c"))
-    assert ["a\n\nb", "x", "c"] == [turn["content"] for turn in turns(*talk, dialect=COMPATIBLE["vllm"].dialect)]
+    assert ["a\n\nb", "x", "c"] == [turn["content"] for turn in turns(*talk, dialect=dialect_of("vllm"))]
     assert ["a", "b", "x", "c"] == [turn["content"] for turn in turns(*talk)]
-    assert 2 == len(turns(Message.system("a"), Message.system("b", "c"), dialect=COMPATIBLE["vllm"].dialect))
+    assert 2 == len(turns(Message.system("a"), Message.system("b", "c"), dialect=dialect_of("vllm")))
 
 
 def test_values_that_json_cannot_say() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._providers.compatible import dialect_of
 from asyncllm._schema.content import (
     Audio,
     Citation,
@@ -341,7 +341,7 @@ def test_xai_counts_reasoning_beside_the_output() -> None:
     details = {"completion_tokens_details": {"reasoning_tokens": 227}}
     beside = {"prompt_tokens": 307, "completion_tokens": 26, "total_tokens": 560, **details}
     within = {"prompt_tokens": 307, "completion_tokens": 253, "total_tokens": 560, **details}
-    xai = COMPATIBLE["xai"].dialect
+    xai = dialect_of("xai")
     assert (253, 253, 26) == tuple(
         read({"content": "x"}, usage=usage, dialect=dialect).usage.output_tokens
         for usage, dialect in ((beside, xai), (within, xai), (beside, None))
@@ -486,6 +486,6 @@ def test_any_json_is_read_or_refused(body: Any) -> None:
     """Whatever JSON comes, it is a reply or one of our own errors."""
     for kind in ("mistral", "openrouter"):
         try:
-            OpenAIChat(COMPATIBLE[kind].dialect).decode(200, {}, json.dumps(body).encode(), context())
+            OpenAIChat(dialect_of(kind)).decode(200, {}, json.dumps(body).encode(), context())
         except AsyncLLMError:
             continue

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asyncllm._framing.base import Frame
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
-from asyncllm._providers.compatible import COMPATIBLE
+from asyncllm._providers.compatible import ROWS, dialect_of
 from asyncllm._schema.content import (
     Audio,
     Citation,
@@ -434,7 +434,7 @@ def test_end_without_done() -> None:
 
 def test_null_finish_where_it_is_legal() -> None:
     """Ollama may end with a null finish reason; nothing at all is no answer there either."""
-    ollama = COMPATIBLE["ollama"].dialect
+    ollama = dialect_of("ollama")
     assert "other" == end_of(streamed(chunk({"content": "a"}), done=False, dialect=ollama)).finish_reason
     with pytest.raises(StreamTruncatedError):
         streamed(done=False, dialect=ollama)
@@ -490,7 +490,7 @@ def test_a_models_slip_may_be_tried_again() -> None:
     """Groq's tool_use_failed is worth another try, though it is a bad request."""
     failed = 'event: error\ndata: {"error": {"message": "slip", "code": "tool_use_failed", "status_code": 400}}\n\n'
     with pytest.raises(BadRequestError) as caught:
-        streamed(failed, dialect=COMPATIBLE["groq"].dialect)
+        streamed(failed, dialect=dialect_of("groq"))
     assert (True, 400) == (caught.value.should_retry, caught.value.status)
     assert [] == list(caught.value.events)
 
@@ -586,7 +586,7 @@ def test_streams_and_whole_replies_agree() -> None:
 def test_recorded_cases_are_of_every_kind() -> None:
     """The recordings cover what they are used for: every compatible kind but those that were never recorded."""
     kinds = {kind_of(exchange) for exchange in exchanges(status=200)}
-    assert {"fireworks", "lmstudio", "github"} == set(COMPATIBLE) - kinds
+    assert {"fireworks", "lmstudio", "github"} == set(ROWS) - kinds
 
 
 values = st.recursive(
@@ -610,7 +610,7 @@ chunks = deltas.map(chunk) | wire.map(lambda value: value if isinstance(value, d
 def test_any_chunks_are_read_or_refused(found: list[Any], kind: str) -> None:
     """Whatever JSON a stream holds, it is events by the grammar or one of our own errors."""
     try:
-        events = streamed(*found, dialect=COMPATIBLE[kind].dialect)
+        events = streamed(*found, dialect=dialect_of(kind))
     except AsyncLLMError:
         return
     check_grammar(events)

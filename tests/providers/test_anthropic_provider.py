@@ -19,7 +19,7 @@ KEY = {"api_key": SecretStr("sk-ant-test")}
 
 def headers(options: dict[str, Any], **keywords: Any) -> dict[str, str]:
     """The headers that a request to this host gets from its codec."""
-    route = build("a", {**KEY, **options}, {}).resolve("claude-x", False)
+    route = build("a", {**KEY, **options}, {}).resolve("chat", "claude-x", None)
     request = Request(model="claude-x", messages=(Message.user("Hi"),), **keywords)
     return dict(route.protocol.encode(request, context("anthropic", "anthropic")).headers)
 
@@ -56,7 +56,7 @@ def test_options_reach_the_codec() -> None:
     pinned = headers({"api_version": "2026-10-21", "beta": ["x", "y"]}, temperature=1.0)
     assert ("2026-10-21", "x,y") == (pinned["anthropic-version"], pinned["anthropic-beta"])
     assert "x,y" == headers({"beta": "x, y"})["anthropic-beta"]
-    protocol: Any = build("a", {**KEY, "max_tokens": 50}, {}).resolve("m", True).protocol
+    protocol: Any = build("a", {**KEY, "max_tokens": 50}, {}).resolve("chat", "m", None).protocol
     assert 50 == protocol.dialect.max_tokens
 
 

@@ -8,7 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from asyncllm._config.kinds import KINDS
-from asyncllm._providers import azure, kinds, openai
+from asyncllm._models.lookup import FactBook
+from asyncllm._providers import azure, openai
+from asyncllm._providers.spec import build_host
+from asyncllm._schema.facts import ModelFacts
 from asyncllm._transport.base import Headers
 from asyncllm.errors import ConfigurationError
 
@@ -18,9 +21,14 @@ TOKEN = {"access_token": SecretStr("token-of-entry")}
 ENVIRON = {"AZURE_OPENAI_ENDPOINT": f"{ENDPOINT}/", "AZURE_OPENAI_API_KEY": "key-of-environ"}
 
 
+def about(model: str) -> ModelFacts:
+    """What the package knows of a model of OpenAI."""
+    return FactBook().find("openai", model)
+
+
 def format_of(provider: Any, model: str) -> str:
     """The name of the wire format that a model is spoken to in."""
-    return str(provider.resolve(model, False).protocol.name)
+    return str(provider.resolve("validate", model, None).protocol.name)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +72,7 @@ async def test_the_first_credential_counts(
     [
         (KEY, {}, r"providers\.a has no endpoint.*AZURE_OPENAI_ENDPOINT"),
         ({"base_url": ENDPOINT}, {}, r"providers\.a\.api_key.*AZURE_OPENAI_API_KEY.*AZURE_OPENAI_AD_TOKEN"),
-        ({**KEY, "base_url": ENDPOINT, "api": "auto"}, {}, r"providers\.a\.api must be one of chat, responses"),
+        ({**KEY, "base_url": ENDPOINT, "api": "invoke"}, {}, r"providers\.a\.api must be one of auto, chat, responses"),
         ({**KEY, "base_url": "mine"}, {}, r"providers\.a\.base_url must begin with http"),
     ],
 )
@@ -75,9 +83,9 @@ def test_what_is_wrong_is_said(options: dict[str, Any], environ: dict[str, str],
 
 
 def test_azure_speaks_what_the_entry_says() -> None:
-    """Chat completions, without files, unless the entry asks for Responses; the model's name says nothing."""
+    """Chat completions, without files, for a deployment of which nothing is known; or what the entry says."""
     chat = azure.build("a", KEY, ENVIRON)
-    protocol = chat.resolve("o3-pro", True).protocol
+    protocol = chat.resolve("chat", "my-deployment", None).protocol
     assert "openai_chat" == protocol.name
     assert protocol.dialect.file_parts is False
     assert "openai_responses" == format_of(azure.build("a", {**KEY, "api": "responses"}, ENVIRON), "my-deployment")
@@ -85,9 +93,9 @@ def test_azure_speaks_what_the_entry_says() -> None:
 
 def test_azure_is_a_kind() -> None:
     """An entry of kind azure is built here, and the configuration knows every key that is read."""
-    assert "azure" == kinds.build("azure", "a", KEY, ENVIRON).kind
-    assert {"api_key", "access_token", "api"} == set(KINDS["azure"].keys)
-    assert ("chat", "responses") == KINDS["azure"].apis
+    assert "azure" == build_host("azure", "a", KEY, ENVIRON).kind
+    assert {"api_key", "access_token", "base_url", "api"} == set(KINDS["azure"].keys)
+    assert ("auto", "chat", "responses") == KINDS["azure"].keys["api"].choices
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,6 @@ def test_azure_is_a_kind() -> None:
         ({}, "gpt-4o-mini", "openai_chat"),
         ({}, "gpt-5.5-pro-2026-04-23", "openai_responses"),
         ({}, "o3-deep-research", "openai_responses"),
-        ({}, "gpt-5.1-codex", "openai_chat"),
         ({}, "gpt-5.1-codex-max", "openai_responses"),
         ({"api": "auto", "base_url": "https://eu.api.openai.com/v1"}, "o3-pro", "openai_responses"),
         ({"base_url": "https://proxy.test/v1"}, "o3-pro", "openai_chat"),
@@ -109,9 +116,8 @@ def test_azure_is_a_kind() -> None:
 )
 def test_which_format_openai_is_spoken_to_in(options: dict[str, Any], model: str, expected: str) -> None:
     """Chat, but Responses for models that exist only there and only at OpenAI's own; or what the entry says."""
-    found = openai.build("main", {**KEY, **options}, {})
+    found = openai.build("main", {**KEY, **options, "facts_of": about}, {})
     assert expected == format_of(found, model)
-    assert found.resolve(model, True).protocol.name in ("openai_chat", "openai_responses")
 
 
 def test_openai_knows_no_other_format() -> None:
@@ -123,5 +129,5 @@ def test_openai_knows_no_other_format() -> None:
 def test_the_names_of_formats_fit_the_configuration() -> None:
     """What the configuration lets through is what the host knows."""
     for kind in ("openai", "azure"):
-        for api in KINDS[kind].apis:
-            assert kind == kinds.build(kind, "x", {**KEY, "base_url": ENDPOINT, "api": api}, {}).kind
+        for api in KINDS[kind].keys["api"].choices:
+            assert kind == build_host(kind, "x", {**KEY, "base_url": ENDPOINT, "api": api}, {}).kind

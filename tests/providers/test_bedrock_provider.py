@@ -14,7 +14,7 @@ from asyncllm._config.kinds import KINDS
 from asyncllm._framing.eventstream import EventStreamFramer
 from asyncllm._framing.invoke import InvokeFramer
 from asyncllm._providers.bedrock import build
-from asyncllm._providers.kinds import build as build_kind
+from asyncllm._providers.spec import build_host as build_kind
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
 from asyncllm._transport.base import Headers
@@ -114,7 +114,7 @@ def test_where_the_region_and_the_address_come_from() -> None:
         ),
         ({**KEY, "region_name": "Virginia"}, "providers.b.region_name must be like us-east-1"),
         ({**KEY, "region_name": "us-east-1.evil.test/"}, "providers.b.region_name"),
-        ({**KEY, "api": "chat"}, "providers.b.api must be converse or invoke"),
+        ({**KEY, "api": "chat"}, "providers.b.api must be one of converse, invoke"),
         ({**KEY, "max_tokens": 0}, "providers.b.max_tokens"),
         ({**KEY, **PAIR}, "holds both api_key and aws_access_key_id"),
         ({**KEY, "profile_name": "p"}, "holds both api_key and profile_name"),
@@ -141,7 +141,7 @@ def test_what_is_wrong_is_said(options: dict[str, Any], words: str) -> None:
 )
 def test_routes(api: str, model: str, protocol: str, framing: Any) -> None:
     """Converse is for every model; InvokeModel for those with a body of their own."""
-    route = build("b", {**KEY, "api": api}, {}).resolve(model, True)
+    route = build("b", {**KEY, "api": api}, {}).resolve("chat", model, None)
     assert (protocol, framing) == (route.protocol.name, route.framing)
 
 
@@ -150,8 +150,6 @@ def test_claude_through_invoke() -> None:
     provider = build("b", {**KEY, "api": "invoke", "max_tokens": 50}, {})
     model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
     for stream, operation in ((False, "invoke"), (True, "invoke-with-response-stream")):
-        route = provider.resolve(model, stream)
-        assert f"/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/{operation}" == route.path
         request = Request(
             model=model,
             messages=(Message.user("Hi"),),
@@ -159,6 +157,8 @@ def test_claude_through_invoke() -> None:
             temperature=0.5,
             extra_headers={"anthropic-beta": "a"},
         )
+        route = provider.resolve("chat", model, request)
+        assert f"/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/{operation}" == route.path
         wire = route.protocol.encode(request, context("bedrock", "anthropic", model))
         assert {
             "max_tokens": 50,
@@ -175,7 +175,7 @@ def test_max_tokens_of_the_entry() -> None:
     """What the entry says is asked for where a call does not."""
     provider = build("b", {**KEY, "max_tokens": 50}, {})
     request = Request(model="m", messages=(Message.user("Hi"),))
-    wire = provider.resolve("m", False).protocol.encode(request, context("bedrock", "converse"))
+    wire = provider.resolve("chat", "m", None).protocol.encode(request, context("bedrock", "converse"))
     assert {"maxTokens": 50} == json.loads(wire.body)["inferenceConfig"]
 
 
@@ -183,10 +183,10 @@ def test_the_kind_is_known() -> None:
     """The configuration's table and this host speak of the same keys and APIs."""
     assert "bedrock" == build_kind("bedrock", "b", KEY, {}).kind
     kind = KINDS["bedrock"]
-    for api in kind.apis:
+    for api in kind.keys["api"].choices:
         build("b", {**KEY, "api": api}, {})
-    assert {"AWS_REGION", "AWS_DEFAULT_REGION"} == set(kind.variables["region_name"])
-    assert {"api_key", "region_name", "profile_name", "aws_session_token", *PAIR, "api"} == kind.keys
+    assert {"AWS_REGION", "AWS_DEFAULT_REGION"} == set(kind.keys["region_name"].variables)
+    assert {"api_key", "region_name", "profile_name", "aws_session_token", *PAIR, "api"} == set(kind.keys)
 
 
 @pytest.mark.slow

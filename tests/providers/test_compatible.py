@@ -8,8 +8,9 @@ import pytest
 
 from asyncllm._protocols.openai_chat import OpenAIChat
 from asyncllm._providers import compatible, openai
-from asyncllm._providers.compatible import COMPATIBLE, nine_alphanumerics
+from asyncllm._providers.compatible import ROWS, dialect_of, nine_alphanumerics
 from asyncllm._providers.provider import Provider
+from asyncllm._providers.spec import build_host
 from asyncllm._transport.base import Headers
 from asyncllm.errors import ConfigurationError
 
@@ -38,7 +39,7 @@ async def test_openai_from_the_environment() -> None:
     assert ("main", "openai", "https://eu.api.openai.com/v1") == (found.name, found.kind, found.base_url)
     assert {"openai-organization": "org-1", "openai-project": "proj-1"} == found.headers
     assert {"authorization": "Bearer from-environ"} == await sent(found)
-    assert OpenAIChat() == found.resolve("gpt-5.4-mini", True).protocol
+    assert OpenAIChat() == found.resolve("chat", "gpt-5.4-mini", None).protocol
 
 
 @pytest.mark.anyio
@@ -70,21 +71,21 @@ def test_addresses_that_are_none(url: str) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("kind", sorted(set(COMPATIBLE) - {"openai_compatible"}))
+@pytest.mark.parametrize("kind", sorted(set(ROWS) - {"openai_compatible"}))
 async def test_every_row_builds(kind: str) -> None:
     """Every row gives a host with its own address, key and dialect."""
-    row = COMPATIBLE[kind]
+    row = ROWS[kind]
     environ = {row.key_variables[0]: "k"}
     found = compatible.build(kind, kind, {}, environ)
     assert (kind, row.base_url) == (found.kind, found.base_url)
     assert {"authorization": "Bearer k"} == await sent(found)
-    assert OpenAIChat(row.dialect) == found.resolve("m", False).protocol
+    assert OpenAIChat(dialect_of(kind)) == found.resolve("chat", "m", None).protocol
 
 
-@pytest.mark.parametrize("kind", sorted(kind for kind in COMPATIBLE if COMPATIBLE[kind].needs_key))
+@pytest.mark.parametrize("kind", sorted(kind for kind in ROWS if ROWS[kind].needs_key))
 def test_rows_that_need_a_key(kind: str) -> None:
     """A host that answers nobody without a key says which variable it looked for."""
-    with pytest.raises(ConfigurationError, match=COMPATIBLE[kind].key_variables[0]):
+    with pytest.raises(ConfigurationError, match=ROWS[kind].key_variables[0]):
         compatible.build(kind, kind, {}, {})
 
 
@@ -99,7 +100,7 @@ async def test_local_servers_need_no_key() -> None:
 def test_what_has_no_row_or_no_address() -> None:
     """An unknown kind names the known ones; a server of one's own needs an address."""
     with pytest.raises(ConfigurationError, match="groq"):
-        compatible.build("gorq", "x", {}, {})
+        build_host("gorq", "x", {}, {})
     with pytest.raises(ConfigurationError, match="base_url"):
         compatible.build("openai_compatible", "x", {}, {})
 
@@ -133,4 +134,4 @@ def test_mistral_ids() -> None:
 def test_the_table_cannot_be_changed() -> None:
     """The rows are the same for everyone."""
     with pytest.raises(TypeError):
-        COMPATIBLE["mine"] = COMPATIBLE["groq"]  # type: ignore[index]
+        ROWS["mine"] = ROWS["groq"]  # type: ignore[index]

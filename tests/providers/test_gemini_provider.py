@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from asyncllm._protocols.codec import WireProtocol
-from asyncllm._providers import kinds
 from asyncllm._providers.gemini import build
+from asyncllm._providers.spec import build_host
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
 from asyncllm._transport.base import Headers
@@ -20,7 +20,7 @@ KEY = {"api_key": SecretStr("k-1")}
 
 
 def protocol(options: dict[str, Any], environ: dict[str, str] | None = None) -> WireProtocol:
-    found = build("gemini", {**KEY, **options}, environ or {}).resolve("m", False).protocol
+    found = build("gemini", {**KEY, **options}, environ or {}).resolve("chat", "m", None).protocol
     assert "gemini" == found.name
     return found
 
@@ -114,6 +114,6 @@ def test_safety_settings_are_sent(settings: Any) -> None:
 
 def test_the_kind_is_known() -> None:
     """An entry of kind gemini is built by this module."""
-    provider = kinds.build("gemini", "mine", KEY, {})
+    provider = build_host("gemini", "mine", KEY, {})
 
     assert ("mine", "gemini") == (provider.name, provider.kind)

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from asyncllm._auth.google import GoogleAuth
 from asyncllm._protocols.codec import WireRequest
-from asyncllm._providers import kinds
 from asyncllm._providers.provider import Provider, Route
+from asyncllm._providers.spec import build_host
 from asyncllm._providers.vertex import build, host_of
 from asyncllm._schema.content import Document
 from asyncllm._schema.messages import Message
@@ -43,8 +43,8 @@ def vertex(options: dict[str, Any] | None = None, environ: dict[str, str] | None
 def travel(model: str, *, stream: bool = False, **keywords: Any) -> tuple[Route, WireRequest, dict[str, Any]]:
     """How a request to this model leaves: its route, the request with the route's path, and its body."""
     options = keywords.pop("options", {})
-    route = vertex(options).resolve(model, stream)
     request = Request(model=model, messages=(Message.user("Hi"),), stream=stream, **keywords)
+    route = vertex(options).resolve("chat", model, request)
     wire = route.protocol.encode(request, context("vertex", route.protocol.name, model))
     return route, wire, json.loads(wire.body)
 
@@ -80,7 +80,7 @@ async def test_the_environment_fills_in() -> None:
     assert "https://us-east5-aiplatform.googleapis.com" == build("v", options, claude).base_url
     provider = build("v", options, {"GOOGLE_CLOUD_PROJECT": "g", "GOOGLE_VERTEX_BASE_URL": "https://mine.test/"})
     assert "https://mine.test" == provider.base_url
-    path = provider.resolve("claude-x", False).path
+    path = provider.resolve("chat", "claude-x", None).path
     assert "/v1/projects/g/locations/global/publishers/anthropic/models/claude-x:rawPredict" == path
 
 
@@ -89,7 +89,7 @@ def test_a_service_account_knows_its_project(tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text('{"type": "service_account", "project_id": "from-file"}', encoding="utf8")
     provider = build("v", {"credentials_path": tmp_path / "key.json"}, {})
     assert isinstance(provider.auth, GoogleAuth)
-    assert "/projects/from-file/" in str(provider.resolve("claude-x", False).path)
+    assert "/projects/from-file/" in str(provider.resolve("chat", "claude-x", None).path)
 
 
 @pytest.mark.anyio
@@ -142,7 +142,7 @@ def test_claude_has_no_files_here() -> None:
     """A file's id cannot be sent: there is no file store on this host."""
     request = Request(model="claude-x", messages=(Message("user", (Document(file_id="f"),)),))
     with pytest.raises(UnsupportedContentError):
-        vertex().resolve("claude-x", False).protocol.encode(request, context("vertex", "anthropic"))
+        vertex().resolve("chat", "claude-x", None).protocol.encode(request, context("vertex", "anthropic"))
 
 
 @pytest.mark.parametrize(
@@ -192,10 +192,10 @@ def test_models_of_openai(model: str) -> None:
 def test_a_name_stays_inside_its_path() -> None:
     """A model's name can add no segment, query or fragment to the path."""
     for model in ("claude-x?a=b#c", "mistralai/x?y", "claude-%2e"):
-        path = str(vertex().resolve(model, False).path)
+        path = str(vertex().resolve("chat", model, None).path)
         assert not set("?#") & set(path)
         assert 9 == path.count("/")
-    assert "models/claude-%252e:" in str(vertex().resolve("claude-%2e", False).path)
+    assert "models/claude-%252e:" in str(vertex().resolve("chat", "claude-%2e", None).path)
     for model in ("google/../../x", "anthropic/", "mistralai/"):
         with pytest.raises(BadRequestError):
             travel(model)
@@ -226,7 +226,7 @@ def test_errors_of_google_are_read_by_every_format(
     model: str, status: int, body: Any, expected: type[AsyncLLMError]
 ) -> None:
     """Google's own errors come for its partners' models as well, in a list or not, and keep their words."""
-    protocol = vertex().resolve(model, False).protocol
+    protocol = vertex().resolve("chat", model, None).protocol
     error = protocol.decode_error(status, {}, json.dumps(body).encode(), context("vertex", protocol.name))
     assert expected is type(error)
     found = body[0] if isinstance(body, list) else body
@@ -235,7 +235,7 @@ def test_errors_of_google_are_read_by_every_format(
 
 def test_errors_of_anthropic_pass_through() -> None:
     """An error of Claude's own keeps its meaning."""
-    protocol = vertex().resolve("claude-x", False).protocol
+    protocol = vertex().resolve("chat", "claude-x", None).protocol
     error = protocol.decode_error(400, {}, json.dumps(CLAUDE).encode(), context("vertex", "anthropic"))
     assert ContextWindowExceededError is type(error)
 
@@ -267,11 +267,11 @@ def test_the_version_can_be_chosen() -> None:
         ({"api_version": "v1"}, {"GOOGLE_GENAI_API_VERSION": "v9"}, "v1"),
         ({}, {"GOOGLE_GENAI_API_VERSION": "beta"}, "v1beta1"),
     ):
-        protocol: Any = vertex(options, environ).resolve("gemini-x", False).protocol
+        protocol: Any = vertex(options, environ).resolve("chat", "gemini-x", None).protocol
         assert version == protocol.dialect.version
 
 
 def test_the_kind_is_known() -> None:
     """An entry of kind vertex is built by this module."""
-    provider = kinds.build("vertex", "mine", PLACE, {})
+    provider = build_host("vertex", "mine", PLACE, {})
     assert ("mine", "vertex") == (provider.name, provider.kind)

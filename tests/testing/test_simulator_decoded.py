@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from asyncllm import errors
 from asyncllm._protocols.codec import Context
-from asyncllm._providers.kinds import build
 from asyncllm._providers.provider import Provider, Route
+from asyncllm._providers.spec import build_host as build
 from asyncllm._schema.accumulate import Accumulator
 from asyncllm._schema.content import Reasoning
 from asyncllm._schema.messages import Message
@@ -120,7 +120,7 @@ async def fetch(
     """The headers and the body of an answer; the error where it was one."""
     host = speaker.host(sim, key)
     request = Request(model=speaker.model, messages=messages, **{"max_tokens": 1000, **more})
-    route = host.resolve(speaker.model, request.stream)
+    route = host.resolve("chat", speaker.model, request)
     told = speaker.context(route)
     wire = route.protocol.encode(request, told)
     query = wire.query if route.query is None else route.query

@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .editor import json_schema
     from .environment import from_env
-    from .kinds import KINDS, Kind
+    from .kinds import KINDS
     from .loading import load
     from .rules import SecretStr
     from .sections import MEMORY
     from .settings import ProviderSettings, Settings
 
-__all__ = ["KINDS", "MEMORY", "Kind", "ProviderSettings", "SecretStr", "Settings", "from_env", "json_schema", "load"]
+__all__ = ["KINDS", "MEMORY", "ProviderSettings", "SecretStr", "Settings", "from_env", "json_schema", "load"]
 
 _HOME = MappingProxyType(
     {
         "KINDS": ".kinds",
-        "Kind": ".kinds",
         "MEMORY": ".sections",
         "ProviderSettings": ".settings",
         "SecretStr": ".rules",

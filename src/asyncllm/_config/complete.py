@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .._providers.spec import HostSpec
 from .document import Document, shown
 from .interpolate import KeyPath, Unresolved, unresolved_in
-from .kinds import COMMON_KEYS, CREDENTIALS, KINDS, Kind
+from .kinds import COMMON_KEYS, KindsOfOneFile, read_own
 from .nearest import Problem
 from .rules import SecretStr
 from .sections import MEMORY
 
-_EVERY_KEY = COMMON_KEYS.union(*(kind.keys for kind in KINDS.values()))
 _SECRET_WORDS = ("key", "token", "secret", "password", "credential")
 _FILE_DATABASE = "sqlite:///asyncllm.db"
 
@@ -29,11 +29,11 @@ def complete(document: Document, tree: dict[str, Any], extra_kinds: frozenset[st
     providers = tree.get("providers")
     entries: dict[str, Any] = providers if isinstance(providers, dict) else {}
     entries.update({name: {} for name, entry in entries.items() if entry is None})  # `ollama:` with nothing after it
+    kinds = KindsOfOneFile()
     for name, entry in entries.items():
         if isinstance(entry, dict):
-            wrong, pending = _complete_entry(("providers", name), entry, extra_kinds)
+            wrong, pending = _complete_entry(("providers", name), entry, kinds, extra_kinds, document.base)
             _inherit(tree, entry)
-            _absolute(document.base, entry, "credentials_path")
             problems += wrong
             if tree.get("active_provider") == name:
                 problems += pending
@@ -69,46 +69,52 @@ def _sentences(unresolved: Unresolved) -> Iterator[str]:
 
 
 def _complete_entry(
-    path: KeyPath, entry: dict[str, Any], extra_kinds: frozenset[str]
+    path: KeyPath, entry: dict[str, Any], kinds: KindsOfOneFile, extra_kinds: frozenset[str], base: Path | None
 ) -> tuple[list[Problem], list[Problem]]:
     """Completes one entry, in place; returns what is wrong, and what is wrong only for whoever uses it."""
     missing = list(unresolved_in(entry))
     pending = [Problem((*path, *where), text) for where, unresolved in missing for text in _sentences(unresolved)]
     for where, _ in missing:
         entry.pop(str(where[0]), None)
-    for key in CREDENTIALS & entry.keys():
-        if isinstance(entry[key], str) and not entry[key].strip():
-            del entry[key]  # `${KEY:-}` that is not there
     if any(where == ("kind",) for where, _ in missing):
         entry.clear()  # nothing can be said of the other keys
     name = entry.setdefault("kind", path[-1])
     if not isinstance(name, str):
+        _keep_common(entry)
         return [], pending
     if name in extra_kinds:
-        entry["custom"] = {key: _hide(key, entry.pop(key)) for key in list(entry) if key not in _EVERY_KEY}
+        entry["own"] = {key: _hide(key, entry.pop(key)) for key in list(entry) if key not in COMMON_KEYS}
         return [], pending
-    kind = KINDS.get(name)
-    if kind is None:
-        unknown = Problem((*path, "kind"), "there is no such kind", name, extra_kinds.union(KINDS))
-        for key in entry.keys() - _EVERY_KEY:
-            del entry[key]
+    spec = kinds.get(name)
+    if spec is None:
+        meant = kinds.meant_by(name)
+        unknown = Problem((*path, "kind"), "there is no such kind", name, extra_kinds.union(kinds))
+        if meant is not None:
+            unknown = Problem((*path, "kind"), f"there is no such kind; use kind: {meant}")
+        _keep_common(entry)
         return [] if pending else [unknown], pending
-    wrong = list(_check_keys(path, entry, kind))
-    if kind.needs_base_url and entry.get("base_url") is None and not pending:
+    entry["own"], troubles = read_own(spec, entry, base)
+    wrong = [Problem((*path, key) if key else path, text) for key, text in troubles if key or not pending]
+    wrong += _unknown_keys(path, entry, spec, kinds)
+    if spec.needs_base_url and entry.get("base_url") is None and not pending:
         wrong.append(Problem(path, f"an entry of kind {name} needs base_url"))
     return wrong, pending
 
 
-def _check_keys(path: KeyPath, entry: dict[str, Any], kind: Kind) -> Iterator[Problem]:
-    """Takes out the keys that the kind does not know."""
-    known = COMMON_KEYS | kind.keys
-    for key in [key for key in entry if key not in known]:
+def _keep_common(entry: dict[str, Any]) -> None:
+    """Takes out the keys of which nothing can be said while the kind is not known."""
+    for key in entry.keys() - COMMON_KEYS:
         del entry[key]
-        what = "not a key of this kind of provider" if key in _EVERY_KEY else "unknown key"
-        yield Problem((*path, key), what, key, known)
-    api = entry.get("api")
-    if isinstance(api, str) and api not in kind.apis:
-        yield Problem((*path, "api"), f"must be {' or '.join(kind.apis)}")
+
+
+def _unknown_keys(path: KeyPath, entry: dict[str, Any], spec: HostSpec, kinds: KindsOfOneFile) -> Iterator[Problem]:
+    """Takes out the keys that the kind does not know."""
+    unknown = [key for key in entry if key not in COMMON_KEYS and key != "own"]
+    everywhere = kinds.every_key() if unknown else frozenset()
+    for key in unknown:
+        del entry[key]
+        what = "not a key of this kind of provider" if key in everywhere else "unknown key"
+        yield Problem((*path, key), what, key, COMMON_KEYS.union(spec.keys))
 
 
 def _hide(key: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from .kinds import KINDS
+from .kinds import KINDS, key_schemas
 from .reading import keys_of, taken_apart
 from .rules import SecretStr
 from .settings import Settings
@@ -31,9 +31,10 @@ def json_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     whole = _section(Settings, definitions)
     entry = definitions["ProviderSettings"]
-    for internal in ("custom", "pending"):
+    for internal in ("own", "pending"):
         del entry["properties"][internal]
     del entry["required"]
+    entry["properties"].update(key_schemas())
     entry["properties"]["kind"]["examples"] = sorted(KINDS)
     target = definitions["RouteTarget"]
     pair = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "string"}], "minItems": 2, "maxItems": 2}

@@ -6,16 +6,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from .._providers.spec import HostSpec
 from ..errors import ConfigurationError
 from .document import Document
 from .interpolate import KeyPath
-from .kinds import CREDENTIALS, KINDS, Kind
+from .kinds import KINDS
 from .loading import refusal, settle
 from .nearest import hint
 from .rules import SecretStr
 from .settings import Settings
 
-_AWS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})  # a group, and none beside a key
 _BUDGETS = (("ASYNCLLM_DAILY_BUDGET", "day"), ("ASYNCLLM_MONTHLY_BUDGET", "month"))
 
 
@@ -38,7 +38,7 @@ def from_env(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
-    providers = {name: _entry(kind, environ) for name, kind in KINDS.items() if _is_found(kind, environ)}
+    providers = {name: _entry(kind, environ) for name, kind in KINDS.items() if kind.is_found(environ)}
     chosen = _get(environ, "ASYNCLLM_PROVIDER")
     if chosen and chosen not in KINDS:
         return refusal([f"ASYNCLLM_PROVIDER: there is no such provider{hint(chosen, KINDS)}"])
@@ -54,27 +54,21 @@ def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
     return settle(Document(tree=written, variables=variables), tree)
 
 
-def _get(environ: Mapping[str, str], name: str) -> str:
-    return environ.get(name, "").strip()
+def _get(environ: Mapping[str, str], *names: str) -> str:
+    return next((value for name in names if (value := environ.get(name, "").strip())), "")
 
 
-def _is_found(kind: Kind, environ: Mapping[str, str]) -> bool:
-    return any(all(_get(environ, name) for name in names) for names in kind.found_by)
+def _wanted(spec: HostSpec) -> str:
+    return ", or ".join(" and ".join(sorted(names)) for names in spec.found_by)
 
 
-def _wanted(kind: Kind) -> str:
-    return ", or ".join(" and ".join(sorted(names)) for names in kind.found_by)
-
-
-def _entry(kind: Kind, environ: Mapping[str, str]) -> dict[str, Any]:
-    values = {
-        key: next((value for name in names if (value := _get(environ, name))), "")
-        for key, names in kind.variables.items()
-    }
-    if values.get("api_key") or not (values.get("aws_access_key_id") and values.get("aws_secret_access_key")):
-        values |= dict.fromkeys(_AWS & values.keys(), "")
-    entry = {key: SecretStr(value) if key in CREDENTIALS else value for key, value in values.items() if value}
-    return {**entry, "fallback_models": list(kind.models)}
+def _entry(spec: HostSpec, environ: Mapping[str, str]) -> dict[str, Any]:
+    found = {name: _get(environ, *key.variables) for name, key in spec.keys.items()}
+    values = {name: value for name, value in found.items() if value}
+    if "api_key" in values or not all(values.get(name) for pair in spec.pairs for name in pair):
+        values = {name: value for name, value in values.items() if name not in spec.together}
+    entry = {name: SecretStr(value) if spec.keys[name].form == "secret" else value for name, value in values.items()}
+    return {**entry, "fallback_models": list(spec.models)}
 
 
 def _own_variables(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[KeyPath, str]]:

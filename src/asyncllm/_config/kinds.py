@@ -1,142 +1,172 @@
-"""The kinds of provider entries, as data: which keys each knows, and in which environment variables its keys are found.
+"""The kinds of provider entries, as the hosts declare them (`asyncllm._providers.spec`).
 
 An entry that leaves out its credential is no error here: the provider's own file looks it up when the entry is used.
-The variables in this table are for `asyncllm._config.from_env`, which has nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-CREDENTIALS = frozenset(
-    {
-        "api_key",
-        "access_token",
-        "aws_access_key_id",
-        "aws_secret_access_key",
-        "aws_session_token",
-        "profile_name",
-        "credentials_path",
-    }
-)
+from .._providers.spec import ConfigKey, HostSpec, every_host, find_host
+from .rules import KEY, SecretStr
+
 COMMON_KEYS = frozenset({"kind", "base_url", "fallback_models", "max_tokens", "timeouts", "retry", "limits"})
+"""What an entry of any kind may hold."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What the configuration knows of one kind of provider.
+class Kinds(Mapping[str, HostSpec]):
+    """Kind -> what its host declares, in the order in which ``from_env`` looks.
 
-    Attributes:
-        keys: what an entry of this kind may hold besides `COMMON_KEYS`.
-        variables: key -> the environment variables that hold it, first found wins.
-        found_by: sets of variables; with every variable of one set present, `from_env` finds this provider.
-        needs_base_url: there is no URL to fall back on, and no variable that holds one.
-        apis: the values of ``api``.
-        models: what `from_env` puts into ``fallback_models``: current models, the cheap one first.
+    To look one kind up loads the file of that host alone; to iterate loads those of all.
     """
 
-    keys: frozenset[str] = frozenset({"api_key"})
-    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    found_by: tuple[frozenset[str], ...] = ()
-    needs_base_url: bool = False
-    apis: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
+    __slots__ = ()
+
+    def __getitem__(self, kind: str) -> HostSpec:
+        spec = find_host(kind)
+        if spec is None:
+            raise KeyError(kind)
+        return spec
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(every_host())
+
+    def __len__(self) -> int:
+        return len(every_host())
 
 
-def _keyed(variables: str, *models: str, keys: str = "api_key", apis: tuple[str, ...] = ()) -> Kind:
-    """A kind that is one API key, from the first of these variables."""
-    names = tuple(variables.split())
-    return Kind(
-        keys=frozenset(keys.split()),
-        variables={"api_key": names},
-        found_by=tuple(frozenset({name}) for name in names),
-        apis=apis,
-        models=models,
-    )
+KINDS: Mapping[str, HostSpec] = Kinds()
 
 
-_BEDROCK = Kind(
-    keys=frozenset(
-        {
-            "api_key",
-            "aws_access_key_id",
-            "aws_secret_access_key",
-            "aws_session_token",
-            "profile_name",
-            "region_name",
-            "api",
-        }
-    ),
-    variables={
-        "api_key": ("AWS_BEARER_TOKEN_BEDROCK",),
-        "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
-        "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
-        "aws_session_token": ("AWS_SESSION_TOKEN",),
-        "region_name": ("AWS_REGION", "AWS_DEFAULT_REGION"),
-    },
-    found_by=(
-        frozenset({"AWS_BEARER_TOKEN_BEDROCK"}),
-        frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}),
-    ),
-    apis=("converse", "invoke"),
-    models=("global.anthropic.claude-haiku-5-5", "global.anthropic.claude-sonnet-5-5"),
-)
-_AZURE = Kind(
-    keys=frozenset({"api_key", "access_token", "api"}),
-    variables={
-        "api_key": ("AZURE_OPENAI_API_KEY",),
-        "access_token": ("AZURE_OPENAI_AD_TOKEN",),
-        "base_url": ("AZURE_OPENAI_ENDPOINT",),
-    },
-    found_by=(
-        frozenset({"AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"}),
-        frozenset({"AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_ENDPOINT"}),
-    ),
-    apis=("chat", "responses"),
-)
-_VERTEX = Kind(
-    keys=frozenset({"access_token", "credentials_path", "project_id", "location"}),
-    variables={"project_id": ("GOOGLE_CLOUD_PROJECT",), "location": ("GOOGLE_CLOUD_LOCATION",)},
-    found_by=(frozenset({"GOOGLE_APPLICATION_CREDENTIALS"}), frozenset({"GOOGLE_CLOUD_PROJECT"})),
-    models=("gemini-3.8-flash",),
-)
+class KindsOfOneFile(Kinds):
+    """The same for one reading of a configuration: what was looked up once is remembered."""
 
-# In the order in which `from_env` looks: the first one found is the active provider.
-KINDS: Mapping[str, Kind] = {
-    "openai": _keyed(
-        "OPENAI_API_KEY",
-        "gpt-5.4-mini",
-        "gpt-6-luna",
-        keys="api_key api organization project",
-        apis=("auto", "chat", "responses"),
-    ),
-    "anthropic": _keyed("ANTHROPIC_API_KEY", "claude-haiku-5-5", "claude-sonnet-5-5", keys="api_key api_version beta"),
-    "gemini": _keyed(
-        "GOOGLE_API_KEY GEMINI_API_KEY",
-        "gemini-3.8-flash",
-        "gemini-3.6-flash",
-        keys="api_key api_version safety_settings",
-    ),
-    "bedrock": _BEDROCK,
-    "azure": _AZURE,
-    "vertex": _VERTEX,
-    "groq": _keyed("GROQ_API_KEY", "openai/gpt-oss-20b", "openai/gpt-oss-120b"),
-    "mistral": _keyed("MISTRAL_API_KEY", "mistral-small-latest", "mistral-large-latest"),
-    "deepseek": _keyed("DEEPSEEK_API_KEY", "deepseek-v4-flash", "deepseek-v4-pro"),
-    "xai": _keyed("XAI_API_KEY", "grok-4.3"),
-    "openrouter": _keyed("OPENROUTER_API_KEY", "openai/gpt-5.4-nano", "openai/gpt-oss-20b"),
-    "together": _keyed("TOGETHER_API_KEY", "openai/gpt-oss-20b", "openai/gpt-oss-120b"),
-    "fireworks": _keyed("FIREWORKS_API_KEY", "accounts/fireworks/models/deepseek-v4-pro"),
-    "cerebras": _keyed("CEREBRAS_API_KEY", "gpt-oss-120b"),
-    "perplexity": _keyed("PERPLEXITY_API_KEY", "sonar", "sonar-pro"),
-    "huggingface": _keyed("HF_TOKEN", "moonshotai/kimi-k2-instruct-0905"),
-    "zai": _keyed("ZAI_API_KEY", "glm-4.7-flash", "glm-4.7"),
-    # Its variable is set on many machines for other purposes, so it does not make this provider be found.
-    "github": Kind(variables={"api_key": ("GITHUB_TOKEN",)}),
-    "openai_compatible": Kind(needs_base_url=True),
-    "ollama": Kind(),
-    "vllm": Kind(),
-    "llamacpp": Kind(),
-    "lmstudio": Kind(),
+    __slots__ = ("_every", "_found")
+
+    def __init__(self) -> None:
+        self._found: dict[str, HostSpec | None] = {}
+        self._every: Mapping[str, HostSpec] | None = None
+
+    def __getitem__(self, kind: str) -> HostSpec:
+        if kind not in self._found:
+            self._found[kind] = find_host(kind) if self._every is None else self._every.get(kind)
+        spec = self._found[kind]
+        if spec is None:
+            raise KeyError(kind)
+        return spec
+
+    def __iter__(self) -> Iterator[str]:
+        if self._every is None:
+            self._every = every_host()
+        return iter(self._every)
+
+    def meant_by(self, name: str) -> str | None:
+        """The kind that people also know under this name: "google", "claude", "azure_openai"."""
+        plain = name.lower().replace("-", "_").replace(" ", "_")
+        return next((kind for kind in self if plain == kind or plain in self[kind].synonyms), None)
+
+    def every_key(self) -> frozenset[str]:
+        """The keys of all kinds."""
+        return COMMON_KEYS.union(*(self[kind].keys for kind in self))
+
+
+def read_own(spec: HostSpec, entry: dict[str, Any], base: Path | None) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Takes the host's own keys out of an entry.
+
+    Args:
+        spec: what the host declares.
+        entry: the entry, which is changed.
+        base: the folder that relative paths are relative to; None leaves them as they are.
+
+    Returns:
+        The values of the keys that are set, and the problems: a key (``""`` for the entry as a whole) and a sentence.
+    """
+    own: dict[str, Any] = {}
+    problems: list[tuple[str, str]] = []
+    for name, key in spec.keys.items():
+        value = entry.pop(name, None) if name not in COMMON_KEYS else None
+        if value is None or (isinstance(value, str) and not value.strip()):
+            continue  # `${KEY:-}` that is not there
+        try:
+            own[name] = _READERS[key.form](value, base)
+            _check(own[name], key)
+        except ValueError as error:
+            problems.append((name, str(error)))
+    wrong = {name for name, _ in problems}
+    problems += [
+        ("", f"{one} and {other} go together")
+        for one, other in spec.pairs
+        if (one in own) != (other in own) and not wrong & {one, other}
+    ]
+    return own, problems
+
+
+def _check(value: Any, key: ConfigKey) -> None:
+    if key.choices and value not in key.choices:
+        raise ValueError(f"must be {' or '.join(key.choices)}")
+    if key.pattern and not re.search(key.pattern, value):
+        raise ValueError(f"must match pattern {key.pattern!r}")
+
+
+def _text(value: Any, base: Path | None = None) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a string; put it in quotes")  # noqa: TRY004  (a sentence for the user)
+    return value
+
+
+def _secret(value: Any, base: Path | None = None) -> SecretStr:
+    hidden: str = value.get_secret_value() if hasattr(value, "get_secret_value") else _text(value)
+    found: SecretStr = KEY.read(SecretStr(hidden))
+    return found
+
+
+def _path(value: Any, base: Path | None) -> Path:
+    path = Path(value if isinstance(value, Path) else _text(value))
+    with suppress(RuntimeError):  # nobody's home: the path is taken literally
+        path = path.expanduser()
+    return path if base is None else base / path
+
+
+def _list(value: Any, kind: type, what: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("must be a list")  # noqa: TRY004
+    if not all(isinstance(item, kind) and item for item in value):
+        raise ValueError(f"must be a list of {what}")
+    return tuple(value)
+
+
+_READERS: Mapping[str, Callable[[Any, Path | None], Any]] = {
+    "text": _text,
+    "secret": _secret,
+    "path": _path,
+    "texts": lambda value, base: _list(value, str, "strings"),
+    "objects": lambda value, base: _list(value, Mapping, "objects"),
 }
+_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "text": {"type": "string", "minLength": 1},
+    "secret": {"type": "string", "writeOnly": True},
+    "path": {"type": "string", "format": "path"},
+    "texts": {"type": "array", "items": {"type": "string", "minLength": 1}},
+    "objects": {"type": "array", "items": {"type": "object"}},
+}
+
+
+def key_schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of every key that a host has of its own; the description says whose it is."""
+    found: dict[str, dict[str, Any]] = {}
+    for spec in every_host().values():
+        for name, key in spec.keys.items():
+            if name in COMMON_KEYS:
+                continue
+            schema = found.setdefault(name, {**_SCHEMAS[key.form], "description": ""})
+            if key.pattern:
+                schema["pattern"] = key.pattern
+            if name == "api_key":
+                schema["description"] = key.about
+            elif key.about not in schema["description"]:
+                schema["description"] += f"{' ' if schema['description'] else ''}{spec.kind}: {key.about}"
+    return found

@@ -7,15 +7,14 @@ Secrets are `rules.SecretStr`, so that no repr, log or dump holds one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from .._ledger.budgets import EACH, Budget
 from ..errors import ConfigurationError
 from .interpolate import KeyPath
 from .nearest import Problem
-from .rules import BASE_URL, KEY, POPULATED, SecretStr, at_least, matches
+from .rules import BASE_URL, POPULATED, at_least
 from .sections import (
     CatalogSettings,
     CostTrackingSettings,
@@ -30,15 +29,14 @@ from .sections import (
     Timeouts,
 )
 
-_NOT_OPTIONS = frozenset({"kind", "fallback_models", "timeouts", "retry", "limits", "custom", "pending"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
     """An entry of ``providers``. Which keys it may hold depends on its kind.
 
     Attributes:
-        custom: what an entry of a kind that was made in Python holds besides the keys known here.
+        own: the keys that belong to its kind (`asyncllm._providers.spec.ConfigKey`), those that are set; secrets are
+            `SecretStr`.
         pending: what keeps this entry from being used, a sentence each: variables that are not set.
     """
 
@@ -52,40 +50,8 @@ class ProviderSettings:
     retry: Annotated[RetryPolicy | None, "This provider's own; what is not set is as in the section retry."] = None
     limits: Annotated[ProviderLimits | None, "This provider's own, besides those of the section limits."] = None
 
-    api_key: Annotated[SecretStr | None, KEY, "The key; without it the vendor's usual variables are looked at."] = None
-    access_token: Annotated[SecretStr | None, KEY, "vertex, azure: an OAuth token, instead of a key."] = None
-    api: Annotated[
-        str | None,
-        "openai: auto, chat or responses (default auto). azure: chat or responses. bedrock: converse or invoke.",
-    ] = None
-    organization: Annotated[Name | None, "openai: the OpenAI-Organization header."] = None
-    project: Annotated[Name | None, "openai: the OpenAI-Project header."] = None
-    api_version: Annotated[
-        Name | None, "anthropic: the anthropic-version header. gemini: the version in the path (v1, v1beta)."
-    ] = None
-    beta: Annotated[tuple[Name, ...] | None, "anthropic: values of the anthropic-beta header."] = None
-    safety_settings: Annotated[
-        tuple[Mapping[str, Any], ...] | None, "gemini: safetySettings, as the API takes them."
-    ] = None
-    aws_access_key_id: Annotated[SecretStr | None, KEY, "bedrock: with aws_secret_access_key."] = None
-    aws_secret_access_key: Annotated[SecretStr | None, KEY, "bedrock: with aws_access_key_id."] = None
-    aws_session_token: Annotated[SecretStr | None, KEY, "bedrock: for temporary credentials."] = None
-    profile_name: Annotated[Name | None, "bedrock: a profile of the AWS configuration files."] = None
-    region_name: Annotated[Name | None, matches(r"^[a-z0-9-]+$"), "bedrock: the AWS region."] = None
-    project_id: Annotated[
-        Name | None, matches(r"^[a-zA-Z0-9_-][a-zA-Z0-9_.:-]*$"), "vertex: the Google Cloud project."
-    ] = None
-    location: Annotated[
-        Name | None, matches(r"^[a-z0-9-]+$"), "vertex: a region, a multi-region (us, eu) or global."
-    ] = None
-    credentials_path: Annotated[Path | None, "vertex: a Google credentials file."] = None
-
-    custom: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    own: Mapping[str, Any] = field(default_factory=dict, repr=False)
     pending: tuple[str, ...] = field(default=(), repr=False)
-
-    def __post_init__(self) -> None:
-        if not self.pending and (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
-            raise ValueError("aws_access_key_id and aws_secret_access_key go together")
 
     def require(self) -> None:
         """Checks that this entry can be used.
@@ -103,8 +69,8 @@ class ProviderSettings:
             ConfigurationError: a variable that the entry needs is not set.
         """
         self.require()
-        values = ((one.name, getattr(self, one.name)) for one in fields(self) if one.name not in _NOT_OPTIONS)
-        return {name: value for name, value in values if value is not None} | dict(self.custom)
+        common = {"base_url": self.base_url, "max_tokens": self.max_tokens}
+        return {name: value for name, value in common.items() if value is not None} | dict(self.own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

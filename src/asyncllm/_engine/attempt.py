@@ -303,7 +303,8 @@ class HTTPAttempt:
     def route(self) -> Route:
         """How a request to the model travels; looked up when it is needed, as a list is about no model."""
         if self._route is None:
-            self._route = self.target.provider.resolve(self.target.model, self.call.request.stream)
+            call, target = self.call, self.target
+            self._route = target.provider.resolve(call.operation, target.model, call.request)
         return self._route
 
     @property

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .._auth.keys import HeaderKey
-from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
 from .._protocols.codec import JSONCodec, WireRequest
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting
-from .entry import find_key
+from .entry import find_key, max_tokens_of
 from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, moment, text
 from .provider import Provider, Route
+from .spec import ConfigKey, HostSpec, api_key, found_by_each
+
+if TYPE_CHECKING:
+    from .._protocols.anthropic import AnthropicDialect
 
 BASE_URL = "https://api.anthropic.com"
-KEY_VARIABLE = "ANTHROPIC_API_KEY"
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """The API answers 413 beyond this."""
 
@@ -32,14 +34,15 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
     Args:
         name: what the configuration calls it.
-        options: ``api_key`` (a secret), ``base_url`` (without ``/v1``), ``api_version`` (sent with every request,
-            whatever it holds), ``beta`` (names of beta features), ``max_tokens`` (asked for where a call does not say).
-        environ: ``ANTHROPIC_API_KEY``, ``ANTHROPIC_BASE_URL``.
+        options: the keys of `HOST`, ``base_url`` (without ``/v1``), ``max_tokens`` (where a call gives none).
+        environ: the variables of `HOST`, ``ANTHROPIC_BASE_URL``.
 
     Raises:
         ConfigurationError: there is no key, or an option is not what it must be.
     """
-    key, where = find_key(name, options, environ, (KEY_VARIABLE,), needed=True)
+    from .._protocols.anthropic import AnthropicMessages
+
+    key, where = find_key(name, options, environ, HOST.keys["api_key"].variables, needed=True)
     protocol = AnthropicMessages(_dialect(name, options))
     route = Route(protocol=protocol)
     counting = AnthropicCounting(path=f"{protocol.dialect.path}/count_tokens")
@@ -48,7 +51,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         kind="anthropic",
         base_url=_base_url(name, options.get("base_url") or environ.get("ANTHROPIC_BASE_URL") or BASE_URL),
         auth=HeaderKey(key, header="x-api-key", prefix="", where=where),
-        resolve=lambda model, stream: route,
+        resolve=lambda operation, model, request: route,
         headers={"anthropic-version": protocol.dialect.version},
         max_request_bytes=MAX_REQUEST_BYTES,
         listing=AnthropicListing(),
@@ -56,7 +59,26 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     )
 
 
+HOST = HostSpec(
+    kind="anthropic",
+    build=build,
+    keys={
+        "api_key": api_key("ANTHROPIC_API_KEY"),
+        "api_version": ConfigKey(about="The anthropic-version header."),
+        "beta": ConfigKey(about="Values of the anthropic-beta header.", form="texts"),
+    },
+    found_by=found_by_each("ANTHROPIC_API_KEY"),
+    base_url=BASE_URL,
+    models=("claude-haiku-5-5", "claude-sonnet-5-5"),
+    synonyms=("claude",),
+    rank=2,
+    wires=("anthropic",),
+)
+
+
 def _dialect(name: str, options: Mapping[str, Any]) -> AnthropicDialect:
+    from .._protocols.anthropic import AnthropicDialect
+
     facts: dict[str, Any] = {}
     version = options.get("api_version")
     if version:
@@ -65,10 +87,7 @@ def _dialect(name: str, options: Mapping[str, Any]) -> AnthropicDialect:
     names = [word.strip() for word in beta.split(",")] if isinstance(beta, str) else list(beta)
     if not all(isinstance(word, str) and word for word in names):
         raise ConfigurationError(f"providers.{name}.beta must be a list of names of beta features")
-    most = options.get("max_tokens")
-    if most is not None:
-        if type(most) is not int or most < 1:
-            raise ConfigurationError(f"providers.{name}.max_tokens must be a whole number of tokens, at least 1")
+    if (most := max_tokens_of(name, options)) is not None:
         facts["max_tokens"] = most
     return AnthropicDialect(betas=tuple(names), **facts)
 
@@ -95,9 +114,10 @@ _FLAGS: Mapping[str, str] = MappingProxyType(
 _STAGES: Mapping[str, bool] = MappingProxyType({"active": False, "deprecated": True, "retired": True})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnthropicListing(Listing):
     """The list of the Claude API."""
+
+    __slots__ = ()
 
     @property
     def proofs(self) -> tuple[Proof, ...]:

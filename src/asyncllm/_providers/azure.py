@@ -5,25 +5,27 @@ added where it is missing; no ``api-version`` and no deployment in the path. A k
 Entra ID into ``authorization``; the first found counts: the entry's key, its token, the environment's key, its token.
 Reasoning that was encrypted here cannot be read at OpenAI, so this is an origin of its own.
 
-Source: openai 3.52.0 (openai/lib/azure.py), learn.microsoft.com (api-version-lifecycle), November 2026.
+Source: openai 3.57.0 (openai/lib/azure.py), learn.microsoft.com (api-version-lifecycle), November 2026.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from .._auth.keys import HeaderKey, Secret
-from .._auth.signing import Auth
-from .._protocols.openai_chat import ChatDialect, OpenAIChat
-from .._protocols.openai_responses import OpenAIResponses
 from ..errors import ConfigurationError
-from .entry import EnvironKey, base_url_of, find_key
-from .openai import api_of
-from .openai_listing import OpenAIListing
-from .provider import Provider, Route
+from .entry import EnvironKey, api_of, base_url_of, find_key
+from .openai import API, OpenAIRoutes
+from .provider import Provider
+from .spec import ConfigKey, HostSpec, api_key
+
+if TYPE_CHECKING:
+    from .._auth.keys import Secret
+    from .._auth.signing import Auth
 
 ENDPOINT, KEY, TOKEN = "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"
+_OWN_DOMAINS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".openai.azure.us")
 
 
 def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
@@ -31,26 +33,49 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
     Args:
         name: what the configuration calls it.
-        options: ``base_url`` (the endpoint), ``api_key`` or ``access_token`` (objects with ``get_secret_value``),
-            ``api`` (``chat``, which it is without, or ``responses``).
-        environ: the environment: ``AZURE_OPENAI_ENDPOINT``, ``AZURE_OPENAI_API_KEY``, ``AZURE_OPENAI_AD_TOKEN``.
+        options: the keys of `HOST`, ``base_url`` (the endpoint), and ``facts_of`` (model -> what is known of it).
+        environ: the environment: the variables of `HOST`.
 
     Raises:
         ConfigurationError: there is no endpoint or no credential, or ``api`` is something else.
     """
-    routes: Mapping[str, Route] = {
-        "chat": Route(protocol=OpenAIChat(ChatDialect(file_parts=False))),
-        "responses": Route(protocol=OpenAIResponses()),
-    }
-    route = routes[api_of(name, options, tuple(routes))]
+    from .._protocols.openai_chat import ChatDialect, OpenAIChat
+    from .._protocols.openai_responses import OpenAIResponses
+    from .openai_listing import OpenAIListing
+
+    base_url = _v1(name, options.get("base_url") or environ.get(ENDPOINT))
+    routes = OpenAIRoutes(
+        kind="azure",
+        api=api_of(name, options, API.choices),
+        own_url=(urlsplit(base_url).hostname or "").endswith(_OWN_DOMAINS),
+        chat=OpenAIChat(ChatDialect(file_parts=False)),
+        responses=OpenAIResponses(),
+        facts_of=options.get("facts_of"),
+    )
     return Provider(
         name=name,
         kind="azure",
-        base_url=_v1(name, options.get("base_url") or environ.get(ENDPOINT)),
+        base_url=base_url,
         auth=_auth(name, options, environ),
-        resolve=lambda model, stream: route,
+        resolve=routes.resolve,
         listing=OpenAIListing(),  # of the base models; which deployments there are only Azure's own console tells
     )
+
+
+HOST = HostSpec(
+    kind="azure",
+    build=build,
+    keys={
+        "api_key": api_key(KEY),
+        "access_token": ConfigKey(about="A token of Entra ID, instead of a key.", form="secret", variables=(TOKEN,)),
+        "base_url": ConfigKey(about="The resource's endpoint.", variables=(ENDPOINT,)),
+        "api": API,
+    },
+    found_by=(frozenset({KEY, ENDPOINT}), frozenset({TOKEN, ENDPOINT})),
+    synonyms=("azure_openai", "azureopenai", "azure_ai"),
+    rank=5,
+    wires=("openai_chat", "openai_responses"),
+)
 
 
 def _v1(name: str, endpoint: str | None) -> str:
@@ -67,6 +92,8 @@ def _v1(name: str, endpoint: str | None) -> str:
 
 
 def _auth(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Auth:
+    from .._auth.keys import HeaderKey
+
     token: Secret | None = options.get("access_token")
     where = f"providers.{name}.access_token"
     if token is None and environ.get(TOKEN) and not environ.get(KEY):

@@ -15,28 +15,25 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .._auth.keys import HeaderKey
 from .._auth.signing import Auth
-from .._framing.eventstream import EventStreamFramer
-from .._framing.invoke import InvokeFramer
 from .._models.names import is_custom
-from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from .._protocols.aws import CODES, PHRASES, VAGUE, base_model, model_path
 from .._protocols.codec import JSONCodec, WireRequest
-from .._protocols.converse import Converse, ConverseDialect
-from .._protocols.invoke import InvokeModel, family_of
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting, only
-from .entry import base_url_of, find_key
+from .entry import api_of, base_url_of, find_key, max_tokens_of
 from .listings import Access, Listing, ModelEntry, Page, Proof, dig, get, items, known, listed, moment, text, words
 from .provider import Provider, Route
+from .spec import ConfigKey, HostSpec, api_key
 
-KEY_VARIABLE = "AWS_BEARER_TOKEN_BEDROCK"
-REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+if TYPE_CHECKING:
+    from .._protocols.anthropic import AnthropicDialect
+    from .._protocols.codec import WireProtocol
+    from .._schema.request import Operation, Request
+
 URL_VARIABLE = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
 CONTROL_URL_VARIABLE = "AWS_ENDPOINT_URL_BEDROCK"
 MAX_INVOKE_BYTES = 25_000_000
@@ -55,7 +52,6 @@ _DOMAIN = "amazonaws.com"
 _REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]+)+-\d+")
 _RUNTIME = re.compile(r"//bedrock-runtime\b")
 _IN_URL = re.compile(r"//bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
-_OWN_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "profile_name")
 
 
 def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
@@ -63,23 +59,14 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
     Args:
         name: what the configuration calls it.
-        options: ``region_name``; ``api_key`` (a secret), or ``aws_access_key_id`` with ``aws_secret_access_key`` and
-            perhaps ``aws_session_token`` (secrets), or ``profile_name``; ``base_url``; ``api`` (``converse`` or
-            ``invoke``); ``max_tokens`` (asked for where a call does not say).
-        environ: ``AWS_BEARER_TOKEN_BEDROCK``, ``AWS_REGION``, ``AWS_DEFAULT_REGION``,
-            ``AWS_ENDPOINT_URL_BEDROCK_RUNTIME``, and what AWS's chain reads.
+        options: the keys of `HOST`, ``base_url``, ``max_tokens`` (asked for where a call says nothing), ``network``
+            (for credential traffic).
+        environ: the variables of `HOST`, ``AWS_ENDPOINT_URL_BEDROCK_RUNTIME``, and what AWS's chain reads.
 
     Raises:
         ConfigurationError: there is no region, two ways to say who we are, or an option is not what it must be.
     """
-    api = options.get("api") or "converse"
-    if api not in ("converse", "invoke"):
-        raise ConfigurationError(f"providers.{name}.api must be converse or invoke, not {api!r}", provider=name)
-    most = options.get("max_tokens")
-    if most is not None and (type(most) is not int or most < 1):
-        raise ConfigurationError(
-            f"providers.{name}.max_tokens must be a whole number of tokens, at least 1", provider=name
-        )
+    api = api_of(name, options, HOST.keys["api"].choices)
     url = options.get("base_url") or environ.get(URL_VARIABLE)
     region = _region(name, options, environ, url)
     return Provider(
@@ -87,21 +74,53 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         kind="bedrock",
         base_url=base_url_of(name, url) if url else f"https://bedrock-runtime.{region}.{_domain(region)}",
         auth=_auth(name, options, environ, region),
-        resolve=_Routes(most, invoke=api == "invoke"),
+        resolve=BedrockRoutes(max_tokens_of(name, options), invoke=api == "invoke").resolve,
         max_request_bytes=MAX_INVOKE_BYTES if api == "invoke" else None,
         listing=BedrockListing(base_url=_control_plane(name, url, region, environ)),
         counting=_counting,
     )
 
 
+_SECRETS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+HOST = HostSpec(
+    kind="bedrock",
+    build=build,
+    keys={
+        "api_key": api_key("AWS_BEARER_TOKEN_BEDROCK"),
+        "aws_access_key_id": ConfigKey(
+            about="With aws_secret_access_key.", form="secret", variables=("AWS_ACCESS_KEY_ID",)
+        ),
+        "aws_secret_access_key": ConfigKey(
+            about="With aws_access_key_id.", form="secret", variables=("AWS_SECRET_ACCESS_KEY",)
+        ),
+        "aws_session_token": ConfigKey(
+            about="For temporary credentials.", form="secret", variables=("AWS_SESSION_TOKEN",)
+        ),
+        "profile_name": ConfigKey(about="A profile of the AWS configuration files."),
+        "region_name": ConfigKey(
+            about="The AWS region.", variables=("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=r"^[a-z0-9-]+$"
+        ),
+        "api": ConfigKey(about="converse or invoke (default converse).", choices=("converse", "invoke")),
+    },
+    found_by=(frozenset({"AWS_BEARER_TOKEN_BEDROCK"}), frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"})),
+    together=frozenset(_SECRETS),
+    pairs=(("aws_access_key_id", "aws_secret_access_key"),),
+    models=("global.anthropic.claude-haiku-5-5", "global.anthropic.claude-sonnet-5-5"),
+    synonyms=("aws", "amazon", "aws_bedrock", "amazon_bedrock"),
+    rank=4,
+    wires=("converse", "anthropic"),
+    example={"region_name": "us-east-1"},
+)
+
+
 def _region(name: str, options: Mapping[str, Any], environ: Mapping[str, str], url: str | None) -> str:
-    region = options.get("region_name") or next((environ[key] for key in REGION_VARIABLES if environ.get(key)), None)
+    region = HOST.look_up("region_name", options, environ)
     if not region and url and (found := _IN_URL.search(url)):
         region = found[1]
     if not region:
         raise ConfigurationError(
             f"providers.{name} has no region: set region_name, or the environment variable "
-            f"{' or '.join(REGION_VARIABLES)}",
+            f"{' or '.join(HOST.keys['region_name'].variables)}",
             provider=name,
         )
     if not _REGION.fullmatch(str(region)):
@@ -127,13 +146,13 @@ def _domain(region: str) -> str:
 
 
 def _auth(name: str, options: Mapping[str, Any], environ: Mapping[str, str], region: str) -> Auth:
-    own = [key for key in _OWN_KEYS if options.get(key) is not None]
+    own = [key for key in (*_SECRETS, "profile_name") if options.get(key) is not None]
     if own and options.get("api_key") is not None:
         raise ConfigurationError(
             f"providers.{name} holds both api_key and {own[0]}: keep the one to sign in with", provider=name
         )
     if not own:
-        key, where = find_key(name, options, environ, (KEY_VARIABLE,), needed=False)
+        key, where = find_key(name, options, environ, HOST.keys["api_key"].variables, needed=False)
         if key is not None:
             return HeaderKey(key, where=where)
     if ("aws_access_key_id" in own) != ("aws_secret_access_key" in own):
@@ -147,30 +166,52 @@ def _auth(name: str, options: Mapping[str, Any], environ: Mapping[str, str], reg
     return SigV4(find_credentials(options, environ, options.get("network")), region=region)
 
 
-class _Routes:
-    """model, stream -> how the call travels."""
+class BedrockRoutes:
+    """Chooses the body by the model: Converse, or with ``invoke`` each vendor's own where there is one here.
+
+    Args:
+        max_tokens: asked for where a call does not say.
+        invoke: ``api: invoke``.
+    """
 
     __slots__ = ("_claude", "_converse", "_invoke", "_max_tokens")
 
     def __init__(self, max_tokens: int | None, *, invoke: bool) -> None:
+        from .._framing.eventstream import EventStreamFramer
+        from .._protocols.converse import Converse, ConverseDialect
+
         self._invoke = invoke
         self._max_tokens = max_tokens
         self._converse = Route(protocol=Converse(ConverseDialect(max_tokens=max_tokens)), framing=EventStreamFramer)
-        self._claude = AnthropicMessages(_claude_dialect(max_tokens))
+        self._claude: WireProtocol | None = None
 
-    def __call__(self, model: str, stream: bool) -> Route:
-        if self._invoke:
-            if base_model(model).startswith("anthropic."):
-                path = model_path(model, "invoke-with-response-stream" if stream else "invoke")
-                return Route(protocol=self._claude, path=path, framing=InvokeFramer)
-            family = family_of(model)
-            if family is not None:
-                return Route(protocol=InvokeModel(family, self._max_tokens), framing=InvokeFramer)
-        return self._converse
+    def resolve(self, operation: Operation, model: str, request: Request | None) -> Route:
+        """The route of one request."""
+        return (self._to_invoke(model, request) if self._invoke else None) or self._converse
+
+    def _to_invoke(self, model: str, request: Request | None) -> Route | None:
+        """The route to InvokeModel; None for a model whose own body is not known here."""
+        from .._framing.invoke import InvokeFramer
+        from .._protocols.aws import base_model, model_path
+        from .._protocols.invoke import InvokeModel, family_of
+
+        if base_model(model).startswith("anthropic."):
+            if self._claude is None:
+                from .._protocols.anthropic import AnthropicMessages
+
+                self._claude = AnthropicMessages(_claude_dialect(self._max_tokens))
+            streams = request is not None and request.stream
+            path = model_path(model, "invoke-with-response-stream" if streams else "invoke")
+            return Route(protocol=self._claude, path=path, framing=InvokeFramer)
+        family = family_of(model)
+        return None if family is None else Route(protocol=InvokeModel(family, self._max_tokens), framing=InvokeFramer)
 
 
 def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
     """Bedrock takes this one version for every Claude; a later one it refuses for models with a version in their id."""
+    from .._protocols.anthropic import AnthropicDialect
+    from .._protocols.aws import CODES, PHRASES, VAGUE
+
     most: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
     return AnthropicDialect(
         version="bedrock-2023-05-31",
@@ -204,9 +245,10 @@ PROFILES = "/inference-profiles"
 _PROFILES_QUERY = "maxResults=1000&type=SYSTEM_DEFINED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BedrockListing(Listing):
     """The lists of the control plane, whose ``base_url`` is ``https://bedrock.{region}.amazonaws.com``."""
+
+    __slots__ = ()
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
@@ -234,14 +276,15 @@ class BedrockListing(Listing):
         """The request for a model or a profile; None for what is neither (a provisioned or imported model)."""
         if is_custom(model):
             return None
-        kind = PROFILES if ":inference-profile/" in model or base_model(model) != model.rpartition("/")[2] else MODELS
+        profile = ":inference-profile/" in model or _base_model(model) != model.rpartition("/")[2]
+        kind = PROFILES if profile else MODELS
         return get(f"{kind}/{quote(model, safe='-._~')}")
 
     def access(self, model: str) -> WireRequest | None:
         """The request for what this account may do with a model in this region; a profile's is that of its model."""
         if is_custom(model):
             return None
-        return get(f"/foundation-model-availability/{quote(base_model(model), safe='-._~')}")
+        return get(f"/foundation-model-availability/{quote(_base_model(model), safe='-._~')}")
 
     def decode_access(self, value: Any) -> Access | None:
         """Reads it. An entitlement that is not there yet may come with the first call, so it decides nothing."""
@@ -263,6 +306,12 @@ class BedrockListing(Listing):
         if text(value, "inferenceProfileId"):
             return _profile(value)
         raise ProtocolError("the answer about a model names none")
+
+
+def _base_model(model: str) -> str:
+    from .._protocols.aws import base_model
+
+    return base_model(model)
 
 
 def _model(item: Mapping[str, Any]) -> ModelEntry | None:
@@ -297,13 +346,16 @@ def _profile(item: Mapping[str, Any]) -> ModelEntry | None:
     return ModelEntry(name=name, behind=behind, created=moment(item.get("createdAt")), chat=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BedrockCounting(Counting):
     """Bedrock, for the model behind a profile: the profile's own id is refused."""
 
+    __slots__ = ()
+
     def derived_path(self, path: str, model: str) -> str:
         """The path of the model itself."""
-        return model_path(base_model(model), "count-tokens")
+        from .._protocols.aws import model_path
+
+        return model_path(_base_model(model), "count-tokens")
 
     def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
         """Converse's body as it is; any other one, of InvokeModel, as base64."""

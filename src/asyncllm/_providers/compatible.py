@@ -1,23 +1,26 @@
 """The hosts that speak OpenAI's chat format with quirks of their own, as one table.
 
-Adding a host is adding a row. A row says where the host is, which variables hold its key, and its `ChatDialect`; what
-is not said there is as OpenAI does it. Sources: the vendors' own SDKs and recorded traffic, November 2026.
+Adding a host is adding a row, and nothing else. A row says where the host is, which variables hold its key, and what
+its dialect is; what is not said there is as OpenAI does it. The configuration, ``from_env``, the simulator and the
+tests of the docs read these rows. Sources: the vendors' own SDKs and recorded traffic, November 2026.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._auth.keys import HeaderKey
-from .._protocols.openai_chat import ChatDialect, OpenAIChat
 from ..errors import BillingError, ConfigurationError, QuotaExhaustedError
 from .entry import base_url_of, find_key
-from .openai_listing import OpenAIListing
 from .provider import Provider, Route
+from .spec import HostSpec, api_key, found_by_each
+
+if TYPE_CHECKING:
+    from .._protocols.openai_chat import ChatDialect
 
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -52,22 +55,30 @@ class CompatibleHost:
 
     Attributes:
         base_url: where it is when the configuration does not say; None where only the configuration can.
-        key_variables: environment variables for its key, first found wins.
+        key_variables: environment variables for its key, the first one that is set wins.
+        default_models: what ``from_env`` puts into ``fallback_models``: current models, the cheap one first.
         needs_key: nobody is answered without one, at ``base_url``.
-        dialect: what it does otherwise than OpenAI.
+        found_by_key: ``from_env`` finds it when one of ``key_variables`` is set.
+        dialect: what it does otherwise than OpenAI: fields of `ChatDialect`.
         header_variables: header -> the environment variable it is sent from, where that is set.
-        listing: how it lists its models.
+        models_path: where it lists its models, below the base URL.
+        models_url: where it lists them, if not below the base URL.
+        model_page: one model can be read by its name as well (``GET /models/{name}``).
     """
 
     base_url: str | None
     key_variables: tuple[str, ...] = ()
+    default_models: tuple[str, ...] = ()
     needs_key: bool = True
-    dialect: ChatDialect = field(default_factory=ChatDialect)
+    found_by_key: bool = True
+    dialect: Mapping[str, Any] = field(default_factory=dict)
     header_variables: Mapping[str, str] = field(default_factory=dict)
-    listing: OpenAIListing = field(default_factory=OpenAIListing)
+    models_path: str = "/models"
+    models_url: str | None = None
+    model_page: bool = False
 
 
-def _dialect(**quirks: Any) -> ChatDialect:
+def _quirks(**own: Any) -> Mapping[str, Any]:
     """What almost every compatible host has in common, and then its own."""
     common: dict[str, Any] = {
         "max_tokens_field": "max_tokens",
@@ -78,7 +89,7 @@ def _dialect(**quirks: Any) -> ChatDialect:
         "audio_parts": False,
         "file_parts": False,
     }
-    return ChatDialect(**{**common, **quirks})
+    return MappingProxyType({**common, **own})
 
 
 # Reasoning text comes as `reasoning` and is taken back under that name: vLLM, Ollama and their like.
@@ -98,181 +109,227 @@ _ZAI_CODES = (
     *((str(code), QuotaExhaustedError) for code in (1308, *range(1310, 1322))),
 )
 
-# Those whose own SDKs read a model by its name as well.
-_ONE_BY_ONE = OpenAIListing(single=True)
-
-_ROWS: Mapping[str, CompatibleHost] = {
-    "groq": CompatibleHost(
-        base_url="https://api.groq.com/openai/v1",
-        key_variables=("GROQ_API_KEY",),
-        dialect=_dialect(
-            max_tokens_field="max_completion_tokens",
-            reasoning_fields=("reasoning", "reasoning_content"),
-            retryable_codes=frozenset({"tool_use_failed"}),
+ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
+    {
+        "groq": CompatibleHost(
+            base_url="https://api.groq.com/openai/v1",
+            key_variables=("GROQ_API_KEY",),
+            default_models=("openai/gpt-oss-20b", "openai/gpt-oss-120b"),
+            dialect=_quirks(
+                max_tokens_field="max_completion_tokens",
+                reasoning_fields=("reasoning", "reasoning_content"),
+                retryable_codes=frozenset({"tool_use_failed"}),
+            ),
+            model_page=True,
         ),
-        listing=_ONE_BY_ONE,
-    ),
-    "mistral": CompatibleHost(
-        base_url="https://api.mistral.ai/v1",
-        key_variables=("MISTRAL_API_KEY",),
-        dialect=_dialect(
-            seed_field="random_seed",
-            thinking_chunks=True,
-            empty_parameters=True,
-            tool_call_id=nine_alphanumerics,
-            tool_name=True,
-            stream_usage="always",
-            audio_parts=True,
-            file_urls="document_url",
+        "mistral": CompatibleHost(
+            base_url="https://api.mistral.ai/v1",
+            key_variables=("MISTRAL_API_KEY",),
+            default_models=("mistral-small-latest", "mistral-large-latest"),
+            dialect=_quirks(
+                seed_field="random_seed",
+                thinking_chunks=True,
+                empty_parameters=True,
+                tool_call_id=nine_alphanumerics,
+                tool_name=True,
+                stream_usage="always",
+                audio_parts=True,
+                file_urls="document_url",
+            ),
+            model_page=True,
         ),
-        listing=_ONE_BY_ONE,
-    ),
-    "deepseek": CompatibleHost(
-        base_url="https://api.deepseek.com",
-        key_variables=("DEEPSEEK_API_KEY",),
-        dialect=_dialect(
-            reasoning_param="switch_and_effort",
-            reasoning_back="required_on_tools",
-            json_schema="json_object",
-            forced_tool_choice="not_while_thinking",
+        "deepseek": CompatibleHost(
+            base_url="https://api.deepseek.com",
+            key_variables=("DEEPSEEK_API_KEY",),
+            default_models=("deepseek-v4-flash", "deepseek-v4-pro"),
+            dialect=_quirks(
+                reasoning_param="switch_and_effort",
+                reasoning_back="required_on_tools",
+                json_schema="json_object",
+                forced_tool_choice="not_while_thinking",
+            ),
         ),
-    ),
-    "xai": CompatibleHost(
-        base_url="https://api.x.ai/v1",
-        key_variables=("XAI_API_KEY",),
-        dialect=_dialect(
-            max_tokens_field="max_completion_tokens",
-            supports_stop=False,
-            reasoning_back="field",
-            output_excludes_reasoning=True,
+        "xai": CompatibleHost(
+            base_url="https://api.x.ai/v1",
+            key_variables=("XAI_API_KEY",),
+            default_models=("grok-4.3",),
+            dialect=_quirks(
+                max_tokens_field="max_completion_tokens",
+                supports_stop=False,
+                reasoning_back="field",
+                output_excludes_reasoning=True,
+            ),
+            model_page=True,
         ),
-        listing=_ONE_BY_ONE,
-    ),
-    "openrouter": CompatibleHost(
-        base_url="https://openrouter.ai/api/v1",
-        key_variables=("OPENROUTER_API_KEY",),
-        dialect=_dialect(
-            reasoning_param="object",
-            reasoning_fields=("reasoning", "reasoning_content"),
-            reasoning_back="field",
-            reasoning_back_field="reasoning",
-            reasoning_details=True,
-            cache_marks="cache_control",
-            audio_parts=True,
-            file_parts=True,
-            file_urls="file",
-            video_urls=True,
+        "openrouter": CompatibleHost(
+            base_url="https://openrouter.ai/api/v1",
+            key_variables=("OPENROUTER_API_KEY",),
+            default_models=("openai/gpt-5.4-nano", "openai/gpt-oss-20b"),
+            dialect=_quirks(
+                reasoning_param="object",
+                reasoning_fields=("reasoning", "reasoning_content"),
+                reasoning_back="field",
+                reasoning_back_field="reasoning",
+                reasoning_details=True,
+                cache_marks="cache_control",
+                audio_parts=True,
+                file_parts=True,
+                file_urls="file",
+                video_urls=True,
+            ),
+            header_variables={
+                "http-referer": "OPENROUTER_HTTP_REFERER",
+                "x-openrouter-title": "OPENROUTER_X_OPEN_ROUTER_TITLE",
+            },
         ),
-        header_variables={
-            "http-referer": "OPENROUTER_HTTP_REFERER",
-            "x-openrouter-title": "OPENROUTER_X_OPEN_ROUTER_TITLE",
-        },
-    ),
-    "together": CompatibleHost(
-        base_url="https://api.together.xyz/v1",
-        key_variables=("TOGETHER_API_KEY",),
-        dialect=_dialect(reasoning_fields=("reasoning", "reasoning_content"), video_urls=True),
-    ),
-    "fireworks": CompatibleHost(
-        base_url="https://api.fireworks.ai/inference/v1",
-        key_variables=("FIREWORKS_API_KEY",),
-        dialect=_dialect(reasoning_back="field"),
-    ),
-    "cerebras": CompatibleHost(
-        base_url="https://api.cerebras.ai/v1",
-        key_variables=("CEREBRAS_API_KEY",),
-        dialect=_dialect(max_tokens_field="max_completion_tokens", reasoning_fields=("reasoning", "reasoning_content")),
-        listing=_ONE_BY_ONE,
-    ),
-    "perplexity": CompatibleHost(
-        base_url="https://api.perplexity.ai",
-        key_variables=("PERPLEXITY_API_KEY",),
-        dialect=_dialect(),
-        listing=OpenAIListing(path="/v1/models"),
-    ),
-    "huggingface": CompatibleHost(
-        base_url="https://router.huggingface.co/v1",
-        key_variables=("HF_TOKEN",),
-        dialect=_dialect(),
-    ),
-    "zai": CompatibleHost(
-        base_url="https://api.z.ai/api/paas/v4",
-        key_variables=("ZAI_API_KEY",),
-        dialect=_dialect(reasoning_param="switch_and_effort", reasoning_back="field", error_codes=_ZAI_CODES),
-    ),
-    "ollama": CompatibleHost(
-        base_url="http://127.0.0.1:11434/v1",
-        key_variables=("OLLAMA_API_KEY",),
-        needs_key=False,
-        dialect=_dialect(**{**_LOCAL, "forced_tool_choice": "no", "null_finish": True}),
-        listing=_ONE_BY_ONE,
-    ),
-    "vllm": CompatibleHost(
-        base_url="http://127.0.0.1:8000/v1",
-        key_variables=("VLLM_API_KEY",),
-        needs_key=False,
-        dialect=_dialect(**_LOCAL, reasoning_budget_field="thinking_token_budget", audio_parts=True, video_urls=True),
-    ),
-    "llamacpp": CompatibleHost(
-        base_url="http://127.0.0.1:8080/v1",
-        key_variables=("LLAMA_API_KEY",),
-        needs_key=False,
-        dialect=_dialect(**{**_LOCAL, "reasoning_back_field": "reasoning_content"}, audio_parts=True, video_urls=True),
-    ),
-    "lmstudio": CompatibleHost(
-        base_url="http://127.0.0.1:1234/v1",
-        key_variables=("LM_API_TOKEN",),
-        needs_key=False,
-        dialect=_dialect(**_LOCAL),
-    ),
-    "github": CompatibleHost(
-        base_url="https://models.github.ai/inference",
-        key_variables=("GITHUB_TOKEN",),
-        dialect=_dialect(audio_parts=True),
-        listing=OpenAIListing(base_url="https://models.github.ai/catalog"),
-    ),
-    # Any other server: what it takes is not known, so parts are sent and its own answer decides.
-    "openai_compatible": CompatibleHost(
-        base_url=None,
-        needs_key=False,
-        dialect=_dialect(audio_parts=True, file_parts=True, video_urls=True),
-    ),
-}
-
-COMPATIBLE: Mapping[str, CompatibleHost] = MappingProxyType(_ROWS)
+        "together": CompatibleHost(
+            base_url="https://api.together.xyz/v1",
+            key_variables=("TOGETHER_API_KEY",),
+            default_models=("openai/gpt-oss-20b", "openai/gpt-oss-120b"),
+            dialect=_quirks(reasoning_fields=("reasoning", "reasoning_content"), video_urls=True),
+        ),
+        "fireworks": CompatibleHost(
+            base_url="https://api.fireworks.ai/inference/v1",
+            key_variables=("FIREWORKS_API_KEY",),
+            default_models=("accounts/fireworks/models/deepseek-v4-pro",),
+            dialect=_quirks(reasoning_back="field"),
+        ),
+        "cerebras": CompatibleHost(
+            base_url="https://api.cerebras.ai/v1",
+            key_variables=("CEREBRAS_API_KEY",),
+            default_models=("gpt-oss-120b",),
+            dialect=_quirks(
+                max_tokens_field="max_completion_tokens", reasoning_fields=("reasoning", "reasoning_content")
+            ),
+            model_page=True,
+        ),
+        "perplexity": CompatibleHost(
+            base_url="https://api.perplexity.ai",
+            key_variables=("PERPLEXITY_API_KEY",),
+            default_models=("sonar", "sonar-pro"),
+            dialect=_quirks(),
+            models_path="/v1/models",
+        ),
+        "huggingface": CompatibleHost(
+            base_url="https://router.huggingface.co/v1",
+            key_variables=("HF_TOKEN",),
+            default_models=("moonshotai/kimi-k2-instruct-0905",),
+            dialect=_quirks(),
+        ),
+        "zai": CompatibleHost(
+            base_url="https://api.z.ai/api/paas/v4",
+            key_variables=("ZAI_API_KEY",),
+            default_models=("glm-4.7-flash", "glm-4.7"),
+            dialect=_quirks(reasoning_param="switch_and_effort", reasoning_back="field", error_codes=_ZAI_CODES),
+        ),
+        "ollama": CompatibleHost(
+            base_url="http://127.0.0.1:11434/v1",
+            key_variables=("OLLAMA_API_KEY",),
+            needs_key=False,
+            dialect=_quirks(**{**_LOCAL, "forced_tool_choice": "no", "null_finish": True}),
+            model_page=True,
+        ),
+        "vllm": CompatibleHost(
+            base_url="http://127.0.0.1:8000/v1",
+            key_variables=("VLLM_API_KEY",),
+            needs_key=False,
+            dialect=_quirks(
+                **_LOCAL, reasoning_budget_field="thinking_token_budget", audio_parts=True, video_urls=True
+            ),
+        ),
+        "llamacpp": CompatibleHost(
+            base_url="http://127.0.0.1:8080/v1",
+            key_variables=("LLAMA_API_KEY",),
+            needs_key=False,
+            dialect=_quirks(
+                **{**_LOCAL, "reasoning_back_field": "reasoning_content"}, audio_parts=True, video_urls=True
+            ),
+        ),
+        "lmstudio": CompatibleHost(
+            base_url="http://127.0.0.1:1234/v1",
+            key_variables=("LM_API_TOKEN",),
+            needs_key=False,
+            dialect=_quirks(**_LOCAL),
+        ),
+        "github": CompatibleHost(
+            base_url="https://models.github.ai/inference",
+            key_variables=("GITHUB_TOKEN",),
+            found_by_key=False,  # this variable is set on many machines for other purposes
+            dialect=_quirks(audio_parts=True),
+            models_url="https://models.github.ai/catalog",
+        ),
+        # Any other server: what it takes is not known, so parts are sent and its own answer decides.
+        "openai_compatible": CompatibleHost(
+            base_url=None,
+            needs_key=False,
+            dialect=_quirks(audio_parts=True, file_parts=True, video_urls=True),
+        ),
+    }
+)
 """The rows, by kind."""
+
+
+def spec_of(kind: str) -> HostSpec | None:
+    """What the configuration and the simulator know of a row; None where there is no such row."""
+    row = ROWS.get(kind)
+    if row is None:
+        return None
+    found_by = found_by_each(*row.key_variables) if row.needs_key and row.found_by_key else ()
+    return HostSpec(
+        kind=kind,
+        build=partial(build, kind),
+        keys={"api_key": api_key(*row.key_variables)},
+        found_by=found_by,
+        base_url=row.base_url,
+        needs_base_url=row.base_url is None,
+        models=row.default_models,
+        wires=("openai_chat",),
+        url_suffix="/v1",
+    )
+
+
+def dialect_of(kind: str) -> ChatDialect:
+    """The dialect of a row."""
+    from .._protocols.openai_chat import ChatDialect
+
+    return ChatDialect(**ROWS[kind].dialect)
 
 
 def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
     """The configured host.
 
     Args:
-        kind: a key of `COMPATIBLE`.
+        kind: a key of `ROWS`.
         name: what the configuration calls it.
         options: ``api_key`` (an object with ``get_secret_value``) and ``base_url``.
         environ: the environment, for the key and the headers of the row.
 
     Raises:
-        ConfigurationError: there is no such row, no base URL, or no key where one is needed.
+        ConfigurationError: no base URL, or no key where one is needed.
     """
-    host = COMPATIBLE.get(kind)
-    if host is None:
-        raise ConfigurationError(f"providers.{name}: no such kind {kind!r}; use one of {', '.join(sorted(COMPATIBLE))}")
-    url = options.get("base_url") or host.base_url
+    from .._auth.keys import HeaderKey
+    from .._protocols.openai_chat import OpenAIChat
+    from .openai_listing import OpenAIListing
+
+    row = ROWS[kind]
+    url = options.get("base_url") or row.base_url
     if url is None:
         raise ConfigurationError(f"providers.{name} needs a base_url, such as http://127.0.0.1:8000/v1", provider=name)
     base_url = base_url_of(name, url)
-    needed = host.needs_key and base_url == host.base_url
-    key, where = find_key(name, options, environ, host.key_variables, needed=needed)
-    route = Route(protocol=OpenAIChat(host.dialect))
-    headers = {header: environ[variable] for header, variable in host.header_variables.items() if environ.get(variable)}
+    at_home = base_url == row.base_url
+    key, where = find_key(name, options, environ, row.key_variables, needed=row.needs_key and at_home)
+    route = Route(protocol=OpenAIChat(dialect_of(kind)))
     return Provider(
         name=name,
         kind=kind,
         base_url=base_url,
         auth=HeaderKey(key, where=where),
-        resolve=lambda model, stream: route,
-        headers=headers,
-        listing=host.listing if base_url == host.base_url else replace(host.listing, base_url=None),
-        origin="" if host.base_url else f"{kind}:{base_url}",  # of such servers no two need be the same
+        resolve=lambda operation, model, request: route,
+        headers={
+            header: environ[variable] for header, variable in row.header_variables.items() if environ.get(variable)
+        },
+        listing=OpenAIListing(
+            path=row.models_path, base_url=row.models_url if at_home else None, single=row.model_page
+        ),
+        origin="" if row.base_url else f"{kind}:{base_url}",  # of such servers no two need be the same
     )

@@ -68,3 +68,29 @@ def base_url_of(name: str, url: str) -> str:
             f"providers.{name}.base_url ends where the paths begin: leave out /chat/completions", provider=name
         )
     return url
+
+
+def max_tokens_of(name: str, options: Mapping[str, Any]) -> int | None:
+    """The ``max_tokens`` of the entry: asked for where a call does not say.
+
+    Raises:
+        ConfigurationError: it is no number of tokens.
+    """
+    most = options.get("max_tokens")
+    if most is not None and (type(most) is not int or most < 1):
+        raise ConfigurationError(
+            f"providers.{name}.max_tokens must be a whole number of tokens, at least 1", provider=name
+        )
+    return most
+
+
+def api_of(name: str, options: Mapping[str, Any], known: tuple[str, ...]) -> str:
+    """The ``api`` of the entry; the first known one where it names none.
+
+    Raises:
+        ConfigurationError: it names another.
+    """
+    api = options.get("api") or known[0]
+    if api not in known:
+        raise ConfigurationError(f"providers.{name}.api must be one of {', '.join(known)}, not {api!r}", provider=name)
+    return str(api)

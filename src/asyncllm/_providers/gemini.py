@@ -17,15 +17,14 @@ from urllib.parse import quote
 from .._auth.keys import HeaderKey
 from .._models.names import is_custom
 from .._protocols.codec import JSONCodec, WireRequest
-from .._protocols.gemini import Gemini, GeminiDialect
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting, only
 from .entry import find_key
 from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, text, words
 from .provider import Provider, Route
+from .spec import ConfigKey, HostSpec, api_key, found_by_each
 
 BASE_URL = "https://generativelanguage.googleapis.com"
-KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one that is set wins, as in Google's SDK
 
 _VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
 _SHORT_VERSIONS: Mapping[str, str] = {"beta": "v1beta", "alpha": "v1alpha"}
@@ -36,16 +35,18 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
     Args:
         name: what the configuration calls it.
-        options: ``api_key`` (a secret), ``base_url`` (without a version), ``api_version``, ``safety_settings`` (a list
-            of ``{"category": ..., "threshold": ...}``, or one object of category and threshold).
-        environ: ``GOOGLE_API_KEY`` or ``GEMINI_API_KEY``, ``GOOGLE_GEMINI_BASE_URL``, ``GOOGLE_GENAI_API_VERSION``.
+        options: the keys of `HOST`, ``base_url`` (without a version). ``safety_settings`` is a list of
+            ``{"category": ..., "threshold": ...}``, or one object of category and threshold.
+        environ: the variables of `HOST`, ``GOOGLE_GEMINI_BASE_URL``.
 
     Raises:
         ConfigurationError: there is no key, or an option is not what it must be.
     """
-    key, where = find_key(name, options, environ, KEY_VARIABLES, needed=True)
+    from .._protocols.gemini import Gemini, GeminiDialect
+
+    key, where = find_key(name, options, environ, HOST.keys["api_key"].variables, needed=True)
     dialect = GeminiDialect(
-        version=_version(name, options.get("api_version") or environ.get("GOOGLE_GENAI_API_VERSION")),
+        version=_version(name, HOST.look_up("api_version", options, environ)),
         safety_settings=_safety(name, options.get("safety_settings")),
     )
     route = Route(protocol=Gemini(dialect))
@@ -55,10 +56,30 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         kind="gemini",
         base_url=_base_url(name, options.get("base_url") or environ.get("GOOGLE_GEMINI_BASE_URL") or BASE_URL),
         auth=HeaderKey(key, header="x-goog-api-key", prefix="", where=where),
-        resolve=lambda model, stream: route,
+        resolve=lambda operation, model, request: route,
         listing=GeminiListing(version=dialect.version or "v1beta"),
         counting=lambda model: counting,
     )
+
+
+_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one that is set wins, as in Google's SDK
+HOST = HostSpec(
+    kind="gemini",
+    build=build,
+    keys={
+        "api_key": api_key(*_VARIABLES),
+        "api_version": ConfigKey(
+            about="The version in the path (v1, v1beta).", variables=("GOOGLE_GENAI_API_VERSION",)
+        ),
+        "safety_settings": ConfigKey(about="safetySettings, as the API takes them.", form="objects"),
+    },
+    found_by=found_by_each(*_VARIABLES),
+    base_url=BASE_URL,
+    models=("gemini-3.8-flash", "gemini-3.6-flash"),
+    synonyms=("google", "googleai", "google_ai", "google_genai", "palm"),
+    rank=3,
+    wires=("gemini",),
+)
 
 
 def _version(name: str, value: str | None) -> str | None:

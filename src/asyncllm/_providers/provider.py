@@ -14,6 +14,7 @@ from .._auth.signing import Auth
 from .._framing.base import Framer
 from .._framing.sse import SSEFramer
 from .._protocols.codec import WireProtocol
+from .._schema.request import Operation, Request
 from .counting import Counting
 from .listings import Listing
 
@@ -36,7 +37,8 @@ class Provider:
         name: what the configuration calls it.
         kind: what sort of host it is; the provenance of what it says.
         base_url: without a trailing slash.
-        resolve: (model, stream) -> `Route`.
+        resolve: (operation, model, request) -> `Route`: how one request travels. The request is None where there is
+            none (lists, error texts). Raises `UnsupportedParameterError` for what the host cannot carry at all.
         headers: sent with every request; no credentials.
         max_request_bytes: bodies above this are refused before sending; None for no known limit.
         origin: whose words its parts are (`asyncllm._schema.content.Origin.provider`); ``""`` for the kind. Two
@@ -50,7 +52,7 @@ class Provider:
     kind: str
     base_url: str
     auth: Auth
-    resolve: Callable[[str, bool], Route]
+    resolve: Callable[[Operation, str, Request | None], Route]
     headers: Mapping[str, str] = field(default_factory=dict)
     max_request_bytes: int | None = None
     origin: str = ""

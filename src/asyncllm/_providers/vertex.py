@@ -24,27 +24,29 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .. import errors
-from .._protocols.anthropic import AnthropicDialect, AnthropicMessages
-from .._protocols.codec import Codec, WireRequest
-from .._protocols.gemini import Gemini, GeminiDialect
-from .._protocols.openai_chat import ChatDialect, OpenAIChat
+from .._protocols.codec import WireRequest
 from ..errors import BadRequestError, ConfigurationError, ProtocolError
 from .anthropic import AnthropicCounting
-from .compatible import COMPATIBLE
+from .compatible import dialect_of
 from .counting import Counting
-from .entry import base_url_of
+from .entry import base_url_of, max_tokens_of
 from .gemini import GeminiCounting
 from .listings import Listing, ModelEntry, Page, Proof, dig, get, items
 from .provider import Provider, Route
+from .spec import ConfigKey, HostSpec
+
+if TYPE_CHECKING:
+    from .._protocols.anthropic import AnthropicDialect
+    from .._protocols.codec import WireProtocol
+    from .._protocols.openai_chat import ChatDialect
+    from .._schema.request import Operation, Request
 
 LOCATION = "global"
 """Where models are asked when nothing says where, as in Google's SDK."""
-LOCATION_VARIABLES = ("GOOGLE_CLOUD_LOCATION", "CLOUD_ML_REGION")
-PROJECT_VARIABLE = "ANTHROPIC_VERTEX_PROJECT_ID"
 URL_VARIABLE = "GOOGLE_VERTEX_BASE_URL"
 VERSION = "v1beta1"
 """Of Gemini; partner models are served by ``v1``, but AI21's."""
@@ -55,7 +57,8 @@ _PROJECT = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.:-]*")
 _LOCATION = re.compile(r"[a-z0-9-]+")
 _VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
 _PUBLISHED = re.compile(r"publishers/([^/]+)/models/([^/]+)")
-_RAW_VERSIONS: Mapping[str, str] = {"mistralai": "v1", "ai21": "v1beta1"}
+# The publishers whose own body is sent as it is (``rawPredict``), and the API version of their paths.
+_RAW_VERSIONS: Mapping[str, str] = {"anthropic": "v1", "mistralai": "v1", "ai21": "v1beta1"}
 
 GOOGLE_CODES: Mapping[str, type[errors.AsyncLLMError]] = {
     "resource_exhausted": errors.RateLimitError,
@@ -74,38 +77,64 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
     Args:
         name: what the configuration calls it.
-        options: ``project_id``, ``location``, ``access_token`` (a secret) or ``credentials_path``, ``base_url`` (the
-            host alone), ``api_version`` (of Gemini's paths), ``max_tokens`` (asked for where a call does not say and
-            the format demands a number), ``network`` (for credential traffic).
-        environ: ``GOOGLE_CLOUD_PROJECT``, ``ANTHROPIC_VERTEX_PROJECT_ID``, ``GOOGLE_CLOUD_LOCATION``,
-            ``CLOUD_ML_REGION``, ``GOOGLE_VERTEX_BASE_URL``, ``GOOGLE_GENAI_API_VERSION``, and where Google's
-            credentials are.
+        options: the keys of `HOST`, ``base_url`` (the host alone), ``max_tokens`` (asked for where a call does not say
+            and the format demands a number), ``network`` (for credential traffic).
+        environ: the variables of `HOST`, ``GOOGLE_VERTEX_BASE_URL``, and where Google's credentials are.
 
     Raises:
         ConfigurationError: there is no project, or an option is not what it must be.
     """
     from .._auth.google import find_auth, find_project  # here: other hosts need none of it
 
-    project = find_project(options, environ) or environ.get(PROJECT_VARIABLE)
+    project = find_project(options, environ) or HOST.look_up("project_id", options, environ)
     if not project:
         raise ConfigurationError(
             f"providers.{name} has no project: set project_id, or the environment variable GOOGLE_CLOUD_PROJECT",
             provider=name,
         )
-    location = options.get("location") or _first(environ, LOCATION_VARIABLES) or LOCATION
+    location = HOST.look_up("location", options, environ) or LOCATION
     _check(name, "project_id", project, _PROJECT, "my-project-1")
     _check(name, "location", location, _LOCATION, "us-central1, us, eu or global")
     url = options.get("base_url") or environ.get(URL_VARIABLE) or host_of(location)
-    routes = _Routes(project, location, _version(name, options, environ), _max_tokens(name, options.get("max_tokens")))
+    routes = VertexRoutes(project, location, _version(name, options, environ), max_tokens_of(name, options))
     return Provider(
         name=name,
         kind="vertex",
         base_url=_bare(name, base_url_of(name, url)),
         auth=find_auth(options, environ, options.get("network")),
-        resolve=routes,
+        resolve=routes.resolve,
         listing=VertexListing(),
         counting=routes.counting,
     )
+
+
+HOST = HostSpec(
+    kind="vertex",
+    build=build,
+    keys={
+        "access_token": ConfigKey(about="An OAuth token, used as it is.", form="secret"),
+        "credentials_path": ConfigKey(about="A Google credentials file.", form="path"),
+        "project_id": ConfigKey(
+            about="The Google Cloud project.",
+            variables=("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "ANTHROPIC_VERTEX_PROJECT_ID"),
+            pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9_.:-]*$",
+        ),
+        "location": ConfigKey(
+            about="A region, a multi-region (us, eu) or global.",
+            variables=("GOOGLE_CLOUD_LOCATION", "CLOUD_ML_REGION"),
+            pattern=r"^[a-z0-9-]+$",
+        ),
+        "api_version": ConfigKey(
+            about="The version in Gemini's paths (v1, v1beta1).", variables=("GOOGLE_GENAI_API_VERSION",)
+        ),
+    },
+    found_by=(frozenset({"GOOGLE_APPLICATION_CREDENTIALS"}), frozenset({"GOOGLE_CLOUD_PROJECT"})),
+    models=("gemini-3.8-flash",),
+    synonyms=("vertexai", "vertex_ai", "google_vertex", "gcp"),
+    rank=6,
+    wires=("gemini", "anthropic", "openai_chat", "openai_responses"),
+    example={"project_id": "sim-project", "location": "us-central1"},
+)
 
 
 def host_of(location: str) -> str:
@@ -115,10 +144,6 @@ def host_of(location: str) -> str:
     if "-" not in location:  # several regions at once: us, eu
         return f"https://aiplatform.{location}.rep.googleapis.com"
     return f"https://{location}-aiplatform.googleapis.com"
-
-
-def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((environ[name] for name in names if environ.get(name)), None)
 
 
 def _check(name: str, option: str, value: object, pattern: re.Pattern[str], example: str) -> None:
@@ -137,78 +162,115 @@ def _bare(name: str, url: str) -> str:
 
 
 def _version(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    value = options.get("api_version") or environ.get("GOOGLE_GENAI_API_VERSION") or VERSION
+    value = HOST.look_up("api_version", options, environ) or VERSION
     version = {"beta": VERSION}.get(value, value)
     _check(name, "api_version", version, _VERSION, "v1 or v1beta1")
     return version
 
 
-def _max_tokens(name: str, most: Any) -> int | None:
-    if most is not None and (type(most) is not int or most < 1):
-        raise ConfigurationError(
-            f"providers.{name}.max_tokens must be a whole number of tokens, at least 1", provider=name
-        )
-    return most
+class VertexRoutes:
+    """Chooses the format and the path by the model's name; a codec is loaded when the first model needs it.
 
+    Args:
+        project: of the requests.
+        location: of the requests.
+        version: of Gemini's paths.
+        max_tokens: asked for where a call does not say and the format demands a number.
+    """
 
-class _Routes:
-    """model, stream -> how the call travels."""
-
-    __slots__ = ("_chat", "_claude", "_countings", "_gemini", "_parent", "_raw_chat", "_responses")
+    __slots__ = ("_codecs", "_countings", "_location", "_max_tokens", "_parent", "_project", "_routes", "_version")
 
     def __init__(self, project: str, location: str, version: str, max_tokens: int | None) -> None:
+        self._project = project
+        self._location = location
+        self._version = version
+        self._max_tokens = max_tokens
         self._parent = f"projects/{quote(project, safe=':')}/locations/{location}"
-        self._gemini = Route(protocol=Gemini(GeminiDialect.vertex(project, location, version=version)))
-        self._claude = AnthropicMessages(_claude_dialect(max_tokens))
-        codes = tuple(GOOGLE_CODES.items())
-        open_models = COMPATIBLE["openai_compatible"].dialect
-        self._chat = Route(
-            protocol=OpenAIChat(replace(open_models, reasoning_back="field", error_codes=codes, adapt=_with_publisher)),
-            path=f"/v1/{self._parent}/endpoints/openapi/chat/completions",
-        )
-        self._raw_chat: Mapping[str, Codec[ChatDialect]] = {
-            "mistralai": OpenAIChat(_bare_model(COMPATIBLE["mistral"].dialect)),
-            "ai21": OpenAIChat(_bare_model(open_models)),
-        }
-        self._responses: Route | None = None
+        self._codecs: dict[str, WireProtocol] = {}
+        self._routes: dict[str, Route] = {}
         counting_claude = self._predict("v1", "anthropic", "count-tokens", stream=False)
         self._countings: Mapping[str, Counting] = {
             "google": GeminiCounting(),
             "anthropic": AnthropicCounting(path=counting_claude, model_in_body=True),
         }
 
-    def __call__(self, model: str, stream: bool) -> Route:
+    def resolve(self, operation: Operation, model: str, request: Request | None) -> Route:
+        """The route of one request.
+
+        Raises:
+            BadRequestError: the model's name ends where its publisher does.
+        """
         published = _PUBLISHED.fullmatch(model)
         publisher, name = published.groups() if published else _split(model)
-        if not name:
+        if operation != "list" and not name:
             raise BadRequestError(f"{model!r} is not a model id: the name after the publisher is missing")
-        if publisher == "anthropic":
-            return Route(protocol=self._claude, path=self._predict("v1", publisher, name, stream))
+        if publisher == "google":
+            return self._fixed("gemini")
         if publisher == "openai" and not name.startswith("gpt-oss"):
-            return self._to_responses()
-        if publisher in self._raw_chat:
-            path = self._predict(_RAW_VERSIONS[publisher], publisher, name, stream)
-            return Route(protocol=self._raw_chat[publisher], path=path)
-        return self._gemini if publisher == "google" else self._chat
+            return self._fixed("responses", f"/v1/{self._parent}/publishers/openai/v1/responses")
+        version = _RAW_VERSIONS.get(publisher)
+        if version is None:
+            return self._fixed("chat", f"/v1/{self._parent}/endpoints/openapi/chat/completions")
+        path = self._predict(version, publisher, name, stream=request is not None and request.stream)
+        return Route(protocol=self._codec(publisher), path=path)
 
     def counting(self, model: str) -> Counting | None:
         """How the tokens of a request for a model are counted; None for the partners who do not."""
         published = _PUBLISHED.fullmatch(model)
         return self._countings.get(published[1] if published else _split(model)[0])
 
-    def _predict(self, version: str, publisher: str, model: str, stream: bool) -> str:
+    def _predict(self, version: str, publisher: str, model: str, *, stream: bool) -> str:
         verb = "streamRawPredict" if stream else "rawPredict"
         return f"/{version}/{self._parent}/publishers/{publisher}/models/{quote(model, safe='-._~@')}:{verb}"
 
-    def _to_responses(self) -> Route:
-        if self._responses is None:
-            from .._protocols.openai_responses import OpenAIResponses, ResponsesDialect  # here: few need it
+    def _fixed(self, codec: str, path: str | None = None) -> Route:
+        """The one route to a format whose path does not follow from the model."""
+        route = self._routes.get(codec)
+        if route is None:
+            route = self._routes[codec] = Route(protocol=self._codec(codec), path=path)
+        return route
 
-            usual = ResponsesDialect()
-            dialect = replace(usual, error_codes=(*GOOGLE_CODES.items(), *usual.error_codes), adapt=_without_publisher)
-            path = f"/v1/{self._parent}/publishers/openai/v1/responses"
-            self._responses = Route(protocol=OpenAIResponses(dialect), path=path)
-        return self._responses
+    def _codec(self, name: str) -> WireProtocol:
+        codec = self._codecs.get(name)
+        if codec is None:
+            codec = self._codecs[name] = getattr(self, f"_{name}")()
+        return codec
+
+    def _gemini(self) -> WireProtocol:
+        from .._protocols.gemini import Gemini, GeminiDialect
+
+        return Gemini(GeminiDialect.vertex(self._project, self._location, version=self._version))
+
+    def _anthropic(self) -> WireProtocol:
+        from .._protocols.anthropic import AnthropicMessages
+
+        return AnthropicMessages(_claude_dialect(self._max_tokens))
+
+    def _chat(self) -> WireProtocol:
+        from .._protocols.openai_chat import OpenAIChat
+
+        codes = tuple(GOOGLE_CODES.items())
+        return OpenAIChat(
+            replace(dialect_of("openai_compatible"), reasoning_back="field", error_codes=codes, adapt=_with_publisher)
+        )
+
+    def _mistralai(self) -> WireProtocol:
+        from .._protocols.openai_chat import OpenAIChat
+
+        return OpenAIChat(_bare_model(dialect_of("mistral")))
+
+    def _ai21(self) -> WireProtocol:
+        from .._protocols.openai_chat import OpenAIChat
+
+        return OpenAIChat(_bare_model(dialect_of("openai_compatible")))
+
+    def _responses(self) -> WireProtocol:
+        from .._protocols.openai_responses import OpenAIResponses, ResponsesDialect
+
+        usual = ResponsesDialect()
+        return OpenAIResponses(
+            replace(usual, error_codes=(*GOOGLE_CODES.items(), *usual.error_codes), adapt=_without_publisher)
+        )
 
 
 def _split(model: str) -> tuple[str, str]:
@@ -223,6 +285,8 @@ def _split(model: str) -> tuple[str, str]:
 
 
 def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
+    from .._protocols.anthropic import AnthropicDialect
+
     facts: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
     return AnthropicDialect(
         sampling_version=CLAUDE_SAMPLING_VERSION,

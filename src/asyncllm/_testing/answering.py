@@ -14,7 +14,7 @@ from typing import Any
 
 from .behaviour import CacheMemory, compose
 from .faults import Fault
-from .hosts import HOSTS, Host
+from .hosts import Host, main_hosts, simulated
 from .listing import ListedModel, listed
 from .model import ModelBehaviour, ModelRequest, tokens
 from .record import CREDENTIALS, Arrival, Received
@@ -57,7 +57,7 @@ class Answering:
         """The record of a request, and the script of its answer."""
         kind, arrival = _arrival(raw, connection)
         now = time.time()
-        host = HOSTS.get(kind)
+        host = simulated(kind)
         wire, operation = _meaning(host, arrival)
         record = Received(
             number=number,
@@ -132,7 +132,8 @@ def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
     """The kind of host, and the request as it looks below that host's base."""
     target, _, query = raw.target.partition("?")
     kind, _, rest = target.lstrip("/").partition("/")
-    path = f"/{rest}" if kind in HOSTS else target
+    known = simulated(kind) is not None
+    path = f"/{rest}" if known else target
     body: Any = None
     if raw.body:
         try:
@@ -150,11 +151,12 @@ def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
         target=raw.target,
         connection=connection,
     )
-    if kind in HOSTS:
+    if known:
         return kind, arrival
     # A URL without a kind in front: the host whose mark it bears, else the first that knows the path.
-    found = [name for name, host in HOSTS.items() if host.main and any(wire.operation(arrival) for wire in host.wires)]
-    marked = [name for name in found if HOSTS[name].mark in raw.headers]
+    hosts = main_hosts()
+    found = [name for name, host in hosts.items() if any(wire.operation(arrival) for wire in host.wires)]
+    marked = [name for name in found if hosts[name].mark in raw.headers]
     kind = next(iter(marked + found), "")
     return kind, replace(arrival, provider=kind)
 

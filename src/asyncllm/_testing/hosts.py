@@ -1,10 +1,16 @@
-"""The kinds of host the simulator stands in for: which wire format each speaks, and where its base URL ends."""
+"""The kinds of host the simulator stands in for: those that are declared in `asyncllm._providers`.
+
+What a host speaks and where its base URL ends is read from its declaration; here stands how the simulator speaks it. So
+a new host of a known wire format is simulated as soon as it is declared.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from .._providers.spec import HostSpec, every_host, find_host
 from .wires.anthropic import Anthropic
 from .wires.azure import AzureChat
 from .wires.base import Wire
@@ -25,7 +31,6 @@ class Host:
         suffix: what its base URL ends in.
         models: what it lists when the simulator was told of none.
         mark: a header that only its clients send; it tells whom a URL without a kind in front is for.
-        main: whether `asyncllm.testing.Simulator.config` has an entry for it.
         credential: the entry's key that holds its credential.
         settings: what else that entry needs.
     """
@@ -34,52 +39,67 @@ class Host:
     suffix: str = ""
     models: tuple[str, ...] = ()
     mark: str = ""
-    main: bool = False
     credential: str = "api_key"
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-_OPENAI = Host(
-    wires=(ChatServer(), ResponsesServer()),
-    suffix="/v1",
-    models=("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"),
-    main=True,
+# Wire format -> how it is spoken; below, by the hosts that speak it in their own way.
+_USUAL: Mapping[str, Wire] = MappingProxyType(
+    {
+        "openai_chat": ChatServer(shows_reasoning=True),
+        "openai_responses": ResponsesServer(),
+        "anthropic": Anthropic(),
+        "gemini": GeminiServer(),
+        "converse": ConverseServer(),
+    }
 )
-_COMPATIBLE = Host(wires=(ChatServer(shows_reasoning=True),), suffix="/v1", models=("sim", "sim-mini", "sim-nano"))
+_OWN_WAYS: Mapping[tuple[str, str], Wire] = MappingProxyType(
+    {
+        ("openai", "openai_chat"): ChatServer(),
+        ("azure", "openai_chat"): AzureChat(),
+        ("bedrock", "anthropic"): InvokeClaude(),
+        ("vertex", "gemini"): VertexGemini(),
+        ("vertex", "anthropic"): VertexClaude(),
+        ("vertex", "openai_chat"): VertexChat(shows_reasoning=True),
+    }
+)
+# The hosts that a client without more words is tested with, and what they list.
+_MAIN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "openai": ("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"),
+        "anthropic": ("claude-sim", "claude-sim-mini", "claude-sim-nano"),
+        "gemini": ("gemini-sim", "gemini-sim-mini", "gemini-sim-nano"),
+        "bedrock": ("anthropic.claude", "amazon.nova-sim", "us.amazon.nova:0"),
+        "vertex": ("gemini-sim", "claude-sim", "meta/llama-sim-maas"),
+        "azure": ("gpt-sim", "gpt-sim-mini", "gpt-sim-nano"),
+    }
+)
+_OTHERS = ("sim", "sim-mini", "sim-nano")
+_MARKS: Mapping[str, str] = MappingProxyType({"anthropic": "anthropic-version", "gemini": "x-goog-api-key"})
 
-HOSTS: Mapping[str, Host] = {
-    "openai": _OPENAI,
-    "anthropic": Host(
-        wires=(Anthropic(),),
-        models=("claude-sim", "claude-sim-mini", "claude-sim-nano"),
-        mark="anthropic-version",
-        main=True,
-    ),
-    "gemini": Host(
-        wires=(GeminiServer(),),
-        models=("gemini-sim", "gemini-sim-mini", "gemini-sim-nano"),
-        mark="x-goog-api-key",
-        main=True,
-    ),
-    "bedrock": Host(
-        wires=(ConverseServer(), InvokeClaude()),
-        models=("anthropic.claude", "amazon.nova-sim", "us.amazon.nova:0"),
-        settings={"region_name": "us-east-1"},
-        main=True,
-    ),
-    "vertex": Host(
-        wires=(VertexGemini(), VertexClaude(), VertexChat(shows_reasoning=True), ResponsesServer()),
-        models=("gemini-sim", "claude-sim", "meta/llama-sim-maas"),
-        credential="access_token",
-        settings={"project_id": "sim-project", "location": "us-central1"},
-        main=True,
-    ),
-    "azure": replace(_OPENAI, wires=(AzureChat(), ResponsesServer()), suffix=""),
-    **dict.fromkeys(
-        (
-            *("cerebras", "deepseek", "fireworks", "github", "groq", "huggingface", "llamacpp", "lmstudio"),
-            *("mistral", "ollama", "openai_compatible", "openrouter", "perplexity", "together", "vllm", "xai", "zai"),
-        ),
-        _COMPATIBLE,
-    ),
-}
+
+def simulated(kind: str) -> Host | None:
+    """The host of this kind as the simulator plays it; None where there is none."""
+    spec = find_host(kind)
+    return None if spec is None else _host(spec)
+
+
+def main_hosts() -> dict[str, Host]:
+    """Those that `asyncllm.testing.Simulator.config` has an entry for, by kind."""
+    return {kind: host for kind in _MAIN if (host := simulated(kind)) is not None}
+
+
+def simulated_kinds() -> list[str]:
+    """The kinds of all of them."""
+    return sorted(every_host())
+
+
+def _host(spec: HostSpec) -> Host:
+    return Host(
+        wires=tuple([_OWN_WAYS.get((spec.kind, wire)) or _USUAL[wire] for wire in spec.wires]),
+        suffix=spec.url_suffix,
+        models=_MAIN.get(spec.kind, _OTHERS),
+        mark=_MARKS.get(spec.kind, ""),
+        credential=spec.credential,
+        settings=spec.example,
+    )

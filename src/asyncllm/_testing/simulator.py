@@ -22,7 +22,7 @@ from anyio.from_thread import BlockingPortal
 
 from .answering import Answering
 from .faults import Fault, FaultPlan
-from .hosts import HOSTS
+from .hosts import main_hosts, simulated, simulated_kinds
 from .listing import Models, models_of
 from .model import ModelBehaviour
 from .record import Received
@@ -116,12 +116,13 @@ class Simulator:
             ValueError: no such kind is simulated.
             RuntimeError: the simulator is not running.
         """
-        if kind not in HOSTS:
-            raise ValueError(f"{kind!r} is not simulated; these are: {', '.join(sorted(HOSTS))}")
+        simulation = simulated(kind)
+        if simulation is None:
+            raise ValueError(f"{kind!r} is not simulated; these are: {', '.join(simulated_kinds())}")
         if not self._running:
             raise RuntimeError("the simulator is not running; use it as `async with Simulator() as sim:`")
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}/{kind}{HOSTS[kind].suffix}"
+        return f"http://{host}:{self._port}/{kind}{simulation.suffix}"
 
     def config(self, **changes: Any) -> dict[str, Any]:
         """A configuration for `asyncllm.Client` with every main provider; ``changes`` replace top-level keys."""
@@ -132,8 +133,7 @@ class Simulator:
                 "fallback_models": [model.name for model in models_of(kind, self.models) or ()] or list(host.models),
                 **host.settings,
             }
-            for kind, host in HOSTS.items()
-            if host.main
+            for kind, host in main_hosts().items()
         }
         first = next(iter(providers))
         model = providers[first]["fallback_models"][0]

@@ -6,16 +6,15 @@ import sys
 
 import anyio
 
-from .._testing.hosts import HOSTS
+from .._testing.hosts import main_hosts
 from .._testing.simulator import Simulator
 
 
 async def main(port: int) -> None:
     """Serves on a port (0: any free one) until interrupted."""
     async with Simulator(port=port, keep=0) as sim:
-        for kind, host in HOSTS.items():
-            if host.main:
-                print(f"{kind:12} {sim.url(kind)}", flush=True)  # noqa: T201 - this is a command
+        for kind in main_hosts():
+            print(f"{kind:12} {sim.url(kind)}", flush=True)  # noqa: T201 - this is a command
         await anyio.sleep_forever()
 
 

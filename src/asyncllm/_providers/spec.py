@@ -1,0 +1,172 @@
+"""What is known of a host before it is used: `HostSpec`, and how a host is found by its kind.
+
+Rules:
+
+* A host is one file of this folder, named after its kind, with a ``HOST``. A server that speaks OpenAI's chat format is
+  a row of ``compatible.ROWS`` instead. Nothing else has to be told of a new host: the configuration, ``from_env``, the
+  simulator and the tests of the docs read what is written there.
+* A spec is cheap. A host's file imports codecs and the libraries of vendors inside its ``build`` only, so that a client
+  of one host never loads the code of another.
+* `find_host` imports the one file it needs. `every_host` imports them all; only ``from_env``, error sentences and tools
+  ask for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .provider import Provider
+
+Environ = Mapping[str, str]
+Build = Callable[[str, Mapping[str, Any], Environ], "Provider"]
+"""(the name of the entry, its options, the environment) -> the host. Raises `ConfigurationError`."""
+
+_FILE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigKey:
+    """A key that an entry of one kind may hold.
+
+    Attributes:
+        about: what it is for; editors show it.
+        form: what its value is. ``secret`` is a text that is never shown, ``path`` the path of a file, ``texts`` a list
+            of texts, ``objects`` a list of objects.
+        variables: the environment variables that hold it, the first one that is set wins.
+        choices: the texts that it may be; empty for any.
+        pattern: the regular expression that the text must match; empty for any.
+    """
+
+    about: str
+    form: Literal["text", "secret", "path", "texts", "objects"] = "text"
+    variables: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSpec:
+    """What is known of a kind of host before one is made.
+
+    Attributes:
+        kind: what the configuration calls it.
+        build: makes the host of an entry.
+        keys: the keys that its entries may hold besides those of every entry.
+        found_by: sets of environment variables; with every variable of one set present, ``from_env`` finds the host.
+        found: finds it by other signs than variables with a key (files, a role of the machine).
+        together: keys that are taken from the environment all together or not at all, and never beside ``api_key``.
+        pairs: keys of which none goes without the other.
+        base_url: where it is when nothing says where; None where that depends on the entry.
+        needs_base_url: nothing else says where it is.
+        models: what ``from_env`` puts into ``fallback_models``: current models, the cheap one first.
+        synonyms: other names that people use for it; errors about an unknown kind suggest this one.
+        rank: the order in which ``from_env`` looks: the first host found is the active one.
+        wires: the wire formats that it speaks, by the names that parts carry as ``Origin.protocol``.
+        url_suffix: what its base URL ends in, as its vendor's own SDK takes it.
+        example: values for the keys that an entry needs besides a credential.
+    """
+
+    kind: str
+    build: Build
+    keys: Mapping[str, ConfigKey] = field(default_factory=dict)
+    found_by: tuple[frozenset[str], ...] = ()
+    found: Callable[[Environ], bool] | None = None
+    together: frozenset[str] = frozenset()
+    pairs: tuple[tuple[str, str], ...] = ()
+    base_url: str | None = None
+    needs_base_url: bool = False
+    models: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
+    rank: int = 100
+    wires: tuple[str, ...] = ()
+    url_suffix: str = ""
+    example: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def credential(self) -> str:
+        """The key that holds its credential; ``""`` where it has none."""
+        return next((name for name, key in self.keys.items() if key.form == "secret"), "")
+
+    def is_found(self, environ: Environ) -> bool:
+        """Whether the environment says that this host can be used."""
+        if any(all(environ.get(name, "").strip() for name in names) for names in self.found_by):
+            return True
+        return self.found is not None and self.found(environ)
+
+    def look_up(self, key: str, options: Mapping[str, Any], environ: Environ) -> Any:
+        """The value of a key: the entry's own, else that of the first of its variables that is set, else None."""
+        value = options.get(key)
+        return value or first_set(environ, self.keys[key].variables)
+
+
+def first_set(environ: Environ, names: Iterable[str]) -> str | None:
+    """The value of the first of these variables that is set to something."""
+    return next((environ[name] for name in names if environ.get(name)), None)
+
+
+def api_key(*variables: str) -> ConfigKey:
+    """The key ``api_key`` of a host, and the variables that are looked at without it."""
+    return ConfigKey(
+        about="The key; without it the vendor's usual variables are looked at.", form="secret", variables=variables
+    )
+
+
+def found_by_each(*variables: str) -> tuple[frozenset[str], ...]:
+    """Each of these variables alone shows that the host can be used."""
+    return tuple([frozenset({name}) for name in variables])
+
+
+def find_host(kind: str) -> HostSpec | None:
+    """The host of this kind; None where there is none. Imports the file of this host alone."""
+    if not _FILE_NAME.fullmatch(kind):
+        return None
+    module = f"{__package__}.{kind}"
+    try:
+        found = getattr(import_module(module), "HOST", None)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        found = None
+    if isinstance(found, HostSpec):
+        return found
+    from . import compatible
+
+    return compatible.spec_of(kind)
+
+
+def every_host() -> Mapping[str, HostSpec]:
+    """All hosts by kind, in the order in which ``from_env`` looks for them. Imports all of their files."""
+    package = import_module(__package__ or "")
+    names = [module.name for module in iter_modules(package.__path__)]
+    files = [getattr(import_module(f".{name}", __package__), "HOST", None) for name in names]
+    own = sorted((found for found in files if isinstance(found, HostSpec)), key=lambda spec: spec.rank)
+    from . import compatible
+
+    rows = [spec for kind in compatible.ROWS if (spec := compatible.spec_of(kind)) is not None]
+    return {spec.kind: spec for spec in (*own, *rows)}
+
+
+def build_host(kind: str, name: str, options: Mapping[str, Any], environ: Environ) -> Provider:
+    """The host of a configured entry.
+
+    Args:
+        kind: what sort of host it is.
+        name: what the configuration calls it.
+        options: the entry's own keys.
+        environ: where keys are looked up that the entry does not hold.
+
+    Raises:
+        ConfigurationError: a key is missing, or there is no such kind of host.
+    """
+    spec = find_host(kind)
+    if spec is None:
+        raise ConfigurationError(f"providers.{name}: there is no kind {kind!r}; there are {', '.join(every_host())}")
+    return spec.build(name, options, environ)
