@@ -98,7 +98,7 @@ def test_settings_print_no_secret() -> None:
     }
     settings = load(source, environ={}, extra_kinds=frozenset({"extra"}))
     assert CANARY not in repr(settings) + str(settings)
-    open_key = settings.providers["mine"].custom["other"]
+    open_key = settings.providers["mine"].own["other"]
     assert CANARY == open_key
     assert 1 == str(dataclasses.asdict(settings)).count(CANARY)
     assert CANARY == settings.providers["openai"].options()["api_key"].get_secret_value()

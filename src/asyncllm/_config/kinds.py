@@ -43,35 +43,46 @@ KINDS: Mapping[str, HostSpec] = Kinds()
 
 
 class KindsOfOneFile(Kinds):
-    """The same for one reading of a configuration: what was looked up once is remembered."""
+    """The same for one reading of a configuration: what was looked up is remembered."""
 
-    __slots__ = ("_every", "_found")
+    __slots__ = ("_every", "_found", "_meant")
 
     def __init__(self) -> None:
-        self._found: dict[str, HostSpec | None] = {}
+        self._found: dict[str, HostSpec] = {}
         self._every: Mapping[str, HostSpec] | None = None
+        self._meant: dict[str, str] = {}
 
     def __getitem__(self, kind: str) -> HostSpec:
-        if kind not in self._found:
-            self._found[kind] = find_host(kind) if self._every is None else self._every.get(kind)
-        spec = self._found[kind]
+        spec = self._found.get(kind)
+        if spec is None and self._every is None:
+            spec = find_host(kind)
+            if spec is None:
+                self._load()
+            else:
+                self._found[kind] = spec
         if spec is None:
             raise KeyError(kind)
         return spec
 
     def __iter__(self) -> Iterator[str]:
+        return iter(self._load())
+
+    def _load(self) -> Mapping[str, HostSpec]:
         if self._every is None:
             self._every = every_host()
-        return iter(self._every)
+            self._found.update(self._every)
+            for kind, spec in self._every.items():
+                self._meant.update(dict.fromkeys((kind, *spec.synonyms), kind))
+        return self._every
 
     def meant_by(self, name: str) -> str | None:
         """The kind that people also know under this name: "google", "claude", "azure_openai"."""
-        plain = name.lower().replace("-", "_").replace(" ", "_")
-        return next((kind for kind in self if plain == kind or plain in self[kind].synonyms), None)
+        self._load()
+        return self._meant.get(name.lower().replace("-", "_").replace(" ", "_"))
 
     def every_key(self) -> frozenset[str]:
         """The keys of all kinds."""
-        return COMMON_KEYS.union(*(self[kind].keys for kind in self))
+        return COMMON_KEYS.union(*(spec.keys for spec in self._load().values()))
 
 
 def read_own(spec: HostSpec, entry: dict[str, Any], base: Path | None) -> tuple[dict[str, Any], list[tuple[str, str]]]:
