@@ -70,7 +70,7 @@ class Runtime:
         self._formats = Formats(self._json)
         self._lifetime = Lifetime(self._build_engine)
         self._targeting = Targeting(
-            assembly.entries(self.settings, own, self._environ, lambda *about: self.catalog.facts(*about)),
+            assembly.entries(self.settings, own, self._environ, lambda *about: self._catalog.facts(*about)),
             self.settings.active_provider,
             self.settings.active_model,
             cross_provider=self.settings.cross_provider_fallback,
