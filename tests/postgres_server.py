@@ -39,7 +39,7 @@ def _run(folder: Path, *words: str) -> None:
 @contextmanager
 def running_server(options: Sequence[str] = ()) -> Iterator[str]:
     """A server; gives the URL of its first database. Skips the test where none is installed."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: python -m pip install 'asyncllm[postgres]'")
+    pytest.importorskip("psycopg", reason="psycopg is not installed: python -m pip install 'asyncllm-client[postgres]'")
     programs = binaries()
     if programs is None:
         pytest.skip("no PostgreSQL server is installed: apt-get install postgresql")

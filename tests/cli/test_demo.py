@@ -32,4 +32,4 @@ def test_without_rich_the_demo_says_what_to_install(
     """A missing extra is one sentence with the command that installs it."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
     assert 1 == main(["demo"])
-    assert "pip install 'asyncllm[cli]'" in capsys.readouterr().err
+    assert "pip install 'asyncllm-client[cli]'" in capsys.readouterr().err

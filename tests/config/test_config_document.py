@@ -52,7 +52,7 @@ REFUSED = {
     "a wall of references": (b"active_provider: " + b"${A:-" * 200_000, "a reference is ${NAME}"),
     "a wall of missing variables": (b"active_provider: '" + b"${A}${B}" * 100_000 + b"'", "variable A is not set"),
     "a wall of unknown keys": (b"".join(b"k%d: 1\n" % n for n in range(3_000)), "and 2982 more"),
-    "a wall of providers": (b"providers:\n" + b"".join(b"  k%d:\n" % n for n in range(2_000)), "and 1981 more"),
+    "a wall of providers": (b"providers:\n" + b"".join(b"  k%d:\n" % n for n in range(2_000)), "and 1980 more"),
     "a wall of values": (b"a: [" + b"1," * 100_000 + b"]", "more than 10000 keys and values"),
 }
 

@@ -101,7 +101,7 @@ def test_without_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence says what to install."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "asyncllm._ledger.stores.postgres", raising=False)
-    with pytest.raises(ConfigurationError, match=r"asyncllm\[postgres\]"):
+    with pytest.raises(ConfigurationError, match=r"asyncllm-client\[postgres\]"):
         store_of("postgresql://x/y")
 
 
@@ -111,6 +111,6 @@ async def test_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path_factory
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     ledger = Ledger(MemoryStore())
-    with pytest.raises(ConfigurationError, match=r"asyncllm\[parquet\]"):
+    with pytest.raises(ConfigurationError, match=r"asyncllm-client\[parquet\]"):
         await ledger.export_parquet(tmp_path_factory.mktemp("out") / "x.parquet")
     await ledger.aclose()

@@ -328,7 +328,7 @@ def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ConfigurationError, match="must be one of"):
         HTTPTransport(spawn=Spawner(), library="requests")  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "httpx2", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'asyncllm\[httpx2\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'asyncllm-client\[httpx2\]'"):
         HTTPTransport(spawn=Spawner(), library="httpx2")
 
 

@@ -67,11 +67,13 @@ def settle(
 ) -> Settings | ConfigurationError:
     """The settings of a resolved tree, which is changed; or the error, as a value."""
     problems = complete(document, tree, extra_kinds)
-    around = {problem.path[:length] for problem in problems for length in range(len(problem.path) + 1)}
-    reader = Reader(make=len(problems) <= MOST_PROBLEMS)
-    settings = reader.read(Settings, tree)
-    found = [*reader.problems, *(settings.contradictions() if isinstance(settings, Settings) else ())]
-    problems += [problem for problem in found if problem.path not in around]
+    settings: Settings | None = None
+    if len(problems) <= MOST_PROBLEMS:  # otherwise nothing more would be shown
+        around = {problem.path[:length] for problem in problems for length in range(len(problem.path) + 1)}
+        reader = Reader()
+        settings = reader.read(Settings, tree)
+        found = [*reader.problems, *(settings.contradictions() if isinstance(settings, Settings) else ())]
+        problems += [problem for problem in found if problem.path not in around]
     if not problems and isinstance(settings, Settings):
         return settings
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem.path) or 0)

@@ -86,15 +86,11 @@ def keys_of(section: Any) -> Mapping[str, Key]:
 class Reader:
     """Reads one configuration.
 
-    Args:
-        make: whether values are made; what is beyond repair is only looked through for problems.
-
     Attributes:
         problems: what is wrong, in the order in which it was found.
     """
 
-    def __init__(self, *, make: bool = True) -> None:
-        self._make = make
+    def __init__(self) -> None:
         self.problems: list[Problem] = []
         self._sections: dict[type, tuple[Mapping[str, Meant], frozenset[str]]] = {}
 
@@ -156,7 +152,7 @@ class Reader:
                 found[key] = self._read(meant, value, (*path, key))
         if not required <= found.keys():
             self.problems += [Problem((*path, key), "is required") for key in sorted(required - found.keys())]
-        return section(**found) if self._make and len(self.problems) == before else FAULTY
+        return FAULTY if len(self.problems) > before else section(**found)
 
 
 def _keys(section: Any) -> tuple[Mapping[str, Meant], frozenset[str]]:

@@ -168,7 +168,7 @@ def export_parquet(path: Path, pages: Pages) -> int:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise ConfigurationError("Parquet needs pyarrow: python -m pip install 'asyncllm[parquet]'") from error
+        raise ConfigurationError("Parquet needs pyarrow: python -m pip install 'asyncllm-client[parquet]'") from error
     moment, integer, text = pyarrow.timestamp("us", tz="UTC"), pyarrow.int64(), pyarrow.string()
     schema = pyarrow.schema(
         [

@@ -311,7 +311,7 @@ class Ledger:
     async def export_parquet(
         self, path: str | os.PathLike[str], start: datetime | None = None, end: datetime | None = None
     ) -> int:
-        """Writes records as Parquet (``asyncllm[parquet]``); returns how many. Raises as `export_csv`.
+        """Writes records as Parquet (``asyncllm-client[parquet]``); returns how many. Raises as `export_csv`.
 
         Raises:
             ConfigurationError: pyarrow is not installed.

@@ -40,8 +40,8 @@ Library = Literal["httpx", "httpx2", "aiohttp"]
 
 _PACKAGES: Mapping[str, tuple[str, str]] = {
     "httpx": ("httpx", "httpx"),
-    "httpx2": ("httpx2", "asyncllm[httpx2]"),
-    "aiohttp": ("httpx_aiohttp", "asyncllm[aiohttp]"),
+    "httpx2": ("httpx2", "asyncllm-client[httpx2]"),
+    "aiohttp": ("httpx_aiohttp", "asyncllm-client[aiohttp]"),
 }
 _MOST_TARGETS = 512
 _SWEEP_SECONDS = 1.0

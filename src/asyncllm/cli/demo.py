@@ -32,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         from rich.console import Console
     except ImportError:
         raise ConfigurationError(
-            "asyncllm demo draws its output with rich, which is not installed: python -m pip install 'asyncllm[cli]'"
+            "asyncllm demo draws its output with rich, which is not installed: "
+            "python -m pip install 'asyncllm-client[cli]'"
         ) from None
     logging.getLogger("asyncllm").addHandler(logging.NullHandler())  # the story tells of the fallbacks already
     interrupt.run(_demonstrate(Console(highlight=False)))

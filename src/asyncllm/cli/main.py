@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import distributions
 from types import MappingProxyType, ModuleType
 
 from .._version import __version__
@@ -28,6 +29,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
 FAILED = 1
 INTERRUPTED = 130  # 128 + SIGINT
 READER_GONE = 141  # 128 + SIGPIPE
+_OURS, _FOREIGN = "asyncllm-client", "asyncllm"  # two distributions that both install a package named asyncllm
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 1 after one sentence on stderr; 130 after Ctrl-C; 141 when nobody reads stdout any more.
     """
+    if sentence := clash():
+        print(f"asyncllm: {sentence}", file=sys.stderr)
     parsed = build_parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character must not end an answer
@@ -67,6 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"asyncllm: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
     return code
+
+
+def clash() -> str:
+    """What is wrong where somebody else's distribution of the same package is installed beside ours; mostly nothing."""
+    installed = {distribution.metadata["Name"] for distribution in distributions()}
+    if not installed.issuperset({_OURS, _FOREIGN}):
+        return ""
+    return (
+        f"the distributions {_FOREIGN} and {_OURS} are both installed here and overwrite each other's files; "
+        f"run: python -m pip uninstall -y {_FOREIGN} {_OURS} && python -m pip install {_OURS}"
+    )
 
 
 def _forget_stdout() -> None:

@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL, for many machines on one set of books (``asyncllm[postgres]``).
+"""The ledger in PostgreSQL, for many machines on one set of books (``asyncllm-client[postgres]``).
 
 The same tables as in SQLite. Budget windows are locked row by row, always in the same order, so writers on different
 budgets do not wait for each other. The lock of a process is an advisory lock of its connection, keyed by the ULID that
@@ -171,7 +171,7 @@ def _driver() -> ModuleType:
         import psycopg
     except ImportError as error:
         raise ConfigurationError(
-            "a ledger in PostgreSQL needs psycopg: python -m pip install 'asyncllm[postgres]'"
+            "a ledger in PostgreSQL needs psycopg: python -m pip install 'asyncllm-client[postgres]'"
         ) from error
     return psycopg
 
