@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from asyncllm._transport.failures import AIOHTTP_ROWS, HTTPX_ROWS, surfaced, translate
+from asyncllm._transport import aiohttp_internals, httpx_internals
+from asyncllm._transport.failures import surfaced, translate
 from asyncllm.errors import (
     AsyncLLMError,
     ConfigurationError,
@@ -46,7 +47,7 @@ def test_every_exception_of_httpx_has_a_row(package: str) -> None:
     known = {"ConnectionNotAvailable", "ServerDisconnected"}
     for kind in kinds:
         if not kind.__name__.startswith(("WebSocket", "SSE")) and kind.__name__ not in known:
-            assert kind.__name__ in HTTPX_ROWS, kind
+            assert kind.__name__ in httpx_internals.ROWS, kind
         error = translate(made(kind), "host")
         assert isinstance(error, AsyncLLMError) or kind.__name__ in known, kind
         assert "canary" not in str(error)
@@ -60,7 +61,7 @@ def test_every_exception_of_aiohttp_has_a_row() -> None:
 
     for root in (aiohttp.ClientError, HttpProcessingError):
         for kind in tree(root, "aiohttp"):
-            assert any(base.__name__ in AIOHTTP_ROWS for base in kind.__mro__), kind
+            assert any(base.__name__ in aiohttp_internals.ROWS for base in kind.__mro__), kind
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_a_peer_that_went_away_is_told_from_one_that_speaks_nonsense(
 
 def test_the_rows_advise() -> None:
     """Every row leads to an error of the network, of the protocol or of the configuration."""
-    for kind, sentence in [*HTTPX_ROWS.values(), *AIOHTTP_ROWS.values()]:
+    for kind, sentence in [*httpx_internals.ROWS.values(), *aiohttp_internals.ROWS.values()]:
         assert issubclass(kind, (TransportError, ProtocolError, ConfigurationError))  # type: ignore[arg-type]
         assert "{host}" in sentence
 

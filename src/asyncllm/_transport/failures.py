@@ -1,4 +1,4 @@
-"""The one table that says which of our errors a foreign exception is.
+"""Which of our errors a foreign exception is, by the tables in ``httpx_internals`` and ``aiohttp_internals``.
 
 Rules:
 
@@ -14,85 +14,26 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import ssl
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
+from types import TracebackType
 
 from ..errors import (
     AsyncLLMError,
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
-    ConnectTimeoutError,
     IdleTimeoutError,
     ProtocolError,
-    TransportError,
-    WriteTimeoutError,
 )
+from . import aiohttp_internals, httpx_internals
+from .anyio_internals import RUNTIMES
+from .httpx_internals import Row
 
-Row = tuple[Callable[[str], AsyncLLMError], str]
-_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2")
-_RUNTIMES = ("anyio", "trio", "h11")
-_FOREIGN = (*_LIBRARIES, *_RUNTIMES, "aiohttp")
+_FOREIGN = (*httpx_internals.PACKAGES, *RUNTIMES, "aiohttp")
 _DEEPEST = 12  # exceptions in a chain
-
-_CLOSED_WORDS = ("closed connection", "disconnected")  # h11's and httpcore's way to say that the peer went away
-
-HTTPX_ROWS: Mapping[str, Row] = MappingProxyType(
-    {
-        "HTTPError": (TransportError, "The request to {host} failed."),
-        "RequestError": (TransportError, "The request to {host} failed."),
-        "TransportError": (TransportError, "The connection to {host} failed."),
-        "TimeoutException": (IdleTimeoutError, "{host} was silent for too long."),
-        "ConnectTimeout": (ConnectTimeoutError, "{host} did not accept a connection in time."),
-        "ReadTimeout": (IdleTimeoutError, "{host} was silent for too long."),
-        "WriteTimeout": (WriteTimeoutError, "{host} stopped reading the request."),
-        "PoolTimeout": (ConnectTimeoutError, "No connection to {host} became free in time."),
-        "NetworkError": (ConnectionLostError, "The connection to {host} was lost."),
-        "ConnectError": (ConnectError, "Could not connect to {host}{reason}."),
-        "ReadError": (ConnectionLostError, "The connection to {host} was lost{reason}."),
-        "WriteError": (ConnectionLostError, "The connection to {host} was lost{reason}."),
-        "CloseError": (ConnectionLostError, "The connection to {host} was lost."),
-        "ProxyError": (ConnectError, "The proxy refused to connect to {host}."),
-        "UnsupportedProtocol": (ConfigurationError, "The address of {host} must begin with http:// or https://."),
-        "ProtocolError": (ProtocolError, "{host} does not speak HTTP/1.1 correctly."),
-        "LocalProtocolError": (ConfigurationError, "The request to {host} is not legal HTTP; check the extra headers."),
-        "RemoteProtocolError": (ProtocolError, "{host} does not speak HTTP/1.1 correctly."),
-        "DecodingError": (ProtocolError, "The body that {host} sent is damaged."),
-        "TooManyRedirects": (ProtocolError, "{host} redirected the request; redirects are not followed."),
-        "HTTPStatusError": (ProtocolError, "{host} answered with an error that a hook of the HTTP client raised."),
-        "InvalidURL": (ConfigurationError, "The address of {host} is not a legal URL."),
-        "StreamError": (ConnectionLostError, "The stream from {host} was already closed."),
-        "StreamConsumed": (ConnectionLostError, "The stream from {host} was already closed."),
-        "StreamClosed": (ConnectionLostError, "The stream from {host} was already closed."),
-        "ResponseNotRead": (ConnectionLostError, "The stream from {host} was already closed."),
-        "RequestNotRead": (ConnectionLostError, "The request to {host} could not be sent again."),
-        "CookieConflict": (ProtocolError, "{host} sent contradictory cookies."),
-    }
-)
-
-# httpx-aiohttp calls nearly every failure of a connection a ConnectTimeout; the cause below it is right.
-AIOHTTP_ROWS: Mapping[str, Row] = MappingProxyType(
-    {
-        "ClientError": (TransportError, "The request to {host} failed."),
-        "ClientConnectionError": (ConnectionLostError, "The connection to {host} was lost."),
-        "ClientOSError": (ConnectionLostError, "The connection to {host} was lost{reason}."),
-        "ClientConnectorError": (ConnectError, "Could not connect to {host}{reason}."),
-        "ClientProxyConnectionError": (ConnectError, "Could not connect to the proxy for {host}{reason}."),
-        "ClientHttpProxyError": (ConnectError, "The proxy refused to connect to {host}."),
-        "ServerConnectionError": (ConnectionLostError, "The connection to {host} was lost."),
-        "ServerDisconnectedError": (ConnectionLostError, "The connection to {host} was lost."),
-        "ServerTimeoutError": (IdleTimeoutError, "{host} was silent for too long."),
-        "ConnectionTimeoutError": (ConnectTimeoutError, "{host} did not accept a connection in time."),
-        "SocketTimeoutError": (IdleTimeoutError, "{host} was silent for too long."),
-        "ClientPayloadError": (ConnectionLostError, "The connection to {host} was lost."),
-        "ClientResponseError": (ProtocolError, "{host} does not speak HTTP/1.1 correctly."),
-        "InvalidURL": (ConfigurationError, "The address of {host} is not a legal URL."),
-        "HttpProcessingError": (ProtocolError, "{host} does not speak HTTP/1.1 correctly."),
-        "TransferEncodingError": (ConnectionLostError, "The connection to {host} was lost."),
-        "ContentLengthError": (ConnectionLostError, "The connection to {host} was lost."),
-    }
-)
+_logger = logging.getLogger("asyncllm.transport")
 
 
 def translate(error: BaseException, host: str) -> AsyncLLMError | None:
@@ -108,8 +49,8 @@ def translate(error: BaseException, host: str) -> AsyncLLMError | None:
     if row is None:
         return _other(error, host, chain)
     kind, sentence = row
-    if kind is ProtocolError and any(word in str(error) for word in _CLOSED_WORDS):
-        kind, sentence = HTTPX_ROWS["NetworkError"]
+    if kind is ProtocolError and any(word in str(error) for word in httpx_internals.CLOSED_WORDS):
+        kind, sentence = httpx_internals.ROWS["NetworkError"]
     return kind(sentence.format(host=host, reason=_reason(chain)))
 
 
@@ -121,27 +62,50 @@ def surfaced(error: BaseException, host: str) -> BaseException:
     return translate(error, host) or error.with_traceback(None)
 
 
+class Closing:
+    """A block that closes something: a failure of the network does not matter any more; anything else is logged.
+
+    The library's reason to fail is no reason to fail the call that is over, nor the task that closes its connection.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if translate(error, "the host") is None and not isinstance(error, (RuntimeError, ValueError)):
+            _logger.warning("closing a connection failed: %s", type(error).__name__)
+        return True
+
+
 def _other(error: Exception, host: str, chain: list[BaseException]) -> AsyncLLMError | None:
     """Failures that passed through the library as they were."""
     if isinstance(error, UnicodeError):
         return ConfigurationError(f"The address of {host} is not a legal host name.")
     if isinstance(error, TimeoutError):
         return IdleTimeoutError(f"{host} was silent for too long.")
-    if isinstance(error, (OSError, EOFError)) or _package(error) in _RUNTIMES:
+    if isinstance(error, (OSError, EOFError)) or _package(error) in RUNTIMES:
         return ConnectionLostError(f"The connection to {host} was lost{_reason(chain)}.")
     return None
 
 
 def _httpx_row(error: BaseException) -> Row | None:
     for kind in type(error).__mro__:
-        if kind.__module__.split(".")[0] in _LIBRARIES and (row := HTTPX_ROWS.get(kind.__name__)):
+        if kind.__module__.split(".")[0] in httpx_internals.PACKAGES and (
+            row := httpx_internals.ROWS.get(kind.__name__)
+        ):
             return row
     return None
 
 
 def _aiohttp_row(error: BaseException) -> Row | None:
     for kind in type(error).__mro__:
-        if kind.__module__.split(".")[0] == "aiohttp" and (row := AIOHTTP_ROWS.get(kind.__name__)):
+        if kind.__module__.split(".")[0] == "aiohttp" and (row := aiohttp_internals.ROWS.get(kind.__name__)):
             return row
     return None
 

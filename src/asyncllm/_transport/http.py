@@ -1,9 +1,9 @@
 """HTTP over httpx, httpx2 or httpx-aiohttp: the one module that imports them, and only the one that is asked for.
 
-The theory: the pool is ours and the connection is the library's. Every `slot.Slot` holds one transport of the library
-that is limited to one connection; `pool.Pool` hands slots out, one pool an origin. A request is built once, handed to
-the slot's ``handle_async_request``, and its body is read raw. The library's client, with its cookies, redirects,
-hooks and decoders, is not used.
+The theory: the pool is ours and the connection is the library's. Every `connection.Slot` holds one transport of the
+library that is limited to one connection; `pool.Pool` hands slots out, one pool an origin. A request is built once,
+handed to the slot's ``handle_async_request``, and its body is read raw. The library's client, with its cookies,
+redirects, hooks and decoders, is not used.
 
 The rules:
 
@@ -28,12 +28,10 @@ import anyio
 
 from ..errors import AsyncLLMError, ClientStateError, ConfigurationError, ConnectionLostError, WriteTimeoutError
 from .base import Reply, Spawn, TransportRequest
-from .exchange import HTTPExchange, open_exchange, whole
+from .connection import HTTPExchange, OutgoingRequests, Slot, Work, open_exchange, whole
 from .failures import surfaced, translate
-from .outgoing import OutgoingRequests
 from .pool import Pool
 from .proxy import ProxyRules, split_credentials
-from .slot import Slot, Work
 from .tls import TLS
 
 Library = Literal["httpx", "httpx2", "aiohttp"]

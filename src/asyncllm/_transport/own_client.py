@@ -11,10 +11,8 @@ import time
 from typing import Any
 
 from .base import Reply, Spawn, TransportRequest
-from .exchange import HTTPExchange, open_exchange, whole
+from .connection import ACCEPTED, HTTPExchange, Slot, Work, encoded, open_exchange, whole
 from .failures import surfaced
-from .outgoing import ACCEPTED, encoded
-from .slot import Slot, Work
 
 
 class ClientTransport:

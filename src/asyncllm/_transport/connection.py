@@ -1,0 +1,463 @@
+"""One connection of the HTTP library, the requests that are put on it and the answers that are read from it.
+
+A `Slot` is a transport of the library that is limited to a single connection. The library's own pool never has more
+than this one connection to look after, so what it costs, and what it loses when it is cancelled, stays here: a slot
+that was cancelled, or failed, is closed and never used again.
+
+`OutgoingRequests` builds the library's request objects. Three things differ from what the library would build by
+itself. The header list is exactly ours (no cookies, no ``user-agent`` of the library, a ``host`` computed once an
+address). Its repr shows names only, because the library hides ``authorization`` but not ``x-api-key``. And the body is
+sent in blocks, so that the write timeout bounds a block and not an upload. The body's iterator is a plain object:
+trio's garbage-collection hook would notice an async generator that a cancellation leaves half-way.
+
+An `HTTPExchange` is an answer whose head has come. It is *open* until the body has ended, was released, aborted or
+lost; after that the connection is the pool's business and nothing here touches it again. `HTTPExchange.release` before
+the end of the body leaves the exchange *draining*: what is left is read in the background, up to `DRAIN_BYTES` or for
+`DRAIN_SECONDS`, because a stream's own end (``[DONE]``) comes a few bytes before the end of its body, and a connection
+is worth those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+import anyio
+
+from ..errors import ConfigurationError, ConnectionLostError, ProtocolError, ResponseTooLargeError
+from .anyio_internals import abandon
+from .base import Headers, Reply, TransportRequest
+from .decompress import ACCEPT_ENCODING, Inflater, inflater
+from .failures import Closing, surfaced
+from .httpx_internals import opened_socket
+
+DRAIN_SECONDS = 0.05
+DRAIN_BYTES = 64 * 1024
+BLOCK_BYTES = 256 * 1024
+ACCEPTED = ((b"Accept-Encoding", ACCEPT_ENCODING.encode()),)
+_FIXED = (*ACCEPTED, (b"Connection", b"keep-alive"))
+_WITH_BODY = ("POST", "PUT", "PATCH")
+_MOST_UNWINDING = 1.0  # seconds
+_MOST_UNWOUND = 10_000  # pieces
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+Background = Callable[[Work], None]
+"""Starts background work."""
+
+
+class Slot:
+    """A `pool.Connection` over a transport of httpx, httpx2 or httpx-aiohttp.
+
+    Attributes:
+        transport: the library's transport.
+        network: the library's network stream, as soon as there is one (the aiohttp lane never has).
+        reused: whether it has carried a request before.
+        leftover: what is still to be done for an answer that was given up, once the connection is closed.
+    """
+
+    __slots__ = ("_background", "_closed", "born", "idle_since", "leftover", "network", "reused", "transport")
+
+    def __init__(self, transport: Any, *, born: float, background: Background):
+        self.transport = transport
+        self.born = self.idle_since = born
+        self.network: Any = None
+        self.reused = False
+        self.leftover: Work | None = None
+        self._background = background
+        self._closed = False
+
+    def alive(self) -> bool:
+        """An idle connection with something to read was closed by the peer."""
+        if self.network is None:
+            return True
+        try:
+            return not self.network.get_extra_info("is_readable")
+        except (OSError, ValueError, RuntimeError):  # the socket is closed already
+            return False
+
+    def close(self) -> None:
+        """Closes the connection in the background; a read that waits on it fails at once."""
+        if not self._closed:
+            self._closed = True
+            self._background(self.aclose)
+
+    async def aclose(self) -> None:
+        """Closes the connection."""
+        self._closed = True
+        leftover, self.leftover = self.leftover, None
+        try:
+            if self.network is not None:
+                with Closing():
+                    await self.network.aclose()
+            with Closing():
+                await self.transport.aclose()
+        finally:
+            if leftover is not None:
+                await leftover()
+
+    async def watch(self, event: str, info: dict[str, Any]) -> None:
+        """The library's ``trace`` hook: takes hold of the socket before the first answer, to be able to close it."""
+        self.network = opened_socket(event, info) or self.network
+
+    def forget(self) -> None:
+        """Closes the socket without its event loop, which is gone."""
+        self._closed = True
+        with Closing():
+            if self.network is not None:
+                abandon(self.network)
+        # Closing aiohttp's needs no loop up to its first wait, and httpx's has nothing left to close.
+        closing = self.transport.aclose()
+        with Closing():
+            try:
+                closing.send(None)
+            except StopIteration:
+                return
+        with Closing():
+            closing.close()
+
+
+class Blocks:
+    """A request body as an async iterator of blocks."""
+
+    __slots__ = ("_at", "_body")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._at = 0
+
+    def __aiter__(self) -> Blocks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        start = self._at
+        if start >= len(self._body):
+            raise StopAsyncIteration
+        self._at = start + BLOCK_BYTES
+        return self._body if len(self._body) <= BLOCK_BYTES else self._body[start : self._at]
+
+
+class OutgoingRequests:
+    """Makes requests of one library.
+
+    Args:
+        module: httpx or httpx2.
+        whole_bodies: the transport wants small bodies as bytes (httpx-aiohttp does).
+
+    Attributes:
+        headers: the library's header type, with a repr that shows names only.
+    """
+
+    def __init__(self, module: Any, *, whole_bodies: bool = False) -> None:
+        self._request = module.Request
+        self._whole_bodies = whole_bodies
+        self._whole = module.ByteStream
+
+        class NamesOnly(module.Headers):  # type: ignore[misc]  # the class depends on the library
+            def __repr__(self) -> str:
+                return f"Headers({', '.join(name.decode('ascii') for name, _ in self.raw)})"
+
+        class Body(module.AsyncByteStream):  # type: ignore[misc]  # the class depends on the library
+            def __init__(self, body: bytes) -> None:
+                self._body = body
+
+            def __aiter__(self) -> Blocks:
+                return Blocks(self._body)
+
+        self.headers: Any = NamesOnly
+        self._body = Body
+
+    def build(self, request: TransportRequest, url: Any, host: bytes, extensions: dict[str, Any]) -> Any:
+        """The library's request.
+
+        Args:
+            request: ours.
+            url: the library's URL object.
+            host: the value of the ``host`` header.
+            extensions: what else the library is told.
+
+        Raises:
+            ConfigurationError: a header that HTTP does not allow.
+        """
+        extensions["timeout"] = {
+            "connect": request.connect_timeout,
+            "write": request.write_timeout,
+            "read": request.head_timeout,
+            "pool": None,
+        }
+        raw = [(b"Host", host), *encoded(request.headers), *_FIXED]
+        if request.body or request.method in _WITH_BODY:
+            raw.append((b"Content-Length", b"%d" % len(request.body)))
+        if self._whole_bodies and len(request.body) <= BLOCK_BYTES:
+            built = self._request(request.method, url, stream=self._whole(request.body), extensions=extensions)
+            built.read()
+        else:
+            built = self._request(request.method, url, stream=self._body(request.body), extensions=extensions)
+        built.headers = self.headers(raw, "ascii")
+        return built
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Header names and values as bytes.
+
+    Raises:
+        ConfigurationError: a value that HTTP does not allow; it is not repeated in the message.
+    """
+    raw = []
+    for name, value in headers:
+        if not (value.isascii() and value.isprintable() and value.strip() == value):
+            raise ConfigurationError(
+                f"The value of the header {name!r} has a character that HTTP does not allow. "
+                "If it is an API key, look for a line break or a space at its end."
+            )
+        raw.append((name.encode("ascii"), value.encode("ascii")))
+    return raw
+
+
+def received(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Response headers as a mapping: names in lower case, repeated ones joined by a comma."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+class Lease(Protocol):
+    """How an exchange gives its connection back; exactly one of the two is called, once."""
+
+    def keep(self, exchange: HTTPExchange) -> None:
+        """The answer was read to its end: the connection can be used again."""
+        ...
+
+    def drop(self, exchange: HTTPExchange, leftover: Work) -> None:
+        """The connection has to be closed, and after that the leftover work done, all in the background."""
+        ...
+
+
+class HTTPExchange:
+    """Implements `base.Exchange` over a response of httpx or httpx2.
+
+    Attributes:
+        status: the HTTP status.
+        headers: names in lower case, repeated ones joined by a comma.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_background",
+        "_body",
+        "_host",
+        "_lease",
+        "_next",
+        "_response",
+        "_reusable",
+        "headers",
+        "status",
+    )
+
+    def __init__(
+        self,
+        response: Any,
+        headers: Mapping[str, str],
+        *,
+        host: str,
+        lease: Lease,
+        background: Background,
+    ) -> None:
+        self.status: int = response.status_code
+        self.headers = headers
+        self._response = response
+        self._body: AsyncIterator[bytes] = response.stream.__aiter__()
+        self._next: Callable[[], Awaitable[bytes]] = self._body.__anext__
+        self._host = host
+        self._lease: Lease | None = lease
+        self._background = background
+        self._reusable = (
+            "connection" not in headers or "close" not in headers["connection"].lower()
+        ) and response.extensions.get("http_version") != b"HTTP/1.0"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status} from {self._host}>"
+
+    async def receive(self) -> bytes | None:
+        """The next bytes, never empty; None at the end of the body."""
+        try:
+            while True:
+                if data := await self._next():
+                    return data
+        except StopAsyncIteration:
+            failure = None
+        except BaseException as error:  # noqa: BLE001  # raised below, outside of this block
+            self._lose()
+            failure = surfaced(error, self._host)
+        if failure is not None:
+            raise failure
+        await self._end()
+        return None
+
+    async def read(self, limit: int) -> bytes:
+        """The rest of the body, at most ``limit`` bytes of it; the exchange is released after it."""
+        pieces, left = [], limit
+        while left > 0 and (piece := await self.receive()) is not None:
+            pieces.append(piece[:left])
+            left -= len(piece)
+        self.release()
+        return b"".join(pieces)
+
+    def release(self) -> None:
+        """The answer is over: the connection is kept after a short drain in the background, or closed."""
+        if self._lease is None or self._next is _released:
+            return
+        self._next = _released
+        if self._reusable:
+            self._background(self._drain)
+        else:
+            self._lose()
+
+    def abort(self) -> None:
+        """Closes the connection in the background; a `receive` that waits elsewhere fails at once."""
+        self._lose()
+
+    def too_large(self, most: int) -> ResponseTooLargeError:
+        """The error for a body of more than ``most`` bytes."""
+        return ResponseTooLargeError(f"The answer of {self._host} is larger than {most} bytes.", status=self.status)
+
+    async def _drain(self) -> None:
+        left = DRAIN_BYTES
+        try:
+            with Closing(), anyio.move_on_after(DRAIN_SECONDS):
+                async for data in self._body:
+                    left -= len(data)
+                    if left < 0:
+                        return
+                await self._end()
+        finally:
+            self._lose()
+
+    async def _end(self) -> None:
+        """The body was read to its end: the library makes its connection ready for the next request."""
+        if self._lease is None:
+            return
+        failure = None
+        try:
+            await self._response.aclose()
+        except BaseException as error:  # noqa: BLE001  # raised below, outside of this block
+            self._lose()
+            failure = surfaced(error, self._host)
+        if failure is not None:
+            raise failure
+        lease, self._lease = self._lease, None
+        self._next = _ended
+        if lease is None:
+            return
+        if self._reusable:
+            lease.keep(self)
+        else:
+            lease.drop(self, self._unwind)
+
+    def _lose(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._next = _released
+            lease.drop(self, self._unwind)
+
+    async def _unwind(self) -> None:
+        """Reads a body whose connection is closed until it fails.
+
+        The library's body is a chain of async generators. Closing the outermost leaves the inner ones to the garbage
+        collector, which trio warns about; an exception from the innermost ends them all.
+        """
+        with Closing(), anyio.move_on_after(_MOST_UNWINDING):
+            try:
+                for _ in range(_MOST_UNWOUND):
+                    await self._body.__anext__()
+            except StopAsyncIteration:
+                pass
+        with Closing():
+            await self._response.aclose()
+
+
+class InflatedExchange(HTTPExchange):
+    """The same for a compressed body; what came in one read may decode to at most ``most`` bytes."""
+
+    __slots__ = ("_decoded", "_inflater", "_most")
+
+    def __init__(self, *args: Any, most: int, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._inflater: Inflater | None = None
+        self._most = most
+        self._decoded = 0
+
+    def decode(self, encoding: str) -> None:
+        """Chooses the decoder.
+
+        Raises:
+            ProtocolError: there is none; the exchange is aborted.
+        """
+        try:
+            self._inflater = inflater(encoding)
+        except ProtocolError:
+            self.abort()
+            raise
+
+    async def receive(self) -> bytes | None:
+        """The next decoded bytes, never empty; None at the end of the body."""
+        if self._inflater is None:
+            return await super().receive()
+        try:
+            while not (piece := self._inflater.pull()):
+                self._decoded = 0
+                data = await super().receive()
+                if data is None:
+                    self._inflater.close()
+                    return None
+                self._inflater.feed(data)
+        except (ProtocolError, ConnectionLostError):
+            self.abort()
+            raise
+        self._decoded += len(piece)
+        if self._decoded > self._most:
+            self.abort()
+            raise self.too_large(self._most)
+        return piece
+
+
+def open_exchange(
+    response: Any, request: TransportRequest, *, host: str, lease: Lease, background: Background
+) -> HTTPExchange:
+    """The exchange for a response of the HTTP library, decoding where the server encoded.
+
+    Raises:
+        ProtocolError: the server used an encoding that it was not offered; the connection is given up.
+    """
+    headers = received(response.headers.raw)
+    encoding = headers.get("content-encoding")
+    if encoding is None:
+        return HTTPExchange(response, headers, host=host, lease=lease, background=background)
+    exchange = InflatedExchange(response, headers, host=host, lease=lease, background=background, most=request.max_body)
+    exchange.decode(encoding)
+    return exchange
+
+
+async def whole(exchange: HTTPExchange, most: int) -> Reply:
+    """The whole answer.
+
+    Raises:
+        ResponseTooLargeError: the body is longer than ``most`` bytes.
+    """
+    pieces, size = [], 0
+    while (piece := await exchange.receive()) is not None:
+        size += len(piece)
+        if size > most:
+            exchange.abort()
+            raise exchange.too_large(most)
+        pieces.append(piece)
+    return Reply(status=exchange.status, headers=exchange.headers, body=b"".join(pieces))
+
+
+async def _released() -> bytes:
+    raise ConnectionLostError("The answer was given up, so there is nothing more to read.")
+
+
+async def _ended() -> bytes:
+    raise StopAsyncIteration
