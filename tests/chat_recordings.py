@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from asyncllm._framing.base import Frame
@@ -44,10 +43,7 @@ def protocol_of(exchange: dict[str, Any]) -> Codec[ChatDialect]:
     kind = kind_of(exchange)
     if kind == "openai":
         return OpenAIChat()
-    dialect = dialect_of(kind)
-    return OpenAIChat(
-        replace(dialect, output_excludes_reasoning=True) if exchange["provider"] == "openai-compat" else dialect
-    )
+    return OpenAIChat(dialect_of(kind))
 
 
 def context_of(exchange: dict[str, Any]) -> Context:

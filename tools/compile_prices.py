@@ -57,6 +57,8 @@ UNITS = {
     "web_searches_kcount": "web_search",
     "storage_searches_kcount": "file_search",
 }
+# Google bills only the tokens of its code execution.
+NO_FEE = {"google": {"code_execution": "0"}}
 # Google charges these models by the grounded prompt, later ones by the search (its price list, November 2026).
 BY_PROMPT = ("google", ("gemini-1", "gemini-2"))
 # What no answer reports apart. A model that always uses one of them cannot be priced and is left out whole.
@@ -192,12 +194,22 @@ def by_prompt(prices: Any) -> Any:
     return [[condition, by_prompt(row)] for condition, row in prices]
 
 
+def with_units(prices: Any, units: Mapping[str, str]) -> Any:
+    """Prices with units that genai-prices does not have."""
+    if not units:
+        return prices
+    if isinstance(prices, dict):
+        return {**prices, **units}
+    return [[condition, with_units(row, units)] for condition, row in prices]
+
+
 def model_row(model: types.ModelInfo, provider: str) -> list[Any]:
     """``[id, clause or null for the id itself, prices, tiers]``."""
     match = clause(model.match)
     prices = FREE if is_free(model) else rows_of(model.prices)
     if provider == BY_PROMPT[0] and model.id.startswith(BY_PROMPT[1]):
         prices = by_prompt(prices)
+    prices = with_units(prices, NO_FEE.get(provider, {}))
     row: list[Any] = [model.id, None if match == f"={model.id.lower()}" else match, prices]
     tiers = tiers_of(model.price_variants or ())
     return [*row, tiers] if tiers else row

@@ -23,8 +23,6 @@ def complete_usage(head: Head, response: Response | None, said: Usage) -> Usage:
         response: the reply; None where there is none.
         said: what the provider counted.
     """
-    if said.input_tokens and said.output_tokens:
-        return said
     return completed(said, () if response is None else response.message.content, head.input_estimate)
 
 
@@ -38,9 +36,10 @@ def estimate_usage(head: Head, partial: Response | None, said: Usage = UNKNOWN_U
     """
     if partial is not None and said.source == "unknown":
         said = partial.usage
-    output = 0 if partial is None else tokens_of(partial.message.content)
+    parts = () if partial is None else partial.message.content
+    output = tokens_of(parts)
     return replace(
-        said,
+        completed(said, parts, head.input_estimate),
         input_tokens=said.input_tokens or head.input_estimate,
         output_tokens=max(output, said.output_tokens or 0),
         total_tokens=None,  # added up anew

@@ -41,8 +41,10 @@ if TYPE_CHECKING:
 CONFIG = "config"
 INPUT_UNITS = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "input_image")
 OUTPUT_UNITS = ("output", "reasoning", "output_audio", "output_image")
-FEE_UNITS = ("request", "web_search", "grounded_prompt", "file_search", "code_interpreter", "image_generation")
-
+FEE_UNITS = (
+    *("request", "web_search", "grounded_prompt", "file_search"),
+    *("code_interpreter", "code_execution", "image_generation", "google_maps"),
+)
 PER: Mapping[str, int] = MappingProxyType(
     {**dict.fromkeys(INPUT_UNITS + OUTPUT_UNITS, 1_000_000), **dict.fromkeys(FEE_UNITS, 1000)}
 )
@@ -50,7 +52,6 @@ PER: Mapping[str, int] = MappingProxyType(
 
 _YOCTO = 24
 _MOST_REMEMBERED = 4096  # names come from callers: the memory of answers has an end
-
 # The ordinary tier in the providers' words; a tier that is in neither table is looked up under its own name.
 _ORDINARY_TIERS = frozenset(
     {"", "auto", "default", "standard", "standard_only", "on_demand", "unspecified", "service_tier_unspecified"}
@@ -63,7 +64,7 @@ _ORDINARY_REGIONS = frozenset({"", "global", "not_available"})
 _ORDINARY_LIFETIMES = frozenset({"5m", "30m"})
 _LONG_LIFETIME = "1h"
 # Only their tokens are billed (Anthropic's, Google's and OpenAI's price lists, November 2026).
-_FREE_TOOLS = frozenset({"web_fetch", "tool_search", "url_context", "mcp"})
+_FREE_TOOLS = frozenset(["web_fetch", "tool_search", "url_context", "mcp", "computer", "local_shell", "apply_patch"])
 ASSUMED_FEE = 35 * 10**21
 """Yocto-dollars that a request of a tool is taken to cost where its fee is not known: the dearest fee of the data."""
 
@@ -332,8 +333,7 @@ class Cost:
     Attributes:
         nano_dollars: the whole, rounded once, half to even; None where a part of it is not known.
         reason: why it is not known, a clause without a full stop; None where it is.
-        breakdown: unit (``"input"``, ``"cache_read"``, ``"output"``, ``"web_search"`` ...) -> nano-dollars. The parts
-            add up to the whole; each is within one nano-dollar of its exact amount.
+        breakdown: unit (``"input"``, ``"output"``, ``"web_search"`` ...) -> nano-dollars; they add up to the whole.
         version: of the price data, with ``+config`` where the configuration's prices counted.
         source: where the cost comes from: ``"provider"`` where the provider said what it charged; else where the
             model's prices come from: ``"genai-prices"``, ``"retired"``, ``"config"``, or ``""`` where there are none.

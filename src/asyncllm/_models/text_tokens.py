@@ -9,12 +9,12 @@ takes. Vocabularies of before 2023 are not in them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .._schema.content import Reasoning, Text, ToolCall
+from .._schema.content import ProviderToolCall, Reasoning, Text, ToolCall
 from .._schema.usage import Usage
 
 
@@ -87,27 +87,64 @@ def _written(part: Any) -> str:
     return part.raw_arguments if isinstance(part, ToolCall) else ""
 
 
-def completed(usage: Usage, parts: Iterable[Any], input_tokens: int | None) -> Usage:
-    """Returns a usage in which what nobody counted is estimated, and which then says so; else the same usage.
+# Tools of providers under their own names -> what usage and price lists call them.
+_TOOL_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "bash_code_execution": "code_execution",
+        "text_editor_code_execution": "code_execution",
+        "tool_search_tool_regex": "tool_search",
+        "tool_search_tool_bm25": "tool_search",
+        "google_search": "web_search",
+        "google_search_web": "web_search",
+        "search": "web_search",
+        "visit": "web_fetch",
+    }
+)
+_NOT_SEARCHED = frozenset({"open_page", "find_in_page", "find"})  # of OpenAI's web search, without a fee
 
-    A count of 0 beside a text is no count: servers that do not count send zeros. No prompt has 0 tokens.
+
+def tools_of(parts: Iterable[Any]) -> dict[str, int]:
+    """Returns the requests to tools that the provider ran, as the parts of a reply show them."""
+    found: dict[str, int] = {}
+    for part in parts:
+        if type(part) is ProviderToolCall:
+            kind, action = part.raw.get("type"), part.raw.get("action")
+            if isinstance(action, Mapping) and action.get("type") in _NOT_SEARCHED:
+                continue
+            name = part.name.lower()
+            if isinstance(kind, str) and kind.startswith("mcp"):
+                name = "mcp"
+            elif isinstance(kind, str) and kind.endswith("_call"):
+                name = kind.removesuffix("_call")
+            name = _TOOL_NAMES.get(name, name)
+            found[name] = found.get(name, 0) + 1
+    return found
+
+
+def completed(usage: Usage, parts: Sequence[Any], input_tokens: int | None) -> Usage:
+    """Returns a usage in which nothing that can be known is missing; the same usage where nothing was.
+
+    What nobody counted is estimated, and the usage then says so. A count of 0 beside a text is no count: servers that
+    do not count send zeros. No prompt has 0 tokens. Requests to tools that the reply shows and that nobody counted are
+    added.
 
     Args:
         usage: what the provider counted.
         parts: the reply.
         input_tokens: the estimate of the prompt; None where there is none.
     """
+    shown = tools_of(parts)
+    counted = usage.provider_tool_requests or {}
+    if shown.keys() - counted.keys():
+        usage = replace(usage, provider_tool_requests={**shown, **counted})
     read, written = usage.input_tokens, usage.output_tokens
     if read and written:
         return usage
-    if not read:
-        read = input_tokens
+    read = read or input_tokens
     if not written:
         found = tokens_of(parts)
-        left = (usage.total_tokens or 0) - (usage.input_tokens or read or 0)
-        written = max(found, left) if found or left > 0 else written
-    if written is None:
-        written = 0
+        left = (usage.total_tokens or 0) - (read or 0)
+        written = max(found, left, 0)
     if read == usage.input_tokens and written == usage.output_tokens:
         return usage
     return replace(usage, input_tokens=read, output_tokens=written, total_tokens=None, source="estimated")

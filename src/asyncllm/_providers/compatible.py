@@ -157,7 +157,6 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 max_tokens_field="max_completion_tokens",
                 supports_stop=False,
                 reasoning_back="field",
-                output_excludes_reasoning=True,
             ),
             model_page=True,
         ),

@@ -38,6 +38,7 @@ from ..._schema.events import (
 )
 from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
+from ..charges import later_usage
 from ..classify import snippet
 from ..codec import Context, complete
 from ..parts import as_dict, as_object, as_text
@@ -203,7 +204,7 @@ class AnthropicStreamDecoder:
             self._block_start(index, block, events, frame)
 
     def _use(self, usage: Any) -> None:
-        self._usage.update({name: value for name, value in as_dict(usage).items() if value is not None})
+        self._usage = later_usage(self._usage, as_dict(usage))
 
     def _block_start(self, index: Any, wire: Any, events: list[Event], frame: Frame) -> None:
         if type(index) is not int or not isinstance(wire, dict) or not self._started:

@@ -3,7 +3,8 @@
 ``input_tokens`` on the wire leaves cached tokens out, and they are added here; ``output_tokens`` holds the thinking
 already. The tokens of a compaction that the API ran on the way stand only in ``iterations``, outside of the totals,
 although the same model is billed for them: they are added too. What an advisor model used is billed at that model's
-price, and stays out. Sources: anthropic SDK 2.11 (``types/usage``, ``types/beta/beta_usage``).
+price; it stays out, and is counted as a request to a tool whose fee is not known.
+Sources: anthropic SDK 2.11 (``types/usage``, ``types/beta/beta_usage``).
 
 Rate-limit headers: Anthropic's own, and those of hosts in front of it.
 """
@@ -16,7 +17,8 @@ from typing import Any
 
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
-from ..parts import as_dict, parse_count, parse_duration
+from ..charges import stated_cost
+from ..parts import as_dict, as_text, parse_count, parse_duration
 
 _LIFETIMES = (("5m", "ephemeral_5m_input_tokens"), ("1h", "ephemeral_1h_input_tokens"))
 
@@ -26,8 +28,9 @@ def read_usage(value: Any) -> Usage:
     usage = as_dict(value)
     parts = [usage, *_compactions(usage)]
     fresh, output = _total(parts, "input_tokens"), _total(parts, "output_tokens")
+    stated = stated_cost(usage)
     if fresh is None and output is None:
-        return UNKNOWN_USAGE
+        return UNKNOWN_USAGE if stated is None else Usage(stated_cost=stated, source="unknown")
     read, written = _total(parts, "cache_read_input_tokens"), _total(parts, "cache_creation_input_tokens")
     tier = usage.get("service_tier")
     return Usage(
@@ -37,8 +40,11 @@ def read_usage(value: Any) -> Usage:
         cache_write_tokens=written,
         cache_write_tokens_by_ttl=_by_lifetime(parts),
         reasoning_tokens=_count(as_dict(usage.get("output_tokens_details")).get("thinking_tokens")),
-        provider_tool_requests=_requests(as_dict(usage.get("server_tool_use"))),
+        provider_tool_requests=_requests(usage),
         service_tier=tier if isinstance(tier, str) else None,
+        speed=as_text(usage.get("speed")),
+        region=as_text(usage.get("inference_geo")),
+        stated_cost=stated,
     )
 
 
@@ -67,8 +73,12 @@ def _by_lifetime(parts: list[dict[str, Any]]) -> dict[str, int] | None:
     return {word: count for word, count in found.items() if count is not None} or None
 
 
-def _requests(used: Mapping[str, Any]) -> dict[str, int] | None:
-    found = {name.removesuffix("_requests"): _count(count) for name, count in used.items()}
+def _requests(usage: Mapping[str, Any]) -> dict[str, int] | None:
+    told = as_dict(usage.get("server_tool_use"))
+    found = {name.removesuffix("_requests"): _count(count) for name, count in told.items()}
+    iterations = usage.get("iterations")
+    entries = iterations if isinstance(iterations, list) else []
+    found["advisor"] = sum([as_dict(entry).get("type") == "advisor_message" for entry in entries]) or None
     return {name: count for name, count in found.items() if count is not None} or None
 
 

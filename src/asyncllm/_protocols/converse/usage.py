@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._schema.usage import UNKNOWN_USAGE, Usage
+from ..charges import whole_output
 from ..parts import as_dict
 
 
@@ -27,10 +28,12 @@ def read_usage(value: Any, tier: Any = None) -> Usage:
     read = _count(usage, "cacheReadInputTokens", "cacheReadInputTokenCount")
     written = _count(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
     word = as_dict(tier).get("type")
+    whole = None if fresh is None else fresh + (read or 0) + (written or 0)
+    total = _count(usage, "totalTokens")
     return Usage(
-        input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
-        output_tokens=output,
-        total_tokens=_count(usage, "totalTokens"),
+        input_tokens=whole,
+        output_tokens=whole_output(whole, output, total),
+        total_tokens=total,
         cache_read_tokens=read,
         cache_write_tokens=written,
         cache_write_tokens_by_ttl=_by_lifetime(usage.get("cacheDetails")),

@@ -138,7 +138,7 @@ def read_whole(body: dict[str, Any], context: Context) -> Response:
         message=Message("assistant", with_citations(parts, read_citations(candidate), context)),
         finish_reason=finish_reason(raw_reason, any(type(part) is ToolCall for part in parts)),
         raw_finish_reason=raw_reason,
-        usage=read_usage(usage, count_searches(candidate)),
+        usage=read_usage(usage, read_searches(candidate)),
         provider=context.provider,
         model=model if isinstance(model, str) and model else context.model,
         requested_model=context.model,
@@ -232,10 +232,17 @@ def read_citations(candidate: Mapping[str, Any]) -> list[Citation]:
     return [*_recited(candidate.get("citationMetadata")), *_grounded(candidate.get("groundingMetadata"))]
 
 
-def count_searches(candidate: Mapping[str, Any]) -> int:
-    """How many web searches were made for a candidate."""
+def read_searches(candidate: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Tool -> the different queries that it was asked for a candidate; a grounding without a query is one of its own.
+
+    Google charges each different query, or the prompt once. Maps have a fee of their own.
+    """
     metadata = candidate.get("groundingMetadata")
-    return len(_items(metadata, "webSearchQueries"))
+    found = {query for query in _items(metadata, "webSearchQueries") if isinstance(query, str) and query.strip()}
+    kinds = {kind for chunk in _items(metadata, "groundingChunks") if isinstance(chunk, dict) for kind in chunk}
+    if not found and "web" in kinds:
+        found = {""}
+    return {"web_search": found, "google_maps": {""} if "maps" in kinds else set()}
 
 
 def _recited(metadata: Any) -> list[Citation]:

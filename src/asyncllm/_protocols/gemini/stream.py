@@ -35,6 +35,7 @@ from ..._schema.events import (
 )
 from ..._schema.response import RateLimits, Response
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
+from ..charges import later_usage
 from ..classify import snippet
 from ..codec import Context
 from ..parts import as_dict
@@ -44,12 +45,12 @@ from .parts import OpenCalls, PartialArguments, PartReader
 from .response import (
     check_generation,
     continuation,
-    count_searches,
     finish_reason,
     not_this_protocol,
     prompt_blocked,
     read_body,
     read_citations,
+    read_searches,
     read_whole,
     reason_word,
 )
@@ -108,7 +109,7 @@ class GeminiStreamDecoder:
         self._has_calls = False
         self._partial: tuple[dict[str, Any], PartialArguments] | None = None
         self._usage: dict[str, Any] | None = None
-        self._searches = 0
+        self._searches: dict[str, set[str]] = {}
         self._reason: str | None = None
         self._remark: Any = None
         self._blocked: dict[str, Any] | None = None
@@ -185,8 +186,8 @@ class GeminiStreamDecoder:
         if not self._started:
             self._start(body, events)
         usage = body.get("usageMetadata")
-        if type(usage) is dict and ("totalTokenCount" in usage or self._usage is None):
-            self._usage = usage
+        if type(usage) is dict:
+            self._usage = later_usage(self._usage, usage)
         if "promptFeedback" in body:
             feedback = as_dict(body["promptFeedback"])
             self._blocked = feedback if feedback.get("blockReason") else self._blocked
@@ -241,7 +242,8 @@ class GeminiStreamDecoder:
                 if key not in self._cited_already:  # some hosts repeat in every chunk what they have named so far
                     self._cited_already.add(key)
                     self._citations.append(found)
-            self._searches += count_searches(candidate)
+            for tool, queries in read_searches(candidate).items():
+                self._searches.setdefault(tool, set()).update(queries)
         if "continuationToken" in candidate:
             self.continuation_token = continuation({"candidates": [candidate]}) or self.continuation_token
 

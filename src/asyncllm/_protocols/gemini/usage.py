@@ -9,27 +9,30 @@ Source: google-genai 3.4.0, types.py, GenerateContentResponseUsageMetadata.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..._schema.usage import UNKNOWN_USAGE, Usage
+from ..charges import whole_output
 
 
-def read_usage(metadata: Any, searches: int = 0) -> Usage:
+def read_usage(metadata: Any, searches: Mapping[str, Collection[str]] | None = None) -> Usage:
     """The usage of one answer.
 
     Args:
         metadata: the wire's ``usageMetadata``.
-        searches: how many web searches the answer's grounding names.
+        searches: tool -> the queries that the answer's grounding names, see `asyncllm._protocols.gemini.response`.
     """
+    tools = {tool: len(queries) for tool, queries in (searches or {}).items() if queries} or None
     if not isinstance(metadata, dict):
-        return UNKNOWN_USAGE
+        return UNKNOWN_USAGE if tools is None else Usage(provider_tool_requests=tools, source="unknown")
     prompt, tool_use = _count(metadata, "promptTokenCount"), _count(metadata, "toolUsePromptTokenCount")
     thoughts, total = _count(metadata, "thoughtsTokenCount"), _count(metadata, "totalTokenCount")
     inputs = _sum(prompt, tool_use)
     outputs = _sum(_count(metadata, "candidatesTokenCount"), thoughts)
-    if "candidatesTokenCount" not in metadata and total is not None and inputs is not None:
-        outputs = max(total - inputs, outputs or 0)
+    outputs = whole_output(inputs, outputs, total)
+    if outputs is None and total is not None and inputs is not None:
+        outputs = 0
     known = inputs is not None or outputs is not None or total is not None
     tier = metadata.get("serviceTier") or metadata.get("trafficType")
     return Usage(
@@ -42,7 +45,7 @@ def read_usage(metadata: Any, searches: int = 0) -> Usage:
         output_audio_tokens=_of_kind(metadata, "AUDIO", "candidatesTokensDetails"),
         input_image_tokens=_of_kind(metadata, "IMAGE", "promptTokensDetails", "toolUsePromptTokensDetails"),
         output_image_tokens=_of_kind(metadata, "IMAGE", "candidatesTokensDetails"),
-        provider_tool_requests={"web_search": searches} if searches else None,
+        provider_tool_requests=tools,
         service_tier=tier if isinstance(tier, str) else None,
         source="provider" if known else "unknown",
     )

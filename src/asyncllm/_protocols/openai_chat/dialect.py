@@ -47,7 +47,6 @@ class ChatDialect:
         file_urls: ``file`` (a URL as ``file_data``), ``document_url`` (Mistral), or ``none``.
         video_urls: takes ``video_url`` parts.
         null_finish: a stream may end without a finish reason and without ``[DONE]``.
-        output_excludes_reasoning: ``completion_tokens`` leaves reasoning out while the total counts it (xAI).
         retryable_codes: refusals that are the model's slip, so that trying again makes sense (Groq).
         error_codes: the host's own codes, lower case, before the common ones.
         adapt: the last change to the body, before ``extra_body``; it returns a new or the same dict.
@@ -78,7 +77,6 @@ class ChatDialect:
     file_urls: Literal["file", "document_url", "none"] = "none"
     video_urls: bool = False
     null_finish: bool = False
-    output_excludes_reasoning: bool = False
     retryable_codes: frozenset[str] = frozenset()
     error_codes: tuple[tuple[str, ErrorType], ...] = ()
     adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None

@@ -34,7 +34,7 @@ from .parts import (
     read_sources,
     thinking_part,
 )
-from .usage import finish_reason, read_usage
+from .usage import finish_reason, read_usage, usage_of
 
 
 def read_response(
@@ -59,7 +59,7 @@ def read_response(
         finish_reason=reason,
         raw_finish_reason=word if isinstance(word, str) else None,
         stop_sequence=stopped if isinstance(stopped, str) and reason == "stop" and stopped != word else None,
-        usage=read_usage(usage_of(whole), dialect, whole.get("service_tier")),
+        usage=read_usage(usage_of(whole), whole.get("service_tier"), whole),
         provider=context.provider,
         model=model if isinstance(model, str) else "",
         requested_model=context.model,
@@ -68,11 +68,6 @@ def read_response(
         rate_limits=rate_limits(headers),
         raw=whole,
     )
-
-
-def usage_of(body: Mapping[str, Any]) -> object:
-    """The usage object of a body or chunk: ``usage``, else Groq's ``x_groq.usage``."""
-    return body.get("usage") or as_dict(body.get("x_groq")).get("usage")
 
 
 def _choice(

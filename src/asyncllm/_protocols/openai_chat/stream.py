@@ -34,6 +34,7 @@ from ..._schema.events import (
     ToolCallDelta,
 )
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
+from ..charges import later_usage
 from ..classify import snippet
 from ..codec import Context, complete
 from ..openai_api import check_blocked, failure_error, rate_limits, read_failure, request_id
@@ -56,8 +57,8 @@ from .parts import (
     thinking_part,
     thinking_text,
 )
-from .response import reasoning_text, unknown_item, usage_of
-from .usage import finish_reason, read_usage
+from .response import reasoning_text, unknown_item
+from .usage import finish_reason, read_usage, usage_of
 
 
 class OpenCall:
@@ -170,6 +171,7 @@ class ChatStream:
 
     __slots__ = (
         "_audio",
+        "_beside",
         "_buffer",
         "_calls",
         "_chunks",
@@ -225,6 +227,7 @@ class ChatStream:
         self._finished = False
         self._stopped: str | None = None
         self._usage: object = None
+        self._beside: Mapping[str, Any] | None = None  # the chunk that held it
         self._tier: object = None
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
@@ -312,7 +315,9 @@ class ChatStream:
             self._start(chunk, events)
         usage = usage_of(chunk)
         if usage:
-            self._usage = usage
+            self._usage = usage if self._usage is None else later_usage(self._usage, usage)
+        if usage or chunk.get("cost"):
+            self._beside = chunk
         if chunk.get("service_tier"):
             self._tier = chunk["service_tier"]
         if "search_results" in chunk or "citations" in chunk:
@@ -491,7 +496,7 @@ class ChatStream:
                 reason,
                 raw_finish_reason=self._finish,
                 stop_sequence=self._stopped if reason == "stop" else None,
-                usage=read_usage(self._usage, self._dialect, self._tier),
+                usage=read_usage(self._usage, self._tier, self._beside),
             )
         )
         self.done = True

@@ -1,8 +1,8 @@
 """Token counts and finish words of the chat format.
 
 Cached and written tokens are a breakdown of ``prompt_tokens``, reasoning tokens of ``completion_tokens``: nothing is
-added up, except where a host leaves reasoning out of the output and the total proves it (xAI). What a host does not
-count stays None; cost fields are not tokens and are left to the price tables.
+added up, except where a host leaves tokens out of the output and its total proves it (xAI: reasoning). What a host does
+not count stays None. Hosts put their usage in many places: `usage_of` knows them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from ..._schema.response import FinishReason
 from ..._schema.usage import UNKNOWN_USAGE, Usage
+from ..charges import stated_cost, whole_output
 from ..parts import as_dict
-from .dialect import ChatDialect
 
 
 def _count(*values: object) -> int | None:
@@ -27,21 +27,45 @@ def _count(*values: object) -> int | None:
     return None
 
 
-def read_usage(raw: object, dialect: ChatDialect, service_tier: object = None) -> Usage:
-    """The usage object of a body or chunk; `UNKNOWN_USAGE` where it counts nothing."""
+def usage_of(body: Mapping[str, Any]) -> object:
+    """The usage object of a body or chunk.
+
+    ``usage``, Groq's ``x_groq.usage``, Moonshot's usage in a choice, llama.cpp's ``timings``.
+    """
+    found = body.get("usage") or as_dict(body.get("x_groq")).get("usage")
+    if found:
+        return found
+    choices = body.get("choices")
+    if type(choices) is list and choices and type(choices[0]) is dict and choices[0].get("usage"):
+        return choices[0]["usage"]
+    timings = body.get("timings")
+    if type(timings) is dict and "predicted_n" in timings:
+        read = _count(timings.get("prompt_n")), _count(timings.get("cache_n"))
+        return {
+            "prompt_tokens": None if read[0] is None else read[0] + (read[1] or 0),
+            "completion_tokens": timings["predicted_n"],
+        }
+    return None
+
+
+def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any] | None = None) -> Usage:
+    """The usage object of a body or chunk; `UNKNOWN_USAGE` where it counts nothing.
+
+    Args:
+        raw: what `usage_of` gives.
+        service_tier: the tier that the body names.
+        body: the body or chunk; some hosts state the cost there.
+    """
     usage = as_dict(raw)
     prompt, output = as_dict(usage.get("prompt_tokens_details")), as_dict(usage.get("completion_tokens_details"))
-    input_tokens, output_tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    input_tokens = _count(usage.get("prompt_tokens"), usage.get("input_tokens"))
+    output_tokens = _count(usage.get("completion_tokens"), usage.get("output_tokens"))
     total = _count(usage.get("total_tokens"))
+    stated = stated_cost(usage, body)
     reasoning = _count(output.get("reasoning_tokens"), usage.get("reasoning_tokens"))
     if input_tokens is None and output_tokens is None and total is None:
-        return UNKNOWN_USAGE
-    if (
-        dialect.output_excludes_reasoning
-        and None not in (input_tokens, output_tokens, reasoning)
-        and total == (input_tokens or 0) + (output_tokens or 0) + (reasoning or 0)
-    ):
-        output_tokens = (output_tokens or 0) + (reasoning or 0)
+        return UNKNOWN_USAGE if stated is None else Usage(stated_cost=stated, source="unknown")
+    output_tokens = whole_output(input_tokens, output_tokens, total)
     tier = next((tier for tier in (service_tier, usage.get("service_tier")) if isinstance(tier, str) and tier), None)
     return Usage(
         input_tokens=input_tokens,
@@ -66,6 +90,7 @@ def read_usage(raw: object, dialect: ChatDialect, service_tier: object = None) -
         output_image_tokens=_count(output.get("image_tokens")),
         provider_tool_requests=_tool_requests(as_dict(usage.get("server_tool_use_details"))),
         service_tier=tier,
+        stated_cost=stated,
     )
 
 

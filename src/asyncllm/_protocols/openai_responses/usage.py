@@ -1,6 +1,7 @@
 """Token counts and the reason of an end, from a ``response`` object.
 
-``input_tokens`` counts cached and written tokens, ``output_tokens`` counts reasoning: nothing is added up. There is no
+``input_tokens`` counts cached and written tokens, ``output_tokens`` counts reasoning: nothing is added up, but for a
+total that proves more. There is no
 finish reason on this wire: it is read from the status, ``incomplete_details`` and what the output holds.
 Source: openai 3.52.0 (openai/types/responses/response.py, response_usage.py).
 """
@@ -12,6 +13,7 @@ from typing import Any
 
 from ..._schema.response import FinishReason
 from ..._schema.usage import UNKNOWN_USAGE, Usage
+from ..charges import stated_cost, whole_output
 from ..parts import as_dict
 
 
@@ -26,12 +28,13 @@ def read_usage(response: Mapping[str, Any]) -> Usage:
     usage = as_dict(response.get("usage"))
     read, written = as_dict(usage.get("input_tokens_details")), as_dict(usage.get("output_tokens_details"))
     counts = [_count(usage.get(name)) for name in ("input_tokens", "output_tokens", "total_tokens")]
+    stated = stated_cost(usage, response)
     if counts == [None, None, None]:
-        return UNKNOWN_USAGE
+        return UNKNOWN_USAGE if stated is None else Usage(stated_cost=stated, source="unknown")
     tier = response.get("service_tier")
     return Usage(
         input_tokens=counts[0],
-        output_tokens=counts[1],
+        output_tokens=whole_output(*counts),
         total_tokens=counts[2],
         cache_read_tokens=_count(read.get("cached_tokens")),
         cache_write_tokens=_count(read.get("cache_write_tokens")),
@@ -39,6 +42,7 @@ def read_usage(response: Mapping[str, Any]) -> Usage:
         reasoning_tokens=_count(written.get("reasoning_tokens")),
         provider_tool_requests=_tool_requests(response, usage),
         service_tier=tier if isinstance(tier, str) and tier else None,
+        stated_cost=stated,
     )
 
 
