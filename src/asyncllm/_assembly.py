@@ -21,6 +21,7 @@ from ._ledger.book import Bookkeeper, Prices, appraiser
 from ._ledger.budgets import Alert
 from ._ledger.ledger import Ledger
 from ._ledger.stores import store_of
+from ._ledger.untracked import SessionCosts
 from ._models.asker import Asker
 from ._models.catalog import Catalog
 from ._models.lookup import FactBook
@@ -89,7 +90,10 @@ def limit_rules(settings: Settings) -> LimitRules:
 def price_book(settings: Settings) -> PriceBook:
     """The package's prices under those of the configuration, read now."""
     known = settings.catalog.prices
-    book = PriceBook({name: stated(price) for name, price in known.items()})
+    book = PriceBook(
+        {name: stated(price) for name, price in known.items()},
+        {name: entry.priced_as for name, entry in settings.providers.items()},
+    )
     book.load()
     return book
 
@@ -149,10 +153,10 @@ def facts_of(catalog: Catalog) -> FactsOf:
     return facts_of
 
 
-def books(settings: Settings, prices: PriceBook, on_alert: Callable[[Alert], None] | None) -> Bookkeeper | None:
-    """The ledger, its budgets and the prices; None where the configuration keeps none."""
+def books(settings: Settings, prices: PriceBook, on_alert: Callable[[Alert], None] | None) -> Bookkeeper:
+    """The ledger, its budgets and the prices; without tracking only the prices and the session's sum."""
     if not settings.cost_tracking.enabled:
-        return None
+        return Bookkeeper(SessionCosts(), prices)
     return Bookkeeper(ledger_of(settings, prices, on_alert=on_alert), prices)
 
 
@@ -178,15 +182,15 @@ def ledger_of(settings: Settings, prices: Prices, *, on_alert: Callable[[Alert],
     )
 
 
-def kept(books: Bookkeeper | None) -> Bookkeeper:
-    """The books, where there are any.
+def kept(books: Bookkeeper) -> Ledger:
+    """The ledger, where there is one.
 
     Raises:
         ConfigurationError: the configuration keeps none.
     """
-    if books is None:
+    if not isinstance(books.ledger, Ledger):
         raise ConfigurationError("no ledger is kept: set cost_tracking.enabled to true")
-    return books
+    return books.ledger
 
 
 def transport(

@@ -14,7 +14,7 @@ from . import _assembly as assembly
 from ._checks import ToolLike, read_tools
 from ._config import Settings, from_env, load
 from ._engine.attempt import Engine
-from ._engine.forecast import CostEstimate, estimate_messages, forecast
+from ._engine.forecast import CostEstimate, forecast
 from ._engine.formats import Formats
 from ._engine.health import Health, TargetHealth
 from ._engine.intake import Messages, read_messages
@@ -112,15 +112,11 @@ class Runtime:
         Raises:
             ConfigurationError: the configuration keeps none (``cost_tracking: {enabled: false}``).
         """
-        return assembly.kept(self._books).ledger
+        return assembly.kept(self._books)
 
     async def session_cost(self) -> Decimal:
-        """US dollars of everything this client has settled so far, without what has no known price.
-
-        Raises:
-            ConfigurationError: the configuration keeps no ledger.
-        """
-        return self.ledger.session_cost()
+        """US dollars of everything this client has settled so far, without what has no known cost."""
+        return self._books.ledger.session_cost()
 
     async def estimate(
         self,
@@ -134,12 +130,16 @@ class Runtime:
         """What a call would take and cost at most, before it is made; nothing is sent.
 
         Raises:
-            ConfigurationError: the configuration keeps no ledger, or names no such provider.
+            ConfigurationError: the configuration names no such provider.
             BadRequestError: a message or a tool is wrong.
+            UnsupportedError: the model cannot be asked this.
         """
         target = self._targeting.resolve(provider, model, [])[0]
-        tokens = estimate_messages(read_messages(messages), tools)
-        return forecast(assembly.kept(self._books), target, tokens, max_tokens)
+        request = Request(
+            model=target.model, messages=read_messages(messages), max_tokens=max_tokens, tools=read_tools(tools)
+        )
+        facts = self._catalog.facts(target.provider.name, target.provider.kind, target.model)
+        return forecast(self._books, target, request, facts, self._json)
 
     async def models(
         self, provider: str | None = None, *, include_deprecated: bool = False, capability: str | None = None
@@ -219,8 +219,7 @@ class Runtime:
         Closing twice is fine.
         """
         await self._lifetime.aclose()
-        if self._books is not None:
-            await self._books.ledger.aclose()
+        await self._books.ledger.aclose()
 
     async def __aenter__(self: Self) -> Self:
         return self

@@ -14,7 +14,9 @@ from typing import Any
 from .._providers.spec import ConfigKey, HostSpec, every_host, find_host
 from .rules import KEY, SecretStr
 
-COMMON_KEYS = frozenset({"kind", "base_url", "fallback_models", "max_tokens", "timeouts", "retry", "limits"})
+COMMON_KEYS = frozenset(
+    {"kind", "base_url", "fallback_models", "max_tokens", "timeouts", "retry", "limits", "priced_as"}
+)
 """What an entry of any kind may hold."""
 
 

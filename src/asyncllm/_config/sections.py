@@ -218,9 +218,12 @@ class RoutingRules:
         return tuple(target for targets in lists for target in targets)
 
 
+Fee = Annotated[Decimal | None, at_least(0), MONEY, "US dollars for a thousand of them."]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceSettings:
-    """Prices of a model, in US dollars for a million tokens. What is not set keeps the built-in price."""
+    """Prices of a model, in US dollars for a million tokens. What is not set keeps the built-in price or fee."""
 
     input: Annotated[Decimal | None, at_least(0), MONEY] = None
     output: Annotated[Decimal | None, at_least(0), MONEY] = None
@@ -230,6 +233,16 @@ class PriceSettings:
     reasoning: Annotated[Decimal | None, at_least(0), MONEY, "Only where it is not billed as output."] = None
     input_audio: Annotated[Decimal | None, at_least(0), MONEY] = None
     output_audio: Annotated[Decimal | None, at_least(0), MONEY] = None
+    input_image: Annotated[Decimal | None, at_least(0), MONEY] = None
+    output_image: Annotated[Decimal | None, at_least(0), MONEY] = None
+    request: Fee = None
+    web_search: Fee = None
+    grounded_prompt: Fee = None
+    file_search: Fee = None
+    code_interpreter: Fee = None
+    code_execution: Fee = None
+    image_generation: Fee = None
+    google_maps: Fee = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

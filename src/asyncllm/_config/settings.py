@@ -50,6 +50,10 @@ class ProviderSettings:
     retry: Annotated[RetryPolicy | None, "This provider's own; what is not set is as in the section retry."] = None
     limits: Annotated[ProviderLimits | None, "This provider's own, besides those of the section limits."] = None
 
+    priced_as: Annotated[
+        Mapping[Name, Name], "A model's or deployment's name here -> the model by whose price it is charged."
+    ] = field(default_factory=dict)
+
     own: Mapping[str, Any] = field(default_factory=dict, repr=False)
     pending: tuple[str, ...] = field(default=(), repr=False)
 

@@ -411,7 +411,7 @@ class HTTPAttempt:
                 limits=self.rate_limits if error is None else error.rate_limits,
                 own_headers=call.request.extra_headers is not None,
             )
-        cost = None
+        cost = source = reason = None
         if ticket is not None:
             booked = ticket.settle(
                 outcome,
@@ -426,6 +426,7 @@ class HTTPAttempt:
                 free=stale or call.question is not None,
             )
             usage, cost = booked.usage, booked.cost
+            source, reason = booked.cost_source, booked.unpriced_reason
         self.record = Attempt(
             provider=self.target.provider.name,
             model=self.target.model,
@@ -436,6 +437,8 @@ class HTTPAttempt:
             first_token_latency=self._first_content,
             usage=usage,
             cost=cost,
+            cost_source=source,
+            unpriced_reason=reason,
             request_id=request_id,
             waited=waited,
             variant=call.variant,
@@ -469,9 +472,13 @@ class HTTPAttempt:
 
     def dress(self, response: Response) -> Response:
         """A reply with what its wire does not say: who answered, at which cost, with which warnings and attempts."""
+        record = self.record or response
         return replace(
             response,
-            cost=None if self.record is None else self.record.cost,
+            usage=record.usage,
+            cost=record.cost,
+            cost_source=record.cost_source,
+            unpriced_reason=record.unpriced_reason,
             provider=self.target.provider.name,
             model=response.model or self.target.model,
             requested_model=self.call.request.model,

@@ -14,7 +14,7 @@ from functools import partial
 
 from .._models.tokens import estimate_tokens
 from .._schema.messages import Message
-from .._schema.request import GENERATING, Operation, Request
+from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation, Request
 from .._schema.response import Attempt, Response
 from ..errors import (
     AllFallbacksFailedError,
@@ -27,7 +27,6 @@ from ..errors import (
 from .attempt import Engine, Question
 from .formats import Parse
 from .health import Permit, ProviderState, TargetState
-from .limits import EXPECTED_OUTPUT_TOKENS
 from .target import Target, allows
 
 _log = logging.getLogger("asyncllm")
@@ -308,7 +307,7 @@ class Call:
 def _tokens(call: Call) -> int:
     """What an attempt takes of a limit of tokens, estimated."""
     input_tokens, max_tokens = call.expected
-    return input_tokens + (max_tokens or EXPECTED_OUTPUT_TOKENS)
+    return input_tokens + (max_tokens or ASSUMED_OUTPUT_TOKENS)
 
 
 def _told(failure: AsyncLLMError) -> AsyncLLMError | None:

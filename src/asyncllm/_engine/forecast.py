@@ -5,21 +5,21 @@ They decide about limits, prices and window sizes, and are never reported as usa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 
-from .._checks import ToolLike, read_tools
 from .._ledger.book import Bookkeeper
+from .._ledger.columns import Head
 from .._ledger.units import to_dollars
+from .._models.bounds import bound_of
 from .._models.tokens import estimate_tokens
-from .._schema.messages import Message
-from .._schema.request import Request
-from .limits import EXPECTED_OUTPUT_TOKENS
+from .._protocols.codec import Context, JSONCodec
+from .._schema.content import Origin
+from .._schema.facts import ModelFacts
+from .._schema.request import ASSUMED_OUTPUT_TOKENS, Request
 from .target import Target
-
-ASSUMED_OUTPUT_TOKENS = 4096  # of a call that sets no max_tokens, as budgets assume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class CostEstimate:
         provider: the configured name.
         model: what would be asked first.
         input_tokens: of the messages and tools, estimated.
-        max_tokens: the output that was assumed.
-        most: US dollars that it can cost at most with so many tokens; None when the price is unknown.
+        max_tokens: the most output: what the request on the wire says, else what a budget would assume.
+        most: US dollars that it can cost at most, as a budget would reserve; None when the price is unknown.
     """
 
     provider: str
@@ -41,32 +41,52 @@ class CostEstimate:
     most: Decimal | None
 
 
-def estimate_messages(messages: tuple[Message, ...], tools: Sequence[ToolLike] | None) -> int:
-    """Input tokens of a conversation, estimated."""
-    return estimate(Request(model="", messages=messages, tools=read_tools(tools)))[0]
+def forecast(books: Bookkeeper, target: Target, request: Request, facts: ModelFacts, json: JSONCodec) -> CostEstimate:
+    """The forecast for a target. The request is written for it, so that the bound is the one a budget reserves.
 
+    Args:
+        books: knows the prices and the budgets.
+        target: what would be asked.
+        request: what would be asked of it.
+        facts: what is known of its model.
+        json: writes the request.
 
-def forecast(books: Bookkeeper, target: Target, input_tokens: int, max_tokens: int | None) -> CostEstimate:
-    """The forecast for a target; without ``max_tokens`` as many output tokens as a budget would assume."""
-    assumed = max_tokens or ASSUMED_OUTPUT_TOKENS
+    Raises:
+        UnsupportedError: the model cannot be asked this.
+    """
     provider = target.provider
+    route = provider.resolve("chat", target.model, request)
+    context = Context(
+        origin=Origin(provider.origin or provider.kind, route.protocol.name),
+        provider=provider.name,
+        model=target.model,
+        json=json,
+        new_id=lambda prefix: f"{prefix}0",  # nobody sees it: nothing is sent
+        now=time.time,
+        facts=facts,
+    )
+    wire = route.protocol.encode(request, context)
+    bound = bound_of(json.loads(wire.body), target.model, dict(wire.headers))
+    output = bound.output(books.assumed_output(Head(provider=provider.name, kind=provider.kind, model=target.model)))
     nano = books.prices.worst_case(
         provider.kind,
         target.model,
-        input_tokens,
-        assumed,
+        bound.input_tokens,
+        output,
         when=datetime.now(timezone.utc),
+        service_tier=bound.tier,
         provider=provider.name,
+        tools=bound.tools,
     )
     return CostEstimate(
         provider=provider.name,
         model=target.model,
-        input_tokens=input_tokens,
-        max_tokens=assumed,
+        input_tokens=estimate_tokens(request),
+        max_tokens=output,
         most=None if nano is None else to_dollars(nano),
     )
 
 
 def estimate(request: Request) -> tuple[int, int]:
     """Input and output tokens of a request, roughly."""
-    return estimate_tokens(request), request.max_tokens or EXPECTED_OUTPUT_TOKENS
+    return estimate_tokens(request), request.max_tokens or ASSUMED_OUTPUT_TOKENS

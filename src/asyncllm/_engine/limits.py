@@ -31,7 +31,6 @@ from ..errors import LimitTimeoutError
 from .target import Target
 
 MINUTE = 60.0
-EXPECTED_OUTPUT_TOKENS = 1024  # of a call that sets no max_tokens, for limits and routing
 SAMPLES = 128  # waiting times and latencies kept
 _EARLY = 0.005  # seconds before the deadline at which a wait ends, so that its own error comes first
 _HEAD_START = 30.0  # seconds that the highest priority is worth

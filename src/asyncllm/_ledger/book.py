@@ -15,16 +15,17 @@ from typing import Any, Protocol
 
 from .._models.bounds import Bound
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation
-from .._schema.response import Outcome, Response
+from .._schema.response import CostSource, Outcome, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from ..errors import AsyncLLMError, LedgerAdvice
 from .booking import Opening
 from .budgets import Hold
-from .columns import CostSource, Head, Settlement
+from .columns import UNBILLED, Head, Settlement
 from .estimates import complete_usage, estimate_usage
 from .ledger import Ledger
 from .thread import Appraise
 from .units import to_dollars, to_moment
+from .untracked import SessionCosts
 
 Estimate = Callable[[Head, "Response | None", Usage], Usage]
 """The usage of an attempt that was cut short: what was known before, what came, what the provider counted so far."""
@@ -135,7 +136,7 @@ class Bookkeeper:
 
     __slots__ = ("estimate", "ledger", "prices")
 
-    def __init__(self, ledger: Ledger, prices: Prices, *, estimate: Estimate = estimate_usage) -> None:
+    def __init__(self, ledger: Ledger | SessionCosts, prices: Prices, *, estimate: Estimate = estimate_usage) -> None:
         self.ledger = ledger
         self.prices = prices
         self.estimate = estimate
@@ -169,7 +170,7 @@ class Bookkeeper:
             return None
         now = ledger.now()
         charges = ledger.budgets.charges(head, now)
-        if not charges:
+        if not charges or head.operation in UNBILLED:
             return None
         most = Bound(input_tokens=head.input_estimate or 0, output_tokens=head.output_estimate)
         if bound is not None:

@@ -30,11 +30,10 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
 from .._schema.request import GENERATING, Operation
-from .._schema.response import Outcome
+from .._schema.response import CostSource, Outcome
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .units import MICROSECONDS, to_dollars, to_moment
 
-CostSource = Literal["provider", "table", "estimate"]
 CHAT: Operation = "chat"
 UNBILLED = tuple(operation for operation in get_args(Operation) if operation not in GENERATING)
 """Operations that generate nothing: reports leave them out, unless they cost something or are asked for."""

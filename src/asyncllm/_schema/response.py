@@ -22,6 +22,7 @@ else:  # the standard library's has no default before Python 3.13; only type che
 
     Parsed = TypeVar("Parsed", covariant=True)
 
+CostSource = Literal["provider", "table", "estimate"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
 Outcome = Literal["ok", "error", "cancelled", "interrupted", "unknown", "cached"]
 
@@ -33,7 +34,10 @@ class Attempt:
     Attributes:
         latency: seconds from the first byte out to the end of the answer.
         first_token_latency: seconds to the first content of a stream; None for unary calls.
-        cost: USD; None when the price or the usage is unknown.
+        cost: USD; None when a part of the bill is unknown.
+        cost_source: who says so: ``"provider"`` where it said what it charged, the price ``"table"``, or an
+            ``"estimate"`` where nobody counted the tokens; None without a cost.
+        unpriced_reason: why there is no cost; None where there is one.
         waited: seconds it waited for its turn under a limit; None where nothing is limited.
         variant: what load balancing chose for the call, as ``provider/model``; None without load balancing. It stays
             the same when the attempt is a fallback to another model.
@@ -48,6 +52,8 @@ class Attempt:
     first_token_latency: float | None = None
     usage: Usage = UNKNOWN_USAGE
     cost: Decimal | None = None
+    cost_source: CostSource | None = None
+    unpriced_reason: str | None = None
     request_id: str | None = None
     waited: float | None = None
     variant: str | None = None
@@ -77,7 +83,10 @@ class Response(Generic[Parsed]):
         raw_finish_reason: the provider's own word for it.
         stop_sequence: which stop sequence ended the reply, where the wire tells.
         usage: tokens; unknown is unknown.
-        cost: USD; None when the price is unknown.
+        cost: USD; None when a part of the bill is unknown.
+        cost_source: who says so: ``"provider"`` where it said what it charged, the price ``"table"``, or an
+            ``"estimate"`` where nobody counted the tokens; None without a cost.
+        unpriced_reason: why there is no cost; None where there is one.
         provider: the configured name of the provider that answered.
         model: the model that answered, in the provider's words.
         requested_model: the model that was asked for.
@@ -96,6 +105,8 @@ class Response(Generic[Parsed]):
     stop_sequence: str | None = None
     usage: Usage = UNKNOWN_USAGE
     cost: Decimal | None = None
+    cost_source: CostSource | None = None
+    unpriced_reason: str | None = None
     provider: str = ""
     model: str = ""
     requested_model: str = ""
