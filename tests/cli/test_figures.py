@@ -48,3 +48,11 @@ def test_a_remarkable_reply_shows_why() -> None:
     )
     expected = "openai small · 1 in + 2 out = 3 tokens · $0.000012 · 0.25 s · ended by length · 2 attempts"
     assert expected == summary(response)
+
+
+def test_a_small_price_is_money() -> None:
+    """No exponent, however small the price is."""
+    response = Response(
+        message=Message.assistant("4"), finish_reason="stop", provider="p", model="m", cost=Decimal("0.0000007")
+    )
+    assert "p m · tokens unknown · $0.0000007" == summary(response)

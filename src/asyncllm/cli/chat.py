@@ -90,7 +90,7 @@ def as_object(response: Response) -> dict[str, Any]:
         "requested_model": response.requested_model,
         "request_id": response.request_id,
         "usage": asdict(response.usage),
-        "cost": None if response.cost is None else str(response.cost),
+        "cost": None if response.cost is None else f"{response.cost:f}",
         "attempts": [_attempt(attempt) for attempt in response.attempts],
         "warnings": list(response.warnings),
     }

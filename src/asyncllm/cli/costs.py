@@ -120,6 +120,7 @@ def _print_csv(by: Sequence[str], rows: Sequence[ReportRow]) -> None:
     writer.writerow([*by, *SUMS, "latency_p50", "latency_p95"])
     for row in rows:
         figures = [getattr(row, name) for name in (*SUMS, "latency_p50", "latency_p95")]
+        figures = [f"{figure:f}" if isinstance(figure, Decimal) else figure for figure in figures]
         writer.writerow([*(harmless(_word(row.group[name])) for name in by), *figures])
 
 
@@ -166,7 +167,8 @@ def _number(value: int | None) -> str:
 
 
 def _dollars(value: Decimal) -> str:
-    return f"${value:,.4f}"
+    """An amount with four places, or as many as a very small one needs."""
+    return f"${value:f}" if 0 < value < Decimal("0.0001") else f"${value:,.4f}"
 
 
 def _seconds(value: float | None) -> str:

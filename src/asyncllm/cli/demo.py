@@ -100,7 +100,7 @@ def _table(rows: list[tuple[str, Response]]) -> Any:
     for call, response in rows:
         usage = response.usage
         figures: list[object] = [len(response.attempts), usage.input_tokens, usage.output_tokens, usage.total_tokens]
-        figures += [response.cost] if priced else []
+        figures += [None if response.cost is None else f"{response.cost:f}"] if priced else []
         latency = response.attempts[-1].latency
         cells = ["?" if figure is None else str(figure) for figure in figures]
         table.add_row(

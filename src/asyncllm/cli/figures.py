@@ -26,7 +26,7 @@ def _facts(response: Response) -> Iterator[str]:
     yield f"{response.provider} {response.model}".strip()
     yield tokens(response.usage)
     if response.cost is not None:
-        yield f"${response.cost}"
+        yield f"${response.cost:f}"
     if response.attempts and response.attempts[-1].latency is not None:
         yield f"{response.attempts[-1].latency:.2f} s"
     if response.finish_reason != "stop":
