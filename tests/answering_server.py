@@ -1,0 +1,68 @@
+"""A real HTTP server on loopback that answers every POST with the same bytes, after a pause."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Served:
+    """What a server was asked.
+
+    Attributes:
+        url: where it listens.
+        bodies: the JSON of each request.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.bodies: list[Any] = []
+
+
+@contextmanager
+def serving(answer: object, *, pause: float = 0.0) -> Iterator[Served]:
+    """A server that answers with JSON, or with a list of chunks as an event stream.
+
+    Args:
+        answer: an object, or a list of the chunks of a stream.
+        pause: seconds before it answers.
+    """
+    streamed = isinstance(answer, list)
+    if streamed:
+        body = "".join([f"data: {json.dumps(chunk)}\n\n" for chunk in answer]) + "data: [DONE]\n\n"
+    else:
+        body = json.dumps(answer)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            served.bodies.append(json.loads(self.rfile.read(length)))
+            time.sleep(pause)
+            try:
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream" if streamed else "application/json")
+                self.send_header("content-length", str(len(body.encode())))
+                self.end_headers()
+                self.wfile.write(body.encode())
+            except OSError:
+                return
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Says nothing."""
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd.daemon_threads = True
+    served = Served(f"http://127.0.0.1:{httpd.server_address[1]}")
+    threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield served
+    finally:
+        httpd.shutdown()
+        httpd.server_close()
