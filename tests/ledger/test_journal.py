@@ -164,7 +164,7 @@ def test_a_short_write_ends_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         patch.setattr(os, "write", short)
         assert journal.append(OPEN, (2,))
     os.write(torn.descriptor, frame(OPEN, (3,)))  # a thread that had this file in its hand
-    del torn
+    torn.close()
     found = [values for file in journal.files() for _, values in read_frames(file, 0, MOST).frames]
     assert [(1,), (3,), (2,)] == found
     assert 2 == len(journal.files())
@@ -532,7 +532,8 @@ asyncio.run(main())
 
 def test_a_process_that_ends_at_once_loses_nothing(tmp_path: Path) -> None:
     """`os._exit` runs no clean-up; every attempt that was settled is ``ok`` all the same."""
-    assert 0 == child(EXEC, tmp_path / "x.db").wait(30)
+    process = child(EXEC, tmp_path / "x.db")
+    assert ("", "") == process.communicate(timeout=30)
 
     async def statuses() -> list[str]:
         ledger = Ledger(SQLiteStore(tmp_path / "x.db"))

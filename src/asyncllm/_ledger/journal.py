@@ -65,7 +65,7 @@ _FRAME = struct.Struct("<4sIIB")
 _PREFIX = struct.Struct(f"<{len(MAGIC)}sI")
 _HEADER = 0
 _SEEDS = tuple(crc32(bytes([kind])) for kind in range(4))
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 _log = logging.getLogger("asyncllm.ledger")
 
@@ -128,6 +128,7 @@ class JournalFile:
         size: the bytes that may be read.
         ended: nothing will be written to it any more.
         facts: the names of the values in its frames; None for the order of this version.
+        opened: the open file, where somebody has removed its name.
     """
 
     path: Path
@@ -136,6 +137,7 @@ class JournalFile:
     size: int
     ended: bool
     facts: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    opened: _OpenFile | None = None
 
 
 class Journal:
@@ -169,6 +171,7 @@ class Journal:
         self._numbers = itertools.count()
         self._files: list[tuple[int, Path, weakref.ref[_OpenFile]]] = []
         self._file: _OpenFile | None = None
+        self._nameless: dict[int, _OpenFile] = {}
         self._ended = False
         self._slow = 0
         self._awake = False
@@ -276,12 +279,20 @@ class Journal:
         self._awake, self._count = False, 0  # first: a frame that comes from now on wakes the thread again
         found = []
         for n, path, reference in sorted(self._files, reverse=True):
-            ended = reference() is None
+            opened = reference()
+            ended = opened is None
             try:
                 size = path.stat().st_size
-            except FileNotFoundError:
-                continue
-            found.append(JournalFile(path=path, owner=self.owner, n=n, size=size, ended=ended))
+            except FileNotFoundError:  # somebody took this process for dead, or tidied up
+                if opened is None:
+                    self.forget(n)
+                    continue
+                self._nameless[n] = opened  # it can be read as long as it is open
+                self._go_on(opened)
+                size = os.fstat(opened.descriptor).st_size
+            else:
+                opened = None
+            found.append(JournalFile(path=path, owner=self.owner, n=n, size=size, ended=ended, opened=opened))
         return found[::-1]
 
     def has_more(self, folded: Mapping[int, int]) -> bool:
@@ -335,9 +346,13 @@ def read_frames(file: JournalFile, offset: int, most: int) -> Found:
     Raises:
         OSError: the file cannot be read, or is gone.
     """
-    with file.path.open("rb", buffering=0) as opened:
-        opened.seek(offset)
-        data = opened.read(min(file.size - offset, max(most, MOST_FRAME)))
+    size = min(file.size - offset, max(most, MOST_FRAME))
+    if file.opened is not None:
+        data = os.pread(file.opened.descriptor, size, offset)
+    else:
+        with file.path.open("rb", buffering=0) as opened:
+            opened.seek(offset)
+            data = opened.read(size)
     whole = offset + len(data) >= file.size
     return _scan(data, offset, ended=file.ended and whole, whole=whole)
 

@@ -32,7 +32,7 @@ from .export import EXPORTS, LogFile
 from .journal import OPEN, SETTLE, VOID, Journal
 from .reports import ReportRow, check_dimensions, merge
 from .stores import NOTHING, Query, Store
-from .thread import LAST_SECONDS, Appraise, Flushing, LedgerThread
+from .thread import LAST_SECONDS, Appraise, Flushing, LedgerThread, Written
 from .units import new_ulid, to_dollars, to_microseconds, to_nano
 from .waiting import PendingAnswer, Room, new_waiter
 
@@ -187,7 +187,8 @@ class Ledger:
             opening: from `open`. One that a process had opened before this one was forked from it is left alone.
             settlement: how it ended; None when no byte was sent after all, which leaves no record.
         """
-        thread, journal = self._thread, opening.journal
+        thread = self._thread
+        journal = opening.journal or thread.journal
         if opening.settled or opening.generation != thread.generation:
             return
         opening.settled = True
@@ -205,6 +206,8 @@ class Ledger:
                 values = (opening.id, opening.time, tuple(opening.head), *reserved, end_facts(settlement))
                 written = journal.append(SETTLE, values)
             if written:
+                if opening.has_room:
+                    thread.put(Written(opening))
                 return
         thread.put(Settling(opening, settlement))
         if thread.ended:
@@ -224,10 +227,12 @@ class Ledger:
         Raises:
             LedgerError: it cannot be written; it is kept and tried again.
         """
-        if self._thread.ended:
-            return
+        if not self._thread.ended:
+            await self._flush()
+
+    async def _flush(self, *, look: bool = False) -> None:
         waiter = new_waiter()
-        self._thread.put(Flushing(waiter))
+        self._thread.put(Flushing(waiter, look=look))
         error = await waiter.wait()
         if error is not None:
             raise error
@@ -329,7 +334,7 @@ class Ledger:
         if self._thread.ended:
             self._thread.start()
         try:
-            await self.flush()
+            await self._flush(look=True)
         except LedgerError as error:
             _log.warning("%s; they are missing in what is read now", error)
         return await to_thread.run_sync(action)

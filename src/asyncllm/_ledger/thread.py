@@ -71,6 +71,15 @@ class Flushing:
         self.error: LedgerError | None = None
 
 
+class Written:
+    """What is put into the queue for an attempt that was opened by it and whose end is in the journal: fold it now."""
+
+    __slots__ = ("opening",)
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+
+
 class LedgerThread:
     """The thread, its queue and its store. Everything but `put`, `journal` and `end` is used on the thread.
 
@@ -102,7 +111,7 @@ class LedgerThread:
         self.trouble: LedgerError | None = None
         self.journal: Journal | None = None
         self.generation = 0
-        self._queue: SimpleQueue[Operation | Flushing | bool] = SimpleQueue()
+        self._queue: SimpleQueue[Operation | Flushing | Written | bool] = SimpleQueue()
         self._backlog: list[Settling] = []
         self._appraise = appraise
         self._on_error = on_error
@@ -120,7 +129,7 @@ class LedgerThread:
         self._fold_at = _NEVER
         self._failing_since = _NEVER
         self._busy = threading.Lock()
-        self.put: Callable[[Operation | Flushing | bool], None] = self._queue.put
+        self.put: Callable[[Operation | Flushing | Written | bool], None] = self._queue.put
         if hasattr(os, "register_at_fork"):
             me = weakref.ref(self)
             os.register_at_fork(
@@ -222,6 +231,11 @@ class LedgerThread:
             if isinstance(found, bool):
                 self._fold_at = 0.0 if found else min(self._fold_at, time.monotonic() + FOLD_SECONDS)
                 timeout = 0.0 if operations else self._until_due()
+                continue
+            if isinstance(found, Written):
+                self._free([found.opening])
+                self._fold_at = 0.0
+                timeout = 0.0 if operations else LINGER_SECONDS
                 continue
             if isinstance(found, Flushing):
                 flushes.append(found)

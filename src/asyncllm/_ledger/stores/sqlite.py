@@ -189,7 +189,7 @@ class SQLiteStore(SQLStore):
             if room <= 0:
                 self.more = True
                 break
-            offset = self._offset(file)
+            offset = max(self._offset(file), self._folded_to.get(file.n, 0) if file.owner == self.owner else 0)
             try:
                 found = read_frames(file, offset, room) if offset < file.size else Found([], offset, True)
             except FileNotFoundError:
