@@ -11,9 +11,12 @@ from asyncllm._config.kinds import KINDS
 from asyncllm._models.lookup import FactBook
 from asyncllm._providers import azure, openai
 from asyncllm._providers.spec import build_host
+from asyncllm._schema.content import Audio, Origin, Text
 from asyncllm._schema.facts import ModelFacts
+from asyncllm._schema.messages import Message
+from asyncllm._schema.request import ProviderTool, Request, Tool
 from asyncllm._transport.base import Headers
-from asyncllm.errors import ConfigurationError
+from asyncllm.errors import ConfigurationError, UnsupportedParameterError
 
 ENDPOINT = "https://mine.openai.azure.com"
 KEY = {"api_key": SecretStr("key-of-entry")}
@@ -131,3 +134,70 @@ def test_the_names_of_formats_fit_the_configuration() -> None:
     for kind in ("openai", "azure"):
         for api in KINDS[kind].keys["api"].choices:
             assert kind == build_host(kind, "x", {**KEY, "base_url": ENDPOINT, "api": api}, {}).kind
+
+
+TOOL = Tool("f", "d", {"type": "object", "properties": {}})
+SEARCH = ProviderTool({"type": "web_search"})
+HI = Message.user("Hi")
+SAID = Origin("openai", "openai_responses")
+TOLD = Message.assistant(Text("Hello", origin=SAID))
+ROUTES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "plain": ("gpt-6-luna", {}, "openai_chat"),
+    "seed decides nothing": ("gpt-6-luna", {"seed": 1}, "openai_chat"),
+    "tools, reasons by default": ("gpt-6-luna", {"tools": (TOOL,)}, "openai_responses"),
+    "tools, reasoning off": ("gpt-6-luna", {"tools": (TOOL,), "reasoning": "none"}, "openai_chat"),
+    "tools, reasoning cannot be off": ("gpt-6.2-sol", {"tools": (TOOL,), "reasoning": "none"}, "openai_responses"),
+    "tools without effort": ("gpt-5.4", {"tools": (TOOL,)}, "openai_chat"),
+    "tools with effort": ("gpt-5.4", {"tools": (TOOL,), "reasoning": "low"}, "openai_responses"),
+    "tools, 5.5": ("gpt-5.5", {"tools": (TOOL,)}, "openai_responses"),
+    "tools, does not reason": ("gpt-4o", {"tools": (TOOL,), "reasoning": "low"}, "openai_chat"),
+    "tools, unknown model": ("ft:gpt-9:me", {"tools": (TOOL,)}, "openai_chat"),
+    "a tool of OpenAI's": ("gpt-4o", {"tools": (SEARCH,)}, "openai_responses"),
+    "a field of Responses": ("gpt-4o", {"extra_body": {"previous_response_id": "r"}}, "openai_responses"),
+    "stop": ("gpt-6-luna", {"stop": ("x",)}, "openai_chat"),
+    "only there": ("o3-pro", {}, "openai_responses"),
+    "history": ("gpt-6-luna", {"messages": (HI, TOLD, HI)}, "openai_responses"),
+    "history of another host": (
+        "gpt-6-luna",
+        {"messages": (HI, Message.assistant(Text("Hello", origin=Origin("azure", "openai_responses"))), HI)},
+        "openai_chat",
+    ),
+    "history, stop": ("gpt-6-luna", {"messages": (HI, TOLD, HI), "stop": ("x",)}, "openai_chat"),
+    "history, audio": (
+        "gpt-6-luna",
+        {"messages": (HI, TOLD, Message.user(Audio(data=b"x", media_type="audio/wav")))},
+        "openai_chat",
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "keywords", "expected"), ROUTES.values(), ids=ROUTES)
+def test_the_route_follows_the_request(model: str, keywords: dict[str, Any], expected: str) -> None:
+    """Responses where chat refuses the request, chat where only it can, else the API of the last answer, else chat."""
+    request = Request(model=model, **{"messages": (HI,), **keywords})
+    found = openai.build("main", {**KEY, "facts_of": about}, {})
+    assert expected == found.resolve("chat", model, request).protocol.name
+    elsewhere = openai.build("main", {**KEY, "facts_of": about, "base_url": "http://127.0.0.1:1/v1"}, {})
+    assert "openai_chat" == elsewhere.resolve("chat", model, request).protocol.name
+
+
+def test_azure_follows_the_request_as_well() -> None:
+    """On Azure's own URLs a deployment that is named as its model has the routes of OpenAI."""
+    found = azure.build("a", {**KEY, "facts_of": about}, ENVIRON)
+    request = Request(model="gpt-6-luna", messages=(HI,), tools=(TOOL,))
+    assert "openai_responses" == found.resolve("chat", "gpt-6-luna", request).protocol.name
+
+
+@pytest.mark.parametrize(
+    ("model", "keywords", "keyword"),
+    [
+        ("o3-pro", {"stop": ("x",)}, "stop"),
+        ("gpt-6-luna", {"tools": (TOOL,), "stop": ("x",)}, "stop"),
+        ("gpt-4o", {"tools": (SEARCH,), "extra_body": {"n": 2}}, "n"),
+    ],
+)
+def test_what_neither_api_can_do_is_refused(model: str, keywords: dict[str, Any], keyword: str) -> None:
+    """The error names the keyword, the model and why the other API is needed."""
+    found = openai.build("main", {**KEY, "facts_of": about}, {})
+    with pytest.raises(UnsupportedParameterError, match=f"^{keyword} cannot be sent: {model} is asked through"):
+        found.resolve("chat", model, Request(model=model, messages=(HI,), **keywords))

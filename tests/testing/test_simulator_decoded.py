@@ -67,7 +67,7 @@ class Speaker:
 
 
 SPEAKERS = [
-    Speaker("openai", "gpt-5.6-terra"),
+    Speaker("openai", "gpt-5-mini"),
     Speaker("openai", "gpt-5.6-terra", (("api", "responses"),), "responses"),
     Speaker("anthropic", "claude-opus-4-8"),
     Speaker("gemini", "gemini-3.5-flash"),
@@ -77,7 +77,7 @@ SPEAKERS = [
     Speaker("vertex", "claude-opus-4-8", wire="claude"),
     Speaker("vertex", "meta/llama-4-maas", wire="chat"),
     Speaker("vertex", "openai/gpt-5.6-terra", wire="responses"),
-    Speaker("azure", "gpt-5.6-terra"),
+    Speaker("azure", "gpt-5-mini"),
 ]
 
 

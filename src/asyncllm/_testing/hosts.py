@@ -55,8 +55,8 @@ _USUAL: Mapping[str, Wire] = MappingProxyType(
 )
 _OWN_WAYS: Mapping[tuple[str, str], Wire] = MappingProxyType(
     {
-        ("openai", "openai_chat"): ChatServer(),
-        ("azure", "openai_chat"): AzureChat(),
+        ("openai", "openai_chat"): ChatServer(has_responses=True),
+        ("azure", "openai_chat"): AzureChat(has_responses=True),
         ("bedrock", "anthropic"): InvokeClaude(),
         ("vertex", "gemini"): VertexGemini(),
         ("vertex", "anthropic"): VertexClaude(),

@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
+from ..._models.lookup import FactBook
+from ..._schema.facts import ModelFacts
 from ..listing import ListedModel, listed
 from ..model import ModelRequest, OfferedTool, Reply, pieces
 from ..record import Arrival
@@ -30,15 +33,23 @@ _FINISH: Mapping[str, str] = {
 }
 
 
+@lru_cache(maxsize=256)
+def _known(model: str) -> ModelFacts:
+    return FactBook().find("openai", model)
+
+
 @dataclass(frozen=True)
 class ChatServer:
     """``POST /chat/completions``, ``GET /models``.
 
     Attributes:
         shows_reasoning: reasoning is written as ``reasoning_content``, as many compatible hosts do; else only counted.
+        has_responses: the Responses API is there as well, and OpenAI's models that need it for their tools are refused
+            here.
     """
 
     shows_reasoning: bool = False
+    has_responses: bool = False
 
     name: ClassVar[str] = "openai_chat"
     framing: ClassVar[Framing] = SSE
@@ -64,6 +75,8 @@ class ChatServer:
         problem = openai_errors.check_key(arrival.headers, rules)
         if problem is None and operation.name == "generate":
             problem = openai_errors.check_body(arrival.body)
+            if problem is None and self.has_responses:
+                problem = openai_errors.check_chat_model(arrival.body, _known(operation.model))
         return problem or openai_errors.check_model(operation.model, rules)
 
     def too_long(self, length: int, window: int) -> Problem:

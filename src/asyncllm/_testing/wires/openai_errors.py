@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..._schema.facts import ModelFacts
 from .base import Problem, Rules, accepted
 
 STATUSES: Mapping[int, tuple[str, str | None, str]] = {
@@ -85,6 +86,24 @@ def check_body(given: Any) -> Problem | None:
         )
         return bad(message, "messages", "empty_array")
     return _check_numbers(given) or _check_messages(messages) or _check_tools(given.get("tools"))
+
+
+def check_chat_model(given: Mapping[str, Any], facts: ModelFacts) -> Problem | None:
+    """What chat completions refuse for one of OpenAI's own models, although the Responses API takes it."""
+    if facts.responses_only:
+        message = "This model is only supported in v1/responses and not in v1/chat/completions."
+        return Problem(status=404, code="model_not_found", message=message, param="model")
+    if not any(tool.get("type") == "function" for tool in given.get("tools") or ()):
+        return None
+    effort = given.get("reasoning_effort")
+    reasons = bool(facts.rules and facts.rules.by_default) if effort is None else effort != "none"
+    if facts.chat_tools is False or (reasons and facts.chat_tools_while_reasoning is False):
+        message = (
+            f"Function tools with reasoning_effort are not supported for {given['model']} in /v1/chat/completions. "
+            "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+        )
+        return bad(message, "reasoning_effort")
+    return None
 
 
 def _check_numbers(given: Mapping[str, Any]) -> Problem | None:
