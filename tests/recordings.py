@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from asyncllm._models.lookup import FactBook
 from asyncllm._protocols.codec import Context
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._schema.content import Origin
@@ -45,6 +46,9 @@ def headers_of(exchange: dict[str, Any]) -> dict[str, str]:
     return {name.lower(): value if isinstance(value, str) else ", ".join(value) for name, value in found.items()}
 
 
+FACTS = FactBook()
+
+
 def context(provider: str = "openai", protocol: str = "openai_chat", model: str = "m") -> Context:
     """A context with countable ids and a clock that stands still."""
     ids = count(1)
@@ -55,4 +59,5 @@ def context(provider: str = "openai", protocol: str = "openai_chat", model: str 
         json=WireJSON(),
         new_id=lambda prefix: f"{prefix}{next(ids)}",
         now=lambda: 1_795_000_000.0,
+        facts=FACTS.find(provider, model),
     )

@@ -75,14 +75,14 @@ def body(messages: Sequence[Message], *, dialect: ResponsesDialect | None = None
     """The body written for a conversation."""
     protocol = OpenAIResponses(dialect or ResponsesDialect())
     request = Request(**{"model": "gpt-6-sol", "messages": tuple(messages), **fields})
-    written: dict[str, Any] = json.loads(protocol.encode(request, here()).body)
+    written: dict[str, Any] = json.loads(protocol.encode(request, here(model=request.model)).body)
     return written
 
 
 def warnings(messages: Sequence[Message], **fields: Any) -> tuple[str, ...]:
     """The warnings of writing a conversation."""
     request = Request(**{"model": "gpt-6-sol", "messages": tuple(messages), **fields})
-    wire = OpenAIResponses().encode(request, here())
+    wire = OpenAIResponses().encode(request, here(model=request.model))
     return (*map(str, wire.left_out), *wire.warnings)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from asyncllm._models.lookup import FactBook
 from asyncllm._protocols.codec import Context, WireProtocol, WireRequest
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._providers.provider import Provider
@@ -31,6 +32,8 @@ TOOLS = (
     Tool("weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}}),
     Tool("clock", "The time.", {"type": "object", "properties": {"city": {"type": "string"}}}),
 )
+
+FACTS = FactBook()
 
 
 def canary(name: str) -> str:
@@ -265,6 +268,7 @@ class Speaker:
             json=WireJSON(),
             new_id=lambda prefix: f"{prefix}made{self.mark[6:]}{next(ids)}",
             now=lambda: 1_795_000_000.0,
+            facts=FACTS.find(self.kind, self.model),
         )
 
     def says(self, answer: Json) -> Message:

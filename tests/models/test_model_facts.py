@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from asyncllm._config.kinds import KINDS
 from asyncllm._config.sections import CapabilitySettings
 from asyncllm._models import NOTHING_KNOWN, FactBook, ModelFacts
 from asyncllm._models.lookup import Families
+from asyncllm._providers.spec import every_host
 from asyncllm._schema.facts import ReasoningRules
 
 
@@ -151,7 +151,7 @@ def test_every_row_of_the_families_is_well_formed() -> None:
         assert row.get("like") in (None, *FAMILIES["shapes"])
         assert set() == set(row.get("efforts", "").split()) - {"minimal", "low", "medium", "high", "xhigh", "max"}
     for group in FAMILIES["families"]:
-        assert set() == set(group["kinds"].split()) - KINDS.keys()
+        assert set() == set(group["kinds"].split()) - every_host().keys()
         assert set() == {row for row in group["models"].values() if isinstance(row, str)} - FAMILIES["shapes"].keys()
         for name in group["models"]:
             assert name == name.lower()

@@ -12,7 +12,7 @@ import pytest
 from asyncllm._providers.counting import Counting
 from asyncllm._providers.provider import Provider
 from asyncllm._providers.spec import build_host as build
-from asyncllm._schema.content import CacheMark, Image, Text, Video
+from asyncllm._schema.content import Audio, CacheMark, Image, Text, Video
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request, ResponseFormat, Tool, ToolChoice
 from asyncllm.errors import AuthenticationError, ProtocolError, UnsupportedContentError
@@ -232,7 +232,7 @@ async def test_what_nobody_counts_is_estimated() -> None:
 async def test_what_the_counting_format_cannot_say_is_estimated() -> None:
     """OpenAI counts by another format than it chats in; what that has no place for is estimated, or refused by both."""
     async with Simulator() as sim, open_catalog(hosts(sim)) as catalog:
-        found = await catalog.count_tokens("openai", user("gpt-sim", "Hello", reasoning=100))
+        found = await catalog.count_tokens("openai", user("gpt-sim", Audio(data=b"RIFF", media_type="audio/wav")))
         assert "estimated" == found.source
         assert found.reason is not None and "openai_responses" in found.reason
         with pytest.raises(UnsupportedContentError):

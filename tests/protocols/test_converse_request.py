@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from asyncllm._protocols.aws import base_model
 from asyncllm._protocols.converse import Converse, ConverseDialect
-from asyncllm._protocols.converse.dialect import FAMILIES, HIDDEN, UNKNOWN, base_model, rules_for
 from asyncllm._schema.content import (
     Audio,
     CacheMark,
@@ -38,6 +38,7 @@ OURS = Origin("bedrock", "converse")
 THEIRS = Origin("anthropic", "anthropic")
 HELLO = Message.user("Hi")
 CLAUDE = "us.anthropic.claude-sonnet-4-6"
+HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 NOVA = "us.amazon.nova-lite-v1:0"
 WEATHER = Tool("weather", "Says the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 TIME = Tool("time")
@@ -588,22 +589,30 @@ def test_reasoning_of_unknown_models() -> None:
     """A model that no row knows is asked by Converse's own effort."""
     assert {"effort": "low"} == body(model="new.model", reasoning="low")["outputConfig"]
     assert "outputConfig" not in body(model="new.model", reasoning="none")
-    assert "reasoning='none' was left out" in warnings(model="new.model", reasoning="none")
-    assert "takes an effort without thinking" in warnings(model="anthropic.claude-opus-4-5", reasoning="high")
+    assert "reasoning was left out: how new.model is told 'none'" in warnings(model="new.model", reasoning="none")
 
 
 @pytest.mark.parametrize(
-    ("model", "reasoning", "words"),
+    ("model", "reasoning", "expected"),
     [
-        (NOVA, 2000, "takes no reasoning budget"),
-        ("openai.gpt-oss-20b-1:0", "none", "give it one of 'low', 'medium', 'high'"),
-        ("us.anthropic.claude-opus-4-7", 2000, "no thinking budget"),
+        ("openai.gpt-oss-20b-1:0", "none", {"reasoning_effort": "low"}),
+        ("openai.gpt-oss-20b-1:0", 16_000, {"reasoning_effort": "high"}),
+        ("zai.glm-4.7", "low", {"reasoning_effort": "high"}),
+        ("qwen.qwen3-32b-v1:0", "medium", {"reasoning_config": "high"}),
+        ("us.anthropic.claude-opus-4-7", 2000, None),
     ],
 )
-def test_reasoning_that_is_refused(model: str, reasoning: Any, words: str) -> None:
-    """What a model does not take is refused, with what it takes."""
-    with pytest.raises(UnsupportedParameterError, match=words):
-        body(model=model, reasoning=reasoning)
+def test_reasoning_that_a_model_lacks(model: str, reasoning: Any, expected: Any) -> None:
+    """The nearest value that the model has is asked for, with a warning."""
+    found = fields(model=model, reasoning=reasoning)
+    assert expected in (None, found)
+    assert warnings(model=model, reasoning=reasoning)
+
+
+def test_a_thinking_budget_has_room_for_the_answer() -> None:
+    """Bedrock's own bound of the output may be smaller than the budget, so a larger one is sent with it."""
+    assert {"maxTokens": 2048 + 4096} == body(model=HAIKU, reasoning="low")["inferenceConfig"]
+    assert {"maxTokens": 4000} == body(model=HAIKU, reasoning="high", max_tokens=4000)["inferenceConfig"]
 
 
 @pytest.mark.parametrize(
@@ -621,11 +630,3 @@ def test_reasoning_that_is_refused(model: str, reasoning: Any, words: str) -> No
 def test_the_model_behind_an_id(model: str, base: str) -> None:
     """Geography and ARNs are taken off before a row is looked up."""
     assert base == base_model(model)
-
-
-def test_the_longest_row_counts() -> None:
-    """A row for a version goes before the row of its family; no row is no rule."""
-    assert FAMILIES["zai.glm-5.3"] is rules_for("zai.glm-5.3-v1:0")
-    assert FAMILIES["zai."] is rules_for("zai.glm-4.7")
-    assert UNKNOWN is rules_for(NOVA)
-    assert HIDDEN is rules_for("abc")

@@ -557,8 +557,10 @@ def test_generation_config() -> None:
 
 
 def test_models_that_ignore_sampling_are_spoken_of() -> None:
-    """A warning says that the newest models ignore temperature."""
-    assert "ignores temperature" in encode(model="gemini-3.8-flash", temperature=0.5).warnings[0]
+    """The newest models ignore sampling hints, so that they are left out with a warning."""
+    encoded = encode(model="gemini-3.8-flash", temperature=0.5, top_p=0.9)
+    assert ["temperature", "top_p"] == [left.keyword for left in encoded.left_out]
+    assert "generationConfig" not in json.loads(encoded.body)
     assert () == encode(model="gemini-3.5-flash", temperature=0.5).warnings
 
 
@@ -608,21 +610,25 @@ THOUGHTS = {"includeThoughts": True}
         ("gemini-3.5-flash", "low", {"thinkingLevel": "LOW", **THOUGHTS}),
         ("gemini-3.5-flash", "minimal", {"thinkingLevel": "MINIMAL", **THOUGHTS}),
         ("gemini-3.8-flash", "minimal", {"thinkingLevel": "LOW", **THOUGHTS}),
-        ("gemini-4-argon", "Medium", {"thinkingLevel": "MEDIUM", **THOUGHTS}),
+        ("gemini-4-argon", "medium", {"thinkingLevel": "MEDIUM", **THOUGHTS}),
         ("gemini-5-neon", "high", {"thinkingLevel": "HIGH", **THOUGHTS}),
         ("gemini-3.5-flash", "xhigh", {"thinkingLevel": "HIGH", **THOUGHTS}),
         ("gemini-3.1-flash-lite-image", "medium", {"thinkingLevel": "HIGH", **THOUGHTS}),
         ("gemini-3.5-flash", "none", {"thinkingLevel": "MINIMAL"}),
         ("gemini-2.5-flash", "none", {"thinkingBudget": 0}),
         ("gemini-2.5-flash", 0, {"thinkingBudget": 0}),
-        ("gemini-2.5-flash", "low", {"thinkingBudget": 1024, **THOUGHTS}),
+        ("gemini-2.5-flash", "low", {"thinkingBudget": 2048, **THOUGHTS}),
         ("gemini-2.5-flash", "max", {"thinkingBudget": 24576, **THOUGHTS}),
         ("gemini-2.5-pro", "max", {"thinkingBudget": 32768, **THOUGHTS}),
         ("gemini-2.5-pro", 2000, {"thinkingBudget": 2000, **THOUGHTS}),
         ("gemini-2.5-pro", 1, {"thinkingBudget": 128, **THOUGHTS}),
-        ("gemini-2.5-flash-lite", -1, {"thinkingBudget": -1, **THOUGHTS}),
-        ("models/gemini-2.5-flash", "high", {"thinkingBudget": 24576, **THOUGHTS}),
+        ("models/gemini-2.5-flash", "high", {"thinkingBudget": 16384, **THOUGHTS}),
         ("gemini-2.0-flash", "none", None),
+        ("gemini-2.0-flash", "low", None),
+        ("gemma-3-27b-it", 100, None),
+        ("gemini-3.5-flash", 1000, {"thinkingLevel": "MINIMAL", **THOUGHTS}),
+        ("gemini-3.8-flash", "none", {"thinkingLevel": "LOW"}),
+        ("gemini-2.5-pro", "none", {"thinkingBudget": 128}),
         ("tunedModels/mine", "low", {"thinkingLevel": "LOW", **THOUGHTS}),
         ("tunedModels/mine", 500, {"thinkingBudget": 500, **THOUGHTS}),
         ("tunedModels/mine", "none", {"thinkingBudget": 0}),
@@ -635,31 +641,22 @@ def test_reasoning(model: str, reasoning: str | int, config: dict[str, Any] | No
     assert config == found
 
 
-@pytest.mark.parametrize(
-    ("model", "reasoning"),
-    [
-        ("gemini-3.5-flash", 1000),
-        ("gemini-2.0-flash", "low"),
-        ("gemma-3-27b-it", 100),
-        ("gemini-3.8-flash", "none"),
-        ("gemini-2.5-pro", "none"),
-        ("gemini-3.5-flash", "loud"),
-        ("gemini-2.5-flash", "loud"),
-    ],
-)
-def test_reasoning_that_cannot_be_had_is_refused(model: str, reasoning: str | int) -> None:
-    """What a model cannot do is an error with advice before anything is sent."""
-    with pytest.raises(UnsupportedParameterError):
-        encode(model=model, reasoning=reasoning)
+@pytest.mark.parametrize("model", ["gemini-3.5-flash", "gemini-2.5-flash"])
+def test_a_word_that_is_none_is_refused(model: str) -> None:
+    """Every word of the vocabulary is taken, and no other."""
+    with pytest.raises(BadRequestError, match="'minimal'"):
+        encode(model=model, reasoning="loud")
 
 
 def test_vertex_can_switch_off_what_the_gemini_api_cannot() -> None:
     """One preview model takes a budget of zero on Vertex only."""
-    found = body(model="gemini-3.1-pro-preview", reasoning="none", dialect=VERTEX)
-
-    assert {"thinkingBudget": 0} == found["generationConfig"]["thinkingConfig"]
-    with pytest.raises(UnsupportedParameterError):
-        encode(model="gemini-3.1-pro-preview", reasoning="none")
+    request = Request(model="gemini-3.1-pro-preview", messages=(Message.user("x"),), reasoning="none")
+    at = {
+        kind: json.loads(Gemini().encode(request, context(kind, "gemini", request.model)).body)["generationConfig"]
+        for kind in ("vertex", "gemini")
+    }
+    assert {"thinkingConfig": {"thinkingBudget": 0}} == at["vertex"]
+    assert {"thinkingConfig": {"thinkingLevel": "LOW"}} == at["gemini"]
 
 
 @pytest.mark.parametrize(

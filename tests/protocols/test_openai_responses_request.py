@@ -92,7 +92,7 @@ def test_models_that_never_reason_are_not_asked_for_reasoning(model: str) -> Non
 
 def test_sampling() -> None:
     """The keywords of the call under this wire's names."""
-    written = body([HI], temperature=0.5, top_p=0.9, max_tokens=64)
+    written = body([HI], temperature=0.5, top_p=0.9, max_tokens=64, reasoning="none")
     assert (0.5, 0.9, 64) == (written["temperature"], written["top_p"], written["max_output_tokens"])
 
 
@@ -117,10 +117,21 @@ def test_reasoning_effort() -> None:
     ]
 
 
-def test_no_reasoning_budget() -> None:
-    """A budget in tokens has no place here."""
-    with pytest.raises(UnsupportedParameterError, match="effort word"):
-        body([HI], reasoning=1024)
+def test_sampling_while_the_model_reasons() -> None:
+    """A model that reasons by default takes no hints unless it is told not to reason; a warning says so."""
+    asked = {"temperature": 0.5, "top_p": 0.9}
+    assert set() == {"temperature", "top_p"} & body([HI], **asked).keys()
+    assert ["temperature", "top_p"] == [said.split()[0] for said in warnings([HI], **asked)]
+    assert 0.5 == body([HI], model="gpt-5.4", **asked)["temperature"]
+    assert "temperature" not in body([HI], model="gpt-5.4", reasoning="low", **asked)
+
+
+def test_a_reasoning_budget_becomes_a_word() -> None:
+    """The wire has no budgets in tokens: the nearest effort is asked for, with a warning."""
+    assert "high" == body([HI], reasoning=16_000)["reasoning"]["effort"]
+    assert ["gpt-6-sol does not take reasoning=16000; 'high' was asked for instead"] == list(
+        warnings([HI], reasoning=16_000)
+    )
 
 
 def test_extra_body_wins() -> None:

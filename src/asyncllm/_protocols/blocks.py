@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._schema.content import ProviderToolCall, ProviderToolResult, ToolCall, Unknown, parse_arguments
+from .._schema.facts import ModelFacts
 from .._schema.request import ProviderTool, ResponseFormat, Tool, ToolChoice
-from .claude import ModelRules
 from .parts import INVALID_JSON, D, PartWriter
 
 Block = dict[str, Any]
@@ -152,11 +152,11 @@ def narrowed(
     return kept, ToolChoice(choice.mode)
 
 
-def check_forced(rules: ModelRules | None, thinks: str | None, writer: BlockWriter[Any]) -> None:
+def check_forced(facts: ModelFacts, thinks: str | None, writer: BlockWriter[Any]) -> None:
     """Refuses a forced call where the API does: some models do always, all do while they think within a budget.
 
     Args:
-        rules: of the Claude model; None where it is none, or none that is known.
+        facts: of the model.
         thinks: the ``thinking.type`` that is sent.
         writer: of the request.
 
@@ -164,7 +164,7 @@ def check_forced(rules: ModelRules | None, thinks: str | None, writer: BlockWrit
         UnsupportedParameterError: it would be refused.
     """
     budgeted = thinks == "enabled"
-    if budgeted or (rules is not None and not rules.forced_tools):
+    if budgeted or facts.forced_tools is False:
         why = "together with a thinking budget" if budgeted else "by this model"
         raise writer.refuse_keyword(
             "tool_choice",

@@ -12,16 +12,16 @@ from __future__ import annotations
 from typing import Any, Union
 
 from ..._schema.content import Part, Refusal, Text, Unknown
+from ..._schema.facts import ModelFacts
 from ..._schema.messages import Message
 from ..blocks import Block
-from ..claude import ModelRules
 from .parts import MessagesWriter, plain_text
 
 Content = Union[str, list[Block]]
 
 
 def write_conversation(
-    messages: tuple[Message, ...], writer: MessagesWriter, rules: ModelRules | None
+    messages: tuple[Message, ...], writer: MessagesWriter, facts: ModelFacts
 ) -> tuple[Content, list[dict[str, Any]]]:
     """The ``system`` (empty for none) and the ``messages`` of a request.
 
@@ -32,7 +32,7 @@ def write_conversation(
     while start < len(messages) and messages[start].role == "system":
         start += 1
     system = _system([part for message in messages[:start] for part in message.content], writer)
-    turns = _AlternatingTurns(writer, takes_system=rules is not None and rules.system_messages)
+    turns = _AlternatingTurns(writer, takes_system=facts.system_messages is True)
     for message in messages[start:]:
         if message.name is not None:
             writer.warn("the names of speakers were left out: the Messages API has no place for them")

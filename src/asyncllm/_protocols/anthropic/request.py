@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..._schema.facts import ModelFacts
 from ..._schema.request import ProviderTool, Request, Tool
 from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, parameters_of, schema_of
-from ..claude import ModelRules, ThinkingPlan, plan_thinking, rules_for, unthought
+from ..claude import ThinkingPlan, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import settings_without_tools
+from ..reasoning import sampling_hints
 from .dialect import AnthropicDialect
 from .messages import write_conversation
 from .parts import MessagesWriter
@@ -30,14 +32,15 @@ _JSON_HEADER = ("content-type", "application/json")
 
 def write_request(request: Request, context: Context, dialect: AnthropicDialect) -> WireRequest:
     """Writes a request; raises what `asyncllm._protocols.codec.WireProtocol.encode` says."""
-    rules = rules_for(request.model)
+    facts = context.facts
     writer = MessagesWriter(context, dialect, "Messages")
-    system, messages = write_conversation(request.messages, writer, rules)
-    plan = unthought(plan_thinking(request.reasoning, request.model, rules, context), messages, _kind_of)
+    system, messages = write_conversation(request.messages, writer, facts)
+    plan = plan_thinking(request, writer, max_tokens=request.max_tokens, room=_room(facts, dialect))
+    plan = unthought(plan, messages, _kind_of)
     if plan.warning:
         writer.warn(plan.warning)
     body: dict[str, Any] = {"model": request.model} if dialect.model_in_body else {}
-    body["max_tokens"] = _max_tokens(request, rules, plan, dialect)
+    body["max_tokens"] = _max_tokens(request, facts, plan, dialect)
     if system:
         body["system"] = system
     body["messages"] = messages
@@ -45,9 +48,9 @@ def write_request(request: Request, context: Context, dialect: AnthropicDialect)
         body["stream"] = True
     if request.stop:
         body["stop_sequences"] = list(request.stop)
-    _sampling(request, rules, plan, body, writer)
+    _sampling(request, plan, body, writer)
     _reasoning_and_format(request, plan, body, writer)
-    _tools(request, rules, plan, body, writer)
+    _tools(request, facts, plan, body, writer)
     if dialect.adapt is not None:
         body = dialect.adapt(body)
     return _finish(request, body, writer, context, dialect)
@@ -92,24 +95,21 @@ def _betas(ours: tuple[str, ...], theirs: str) -> list[str]:
     return list(dict.fromkeys([*ours, *(name.strip() for name in theirs.split(",") if name.strip())]))
 
 
-def _max_tokens(request: Request, rules: ModelRules | None, plan: ThinkingPlan, dialect: AnthropicDialect) -> int:
-    if request.max_tokens is not None:
-        return request.max_tokens
-    most = rules.most_output if rules is not None else None
-    return plan.budget + (dialect.max_tokens if most is None else min(most, dialect.max_tokens))
+def _room(facts: ModelFacts, dialect: AnthropicDialect) -> int:
+    """How long the answer may be where the caller does not say."""
+    most = facts.max_output_tokens
+    return dialect.max_tokens if most is None else min(most, dialect.max_tokens)
 
 
-def _sampling(
-    request: Request, rules: ModelRules | None, plan: ThinkingPlan, body: dict[str, Any], writer: MessagesWriter
-) -> None:
+def _max_tokens(request: Request, facts: ModelFacts, plan: ThinkingPlan, dialect: AnthropicDialect) -> int:
+    return plan.budget + _room(facts, dialect) if request.max_tokens is None else request.max_tokens
+
+
+def _sampling(request: Request, plan: ThinkingPlan, body: dict[str, Any], writer: MessagesWriter) -> None:
     """Sampling hints; one the model would refuse is dropped with a warning."""
     thinks = plan.thinking is not None and plan.thinking["type"] != "disabled"
-    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
-        if value is None:
-            continue
-        if rules is not None and not rules.sampling:
-            writer.leave_out(name, f"{request.model} takes no sampling parameters")
-        elif thinks and name == "temperature" and value != 1:
+    for name, value in sampling_hints(request, writer, reasons=thinks).items():
+        if thinks and name == "temperature" and value != 1:
             writer.leave_out(name, "a model that thinks takes none but 1")
         else:
             body[name] = value
@@ -133,7 +133,7 @@ def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, 
 
 def _tools(
     request: Request,
-    rules: ModelRules | None,
+    facts: ModelFacts,
     plan: ThinkingPlan,
     body: dict[str, Any],
     writer: MessagesWriter,
@@ -151,7 +151,7 @@ def _tools(
         if choice.mode == "tool":
             wire["name"] = choice.names[0]
         if choice.mode in ("required", "tool"):
-            check_forced(rules, plan.thinking["type"] if plan.thinking else None, writer)
+            check_forced(facts, plan.thinking["type"] if plan.thinking else None, writer)
     if request.parallel_tool_calls is False and (wire is None or wire["type"] != "none"):
         wire = {**(wire or {"type": "auto"}), "disable_parallel_tool_use": True}
     if wire is not None:

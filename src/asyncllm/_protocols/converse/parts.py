@@ -49,7 +49,7 @@ from ..._schema.content import (
 )
 from ..blocks import Block, BlockWriter
 from ..codec import Context
-from .dialect import ConverseDialect, ModelRules
+from .dialect import ConverseDialect
 
 IMAGES: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 DOCUMENTS: Mapping[str, str] = {
@@ -157,20 +157,24 @@ def tool_id(call_id: str) -> str:
     return "call_" + sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+CLAUDE = "claude"
+"""The family of the Claude models: they have their own thinking and their own ``tool_choice`` beside Converse's."""
+
+
 class ConverseWriter(BlockWriter[ConverseDialect]):
     """Writes the parts of one request, and collects what has to be said about it."""
 
-    __slots__ = ("_names", "_rules")
+    __slots__ = ("_facts", "_names")
 
-    def __init__(self, context: Context, dialect: ConverseDialect, rules: ModelRules) -> None:
+    def __init__(self, context: Context, dialect: ConverseDialect) -> None:
         super().__init__(context, dialect, "Converse")
-        self._rules = rules
+        self._facts = context.facts
         self._names = DocumentNames()
 
     @property
     def claude(self) -> bool:
         """Whether the parts are for a Claude model."""
-        return self._rules.claude
+        return self._facts.family == CLAUDE
 
     def blocks(self, parts: Iterable[Part], role: str) -> list[Block]:
         """The blocks of one message, in order."""
@@ -198,6 +202,8 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
     def _mark(self, written: list[Block], cache: CacheMark) -> None:
         if "reasoningContent" in written[-1]:
             return self.warn("a cache mark on reasoning was left out: put it on the part after it")
+        if self._facts.cache_marks is False:
+            return self.warn(f"a cache mark was left out: {self.context.model} takes none")
         written.append(self.cache_point(cache))
         return None
 
@@ -329,15 +335,15 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
             self.drop("reasoning", part.origin)
             return None
         if part.encrypted is not None:
-            if not self._rules.signatures:
+            if self._facts.signatures is False:
                 self.warn(f"redacted reasoning was left out: {self.context.model} would refuse it")
                 return None
             return self._extend("reasoningContent", {"redactedContent": part.encrypted}, part.extra, part.origin)
         text: Block = {"text": part.text}
-        if part.signature is None and self._rules.claude:
+        if part.signature is None and self.claude:
             self.warn("reasoning without a signature was left out: Claude takes only what it signed")
             return None
-        if part.signature is not None and self._rules.signatures:
+        if part.signature is not None and self._facts.signatures is not False:
             text["signature"] = part.signature
         elif part.signature is not None:
             self.warn(f"a signature on reasoning was left out: {self.context.model} would refuse it")
@@ -355,7 +361,7 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
             "toolUseId": tool_id(part.call_id),
             "content": [self._in_result(item) for item in part.content],
         }
-        if part.is_error and self._rules.result_status:
+        if part.is_error and self._facts.result_status is not False:
             body["status"] = "error"
         elif part.is_error:
             self.warn(f"that a tool result is an error was left out: {self.context.model} has no place for it")

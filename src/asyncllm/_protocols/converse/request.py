@@ -1,8 +1,8 @@
-"""How a request asks for reasoning: Claude as on its own API, other families by the field their row names.
+"""`Request` -> the body of ``POST /model/{id}/converse`` or ``/converse-stream``.
 
-The fields stand in ``additionalModelRequestFields``, which reach the model as they are. A model that no row knows is
-asked by Converse's own ``outputConfig.effort``. Sources: pydantic-ai 2.68 (``models/bedrock``), botocore 1.44.5
-(``OutputConfig``).
+Reasoning: Claude is asked as on its own API, other families by the field that their facts name, in
+``additionalModelRequestFields``. A model of which nothing is known is asked by Converse's own ``outputConfig.effort``
+(botocore 1.44.5, ``OutputConfig``).
 
 Tools and the choice among them -> ``toolConfig``, and what Claude is told beside it.
 
@@ -16,8 +16,6 @@ Tools and the choice among them -> ``toolConfig``, and what Claude is told besid
 
 Sources: botocore 1.44.5 (``ToolConfiguration``), pydantic-ai 2.68 (``models/bedrock``).
 
-`Request` -> the body of ``POST /model/{id}/converse`` or ``/converse-stream``.
-
 The body is the same for a whole answer and a stream; the path says which. ``inferenceConfig`` has four settings; what a
 model takes besides goes into ``additionalModelRequestFields``, which reach it as they are. ``seed`` does not exist.
 
@@ -30,19 +28,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..._schema.content import CacheMark
+from ..._schema.facts import ReasoningRules
 from ..._schema.request import ProviderTool, Request, Tool, ToolChoice
-from ...errors import UnsupportedParameterError
 from ..aws import model_path
 from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, parameters_of, schema_of
-from ..claude import plan_thinking, unthought
-from ..claude import rules_for as claude_rules
+from ..claude import ROOM_FOR_THE_ANSWER, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import as_dict, settings_without_tools
-from .dialect import ConverseDialect, ModelRules, rules_for
+from ..reasoning import WORDS, ask, sampling_hints, will_reason
+from .dialect import ASKING, ConverseDialect
 from .messages import write_conversation
 from .parts import ConverseWriter
 
 _WORDS: Mapping[str, str] = {"reasoningContent": "thinking", "toolResult": "tool_result"}
+
+
+_UNKNOWN = ReasoningRules(efforts=WORDS[2:], optional=True)
+"""What Converse's own effort takes."""
 
 
 class ReasoningPlan(NamedTuple):
@@ -52,75 +55,61 @@ class ReasoningPlan(NamedTuple):
         fields: for ``additionalModelRequestFields``.
         effort: for ``outputConfig``.
         thinks: Claude's ``thinking.type``; None where it is not asked to think.
-        warning: what will differ from what was asked, a sentence.
+        budget: tokens that Claude sets aside for thinking; 0 where there is no budget.
+        reasons: another model than Claude will reason.
     """
 
     fields: dict[str, Any]
     effort: str | None = None
     thinks: str | None = None
-    warning: str | None = None
+    budget: int = 0
+    reasons: bool = False
 
 
 def plan_reasoning(
-    reasoning: str | int | None,
-    model: str,
-    rules: ModelRules,
-    context: Context,
-    messages: Sequence[Mapping[str, Any]] = (),
+    request: Request, writer: ConverseWriter, messages: Sequence[Mapping[str, Any]], max_tokens: int | None
 ) -> ReasoningPlan:
     """What to send for an effort word, a budget in tokens, or nothing.
 
     Args:
-        reasoning: what was asked for.
-        model: its id.
-        rules: its family's.
-        context: of the call.
+        request: the request.
+        writer: is told what differs from what the caller asked for.
         messages: as they will be sent: which of them are Claude's decides whether it may think within a budget.
-
-    Raises:
-        UnsupportedParameterError: the model does not take it; the sentence says what it takes.
+        max_tokens: what bounds the output; None for the model's own limit.
     """
-    if reasoning is None:
+    if writer.claude:
+        return _claude(request, writer, messages, max_tokens)
+    known = writer.context.facts.rules
+    rules = _UNKNOWN if known is None else known
+    asked = ask(request, rules, writer)
+    reasons = will_reason(asked, known)
+    if asked.value is None:
+        return ReasoningPlan({}, reasons=reasons)
+    word = str(asked.value)
+    if rules.field is not None:
+        return ReasoningPlan(ASKING[rules.field](word), reasons=reasons)
+    if word == "none":
+        writer.leave_out("reasoning", f"how {request.model} is told 'none' is not known here")
         return ReasoningPlan({})
-    if rules.claude:
-        return _claude(reasoning, model, context, messages)
-    word = "none" if reasoning == 0 else reasoning
-    if isinstance(word, int):
-        raise UnsupportedParameterError(
-            f"{model} takes no reasoning budget in tokens; give reasoning an effort word, or the model's own field in "
-            "extra_body's additionalModelRequestFields",
-            provider=context.provider,
-            model=model,
-        )
-    if rules.asking is None:
-        return _unknown(word, model)
-    if word not in rules.efforts:
-        words = ", ".join([repr(effort) for effort in rules.efforts])
-        raise UnsupportedParameterError(
-            f"{model} does not take reasoning={word!r}; give it one of {words}",
-            provider=context.provider,
-            model=model,
-        )
-    return ReasoningPlan(rules.asking(word))
+    return ReasoningPlan({}, effort=word, reasons=reasons)
 
 
-def _claude(reasoning: str | int, model: str, context: Context, messages: Sequence[Mapping[str, Any]]) -> ReasoningPlan:
-    plan = unthought(plan_thinking(reasoning, model, claude_rules(model), context), messages, _kind_of)
+def _claude(
+    request: Request, writer: ConverseWriter, messages: Sequence[Mapping[str, Any]], max_tokens: int | None
+) -> ReasoningPlan:
+    plan = plan_thinking(request, writer, max_tokens=max_tokens, room=ROOM_FOR_THE_ANSWER)
+    plan = unthought(plan, messages, _kind_of)
+    if plan.warning:
+        writer.warn(plan.warning)
     fields: dict[str, Any] = {} if plan.thinking is None else {"thinking": plan.thinking}
     if plan.effort is not None:
         fields["output_config"] = {"effort": plan.effort}
     thinks = None if plan.thinking is None else str(plan.thinking["type"])
-    return ReasoningPlan(fields, thinks=None if thinks == "disabled" else thinks, warning=plan.warning)
+    return ReasoningPlan(fields, thinks=None if thinks == "disabled" else thinks, budget=plan.budget)
 
 
 def _kind_of(block: Mapping[str, Any]) -> str:
     return next((word for key, word in _WORDS.items() if key in block), "other")
-
-
-def _unknown(word: str, model: str) -> ReasoningPlan:
-    if word != "none":
-        return ReasoningPlan({}, effort=word)
-    return ReasoningPlan({}, warning=f"reasoning='none' was left out: how {model} is told so is not known here")
 
 
 _CLAUDE_WORDS: Mapping[str, str] = {"required": "any"}
@@ -130,11 +119,12 @@ _CONVERSE_WORDS: Mapping[str, str] = {"auto": "auto", "required": "any", "tool":
 class ToolPlan:
     """The tools of one request, as they will be sent."""
 
-    __slots__ = ("_request", "_rules", "_writer")
+    __slots__ = ("_claude", "_facts", "_request", "_writer")
 
-    def __init__(self, request: Request, rules: ModelRules, writer: ConverseWriter) -> None:
+    def __init__(self, request: Request, writer: ConverseWriter) -> None:
         self._request = request
-        self._rules = rules
+        self._facts = writer.context.facts
+        self._claude = writer.claude
         self._writer = writer
 
     def write(
@@ -154,13 +144,12 @@ class ToolPlan:
         if choice is not None and choice.mode in ("auto", "required") and choice.names:
             tools, choice = narrowed(tools, choice, _name, self._writer)
         if choice is not None and choice.mode in ("required", "tool"):
-            known = claude_rules(self._request.model) if self._rules.claude else None
-            check_forced(known, thinks, self._writer)
+            check_forced(self._facts, thinks, self._writer)
         forbidden = choice is not None and choice.mode == "none"
         names = _names_in(messages) if not tools or forbidden else {}
         if not tools and not (forbidden and names):
             settings_without_tools(self._request, self._writer)
-        if not tools or (forbidden and not self._rules.claude and not names):
+        if not tools or (forbidden and not self._claude and not names):
             return self._from_history(names, forbidden and bool(tools))
         config: dict[str, Any] = {"tools": self._tools(tools)}
         native = self._native(choice)
@@ -185,12 +174,12 @@ class ToolPlan:
             else {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}}
             for name, system in names.items()
         ]
-        return {"tools": tools}, {"type": "none"} if self._rules.claude else None
+        return {"tools": tools}, {"type": "none"} if self._claude else None
 
     def _native(self, choice: ToolChoice | None) -> dict[str, Any] | None:
         """Claude's own ``tool_choice``, where Converse's cannot say it."""
         one_by_one = self._request.parallel_tool_calls is False
-        if not self._rules.claude:
+        if not self._claude:
             if one_by_one:
                 self._writer.leave_out("parallel_tool_calls", "Converse has no such switch for this model")
             return None
@@ -213,8 +202,15 @@ class ToolPlan:
                 continue
             written.append({"toolSpec": self._spec(tool)})
             if tool.cache is not None:
-                written.append(self._writer.cache_point(tool.cache))
+                self._mark(written, tool.cache)
         return written
+
+    def _mark(self, written: list[Block], cache: CacheMark) -> None:
+        """Adds the block of a cache mark, where the model takes marks among its tools."""
+        if self._facts.cache_marks is False or self._facts.tool_cache_marks is False:
+            self._writer.warn(f"a cache mark on a tool was left out: {self._request.model} takes none there")
+        else:
+            written.append(self._writer.cache_point(cache))
 
     def _spec(self, tool: Tool) -> Block:
         spec: Block = {"name": tool.name}
@@ -249,23 +245,19 @@ _JSON_HEADER = ("content-type", "application/json")
 
 def write_request(request: Request, context: Context, dialect: ConverseDialect) -> WireRequest:
     """Writes a request; raises what `asyncllm._protocols.codec.WireProtocol.encode` says."""
-    rules = rules_for(request.model)
-    claude = claude_rules(request.model) if rules.claude else None
-    writer = ConverseWriter(context, dialect, rules)
-    system, messages = write_conversation(
-        request.messages, writer, takes_system=claude is not None and claude.system_messages
-    )
-    plan = plan_reasoning(request.reasoning, request.model, rules, context, messages)
-    if plan.warning:
-        writer.warn(plan.warning)
+    writer = ConverseWriter(context, dialect)
+    takes_system = context.facts.system_messages is True
+    system, messages = write_conversation(request.messages, writer, takes_system=takes_system)
+    most = request.max_tokens if request.max_tokens is not None else dialect.max_tokens
+    plan = plan_reasoning(request, writer, messages, most)
     body: dict[str, Any] = {"messages": messages}
     if system:
         body["system"] = system
-    settings = _settings(request, rules, plan, writer, dialect)
+    settings = _settings(request, plan, most, writer)
     if settings:
         body["inferenceConfig"] = settings
     fields = dict(plan.fields)
-    tools, choice = ToolPlan(request, rules, writer).write(messages, plan.thinks)
+    tools, choice = ToolPlan(request, writer).write(messages, plan.thinks)
     if tools is not None:
         body["toolConfig"] = tools
     if choice is not None:
@@ -274,7 +266,7 @@ def write_request(request: Request, context: Context, dialect: ConverseDialect) 
     if output:
         body["outputConfig"] = output
     headers = {name.lower(): value for name, value in (request.extra_headers or {}).items()}
-    if rules.claude and "anthropic-beta" in headers:
+    if writer.claude and "anthropic-beta" in headers:
         fields["anthropic_beta"] = [name.strip() for name in headers.pop("anthropic-beta").split(",") if name.strip()]
     if fields:
         body["additionalModelRequestFields"] = fields
@@ -294,28 +286,21 @@ def write_request(request: Request, context: Context, dialect: ConverseDialect) 
     )
 
 
-def _settings(
-    request: Request, rules: ModelRules, plan: ReasoningPlan, writer: ConverseWriter, dialect: ConverseDialect
-) -> dict[str, Any]:
+_HINTS: Mapping[str, str] = {"temperature": "temperature", "top_p": "topP"}
+
+
+def _settings(request: Request, plan: ReasoningPlan, most: int | None, writer: ConverseWriter) -> dict[str, Any]:
     """``inferenceConfig``; a hint the model would refuse is dropped with a warning."""
     settings: dict[str, Any] = {}
-    most = request.max_tokens if request.max_tokens is not None else dialect.max_tokens
+    if most is None and plan.budget:
+        most = plan.budget + ROOM_FOR_THE_ANSWER  # the model's own limit may be smaller than the budget
     if most is not None:
         settings["maxTokens"] = most
-    known = claude_rules(request.model) if rules.claude else None
-    sampling = rules.sampling and (known is None or known.sampling)
-    for name, field, value in (
-        ("temperature", "temperature", request.temperature),
-        ("top_p", "topP", request.top_p),
-    ):
-        if value is None:
-            continue
-        if not sampling:
-            writer.leave_out(name, f"{request.model} takes no sampling parameters")
-        elif plan.thinks is not None and name == "temperature" and value != 1:
+    for name, value in sampling_hints(request, writer, reasons=plan.reasons or plan.thinks is not None).items():
+        if plan.thinks is not None and name == "temperature" and value != 1:
             writer.leave_out(name, "a model that thinks takes none but 1")
         else:
-            settings[field] = value
+            settings[_HINTS[name]] = value
     if request.stop:
         settings["stopSequences"] = list(request.stop)
     if request.seed is not None:

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from ..codec import Codec
-from .dialect import GeminiDialect, ModelFamily
+from .dialect import GeminiDialect
 from .errors import read_error
 from .request import write_request
 from .response import continuation, with_continuation
 from .stream import GeminiStreamDecoder, read_response
 
-__all__ = ["Gemini", "GeminiDialect", "ModelFamily", "continuation", "with_continuation"]
+__all__ = ["Gemini", "GeminiDialect", "continuation", "with_continuation"]
 
 
 def Gemini(dialect: GeminiDialect | None = None) -> Codec[GeminiDialect]:  # noqa: N802  # the name of a wire format

@@ -16,90 +16,18 @@ citations             ``citationSources``               ``citations`` (both are 
 
 Signatures are not portable between the two, nor between either and anybody else.
 
-Models differ in how they are told to think: Gemini 3 and later by ``thinkingLevel``, 2.5 by ``thinkingBudget``,
-older ones not at all. `FAMILIES` has one row for each family, the most particular first.
-
-Sources: google-genai 3.4.0 (types.py, models.py, _transformers.py), pydantic-ai 2.68.0 (profiles/google.py),
-November 2026.
+Sources: google-genai 3.4.0 (types.py, models.py, _transformers.py), November
+2026.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from ...errors import BadRequestError
-
-LOW_TO_HIGH = ("LOW", "MEDIUM", "HIGH")
-MINIMAL_TO_HIGH = ("MINIMAL", *LOW_TO_HIGH)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFamily:
-    """What is known of the models whose id begins with ``prefix``.
-
-    Attributes:
-        generation: the major version; 0 for models we know nothing of.
-        thinking: how the model is told to think; ``"any"`` takes a level or a budget, and the host is the judge.
-        levels: the thinking levels it takes, the least first.
-        budgets: the smallest and the largest thinking budget, in tokens.
-        budget_zero: a thinking budget of 0 switches thinking off.
-        sampling: temperature and top_p have an effect.
-    """
-
-    prefix: str
-    generation: int
-    thinking: Literal["level", "budget", "none", "any"]
-    levels: tuple[str, ...] = ()
-    budgets: tuple[int, int] = (0, 0)
-    budget_zero: bool = False
-    sampling: bool = True
-
-
-def _level(
-    prefix: str, *, levels: tuple[str, ...] = LOW_TO_HIGH, zero: bool = False, samples: bool = False
-) -> ModelFamily:
-    generation = int(prefix[7]) if prefix[7:8].isdigit() else 3
-    return ModelFamily(
-        prefix=prefix, generation=generation, thinking="level", levels=levels, budget_zero=zero, sampling=samples
-    )
-
-
-def _budget(prefix: str, smallest: int, largest: int, *, zero: bool = True) -> ModelFamily:
-    return ModelFamily(prefix=prefix, generation=2, thinking="budget", budgets=(smallest, largest), budget_zero=zero)
-
-
-FAMILIES: tuple[ModelFamily, ...] = (
-    _level("gemini-4-argon"),
-    _level("gemini-4-carbon"),
-    _level("gemini-3.8-flash"),
-    _level("gemini-3.7-flash"),
-    _level("gemini-3.6", levels=MINIMAL_TO_HIGH),
-    _level("gemini-3.5-flash-lite", levels=MINIMAL_TO_HIGH),
-    _level("gemini-3.1-flash-lite-image", levels=("MINIMAL", "HIGH"), samples=True),
-    _level("gemini-3.1-pro", samples=True),
-    _level("gemini-3-pro", samples=True),
-    _level("gemini-3.", levels=MINIMAL_TO_HIGH, samples=True),
-    _level("gemini-3", levels=MINIMAL_TO_HIGH, samples=True),
-    _budget("gemini-2.5-pro", 128, 32_768, zero=False),
-    _budget("gemini-2.5-flash-lite", 512, 24_576),
-    _budget("gemini-2.5", 1, 24_576),
-    ModelFamily(prefix="gemini-2", generation=2, thinking="none"),
-    ModelFamily(prefix="gemini-1", generation=1, thinking="none"),
-    ModelFamily(prefix="gemini-exp", generation=2, thinking="none"),
-    _level("gemini-"),  # the -latest aliases and generations to come
-    ModelFamily(prefix="gemma", generation=1, thinking="none"),
-    ModelFamily(prefix="learnlm", generation=1, thinking="none"),
-    ModelFamily(prefix="", generation=0, thinking="any"),  # tuned models, endpoints
-)
-
-VERTEX_FAMILIES: tuple[ModelFamily, ...] = (
-    # Vertex lets this one be switched off by a budget, the Gemini API does not (pydantic-ai, verified live).
-    _level("gemini-3.1-pro-preview", zero=True, samples=True),
-    *FAMILIES,
-)
 
 BETA_MARKS = ("-latest", "-preview", "-tts", "-exp")
 """Ids with one of these are served by ``v1beta``, many of them only there; ``v1`` has the stable ones."""
@@ -117,7 +45,6 @@ class GeminiDialect:
         kept_prefixes: ids that begin so are sent as they are, below ``parent``.
         absolute_prefixes: ids that begin so are sent as they are, without ``parent``.
         publishers: an id ``a/b`` means ``publishers/a/models/b``.
-        families: rows of what models take, the first match wins.
         files_base: where ids of uploaded files live; None where the host has no such files.
         url_safe_base64: write media in the URL-safe alphabet, as Google's SDK does; both hosts take either.
         display_names: inline media may carry a name.
@@ -135,7 +62,6 @@ class GeminiDialect:
     kept_prefixes: tuple[str, ...] = ("models/", "tunedModels/")
     absolute_prefixes: tuple[str, ...] = ()
     publishers: bool = False
-    families: tuple[ModelFamily, ...] = FAMILIES
     files_base: str | None = "https://generativelanguage.googleapis.com/v1beta/"
     url_safe_base64: bool = False
     display_names: bool = False
@@ -161,16 +87,10 @@ class GeminiDialect:
             "kept_prefixes": ("models/", "publishers/", "endpoints/"),
             "absolute_prefixes": ("projects/",),
             "publishers": True,
-            "families": VERTEX_FAMILIES,
             "files_base": None,
             "display_names": True,
         }
         return cls(**{**fields, **options})
-
-    def family(self, model: str) -> ModelFamily:
-        """The row for a model, whatever path stands before its id."""
-        bare = model.rpartition("/")[2] if not model.startswith("tunedModels/") else model
-        return next(row for row in self.families if bare.startswith(row.prefix))
 
     def path(self, model: str, verb: str) -> str:
         """The percent-encoded path of ``verb`` (``"generateContent"``) on a model.

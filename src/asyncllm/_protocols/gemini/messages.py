@@ -43,7 +43,7 @@ from ..._schema.content import (
 from ..._schema.messages import Message
 from ..codec import Context, deep_merge
 from ..parts import INVALID_JSON, PartWriter
-from .dialect import GeminiDialect, ModelFamily
+from .dialect import GeminiDialect
 from .parts import Media, write_detail, write_media
 
 SKIP_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
@@ -66,11 +66,11 @@ class ContentsWriter(PartWriter[GeminiDialect]):
         contents: the ``contents``.
     """
 
-    __slots__ = ("_calls", "_family", "_foreign_calls", "_late_media", "_results", "contents", "system")
+    __slots__ = ("_calls", "_foreign_calls", "_generation", "_late_media", "_results", "contents", "system")
 
-    def __init__(self, context: Context, dialect: GeminiDialect, family: ModelFamily) -> None:
+    def __init__(self, context: Context, dialect: GeminiDialect) -> None:
         super().__init__(context, dialect, "generateContent")
-        self._family = family
+        self._generation = context.facts.generation or 0
         self.system: list[dict[str, Any]] = []
         self.contents: list[dict[str, Any]] = []
         self._calls: dict[str, _Call] = {}
@@ -155,7 +155,7 @@ class ContentsWriter(PartWriter[GeminiDialect]):
             self._add("user", [wire for _, wire in results] + late)
 
     def _sign_foreign_steps(self) -> None:
-        if self._family.generation < 3 or not self._foreign_calls:
+        if self._generation < 3 or not self._foreign_calls:
             return
         contents = self.contents
         turn = max((at for at, content in enumerate(contents) if _opens_turn(content)), default=-1)
@@ -214,7 +214,7 @@ class ContentsWriter(PartWriter[GeminiDialect]):
             self.warn("speech of another host was sent as its transcript")
             return {"text": part.transcript}
         wire = write_media(part, self)
-        write_detail(part, wire, self._family.generation, self)
+        write_detail(part, wire, self._generation, self)
         return wire
 
     def _only_said(self, part: Audio) -> bool:
@@ -282,7 +282,7 @@ class ContentsWriter(PartWriter[GeminiDialect]):
             self._result_item(item, values, media)
         body["name"] = name
         body["response"] = {"error" if part.is_error else "output": _one_value(values)} if values or not media else {}
-        if media and self._family.generation >= 3:
+        if media and self._generation >= 3:
             body["parts"] = media
         elif media:
             self.warn("this model takes no media inside a tool's result; they were sent after the results")

@@ -4,39 +4,38 @@ What the wire has no word for is refused before anything is sent (`UnsupportedPa
 of the chain may be tried) when leaving it out would change the answer, and left out with a warning when it would
 not.
 
-Thinking: a word is a ``thinkingLevel`` on Gemini 3 and later and a ``thinkingBudget`` on 2.5 (the budgets are those of
-Google's own OpenAI-compatible endpoint); a number is a budget, which only 2.5 takes. Thoughts are asked for whenever
-thinking is.
+Thinking: a word is a ``thinkingLevel`` on Gemini 3 and later and a ``thinkingBudget`` on 2.5. Thoughts are asked for
+whenever thinking is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from ..._schema.facts import ReasoningRules
 from ..._schema.request import Request, Tool, ToolChoice
 from ...errors import UnsupportedParameterError
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import settings_without_tools
-from .dialect import GeminiDialect, ModelFamily
+from ..reasoning import ask, sampling_hints, will_reason
+from .dialect import GeminiDialect
 from .messages import ContentsWriter
 
-_WORD_BUDGETS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
-_BEYOND_HIGH = frozenset({"xhigh", "max"})
+_UNKNOWN = ReasoningRules(efforts=("minimal", "low", "medium", "high"), budgets=(1, None), optional=True)
+"""What is assumed of tuned models and endpoints, of which nothing is known."""
 
 
 def write_request(request: Request, context: Context, dialect: GeminiDialect) -> WireRequest:
     """The whole HTTP request but for its credential; raises as `WireProtocol.encode` says."""
-    family = dialect.family(request.model)
     path = dialect.path(request.model, "streamGenerateContent" if request.stream else "generateContent")
-    writer = ContentsWriter(context, dialect, family)
+    writer = ContentsWriter(context, dialect)
     writer.write(request.messages)
     body: dict[str, Any] = {}
     if writer.system:
         body["systemInstruction"] = {"parts": writer.system}
     body["contents"] = writer.contents
     _add_tools(body, request, dialect, writer)
-    config = _generation_config(request, family, dialect, writer)
+    config = _generation_config(request, writer)
     if config:
         body["generationConfig"] = config
     if dialect.safety_settings:
@@ -60,31 +59,37 @@ def write_request(request: Request, context: Context, dialect: GeminiDialect) ->
     )
 
 
-def _generation_config(
-    request: Request, family: ModelFamily, dialect: GeminiDialect, writer: ContentsWriter
-) -> dict[str, Any]:
+def _generation_config(request: Request, writer: ContentsWriter) -> dict[str, Any]:
+    rules = writer.context.facts.rules
+    asked = ask(request, _UNKNOWN if rules is None else rules, writer)
+    hints = sampling_hints(request, writer, reasons=will_reason(asked, rules))
     values: dict[str, Any] = {
-        "temperature": request.temperature,
-        "topP": request.top_p,
+        "temperature": hints.get("temperature"),
+        "topP": hints.get("top_p"),
         "maxOutputTokens": request.max_tokens,
         "stopSequences": list(request.stop) or None,
         "seed": request.seed,
     }
     config = {key: value for key, value in values.items() if value is not None}
-    if not family.sampling and ("temperature" in config or "topP" in config):
-        writer.warn(f"{request.model} ignores temperature and top_p")
-    _add_format(config, request, family)
-    thinking = _thinking(request, family, dialect, writer)
-    if thinking:
-        config["thinkingConfig"] = thinking
+    _add_format(config, request, writer)
+    if asked.value is not None:
+        config["thinkingConfig"] = _thinking(asked.value, off=request.reasoning in ("none", 0))
     return config
 
 
-def _add_format(config: dict[str, Any], request: Request, family: ModelFamily) -> None:
+def _thinking(value: str | int, *, off: bool) -> dict[str, Any]:
+    """``thinkingConfig``: a level for Gemini 3 and later, a budget for 2.5; a budget of 0 switches thinking off."""
+    if value == "none":
+        return {"thinkingBudget": 0}
+    config: dict[str, Any] = {"thinkingBudget": value} if isinstance(value, int) else {"thinkingLevel": value.upper()}
+    return config if off else {**config, "includeThoughts": True}
+
+
+def _add_format(config: dict[str, Any], request: Request, writer: ContentsWriter) -> None:
     wanted = request.response_format
     if wanted is None:
         return
-    if 0 < family.generation < 3 and any(isinstance(tool, Tool) for tool in request.tools):
+    if 0 < (writer.context.facts.generation or 0) < 3 and any(isinstance(tool, Tool) for tool in request.tools):
         raise UnsupportedParameterError(
             f"{request.model} cannot be held to a response_format while it has tools: "
             "leave one of them out, or use Gemini 3 or later"
@@ -95,74 +100,6 @@ def _add_format(config: dict[str, Any], request: Request, family: ModelFamily) -
         if wanted.description:
             schema.setdefault("description", wanted.description)
         config["responseJsonSchema"] = schema
-
-
-# -- thinking -------------------------------------------------------------------------------------------------------
-
-
-def _thinking(
-    request: Request, family: ModelFamily, dialect: GeminiDialect, writer: ContentsWriter
-) -> dict[str, Any] | None:
-    wanted = request.reasoning
-    if wanted is None:
-        return None
-    if isinstance(wanted, str):
-        wanted = wanted.lower()
-    if wanted in ("none", 0):
-        return _no_thinking(request.model, family, writer)
-    if family.thinking == "none":
-        raise UnsupportedParameterError(f"{request.model} does not reason: leave reasoning out")
-    if isinstance(wanted, int):
-        return _by_budget(wanted, request.model, family, writer)
-    if family.thinking == "budget":
-        if wanted not in _WORD_BUDGETS and wanted not in _BEYOND_HIGH:
-            raise _bad_word(wanted)
-        return _by_budget(_WORD_BUDGETS.get(wanted, family.budgets[1]), request.model, family, writer)
-    return {"thinkingLevel": _level(wanted, request.model, family, writer), "includeThoughts": True}
-
-
-def _no_thinking(model: str, family: ModelFamily, writer: ContentsWriter) -> dict[str, Any] | None:
-    if family.thinking == "none":
-        return None
-    if family.budget_zero or family.thinking == "any":
-        return {"thinkingBudget": 0}
-    if family.levels[:1] == ("MINIMAL",):
-        writer.warn(f"{model} cannot be kept from reasoning altogether; it was asked for the least")
-        return {"thinkingLevel": "MINIMAL"}
-    raise UnsupportedParameterError(f"{model} cannot be kept from reasoning: ask for reasoning='low' instead")
-
-
-def _by_budget(budget: int, model: str, family: ModelFamily, writer: ContentsWriter) -> dict[str, Any]:
-    if family.thinking == "level":
-        raise UnsupportedParameterError(
-            f"{model} takes no budget of reasoning tokens: ask for reasoning='low', 'medium' or 'high' instead"
-        )
-    if family.thinking == "budget" and budget != -1:  # -1: the model decides
-        smallest, largest = family.budgets
-        bounded = min(max(budget, smallest), largest)
-        if bounded != budget:
-            writer.warn(f"{model} takes {smallest} to {largest} reasoning tokens; {bounded} were asked for")
-            budget = bounded
-    return {"thinkingBudget": budget, "includeThoughts": True}
-
-
-def _level(word: str, model: str, family: ModelFamily, writer: ContentsWriter) -> str:
-    level = "HIGH" if word in _BEYOND_HIGH else word.upper()
-    if level not in ("MINIMAL", "LOW", "MEDIUM", "HIGH"):
-        raise _bad_word(word)
-    if not family.levels or level in family.levels:
-        chosen = level
-    else:
-        chosen = family.levels[0] if level in ("MINIMAL", "LOW") else family.levels[-1]
-    if chosen != word.upper():
-        writer.warn(f"{model} has no reasoning level {word!r}; {chosen.lower()!r} was asked for")
-    return chosen
-
-
-def _bad_word(word: str) -> UnsupportedParameterError:
-    return UnsupportedParameterError(
-        f"reasoning={word!r} is no level of Gemini: use 'none', 'minimal', 'low', 'medium' or 'high'"
-    )
 
 
 # -- tools ----------------------------------------------------------------------------------------------------------

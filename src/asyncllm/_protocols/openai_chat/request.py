@@ -7,32 +7,38 @@ everything else replaced). Nothing the caller gave is changed in place.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from ..._schema.facts import ReasoningRules
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..codec import Context, WireRequest, deep_merge
 from ..openai_api import post
 from ..parts import settings_without_tools
+from ..reasoning import ANY_EFFORT, Amount, ask, on_chat, sampling_hints, will_reason
 from .dialect import ChatDialect
 from .messages import write_messages
 from .parts import ChatWriter
 
 PATH = "/chat/completions"
+_ANY_AMOUNT = replace(ANY_EFFORT, budgets=(1, None))
+_SWITCH = ReasoningRules(modes=("on",), optional=True)
 
 
 def write_request(request: Request, context: Context, dialect: ChatDialect) -> WireRequest:
     """Writes the request; see `asyncllm._protocols.codec.WireProtocol.encode`."""
     writer = ChatWriter(context, dialect, "chat completions")
-    thinking = request.reasoning != "none"
+    asked = _ask(request, writer)
+    reasons = will_reason(asked, context.facts.rules)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": write_messages(request.messages, writer, thinking=thinking),
+        "messages": write_messages(request.messages, writer, thinking=asked.value != "none"),
     }
-    _sampling(body, request, writer)
-    if request.reasoning is not None:
-        _reasoning(body, request.reasoning, writer)
+    _sampling(body, request, reasons, writer)
+    if asked.value is not None:
+        _reasoning(body, asked.value, writer)
     if request.tools:
-        _tools(body, request, writer)
+        _tools(body, request, reasons, writer)
     elif request.tool_choice is not None or request.parallel_tool_calls is not None:
         settings_without_tools(request, writer)
     if request.response_format is not None:
@@ -44,11 +50,10 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
     return post(PATH, body, request, writer, dialect.adapt)
 
 
-def _sampling(body: dict[str, Any], request: Request, writer: ChatWriter) -> None:
+def _sampling(body: dict[str, Any], request: Request, reasons: bool, writer: ChatWriter) -> None:
     dialect = writer.dialect
-    given = {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
+    given: dict[str, Any] = {
+        **sampling_hints(request, writer, reasons=reasons),
         dialect.max_tokens_field: request.max_tokens,
         dialect.seed_field: request.seed,
     }
@@ -59,33 +64,39 @@ def _sampling(body: dict[str, Any], request: Request, writer: ChatWriter) -> Non
         body["stop"] = list(request.stop)
 
 
-def _reasoning(body: dict[str, Any], reasoning: str | int, writer: ChatWriter) -> None:
+def _ask(request: Request, writer: ChatWriter) -> Amount:
+    """How much reasoning to ask for: what the model takes, within what the host's field can say."""
+    dialect, rules = writer.dialect, writer.context.facts.rules
+    if rules is not None:
+        return ask(request, on_chat(rules), writer)
+    if dialect.reasoning_param == "switch":
+        return ask(request, _SWITCH, writer)
+    budgets = dialect.reasoning_param == "object" or dialect.reasoning_budget_field is not None
+    return ask(request, _ANY_AMOUNT if budgets else ANY_EFFORT, writer)
+
+
+def _reasoning(body: dict[str, Any], value: str | int, writer: ChatWriter) -> None:
+    """Spells it in the host's field."""
     how = writer.dialect.reasoning_param
-    if isinstance(reasoning, int):
+    if how == "none":
+        writer.leave_out("reasoning", "the host has no field for it")
+    elif isinstance(value, int):
         if how == "object":
-            body["reasoning"] = {"max_tokens": reasoning}
-        elif writer.dialect.reasoning_budget_field is not None:
-            body[writer.dialect.reasoning_budget_field] = reasoning
+            body["reasoning"] = {"max_tokens": value}
         else:
-            raise writer.cannot(
-                "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
-            )
-    elif how == "effort":
-        body["reasoning_effort"] = reasoning
+            body[writer.dialect.reasoning_budget_field or "reasoning_budget"] = value
     elif how == "object":
-        body["reasoning"] = {"effort": reasoning}
-    elif how == "none":
-        raise writer.cannot("reasoning", "cannot be told how much to reason; choose a model instead")
+        body["reasoning"] = {"effort": value}
+    elif how == "effort":
+        if value != "on":  # such a model reasons without being asked
+            body["reasoning_effort"] = value
     else:
-        body["thinking"] = {"type": "disabled" if reasoning == "none" else "enabled"}
-        if reasoning != "none":
-            if how == "switch_and_effort":
-                body["reasoning_effort"] = reasoning
-            else:
-                writer.warn(f"the effort {reasoning!r} was left out: reasoning can only be switched on or off")
+        body["thinking"] = {"type": "disabled" if value == "none" else "enabled"}
+        if how == "switch_and_effort" and value not in ("none", "on"):
+            body["reasoning_effort"] = value
 
 
-def _tools(body: dict[str, Any], request: Request, writer: ChatWriter) -> None:
+def _tools(body: dict[str, Any], request: Request, reasons: bool, writer: ChatWriter) -> None:
     dialect, choice = writer.dialect, request.tool_choice
     tools = list(request.tools)
     if choice is not None and choice.names and choice.mode != "tool" and not dialect.allowed_tools:
@@ -95,20 +106,20 @@ def _tools(body: dict[str, Any], request: Request, writer: ChatWriter) -> None:
     if choice is not None:
         if choice.mode == "tool" and not choice.names:
             raise writer.bad("tool_choice: mode 'tool' needs the name of a tool")
-        _demand(request, writer)
+        _demand(request, reasons, writer)
         body["tool_choice"] = _tool_choice(request, dialect)
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
 
 
-def _demand(request: Request, writer: ChatWriter) -> None:
+def _demand(request: Request, reasons: bool, writer: ChatWriter) -> None:
     """Refuses a demand for a call that the host would refuse, or ignore."""
     if request.tool_choice is None or request.tool_choice.mode not in ("required", "tool"):
         return
     rule = writer.dialect.forced_tool_choice
     if rule == "no":
         raise writer.cannot("tool_choice", "cannot be made to call a tool; use 'auto' and say so in the prompt")
-    if rule == "not_while_thinking" and request.reasoning not in (None, "none"):
+    if rule == "not_while_thinking" and reasons:
         raise writer.cannot("tool_choice", "cannot be made to call a tool while it reasons; use reasoning='none'")
 
 

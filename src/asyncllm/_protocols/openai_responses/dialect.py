@@ -31,8 +31,6 @@ class ResponsesDialect:
     """How a host speaks the Responses API.
 
     Attributes:
-        plain_models: beginnings of the names of models that never reason: asking them for encrypted reasoning would
-            be refused.
         reasoning_summary: which summary is asked for beside an effort; None for none.
         cache_marks: takes prompt-cache breakpoints on content.
         hosted_call_ids: beginnings of the ids of custom tool calls that the host ran by itself (xAI: ``xs_call_``).
@@ -41,7 +39,6 @@ class ResponsesDialect:
         adapt: the last change to the body, before ``extra_body``; it returns a new or the same dict.
     """
 
-    plain_models: tuple[str, ...] = ("gpt-4", "gpt-3.5", "gpt-5-chat", "chatgpt-")
     reasoning_summary: str | None = "auto"
     cache_marks: bool = True
     hosted_call_ids: tuple[str, ...] = ()

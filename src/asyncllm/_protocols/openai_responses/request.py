@@ -17,6 +17,7 @@ from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..codec import Context, WireRequest, deep_merge
 from ..openai_api import post
 from ..parts import settings_without_tools
+from ..reasoning import ANY_EFFORT, ask, sampling_hints, will_reason
 from .dialect import ResponsesDialect
 from .messages import write_input
 from .parts import ItemWriter
@@ -34,11 +35,13 @@ def write_request(request: Request, context: Context, dialect: ResponsesDialect)
         "input": write_input(request.messages, writer, stored=stored),
         "store": False,
     }
-    if not request.model.removeprefix("ft:").startswith(dialect.plain_models):
+    rules = context.facts.rules
+    asked = ask(request, ANY_EFFORT if rules is None else rules, writer)
+    if rules is None or rules.reasons:
         body["include"] = [ENCRYPTED]
-    _sampling(body, request, writer)
-    if request.reasoning is not None:
-        body["reasoning"] = _reasoning(request.reasoning, writer)
+    _sampling(body, request, will_reason(asked, rules), writer)
+    if asked.value is not None:
+        body["reasoning"] = _reasoning(str(asked.value), writer)
     if request.tools:
         _tools(body, request, writer)
     elif request.tool_choice is not None or request.parallel_tool_calls is not None:
@@ -50,28 +53,19 @@ def write_request(request: Request, context: Context, dialect: ResponsesDialect)
     return post(PATH, body, request, writer, dialect.adapt)
 
 
-def _sampling(body: dict[str, Any], request: Request, writer: ItemWriter) -> None:
-    given = {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "max_output_tokens": request.max_tokens,
-    }
-    body.update({name: value for name, value in given.items() if value is not None})
+def _sampling(body: dict[str, Any], request: Request, reasons: bool, writer: ItemWriter) -> None:
+    body.update(sampling_hints(request, writer, reasons=reasons))
+    if request.max_tokens is not None:
+        body["max_output_tokens"] = request.max_tokens
     if request.stop:
         raise writer.cannot("stop", "takes no stop sequences; cut the text yourself, or use chat completions")
     if request.seed is not None:
         writer.leave_out("seed", "the Responses API has none")
 
 
-def _reasoning(reasoning: str | int, writer: ItemWriter) -> dict[str, Any]:
-    if isinstance(reasoning, int):
-        raise writer.cannot(
-            "reasoning", "takes no budget in tokens; use an effort word such as 'low', 'medium' or 'high'"
-        )
+def _reasoning(effort: str, writer: ItemWriter) -> dict[str, Any]:
     summary = writer.dialect.reasoning_summary
-    return (
-        {"effort": reasoning} if reasoning == "none" or summary is None else {"effort": reasoning, "summary": summary}
-    )
+    return {"effort": effort} if effort == "none" or summary is None else {"effort": effort, "summary": summary}
 
 
 def _tools(body: dict[str, Any], request: Request, writer: ItemWriter) -> None:
