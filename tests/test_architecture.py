@@ -23,12 +23,12 @@ SECTIONS = frozenset({"_config.sections", "_config.rules", "_config.urls"})
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_schema", "_version"}),
     frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names", *SECTIONS}),
-    frozenset({"_checks", "_options", "_framing", "_protocols", "_auth"}),
+    frozenset({"_checks", "_options", "_run_options", "map_item", "_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
-    frozenset({"client", "_assembly", "conversation", "_runtime"}),
+    frozenset({"client", "_assembly", "conversation", "_runtime", "tools", "runs", "run_stream", "bulk", "checkpoint"}),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
-    frozenset({"sync", "_testing", "testing", "contrib", "cli"}),
+    frozenset({"sync", "sync_streams", "_testing", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
 # (importer, imported) within one level.
@@ -43,6 +43,17 @@ SIDEWAYS = frozenset(
         ("_models", "_providers"),
         ("_ledger", "_models"),
         ("_options", "_checks"),
+        ("_run_options", "_options"),
+        ("_run_options", "_checks"),
+        ("runs", "tools"),
+        ("run_stream", "runs"),
+        ("checkpoint", "runs"),
+        ("bulk", "runs"),
+        ("bulk", "checkpoint"),
+        ("client", "run_stream"),
+        ("sync", "sync_streams"),
+        ("client", "runs"),
+        ("client", "bulk"),
         ("client", "_runtime"),
         ("_runtime", "_assembly"),
         ("client", "conversation"),
@@ -56,7 +67,9 @@ SIDEWAYS = frozenset(
 )
 # Named for the type checker only, never imported at run time: exceptions carry responses, attempts carry exceptions,
 # a conversation holds the client that made it.
-FOR_TYPES_ONLY = frozenset({("errors", "_schema"), ("_schema", "errors"), ("conversation", "client")})
+FOR_TYPES_ONLY = frozenset(
+    {("errors", "_schema"), ("_schema", "errors"), ("conversation", "client"), ("map_item", "runs")}
+)
 
 # What is installed besides the standard library, and who may import it.
 THIRD_PARTY: dict[str, frozenset[str]] = {
@@ -68,6 +81,10 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_transport",
             "_engine",
             "client",
+            "tools",
+            "runs",
+            "run_stream",
+            "bulk",
             "sync",
             "_testing",
             "testing",
@@ -81,17 +98,21 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "httpcore": frozenset({"_transport"}),
     "httpcore2": frozenset({"_transport"}),
     "httpx_aiohttp": frozenset({"_transport"}),
-    "typing_extensions": frozenset({"_engine", "_options", "client", "conversation", "sync"}),
+    "typing_extensions": frozenset(
+        {"_engine", "_options", "client", "conversation", "sync", "tools", "runs", "run_stream", "bulk"}
+    ),
+    "docstring_parser": frozenset({"tools"}),
+    "starlette": frozenset({"contrib"}),
     "trio": frozenset({"_transport", "_engine", "_testing"}),
     "certifi": frozenset({"_auth", "_transport"}),
     "h11": frozenset({"_testing"}),
-    "pydantic": frozenset({"_providers", "_config", "_engine", "client", "_testing"}),
-    "pydantic_core": frozenset({"_protocols.wire_json", "_config"}),
+    "pydantic": frozenset({"_providers", "_config", "_engine", "client", "_testing", "tools", "contrib"}),
+    "pydantic_core": frozenset({"_protocols.wire_json", "_config", "_engine", "tools", "bulk", "checkpoint"}),
     "orjson": frozenset({"_protocols.wire_json"}),
     "yaml": frozenset({"_config"}),
     "botocore": frozenset({"_auth"}),
     "google": frozenset({"_auth"}),
-    "rich": frozenset({"cli"}),
+    "rich": frozenset({"cli", "bulk"}),
     "pytest": frozenset({"testing"}),
     "opentelemetry": frozenset({"contrib"}),
     "psycopg": frozenset({"_ledger"}),
@@ -110,7 +131,9 @@ IMPURE_STANDARD = frozenset(
     "sqlite3 ssl subprocess sys tempfile threading time urllib.request uuid".split()
 )
 # Tool arguments are parsed by the value that holds their text; an AWS message in a header becomes the payload it means.
-PURE_MAY = frozenset({("_schema/content.py", "json"), ("_framing/eventstream.py", "json")})
+PURE_MAY = frozenset(
+    {("_schema/stored.py", "json"), ("_schema/content.py", "json"), ("_framing/eventstream.py", "json")}
+)
 
 # Files that are one table from end to end, with what the table is of.
 TABLES: dict[str, str] = {}

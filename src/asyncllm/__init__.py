@@ -50,12 +50,16 @@ if TYPE_CHECKING:
         Restart,
         TextDelta,
         ToolCallDelta,
+        ToolEnd,
+        ToolStart,
     )
     from ._schema.messages import Message, Role
     from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
+    from ._schema.stored import dump_messages, load_messages
     from ._schema.usage import Usage
     from ._transport.base import Timeouts
+    from .bulk import MapProgress, MapStream
     from .client import Client
     from .conversation import Conversation
     from .errors import (
@@ -94,17 +98,24 @@ if TYPE_CHECKING:
         StreamInterruptedError,
         StreamTruncatedError,
         StructuredOutputError,
+        ToolArgumentsError,
         TransportError,
         UnsupportedContentError,
         UnsupportedError,
         UnsupportedParameterError,
         WriteTimeoutError,
     )
-    from .sync import SyncClient, SyncConversation, SyncLedger, SyncStream
+    from .map_item import Item
+    from .run_stream import RunStream
+    from .runs import AnswerTool, PostponeTool, RefuseTool, Run, Step, ToolRun
+    from .sync import SyncClient, SyncConversation, SyncLedger
+    from .sync_streams import SyncMap, SyncRunStream, SyncStream
+    from .tools import FunctionTool, RunContext, tool
 
 __all__ = [
     "Advice",
     "AllFallbacksFailedError",
+    "AnswerTool",
     "AsyncLLMError",
     "Attempt",
     "Audio",
@@ -131,11 +142,15 @@ __all__ = [
     "Event",
     "FinishReason",
     "FirstTokenTimeoutError",
+    "FunctionTool",
     "IdleTimeoutError",
     "Image",
+    "Item",
     "Json",
     "LedgerError",
     "LimitTimeoutError",
+    "MapProgress",
+    "MapStream",
     "Message",
     "ModelInfo",
     "ModelNotFoundError",
@@ -146,6 +161,7 @@ __all__ = [
     "PartEnd",
     "PartStart",
     "PermissionDeniedError",
+    "PostponeTool",
     "ProtocolError",
     "Provider",
     "ProviderError",
@@ -160,6 +176,7 @@ __all__ = [
     "ReasoningDelta",
     "RefreshResult",
     "Refusal",
+    "RefuseTool",
     "Request",
     "RequestTooLargeError",
     "Response",
@@ -170,8 +187,12 @@ __all__ = [
     "Restart",
     "Role",
     "Route",
+    "Run",
+    "RunContext",
+    "RunStream",
     "ServerError",
     "Settings",
+    "Step",
     "Stream",
     "StreamInterruptedError",
     "StreamTruncatedError",
@@ -179,6 +200,8 @@ __all__ = [
     "SyncClient",
     "SyncConversation",
     "SyncLedger",
+    "SyncMap",
+    "SyncRunStream",
     "SyncStream",
     "TargetHealth",
     "Text",
@@ -187,10 +210,14 @@ __all__ = [
     "Timeouts",
     "TokenCount",
     "Tool",
+    "ToolArgumentsError",
     "ToolCall",
     "ToolCallDelta",
     "ToolChoice",
+    "ToolEnd",
     "ToolResult",
+    "ToolRun",
+    "ToolStart",
     "TransportError",
     "Unknown",
     "UnsupportedContentError",
@@ -201,10 +228,31 @@ __all__ = [
     "Video",
     "WriteTimeoutError",
     "__version__",
+    "dump_messages",
+    "load_messages",
+    "tool",
 ]
 
 _HOME = MappingProxyType(
     {
+        "FunctionTool": ".tools",
+        "RunContext": ".tools",
+        "tool": ".tools",
+        "AnswerTool": ".runs",
+        "PostponeTool": ".runs",
+        "RefuseTool": ".runs",
+        "Run": ".runs",
+        "RunStream": ".run_stream",
+        "Step": ".runs",
+        "ToolRun": ".runs",
+        "Item": ".map_item",
+        "MapProgress": ".bulk",
+        "MapStream": ".bulk",
+        "dump_messages": "._schema.stored",
+        "load_messages": "._schema.stored",
+        "ToolEnd": "._schema.events",
+        "ToolStart": "._schema.events",
+        "ToolArgumentsError": ".errors",
         "Client": ".client",
         "ModelInfo": "._models.registry",
         "Validation": "._models.validation",
@@ -300,7 +348,9 @@ _HOME = MappingProxyType(
         "Response": "._schema.response",
         "Usage": "._schema.usage",
         "SyncClient": ".sync",
-        "SyncStream": ".sync",
+        "SyncStream": ".sync_streams",
+        "SyncRunStream": ".sync_streams",
+        "SyncMap": ".sync_streams",
         "Timeouts": "._transport.base",
     }
 )

@@ -369,7 +369,7 @@ def with_keywords(function: Function) -> Function:
     return function
 
 
-def _wrapped(name: str, meaning: str) -> str:
+def wrapped(name: str, meaning: str) -> str:
     """An entry of Args, in lines of 100 letters at most; ``textwrap`` would cost a millisecond at every start."""
     lines = [f"{name}:"]
     for word in meaning.split():
@@ -380,4 +380,4 @@ def _wrapped(name: str, meaning: str) -> str:
     return "\n".join(lines)
 
 
-_ARGS = "\n".join([_wrapped(row.name, row.meaning) for row in DESCRIBED])
+_ARGS = "\n".join([wrapped(row.name, row.meaning) for row in DESCRIBED])

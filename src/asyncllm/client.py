@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
@@ -14,11 +15,18 @@ from ._engine.routing import Choice
 from ._engine.sending import send
 from ._engine.stream import Stream, StreamPlan
 from ._options import Arguments, CallOptions, with_keywords
+from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
 from ._runtime import Runtime
 from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
 from .conversation import Conversation
+
+if TYPE_CHECKING:
+    from .bulk import Inputs, MapStream
+    from .map_item import Item
+    from .run_stream import RunStream
+    from .runs import Run
 
 T = TypeVar("T")
 
@@ -132,6 +140,146 @@ class Client(Runtime):
                 variant=choice.variant,
             )
         )
+
+    @overload
+    async def run(
+        self, messages: Messages | Run[Any], *, response_format: None = None, **options: Unpack[RunOptions]
+    ) -> Run[None]: ...
+    @overload
+    async def run(
+        self, messages: Messages | Run[Any], *, response_format: JSONFormat, **options: Unpack[RunOptions]
+    ) -> Run[Any]: ...
+    @overload
+    async def run(
+        self, messages: Messages | Run[Any], *, response_format: TypeForm[T], **options: Unpack[RunOptions]
+    ) -> Run[T]: ...
+    @with_run_keywords
+    async def run(
+        self, messages: Messages | Run[Any], *, response_format: Any = None, **options: Unpack[RunOptions]
+    ) -> Run[Any]:
+        """Lets the model call tools until it answers, and returns the whole run.
+
+        Each step is one reply of the model, made as by `send`, and the answers to the calls in it.
+
+        Args:
+            messages: as for `send`; or a `Run` that stopped early, which goes on.
+            response_format: the type or format of the last answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The run: ``text``, ``parsed``, ``messages``, ``steps``, ``usage``, ``cost``, ``attempts``; ``stopped`` says
+            why it ended.
+
+        Raises:
+            BadRequestError: a message or a keyword is wrong; nothing was sent.
+            AsyncLLMError: as `send` raises it.
+        """
+        from .runs import begin, run_tools
+
+        return await run_tools(self.send, begin(messages, response_format, options))
+
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: None = None, **options: Unpack[RunOptions]
+    ) -> RunStream[None]: ...
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: JSONFormat, **options: Unpack[RunOptions]
+    ) -> RunStream[Any]: ...
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: TypeForm[T], **options: Unpack[RunOptions]
+    ) -> RunStream[T]: ...
+    @with_run_keywords
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: Any = None, **options: Unpack[RunOptions]
+    ) -> RunStream[Any]:
+        """Does what `run` does, and returns the events as they come: those of each reply, and those of its tools.
+
+        Args:
+            messages: as for `run`.
+            response_format: the type or format of the last answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The events: iterate them, or use them in ``async with``. ``result`` is the `Run` so far, and the whole one
+            after the last event.
+
+        Raises:
+            BadRequestError: a message or a keyword is wrong; at once.
+            AsyncLLMError: everything else, while it is iterated.
+        """
+        from .run_stream import RunStream
+        from .runs import begin
+
+        return RunStream(self.stream, begin(messages, response_format, options), self._spawn)
+
+    @overload
+    def map(
+        self, inputs: Inputs, *, response_format: None = None, **options: Unpack[MapOptions]
+    ) -> MapStream[None]: ...
+    @overload
+    def map(self, inputs: Inputs, *, response_format: JSONFormat, **options: Unpack[MapOptions]) -> MapStream[Any]: ...
+    @overload
+    def map(self, inputs: Inputs, *, response_format: TypeForm[T], **options: Unpack[MapOptions]) -> MapStream[T]: ...
+    @with_map_keywords
+    def map(self, inputs: Inputs, *, response_format: Any = None, **options: Unpack[MapOptions]) -> MapStream[Any]:
+        """Answers many inputs at the same time, and returns an item for each.
+
+        Args:
+            inputs: prompts, lists of messages, or dicts with ``messages`` and keywords of their own; any iterable or
+                async iterable. It is read lazily.
+            response_format: the type or format of each answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The items: iterate them, or use them in ``async with``, which ends the work for certain.
+
+        Raises:
+            BadRequestError: a keyword is wrong; at once.
+        """
+        from .bulk import begin_map
+
+        parse = self._formats.read(response_format).parse
+
+        def parsed(reply: Response[Any]) -> Response[Any]:
+            return reply if parse is None else replace(reply, parsed=parse(reply))
+
+        return begin_map(
+            inputs, response_format, options, send=self.send, run=self.run, parse=parsed, spawn=self._spawn
+        )
+
+    @overload
+    async def map_all(
+        self, inputs: Inputs, *, response_format: None = None, **options: Unpack[MapOptions]
+    ) -> list[Item[None]]: ...
+    @overload
+    async def map_all(
+        self, inputs: Inputs, *, response_format: JSONFormat, **options: Unpack[MapOptions]
+    ) -> list[Item[Any]]: ...
+    @overload
+    async def map_all(
+        self, inputs: Inputs, *, response_format: TypeForm[T], **options: Unpack[MapOptions]
+    ) -> list[Item[T]]: ...
+    @with_map_keywords
+    async def map_all(
+        self, inputs: Inputs, *, response_format: Any = None, **options: Unpack[MapOptions]
+    ) -> list[Item[Any]]:
+        """Does what `map` does, and returns all items as a list, in the order of the inputs.
+
+        Args:
+            inputs: as for `map`.
+            response_format: the type or format of each answer.
+            **options: every keyword of `CallOptions`.
+
+        Raises:
+            BadRequestError: a keyword is wrong.
+        """
+        async with self.map(inputs, response_format=response_format, **options) as items:
+            return sorted([item async for item in items], key=lambda item: item.index)
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._lifetime.engine().background.spawn(work)
 
     def conversation(
         self, *, system: str | None = None, provider: str | None = None, model: str | None = None

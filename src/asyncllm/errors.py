@@ -13,6 +13,7 @@
     ├── LimitTimeoutError
     ├── LedgerError
     ├── StructuredOutputError        the answer does not fit the schema
+    ├── ToolArgumentsError           the model called a tool with arguments that do not fit
     ├── DeadlineExceededError        the total deadline passed
     ├── AllFallbacksFailedError      two or more targets failed; carries every attempt
     ├── TransportError               the network
@@ -363,6 +364,22 @@ class StructuredOutputError(AsyncLLMError):
         self.text = text
         self.problems = problems
         self.finish_reason: FinishReason = finish_reason
+
+
+class ToolArgumentsError(AsyncLLMError):
+    """The model called a tool with arguments that do not fit its schema.
+
+    In a run the model is told, and may call again. It is raised only where a run shall stop at errors of tools.
+
+    Attributes:
+        problems: what is wrong, a sentence each.
+    """
+
+    advice = Advice(ledger="real")
+
+    def __init__(self, message: str = "", *, problems: tuple[str, ...] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.problems = problems
 
 
 class DeadlineExceededError(AsyncLLMError):

@@ -13,13 +13,12 @@ import inspect
 import os
 import threading
 import weakref
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -29,18 +28,23 @@ from ._checks import JSONFormat
 from ._config import Settings
 from ._engine.health import TargetHealth
 from ._engine.intake import Messages
-from ._engine.stream import Stream
 from ._ledger.budgets import Budgets
 from ._ledger.ledger import Ledger
 from ._ledger.reports import ReportRow
 from ._options import CallOptions, with_keywords
+from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
 from ._runtime import Config
-from ._schema.events import Event
 from ._schema.messages import Message
-from ._schema.response import Parsed, Response
+from ._schema.response import Response
 from .client import Client
 from .conversation import Conversation
 from .errors import ClientStateError
+from .sync_streams import SyncMap, SyncRunStream, SyncStream, Wait
+
+if TYPE_CHECKING:
+    from .bulk import Inputs, MapStream
+    from .map_item import Item
+    from .runs import Run
 
 Result = TypeVar("Result")
 _SECONDS_AT_EXIT = 2.0
@@ -49,12 +53,6 @@ T = TypeVar("T")
 
 
 P = ParamSpec("P")
-
-
-class _Run(Protocol):
-    """Runs work on the client's loop and waits for its result."""
-
-    def __call__(self, work: Callable[[], Awaitable[Result]]) -> Result: ...
 
 
 def _of_client(
@@ -177,6 +175,121 @@ class SyncClient:
             AsyncLLMError: everything else, at the first step of the iteration or later.
         """
         return SyncStream(self._client.stream(messages, response_format=response_format, **options), self._call)
+
+    @overload
+    def run(
+        self, messages: Messages | Run[Any], *, response_format: None = None, **options: Unpack[RunOptions]
+    ) -> Run[None]: ...
+    @overload
+    def run(
+        self, messages: Messages | Run[Any], *, response_format: JSONFormat, **options: Unpack[RunOptions]
+    ) -> Run[Any]: ...
+    @overload
+    def run(
+        self, messages: Messages | Run[Any], *, response_format: TypeForm[T], **options: Unpack[RunOptions]
+    ) -> Run[T]: ...
+    @with_run_keywords
+    def run(
+        self, messages: Messages | Run[Any], *, response_format: Any = None, **options: Unpack[RunOptions]
+    ) -> Run[Any]:
+        """Lets the model call tools until it answers, and returns the whole run; the thread waits for it.
+
+        Args:
+            messages: as for `send`; or a `Run` that stopped early, which goes on.
+            response_format: the type or format of the last answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The run; ``stopped`` says why it ended.
+
+        Raises:
+            BadRequestError: a message or a keyword is wrong; nothing was sent.
+            AsyncLLMError: as `send` raises it.
+        """
+        return self._call(lambda: self._client.run(messages, response_format=response_format, **options))
+
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: None = None, **options: Unpack[RunOptions]
+    ) -> SyncRunStream[None]: ...
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: JSONFormat, **options: Unpack[RunOptions]
+    ) -> SyncRunStream[Any]: ...
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: TypeForm[T], **options: Unpack[RunOptions]
+    ) -> SyncRunStream[T]: ...
+    @with_run_keywords
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: Any = None, **options: Unpack[RunOptions]
+    ) -> SyncRunStream[Any]:
+        """Does what `run` does, and returns the events as they come: iterate them, or use them in ``with``.
+
+        Args:
+            messages: as for `run`.
+            response_format: the type or format of the last answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The events; ``result`` is the whole `Run` after the last one.
+
+        Raises:
+            BadRequestError: a message or a keyword is wrong; at once.
+            AsyncLLMError: everything else, while it is iterated.
+        """
+        return SyncRunStream(self._client.run_stream(messages, response_format=response_format, **options), self._call)
+
+    @overload
+    def map(self, inputs: Inputs, *, response_format: None = None, **options: Unpack[MapOptions]) -> SyncMap[None]: ...
+    @overload
+    def map(self, inputs: Inputs, *, response_format: JSONFormat, **options: Unpack[MapOptions]) -> SyncMap[Any]: ...
+    @overload
+    def map(self, inputs: Inputs, *, response_format: TypeForm[T], **options: Unpack[MapOptions]) -> SyncMap[T]: ...
+    @with_map_keywords
+    def map(self, inputs: Inputs, *, response_format: Any = None, **options: Unpack[MapOptions]) -> SyncMap[Any]:
+        """Answers many inputs at the same time, and returns an item for each: iterate them, or use them in ``with``.
+
+        Args:
+            inputs: prompts, lists of messages, or dicts with ``messages`` and keywords of their own; any iterable. It
+                is read lazily, on the client's thread.
+            response_format: the type or format of each answer.
+            **options: every keyword of `CallOptions`.
+
+        Raises:
+            BadRequestError: a keyword is wrong; at once.
+        """
+
+        async def begin() -> MapStream[Any]:
+            return self._client.map(inputs, response_format=response_format, **options)
+
+        return SyncMap(self._call(begin), self._call)
+
+    @overload
+    def map_all(
+        self, inputs: Inputs, *, response_format: None = None, **options: Unpack[MapOptions]
+    ) -> list[Item[None]]: ...
+    @overload
+    def map_all(
+        self, inputs: Inputs, *, response_format: JSONFormat, **options: Unpack[MapOptions]
+    ) -> list[Item[Any]]: ...
+    @overload
+    def map_all(
+        self, inputs: Inputs, *, response_format: TypeForm[T], **options: Unpack[MapOptions]
+    ) -> list[Item[T]]: ...
+    @with_map_keywords
+    def map_all(self, inputs: Inputs, *, response_format: Any = None, **options: Unpack[MapOptions]) -> list[Item[Any]]:
+        """Does what `map` does, and returns all items as a list, in the order of the inputs.
+
+        Args:
+            inputs: as for `map`.
+            response_format: the type or format of each answer.
+            **options: every keyword of `CallOptions`.
+
+        Raises:
+            BadRequestError: a keyword is wrong.
+        """
+        return self._call(lambda: self._client.map_all(inputs, response_format=response_format, **options))
 
     def conversation(
         self, *, system: str | None = None, provider: str | None = None, model: str | None = None
@@ -329,64 +442,13 @@ def _close_at_exit(loop: weakref.ref[_Loop], client: weakref.ref[Client]) -> Non
             living.close(owner.aclose)
 
 
-class SyncStream(Generic[Parsed]):
-    """Events of one reply, blocking: iterate it, or use it in ``with``, which closes it for certain.
-
-    Raises:
-        StreamInterruptedError: cut after its first content; ``partial`` holds what was delivered.
-        AsyncLLMError: failed before its first content, on every target.
-    """
-
-    def __init__(self, stream: Stream[Parsed], call: _Run) -> None:
-        self._stream = stream
-        self._call = call
-        self._ready: deque[Event] = deque()
-
-    def __iter__(self) -> Iterator[Event]:
-        return self
-
-    def __next__(self) -> Event:
-        if not self._ready:
-            self._ready.extend(self._call(self._stream.batch))
-            if not self._ready:
-                raise StopIteration
-        return self._ready.popleft()
-
-    def text(self) -> Iterator[str]:
-        """Only the text, as strings.
-
-        Raises:
-            BadRequestError: the stream was asked to restart when it is cut, of which strings cannot tell.
-        """
-        self._stream.check_text()
-        return (event.text for event in self if event.text)
-
-    @property
-    def response(self) -> Response[Parsed]:
-        """The whole reply once the stream has ended; before that, what has come so far."""
-        return self._stream.response
-
-    def close(self) -> None:
-        """Closes the connection, whatever is left to read."""
-        self._ready.clear()
-        self._call(self._stream.aclose)
-
-    def __enter__(self) -> SyncStream[Parsed]:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
 class SyncConversation:
     """A conversation that keeps its history and stays with one provider, blocking.
 
     Made by `SyncClient.conversation`.
     """
 
-    def __init__(self, conversation: Conversation, call: _Run) -> None:
+    def __init__(self, conversation: Conversation, call: Wait) -> None:
         self._conversation = conversation
         self._call = call
 
@@ -523,7 +585,7 @@ def _rows_of_ledger(
 class SyncLedger:
     """What a `Ledger` tells and does for a reader, blocking. Made by `SyncClient.ledger`."""
 
-    def __init__(self, ledger: Ledger, call: _Run) -> None:
+    def __init__(self, ledger: Ledger, call: Wait) -> None:
         self._ledger = ledger
         self._call = call
 

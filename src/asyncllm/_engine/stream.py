@@ -139,6 +139,17 @@ class Stream(Generic[Parsed]):
         if self._plan.on_interrupt == "restart":
             raise BadRequestError("text() cannot tell of a restart; iterate over the events, or leave out on_interrupt")
 
+    async def started(self) -> None:
+        """Waits until the first content is there; iteration then begins with the first event.
+
+        So a failure can still become a status of your own response. Calling it twice is fine.
+
+        Raises:
+            AsyncLLMError: it failed before its first content, on every target.
+        """
+        if not self._ready and self._opened is None and not self._over:
+            await self._fill()
+
     async def batch(self) -> list[Event]:
         """All events that are there, at least one; empty at the end."""
         try:

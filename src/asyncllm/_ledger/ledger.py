@@ -15,7 +15,7 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -282,7 +282,7 @@ class Ledger:
 
     async def records(
         self, start: datetime | None = None, end: datetime | None = None, *, where: Mapping[str, str] = NOTHING
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         """Every record between two moments, oldest first, read in pages.
 
         Raises:

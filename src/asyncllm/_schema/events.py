@@ -8,7 +8,7 @@
 Parts are numbered from 0 in the order in which they start, which is their order in the message; parts may overlap
 (parallel tool calls), so a delta names its part by ``index``. `PartEnd` carries the whole part. Every part that starts
 ends, before `ResponseEnd`. `Restart` appears only when the caller asked for it: everything shown so far is void, and a
-new `ResponseStart` follows.
+new `ResponseStart` follows. In a run, `ToolStart` and `ToolEnd` stand between one stream and the next.
 
 ``str(event)`` and ``event.text`` are the text to show: non-empty for `TextDelta` only.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Union
 
-from .content import Part
+from .content import Part, ToolCall, ToolResult
 from .response import FinishReason
 from .usage import UNKNOWN_USAGE, Usage
 
@@ -102,4 +102,32 @@ class Restart(_Event):
     reason: str = ""
 
 
-Event = Union[ResponseStart, PartStart, TextDelta, ReasoningDelta, ToolCallDelta, PartEnd, ResponseEnd, Restart]
+@dataclass(frozen=True, slots=True)
+class ToolStart(_Event):
+    """Runs only: a tool begins to work on a call of the model."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnd(_Event):
+    """Runs only: a tool has ended; ``result`` is what the model is told, ``seconds`` how long it took."""
+
+    call: ToolCall
+    result: ToolResult
+    _: KW_ONLY
+    seconds: float = 0.0
+
+
+Event = Union[
+    ResponseStart,
+    PartStart,
+    TextDelta,
+    ReasoningDelta,
+    ToolCallDelta,
+    PartEnd,
+    ResponseEnd,
+    Restart,
+    ToolStart,
+    ToolEnd,
+]

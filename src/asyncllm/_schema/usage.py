@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 UsageSource = Literal["provider", "estimated", "unknown"]
 
@@ -63,3 +63,45 @@ class Usage:
 
 
 UNKNOWN_USAGE = Usage(source="unknown")
+
+_ALWAYS = ("input_tokens", "output_tokens")
+_KINDS = (
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "input_image_tokens",
+    "output_image_tokens",
+)
+
+
+def add_usage(one: Usage, other: Usage) -> Usage:
+    """The tokens of two replies together.
+
+    Input, output and total are unknown if they are unknown in one of the two. Of the other kinds, what is not counted
+    in one of them is taken as none there. The source is the less certain of the two.
+    """
+    sums: dict[str, Any] = {}
+    for name in (*_ALWAYS, "total_tokens"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        sums[name] = None if mine is None or theirs is None else mine + theirs
+    for name in _KINDS:
+        known = [value for value in (getattr(one, name), getattr(other, name)) if value is not None]
+        sums[name] = sum(known) if known else None
+    if one.stated_cost is not None and other.stated_cost is not None:
+        sums["stated_cost"] = one.stated_cost + other.stated_cost
+    sources: tuple[UsageSource, ...] = ("unknown", "estimated", "provider")
+    source = min(one.source, other.source, key=sources.index)
+    return Usage(
+        **sums,
+        cache_write_tokens_by_ttl=_add_counts(one.cache_write_tokens_by_ttl, other.cache_write_tokens_by_ttl),
+        provider_tool_requests=_add_counts(one.provider_tool_requests, other.provider_tool_requests),
+        source=source,
+    )
+
+
+def _add_counts(one: Mapping[str, int] | None, other: Mapping[str, int] | None) -> Mapping[str, int] | None:
+    if one is None or other is None:
+        return one or other
+    return {name: one.get(name, 0) + other.get(name, 0) for name in (*one, *(n for n in other if n not in one))}

@@ -1,0 +1,502 @@
+"""The tool loop: the model asks for tools, the tools run, the model reads their results, until it answers.
+
+`Client.run` gives the whole `Run`; `Client.run_stream` gives the events as they come. Both are made of `send` and
+`stream`: each step is one call with the engine's retries, fallback, limits, budgets and ledger.
+
+The rules of the loop:
+
+* A step is one reply of the model and the answers to the calls in it. A reply without calls ends the run.
+* The calls of a reply run at the same time, at most ``max_parallel_tools`` of them. The order of their results is the
+  order of the calls.
+* What goes wrong in a tool is told to the model as a result with ``is_error``: a failure, a timeout, arguments that do
+  not fit, a name that is not there. ``on_tool_error="raise"`` stops the run instead.
+* ``before_tool`` decides about each call before it runs: let it run (None), `RefuseTool`, `AnswerTool`, or
+  `PostponeTool`. Calls that were postponed are in ``Run.pending``.
+* A run that stopped early can go on: give the `Run` as ``messages``. Its pending calls are answered first.
+* Bounds are looked at before each step: steps, tokens, money. A bound never cuts a reply.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, Literal, Union
+
+import anyio
+from typing_extensions import TypeVar
+
+from ._engine.intake import Messages, read_messages
+from ._run_options import RUN_KEYWORDS, check_offers, take
+from ._schema.content import Text, ToolCall, ToolResult
+from ._schema.events import Event, ToolEnd
+from ._schema.messages import Message
+from ._schema.request import ProviderTool, Tool
+from ._schema.response import Attempt, Response
+from ._schema.stored import load_messages, stored_messages, to_text
+from ._schema.usage import UNKNOWN_USAGE, Usage, add_usage
+from .errors import BadRequestError, ToolArgumentsError
+from .tools import FunctionTool, RunContext, ToolOffer, offered, result_of
+
+if TYPE_CHECKING:
+    from ._engine.stream import Stream
+
+__all__ = [
+    "AnswerTool",
+    "PostponeTool",
+    "RefuseTool",
+    "Run",
+    "Step",
+    "ToolRun",
+]
+
+T = TypeVar("T", default=Any)
+StopReason = Literal["done", "max_steps", "max_total_tokens", "max_cost", "unknown_cost", "stop_when", "postponed"]
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseTool:
+    """A decision of ``before_tool``: the call is not run, and the model is told why."""
+
+    reason: str = "This call was refused."
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTool:
+    """A decision of ``before_tool``: this is the result; the tool does not run."""
+
+    value: Any
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PostponeTool:
+    """A decision of ``before_tool``: the run stops here, and can go on when the call is decided."""
+
+    note: str = ""
+
+
+Decision = Union[RefuseTool, AnswerTool, PostponeTool, None]
+BeforeTool = Callable[[ToolCall, RunContext[Any]], Union[Decision, Awaitable[Decision]]]
+"""(call, context) -> what to do with it; None lets it run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRun:
+    """What became of one call.
+
+    Attributes:
+        call: what the model asked for.
+        result: what the model is told.
+        error: what the tool raised, or why it could not run; None where it gave a result.
+        seconds: how long it took.
+    """
+
+    call: ToolCall
+    result: ToolResult
+    error: Exception | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One reply of the model and the answers to its calls.
+
+    Attributes:
+        number: from 1.
+        reply: the reply, with its usage, cost and attempts.
+        calls: the calls in it that were answered, in order.
+        seconds: how long the reply and the calls took.
+    """
+
+    number: int
+    reply: Response
+    calls: tuple[ToolRun, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Generic[T]):
+    """What came of a run.
+
+    Attributes:
+        text: the text of the last reply.
+        parsed: the last reply as the type that ``response_format`` asked for.
+        messages: the whole conversation; it can be given to another call.
+        steps: each reply with its calls, in order. A run that goes on lists its own steps only.
+        usage: the tokens of all steps.
+        cost: US dollars of every attempt, without what has no known cost.
+        unpriced: how many attempts have no known cost.
+        attempts: every HTTP attempt.
+        stopped: why it ended: ``"done"`` when the model answered without calls.
+        pending: calls that nobody has answered; a run with ``messages=run`` answers them first.
+    """
+
+    text: str = ""
+    parsed: T = None  # type: ignore[assignment]  # None until the last reply is there
+    messages: tuple[Message, ...] = ()
+    steps: tuple[Step, ...] = ()
+    usage: Usage = UNKNOWN_USAGE
+    cost: Decimal = Decimal(0)
+    unpriced: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    stopped: StopReason = "done"
+    pending: tuple[ToolCall, ...] = ()
+
+    def to_json(self) -> str:
+        """The run as JSON text, to be stored and taken up again by `from_json`. Steps and attempts are not in it."""
+        return to_text(
+            {
+                "asyncllm_run": _VERSION,
+                "messages": stored_messages(self.messages),
+                "pending": [call.id for call in self.pending],
+                "stopped": self.stopped,
+                "cost": str(self.cost),
+                "unpriced": self.unpriced,
+                "usage": {
+                    name: value
+                    for name in ("input_tokens", "output_tokens", "total_tokens")
+                    if (value := getattr(self.usage, name)) is not None
+                },
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Run[Any]:
+        """The run that `to_json` wrote.
+
+        Raises:
+            BadRequestError: the text is no stored run, or one of a later version.
+        """
+        try:
+            found = json.loads(text)
+            version = found["asyncllm_run"]
+        except (ValueError, KeyError, TypeError):
+            raise BadRequestError("this is no stored run: it must be the text that Run.to_json() gave") from None
+        if version != _VERSION:
+            raise BadRequestError(f"this run was stored by a later version (format {version}); update asyncllm")
+        messages = load_messages(found["messages"])
+        calls = {call.id: call for message in messages for call in message.tool_calls}
+        last = next((message for message in reversed(messages) if message.role == "assistant"), None)
+        usage = Usage(**found["usage"]) if found["usage"] else UNKNOWN_USAGE
+        return Run(
+            text="" if last is None else last.text,
+            messages=messages,
+            usage=usage,
+            cost=Decimal(found["cost"]),
+            unpriced=found["unpriced"],
+            stopped=found["stopped"],
+            pending=tuple([calls[name] for name in found["pending"]]),
+        )
+
+
+StopWhen = Callable[[Run[Any]], Union[bool, Awaitable[bool]]]
+"""(the run so far) -> whether it ends here; asked after each step with calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRules:
+    """The checked keywords of a run, with their defaults; `asyncllm._run_options.RunOptions` says what they mean."""
+
+    tools: Sequence[ToolOffer] = ()
+    max_steps: int = 10
+    max_total_tokens: int | None = None
+    max_cost: Decimal | None = None
+    max_parallel_tools: int = 8
+    tool_timeout: float | None = None
+    on_tool_error: Literal["tell", "raise"] = "tell"
+    before_tool: BeforeTool | None = None
+    stop_when: StopWhen | None = None
+    deps: Any = None
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+
+
+def begin(messages: Messages | Run[Any], response_format: Any, options: Mapping[str, Any]) -> Loop:
+    """Reads the arguments of a run.
+
+    Args:
+        messages: the conversation so far, or a run that goes on.
+        response_format: as for `Client.send`.
+        options: the keywords of the run and of its calls.
+
+    Raises:
+        BadRequestError: one of them is wrong; the sentence names it.
+    """
+    rest = dict(options)
+    tools = check_offers("tools", rest.pop("tools", None) or ())
+    rules = RunRules(tools=tools, **take(rest, RUN_KEYWORDS))
+    if response_format is not None:
+        rest["response_format"] = response_format
+    if isinstance(messages, Run):
+        return Loop(messages.messages, rules, rest, messages)
+    return Loop(read_messages(messages), rules, rest)
+
+
+Send = Callable[..., Awaitable[Response[Any]]]
+"""`Client.send`."""
+StreamOf = Callable[..., "Stream[Any]"]
+"""`Client.stream`."""
+Emit = Callable[[Event], None]
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+
+async def run_tools(send: Send, loop: Loop) -> Run[Any]:
+    """Runs a whole loop on `Client.send`."""
+    await loop.answer_pending()
+    while loop.next_step():
+        reply = await send(loop.messages, **loop.options())
+        if loop.take(reply):
+            await loop.answer(loop.pending)
+            await loop.end_step()
+    return loop.result()
+
+
+class Loop:
+    """The state of one run, and its decisions. It knows nothing of how replies are asked for.
+
+    Args:
+        messages: the conversation so far.
+        rules: how the run goes.
+        options: the keywords of each call, without ``tools``.
+        before: the run that goes on; None for a new one.
+    """
+
+    def __init__(
+        self,
+        messages: tuple[Message, ...],
+        rules: RunRules,
+        options: Mapping[str, Any],
+        before: Run[Any] | None = None,
+    ) -> None:
+        self.messages = messages
+        self.pending: tuple[ToolCall, ...] = () if before is None else before.pending
+        self._rules = rules
+        self._offers = offered(rules.tools)
+        self._functions = {one.name: one for one in self._offers if isinstance(one, FunctionTool)}
+        self._without_function = {_name_of(one) for one in self._offers if not isinstance(one, FunctionTool)}
+        self._check_names()
+        self._options = dict(options)
+        self._definitions = [one.definition if isinstance(one, FunctionTool) else one for one in self._offers]
+        self._usage = UNKNOWN_USAGE if before is None else before.usage
+        self._cost = Decimal(0) if before is None else before.cost
+        self._unpriced = 0 if before is None else before.unpriced
+        self._steps: list[Step] = []
+        self._attempts: list[Attempt] = []
+        self._reply: Response[Any] | None = None
+        self._began = 0.0
+        self._stopped: StopReason | None = None
+        self._limiter: anyio.CapacityLimiter | None = None
+        self._undecided: Exception | None = None
+
+    def _check_names(self) -> None:
+        seen: set[str] = set()
+        for one in self._offers:
+            name = one.name if isinstance(one, (FunctionTool, Tool)) else None
+            if name in seen:
+                raise BadRequestError(f"two tools are called {name!r}; give one of them another name")
+            if name is not None:
+                seen.add(name)
+
+    # Before a step.
+
+    def next_step(self) -> bool:
+        """Whether the model is asked again; notes why not."""
+        if self._stopped is None and self.pending:
+            self._stopped = "postponed"
+        if self._stopped is None:
+            self._stopped = self._bound()
+        self._began = time.monotonic()
+        return self._stopped is None
+
+    def _bound(self) -> StopReason | None:
+        rules = self._rules
+        if len(self._steps) >= rules.max_steps:
+            return "max_steps"
+        if rules.max_total_tokens is not None and (self._usage.total_tokens or 0) >= rules.max_total_tokens:
+            return "max_total_tokens"
+        if rules.max_cost is not None:
+            if self._unpriced:
+                return "unknown_cost"
+            if self._cost >= rules.max_cost:
+                return "max_cost"
+        return None
+
+    def options(self) -> dict[str, Any]:
+        """The keywords of the next call. A demand to use a tool holds for the first step only."""
+        options = dict(self._options)
+        if self._steps:
+            options.pop("tool_choice", None)
+        if self._definitions:
+            options["tools"] = self._definitions
+        return options
+
+    # After a reply.
+
+    def take(self, reply: Response[Any]) -> bool:
+        """Takes a reply into the run; says whether it holds calls to answer now."""
+        self._reply = reply
+        self.messages = (*self.messages, reply.message)
+        self._usage = (
+            add_usage(self._usage, reply.usage) if self._steps or self._usage.source != "unknown" else reply.usage
+        )
+        self._attempts += reply.attempts
+        for attempt in reply.attempts:
+            if attempt.cost is None:
+                self._unpriced += 1
+            else:
+                self._cost += attempt.cost
+        self.pending = reply.tool_calls
+        self._steps.append(Step(number=len(self._steps) + 1, reply=reply, seconds=time.monotonic() - self._began))
+        if not self.pending:
+            self._stopped = "done"
+        elif len(self._steps) >= self._rules.max_steps:
+            self._stopped = "max_steps"  # nobody would read the results: the calls stay pending
+        return bool(self.pending) and self._stopped is None
+
+    async def answer_pending(self) -> None:
+        """Answers the calls that an earlier run left."""
+        if self.pending:
+            await self.answer(self.pending)
+
+    async def answer(self, calls: Sequence[ToolCall], emit: Emit | None = None) -> None:
+        """Answers calls at the same time; what was postponed stays in ``pending``.
+
+        Raises:
+            Exception: what a tool raised, where the run stops at errors.
+        """
+        answers: dict[int, ToolRun | None] = {}
+        async with anyio.create_task_group() as group:
+            for place, call in enumerate(calls):
+                group.start_soon(self._answer_into, answers, place, call, emit)
+        self.settle(calls, answers)
+
+    async def _answer_into(
+        self, answers: dict[int, ToolRun | None], place: int, call: ToolCall, emit: Emit | None
+    ) -> None:
+        answers[place] = found = await self.answer_one(call)
+        if emit is not None and found is not None:
+            emit(ToolEnd(found.call, found.result, seconds=found.seconds))
+
+    def settle(self, calls: Sequence[ToolCall], answers: Mapping[int, ToolRun | None]) -> None:
+        """Puts the answers into the conversation, in the order of the calls."""
+        done = [found for place in range(len(calls)) if (found := answers.get(place)) is not None]
+        if done:
+            self.messages = (*self.messages, Message("tool", tuple([found.result for found in done])))
+        self.pending = tuple([call for place, call in enumerate(calls) if answers.get(place) is None])
+        if self._steps:
+            seconds = time.monotonic() - self._began
+            self._steps[-1] = replace(self._steps[-1], calls=(*self._steps[-1].calls, *done), seconds=seconds)
+        if self._undecided is not None:
+            raise self._undecided
+        if self._rules.on_tool_error == "raise":
+            for found in done:
+                if found.error is not None:
+                    raise found.error
+
+    async def answer_one(self, call: ToolCall) -> ToolRun | None:
+        """The answer to one call; None when it is postponed. Only a cancellation is raised."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(self._rules.max_parallel_tools)
+        async with self._limiter:
+            began = time.monotonic()
+            context = RunContext(
+                self._rules.deps,
+                call=call,
+                step=max(1, len(self._steps)),
+                messages=self.messages,
+                usage=self._usage,
+                cost=self._cost,
+            )
+            try:
+                found = await self._run_one(call, context)
+            except Exception as error:  # noqa: BLE001  # whatever a tool raises is for the model, or for the caller
+                found = _failure(call, error)
+            return None if found is None else replace(found, seconds=time.monotonic() - began)
+
+    async def _run_one(self, call: ToolCall, context: RunContext[Any]) -> ToolRun | None:
+        decision = await self._decide(call, context)
+        if isinstance(decision, PostponeTool):
+            return None
+        if isinstance(decision, RefuseTool):
+            return _told(call, decision.reason, is_error=True)
+        if isinstance(decision, AnswerTool):
+            return ToolRun(
+                call=call,
+                result=ToolResult(call.id, result_of(decision.value), is_error=decision.is_error, name=call.name),
+            )
+        function = self._functions.get(call.name)
+        if function is None:
+            if any(
+                isinstance(one, (Tool, Mapping, ProviderTool)) and _name_of(one) == call.name for one in self._offers
+            ):
+                return None  # a tool without a function: the caller answers
+            known = ", ".join(map(str, self._functions)) or "none"
+            return _told(call, f"There is no tool {call.name!r}. The tools are: {known}.", is_error=True)
+        patience = self._rules.tool_timeout if function.timeout is None else function.timeout
+        result: Any = None
+        with anyio.move_on_after(patience) as scope:
+            result = await function.run(call, context)
+        if scope.cancelled_caught:
+            raise TimeoutError(f"the tool {call.name} did not end within {patience:g} s")
+        return ToolRun(call=call, result=ToolResult(call.id, result, name=call.name))
+
+    async def _decide(self, call: ToolCall, context: RunContext[Any]) -> Decision:
+        if call.id in self._rules.decisions:
+            return self._rules.decisions[call.id]
+        if self._rules.before_tool is None:
+            return None
+        try:
+            decision = self._rules.before_tool(call, context)
+            return await decision if inspect.isawaitable(decision) else decision
+        except Exception as error:  # noqa: BLE001  # the caller's own code failed: the run stops, and no tool runs
+            self._undecided = error
+            return PostponeTool()
+
+    async def end_step(self) -> None:
+        """Asks whether the run ends after this step."""
+        if self._stopped is None and not self.pending and self._rules.stop_when is not None:
+            said = self._rules.stop_when(self.result())
+            if await said if inspect.isawaitable(said) else said:
+                self._stopped = "stop_when"
+
+    def result(self) -> Run[Any]:
+        """The run so far."""
+        reply = self._reply
+        return Run(
+            text="" if reply is None else reply.text,
+            parsed=None if reply is None else reply.parsed,
+            messages=self.messages,
+            steps=tuple(self._steps),
+            usage=self._usage,
+            cost=self._cost,
+            unpriced=self._unpriced,
+            attempts=tuple(self._attempts),
+            stopped=self._stopped or "done",
+            pending=self.pending,
+        )
+
+
+def _name_of(offer: Tool | ProviderTool | Mapping[str, Any]) -> str | None:
+    if isinstance(offer, Tool):
+        return offer.name
+    shape = offer.definition if isinstance(offer, ProviderTool) else offer
+    inner = shape.get("function")
+    name = inner.get("name") if isinstance(inner, Mapping) else shape.get("name")
+    return name if isinstance(name, str) else None
+
+
+def _told(call: ToolCall, text: str, *, is_error: bool, error: Exception | None = None) -> ToolRun:
+    return ToolRun(call=call, result=ToolResult(call.id, (Text(text),), is_error=is_error, name=call.name), error=error)
+
+
+def _failure(call: ToolCall, error: Exception) -> ToolRun:
+    """What the model is told of a tool that failed: the sentence of the exception, not its traceback."""
+    if isinstance(error, ToolArgumentsError):
+        return _told(call, f"{error.message}. Call it again with arguments that fit.", is_error=True, error=error)
+    said = str(error)
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return _told(call, text, is_error=True, error=error)

@@ -1,0 +1,204 @@
+"""Tools from functions: the schema, the arguments, the results."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+import asyncllm
+from asyncllm import FunctionTool, Image, RunContext, ToolCall, errors
+from asyncllm.tools import definitions
+
+pytestmark = pytest.mark.anyio
+
+
+class Unit(enum.Enum):
+    CELSIUS = "C"
+    FAHRENHEIT = "F"
+
+
+class Place(BaseModel):
+    city: str
+    country: str = "NO"
+
+
+@dataclass
+class Weather:
+    degrees: float
+    day: datetime.date
+
+
+@asyncllm.tool
+async def weather(  # noqa: D417  # a parameter may go without a description
+    context: RunContext[dict[str, int]],
+    place: Place,
+    days: Annotated[int, Field(ge=1)] = 1,
+    unit: Unit = Unit.CELSIUS,
+    mode: Literal["fast", "exact"] = "fast",
+    note: Annotated[str | None, "A note for the service."] = None,
+) -> Weather:
+    """Gets the weather of a place.
+
+    It knows the next days too.
+
+    Args:
+        place: Where.
+        days: How many days ahead.
+    """  # the others are described elsewhere, or not at all
+    context.deps["calls"] = context.deps.get("calls", 0) + 1
+    return Weather(2.5 * days, datetime.date(2026, 1, days))
+
+
+class Calculator:
+    @asyncllm.tool(name="sum", timeout=5)
+    def add(self, a: int, b: Decimal) -> Decimal:
+        """Adds two numbers.
+
+        :param a: the first number
+        :param b: the second number
+        """
+        return a + b
+
+
+def numpy_style(count: int) -> int:
+    """Doubles a number.
+
+    Parameters
+    ----------
+    count : int
+        The number to double.
+    """
+    return 2 * count
+
+
+def context(deps: Any = None) -> RunContext[Any]:
+    return RunContext(deps, call=ToolCall("1", "weather"))
+
+
+def test_the_schema_comes_from_hints_defaults_and_docstring() -> None:
+    """Types, defaults, constraints and descriptions are in the schema; the context is not."""
+    made = weather.definition
+    assert ("weather", "Gets the weather of a place.\n\nIt knows the next days too.") == (made.name, made.description)
+    properties = made.parameters["properties"]
+    assert ["place", "days", "unit", "mode", "note"] == list(properties)
+    assert ["place"] == made.parameters["required"]
+    assert False is made.parameters["additionalProperties"]
+    assert {"type": "integer", "minimum": 1, "default": 1, "description": "How many days ahead."} == properties["days"]
+    assert ["fast", "exact"] == properties["mode"]["enum"]
+    assert "A note for the service." == properties["note"]["description"]
+    assert "C" == properties["unit"]["default"]
+    assert "title" not in repr(made.parameters)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (Calculator().add.definition, {"a": "the first number", "b": "the second number"}),
+        (FunctionTool(numpy_style).definition, {"count": "The number to double."}),
+    ],
+)
+def test_docstrings_of_every_style_are_read(made: asyncllm.Tool, expected: dict[str, str]) -> None:
+    """Parameters are described in Google, NumPy and reST docstrings."""
+    assert expected == {name: one.get("description") for name, one in made.parameters["properties"].items()}
+
+
+async def test_arguments_become_values_of_the_hints() -> None:
+    """A tool gets pydantic models, enums and numbers, and its result is JSON."""
+    deps: dict[str, int] = {}
+    parts = await weather.run(ToolCall("1", "weather", {"place": {"city": "Oslo"}, "days": 2}), context(deps))
+    assert (asyncllm.Json({"degrees": 5.0, "day": "2026-01-02"}),) == parts
+    assert {"calls": 1} == deps
+
+
+async def test_a_method_is_a_tool() -> None:
+    """The object is bound, a sync function runs in a thread, and the name is the one given."""
+    add = Calculator().add
+    assert "sum" == add.name
+    assert (asyncllm.Json("3.5"),) == await add.run(
+        ToolCall("1", "sum", raw_arguments='{"a": 1, "b": "2.5"}'), context()
+    )
+    assert Decimal(3) == add(1, Decimal(2))
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ('{"place": {}, "days": 0, "more": 1}', {"place.city", "days", "more"}),
+        ("[]", {"Input should be an object"}),
+        ('{"place": ', {"Invalid JSON"}),
+        ("", {"place"}),
+    ],
+)
+async def test_arguments_that_do_not_fit_never_reach_the_function(raw: str, expected: set[str]) -> None:
+    """Each problem is named by the place of the argument."""
+    deps: dict[str, int] = {}
+    with pytest.raises(errors.ToolArgumentsError) as caught:
+        await weather.run(ToolCall("1", "weather", raw_arguments=raw), context(deps))
+    assert expected == {problem.partition(":")[0] for problem in caught.value.problems}
+    assert {} == deps
+
+
+def test_a_signature_that_no_model_can_call_is_refused() -> None:
+    """*args, **kwargs and types without a schema are refused where the function is written."""
+    with pytest.raises(errors.BadRequestError, match=r"\*many"):
+
+        @asyncllm.tool
+        def several(*many: int) -> int:
+            return sum(many)
+
+    with pytest.raises(errors.BadRequestError, match="no JSON schema"):
+
+        @asyncllm.tool
+        def odd(value: Simulated) -> int:
+            return 1
+
+
+class Simulated:
+    """A type that pydantic does not know."""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text", (asyncllm.Text("text"),)),
+        (None, (asyncllm.Json(None),)),
+        ([1, 2], (asyncllm.Json([1, 2]),)),
+        (Place(city="Oslo"), (asyncllm.Json({"city": "Oslo", "country": "NO"}),)),
+        (Image(url="https://example.com/a.png"), (Image(url="https://example.com/a.png"),)),
+        (
+            ["a picture:", Image(url="https://example.com/a.png")],
+            (asyncllm.Text("a picture:"), Image(url="https://example.com/a.png")),
+        ),
+        (datetime.date(2026, 1, 1), (asyncllm.Json("2026-01-01"),)),
+    ],
+)
+async def test_results_are_written_as_parts(value: Any, expected: tuple[Any, ...]) -> None:
+    """Text and media stay what they are; everything else is JSON."""
+
+    def give() -> Any:
+        return value
+
+    assert expected == await FunctionTool(give).run(ToolCall("1", "give"), context())
+
+
+async def test_a_result_that_json_cannot_say_is_an_error() -> None:
+    """The error names the type."""
+
+    def give() -> Any:
+        return object()
+
+    with pytest.raises(errors.BadRequestError, match="object"):
+        await FunctionTool(give).run(ToolCall("1", "give"), context())
+
+
+def test_plain_functions_and_dicts_stand_side_by_side() -> None:
+    """What a request holds of functions are their definitions; dicts stay as they are."""
+    shape = {"type": "function", "function": {"name": "other", "parameters": {}}}
+    made = definitions([numpy_style, weather, shape])
+    assert ["numpy_style", "weather", shape] == [made[0].name, made[1].name, made[2]]  # type: ignore[union-attr]
