@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from asyncllm.testing import Simulator
 
@@ -21,6 +22,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 def http_library() -> str:
     """The HTTP library of this run: httpx, or what ``ASYNCLLM_TEST_LIBRARY`` names."""
     return LIBRARY or "httpx"
+
+
+# The first text that hypothesis draws reads a table of all characters; on a busy machine that alone takes seconds.
+settings.register_profile("asyncllm", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("asyncllm")
 
 
 def pytest_configure() -> None:

@@ -23,12 +23,12 @@ SECTIONS = frozenset({"_config.sections", "_config.rules", "_config.urls"})
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_schema", "_version"}),
     frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names", *SECTIONS}),
-    frozenset({"_checks", "_options", "_run_options", "map_item", "_framing", "_protocols", "_auth"}),
+    frozenset({"_checks", "tools", "_options", "_run_options", "map_item", "_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
-    frozenset({"client", "_assembly", "conversation", "_runtime", "tools", "runs", "run_stream", "bulk", "checkpoint"}),
+    frozenset({"client", "_assembly", "conversation", "_runtime", "runs", "run_stream", "bulk", "checkpoint"}),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
-    frozenset({"sync", "sync_streams", "_testing", "testing", "contrib", "cli"}),
+    frozenset({"sync", "sync_streams", "sync_ledger", "_testing", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
 # (importer, imported) within one level.
@@ -43,15 +43,17 @@ SIDEWAYS = frozenset(
         ("_models", "_providers"),
         ("_ledger", "_models"),
         ("_options", "_checks"),
+        ("_checks", "tools"),
         ("_run_options", "_options"),
         ("_run_options", "_checks"),
-        ("runs", "tools"),
         ("run_stream", "runs"),
         ("checkpoint", "runs"),
         ("bulk", "runs"),
         ("bulk", "checkpoint"),
         ("client", "run_stream"),
         ("sync", "sync_streams"),
+        ("sync", "sync_ledger"),
+        ("sync_ledger", "sync_streams"),
         ("client", "runs"),
         ("client", "bulk"),
         ("client", "_runtime"),
@@ -99,7 +101,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "httpcore2": frozenset({"_transport"}),
     "httpx_aiohttp": frozenset({"_transport"}),
     "typing_extensions": frozenset(
-        {"_engine", "_options", "client", "conversation", "sync", "tools", "runs", "run_stream", "bulk"}
+        {"_engine", "_options", "client", "conversation", "sync", "sync_ledger", "tools", "runs", "run_stream", "bulk"}
     ),
     "docstring_parser": frozenset({"tools"}),
     "starlette": frozenset({"contrib"}),

@@ -108,7 +108,8 @@ if TYPE_CHECKING:
     from .map_item import Item
     from .run_stream import RunStream
     from .runs import AnswerTool, PostponeTool, RefuseTool, Run, Step, ToolRun
-    from .sync import SyncClient, SyncConversation, SyncLedger
+    from .sync import SyncClient, SyncConversation
+    from .sync_ledger import SyncLedger
     from .sync_streams import SyncMap, SyncRunStream, SyncStream
     from .tools import FunctionTool, RunContext, tool
 
@@ -262,7 +263,7 @@ _HOME = MappingProxyType(
         "CostEstimate": "._engine.forecast",
         "CallOptions": "._options",
         "SyncConversation": ".sync",
-        "SyncLedger": ".sync",
+        "SyncLedger": ".sync_ledger",
         "Conversation": ".conversation",
         "Stream": "._engine.stream",
         "TextStream": "._engine.stream",

@@ -6,14 +6,14 @@ They run before anything is sent. A plain string where a list is expected is ref
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args
 
 from ._schema.content import CacheMark
 from ._schema.request import ProviderTool, ResponseFormat, Tool, ToolChoice
 from .errors import BadRequestError
 
-ToolLike = Union[Tool, ProviderTool, Mapping[str, Any]]
+ToolLike = Union[Tool, ProviderTool, Mapping[str, Any], Callable[..., Any]]
 Fallback = Sequence[Union[str, tuple[str, str]]]
 ReasoningWord = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Interruption = Literal["raise", "restart"]
@@ -187,8 +187,13 @@ def _read_tool(at: str, tool: Any) -> Tool | ProviderTool:
         return tool
     if isinstance(tool, ProviderTool):
         return tool
+    if callable(tool):
+        from .tools import FunctionTool
+
+        made = tool if isinstance(tool, FunctionTool) else FunctionTool(tool)
+        return made.definition
     if not isinstance(tool, Mapping):
-        raise BadRequestError(f"{at} is a {type(tool).__name__}; give a Tool or a dict in OpenAI's shape")
+        raise BadRequestError(f"{at} is a {type(tool).__name__}; give a function, a Tool or a dict in OpenAI's shape")
     rest = dict(tool)
     kind = rest.pop("type", "function")
     if kind == "function" and "function" in rest:

@@ -140,7 +140,7 @@ class CallOptions(TypedDict, total=False):
         Sequence[ToolLike] | None,
         Keyword(
             "what",
-            "What the model may call: Tool values, or dicts in OpenAI's shape.",
+            "What the model may call: functions, Tool values, or dicts in OpenAI's shape.",
             _checks.tools,
             sent=True,
         ),

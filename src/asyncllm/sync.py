@@ -9,11 +9,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import inspect
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from decimal import Decimal
@@ -28,8 +27,6 @@ from ._checks import JSONFormat
 from ._config import Settings
 from ._engine.health import TargetHealth
 from ._engine.intake import Messages
-from ._ledger.budgets import Budgets
-from ._ledger.ledger import Ledger
 from ._ledger.reports import ReportRow
 from ._options import CallOptions, with_keywords
 from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
@@ -39,6 +36,7 @@ from ._schema.response import Response
 from .client import Client
 from .conversation import Conversation
 from .errors import ClientStateError
+from .sync_ledger import SyncLedger
 from .sync_streams import SyncMap, SyncRunStream, SyncStream, Wait
 
 if TYPE_CHECKING:
@@ -542,103 +540,3 @@ class SyncConversation:
             model: its model; by default the same, or the configured one of another provider.
         """
         return SyncConversation(self._conversation.fork(provider=provider, model=model), self._call)
-
-
-def _of_ledger(
-    method: Callable[Concatenate[Ledger, P], Awaitable[Result]],
-) -> Callable[[Any], Callable[Concatenate[SyncLedger, P], Result]]:
-    """Stands for the method that it decorates: the async one, blocking, with its signature and docstring."""
-
-    @functools.wraps(method)
-    def blocking(self: SyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> Result:
-        return self._call(lambda: method(self._ledger, *args, **kwargs))
-
-    return lambda named: blocking
-
-
-def _rows_of_ledger(
-    method: Callable[Concatenate[Ledger, P], AsyncIterator[Result]],
-) -> Callable[[Any], Callable[Concatenate[SyncLedger, P], Iterator[Result]]]:
-    """The same for a method that gives one row after another; they come many at a hop."""
-
-    @functools.wraps(method)
-    def blocking(self: SyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Result]:
-        rows = method(self._ledger, *args, **kwargs)
-
-        async def some() -> list[Result]:
-            found: list[Result] = []
-            async for row in rows:
-                found.append(row)
-                if len(found) == _ROWS_A_HOP:
-                    break
-            return found
-
-        while page := self._call(some):
-            yield from page
-
-    signature = inspect.signature(method)
-    rows_of = str(signature.return_annotation).removeprefix("Async")
-    blocking.__signature__ = signature.replace(return_annotation=rows_of)  # type: ignore[attr-defined]
-    return lambda named: blocking
-
-
-class SyncLedger:
-    """What a `Ledger` tells and does for a reader, blocking. Made by `SyncClient.ledger`."""
-
-    def __init__(self, ledger: Ledger, call: Wait) -> None:
-        self._ledger = ledger
-        self._call = call
-
-    @_of_ledger(Ledger.report)
-    def report(self) -> None:
-        """As `Ledger.report`."""
-
-    @_of_ledger(Ledger.export_csv)
-    def export_csv(self) -> None:
-        """As `Ledger.export_csv`."""
-
-    @_of_ledger(Ledger.export_jsonl)
-    def export_jsonl(self) -> None:
-        """As `Ledger.export_jsonl`."""
-
-    @_of_ledger(Ledger.export_parquet)
-    def export_parquet(self) -> None:
-        """As `Ledger.export_parquet`."""
-
-    @_of_ledger(Ledger.budget_statuses)
-    def budget_statuses(self) -> None:
-        """As `Ledger.budget_statuses`."""
-
-    @_of_ledger(Ledger.reset_budget)
-    def reset_budget(self) -> None:
-        """As `Ledger.reset_budget`."""
-
-    @_of_ledger(Ledger.raise_budget)
-    def raise_budget(self) -> None:
-        """As `Ledger.raise_budget`."""
-
-    @_of_ledger(Ledger.flush)
-    def flush(self) -> None:
-        """As `Ledger.flush`."""
-
-    @_rows_of_ledger(Ledger.records)
-    def records(self) -> None:
-        """As `Ledger.records`."""
-
-    @property
-    def session(self) -> str:
-        """The id of this client's session in the ledger."""
-        return self._ledger.session
-
-    @property
-    def budgets(self) -> Budgets:
-        """The configured budgets."""
-        return self._ledger.budgets
-
-    def session_cost(self) -> Decimal:
-        """US dollars of everything settled through this client, without what has no known cost."""
-        return self._ledger.session_cost()
-
-    def session_unpriced(self) -> int:
-        """How many attempts settled through this client have no known cost."""
-        return self._ledger.session_unpriced()

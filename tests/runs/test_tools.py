@@ -13,7 +13,9 @@ from pydantic import BaseModel, Field
 
 import asyncllm
 from asyncllm import FunctionTool, Image, RunContext, ToolCall, errors
+from asyncllm.testing import Simulator
 from asyncllm.tools import definitions
+from clients import OpenClient
 
 pytestmark = pytest.mark.anyio
 
@@ -195,6 +197,15 @@ async def test_a_result_that_json_cannot_say_is_an_error() -> None:
 
     with pytest.raises(errors.BadRequestError, match="object"):
         await FunctionTool(give).run(ToolCall("1", "give"), context())
+
+
+async def test_a_function_may_be_given_to_send(open_client: OpenClient) -> None:
+    """Only its definition is sent; the calls are the caller's to answer."""
+    async with Simulator(tool_use="always") as sim, open_client(sim) as client:
+        reply = await client.send("go", tools=[numpy_style], provider="openai")
+        (sent,) = sim.requests[-1].body["tools"]
+    assert "numpy_style" == sent["function"]["name"] == reply.tool_calls[0].name
+    assert ["count"] == list(sent["function"]["parameters"]["properties"])
 
 
 def test_plain_functions_and_dicts_stand_side_by_side() -> None:

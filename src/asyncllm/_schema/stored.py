@@ -209,7 +209,9 @@ def stored_response(response: Response) -> dict[str, Any]:
     return found
 
 
-_APART = frozenset({"message", "finish_reason", "usage", "cost", "parsed", "warnings", "attempts", "rate_limits", "raw"})
+_APART = frozenset(
+    {"message", "finish_reason", "usage", "cost", "parsed", "warnings", "attempts", "rate_limits", "raw"}
+)
 _PLAIN = tuple(one.name for one in fields(Response) if one.name not in _APART)
 
 

@@ -92,8 +92,10 @@ def status_of(error: BaseException) -> int:
 def error_response(error: AsyncLLMError) -> Response:
     """A JSON response for an error: ``{"error": {"type", "message"}}``, with ``Retry-After`` where there is one."""
     headers = {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    cause = error.__cause__
+    seconds = cause.retry_after if error.retry_after is None and isinstance(cause, AsyncLLMError) else error.retry_after
+    if seconds is not None:
+        headers["retry-after"] = str(max(1, math.ceil(seconds)))
     return JSONResponse({"error": _error(error)}, status_code=status_of(error), headers=headers)
 
 
