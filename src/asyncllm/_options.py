@@ -285,6 +285,8 @@ def _type_text(kind: Any) -> str:
         return f"Literal[{', '.join(map(repr, inner))}]"
     if origin is Union or origin is UnionType:
         return " | ".join(map(_type_text, inner))
+    if origin is Callable:
+        return f"Callable[..., {_type_text(inner[-1])}]"
     return f"{origin.__name__}[{', '.join(map(_type_text, inner))}]"
 
 
