@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ PATIENCE = 5.0
 _HURRIED = 0.05
 _AGAIN_SECONDS = 0.01
 _STATEMENTS = 256
+_OLD = 3600.0  # seconds after which the lock of a process that left nothing is tidied up
 MOST_SLICE = 1 << 20  # bytes of journals that are folded in one transaction
 _NOBODY = Head(provider="", model="")
 _COST = FACTS[1].index("cost")
@@ -261,10 +262,21 @@ class SQLiteStore(SQLStore):
         return booked
 
     def _abandoned(self) -> list[Opening]:
+        self._sweep()
+        return super()._abandoned()
+
+    def _sweep(self) -> None:
+        """Forgets how far files were folded that are gone: only now, as nobody can find them any more."""
         for owner, n in self._execute("SELECT owner, n FROM journals")[0]:
             if not (self._journals / f"{owner}.{n}").exists():
                 self._execute("DELETE FROM journals WHERE owner = ? AND n = ?", (owner, n))
-        return super()._abandoned()
+        named = {row[0] for row in self._execute("SELECT owner FROM opened UNION SELECT owner FROM journals")[0]}
+        for path in self._lock_path("").parent.glob("*.lock"):
+            owner = path.stem
+            # A young one may be about to be taken.
+            with suppress(FileNotFoundError):
+                if owner not in named and time.time() - path.stat().st_mtime > _OLD and is_free(path):
+                    path.unlink()
 
     def after_fork(self) -> None:
         """Leaves the connection to the parent; SQLite allows nobody else to close it."""
@@ -280,6 +292,9 @@ class SQLiteStore(SQLStore):
 
     def close(self) -> None:
         """Closes the file and lets go of the lock."""
+        if self._connection is not None and self._journal is not None:
+            with suppress(LedgerError):  # who comes next does it
+                self._translated(self._sweep)
         self._disconnect()
         self._journal = None
         if self._lock is not None:
