@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args
 
 from ._schema.content import CacheMark
 from ._schema.request import ProviderTool, ResponseFormat, Tool, ToolChoice
-from .errors import BadRequestError
+from .errors import BadRequestError, FallbackReason
 
 ToolLike = Union[Tool, ProviderTool, Mapping[str, Any], Callable[..., Any]]
 Fallback = Sequence[Union[str, tuple[str, str]]]
@@ -20,6 +20,7 @@ Interruption = Literal["raise", "restart"]
 JSONFormat = Union[Literal["json", "json_object"], ResponseFormat, Mapping[str, Any]]
 
 _REASONING_WORDS: tuple[str, ...] = get_args(ReasoningWord)
+_REASONS: tuple[str, ...] = get_args(FallbackReason)
 _INTERRUPTIONS: tuple[str, ...] = get_args(Interruption)
 _MODES = ("auto", "none", "required")
 _FUNCTION_KEYS = frozenset({"name", "description", "parameters", "strict"})
@@ -106,6 +107,13 @@ def fallback(keyword: str, value: Any) -> tuple[str | tuple[str, str], ...]:
             raise BadRequestError(f"{sentence}; {_shown(hop)} is neither")
         hops.append(hop if isinstance(hop, str) else tuple(hop))
     return tuple(hops)
+
+
+def fallback_on(keyword: str, value: Any) -> tuple[FallbackReason, ...]:
+    """Reasons to go on to the next target."""
+    if isinstance(value, (list, tuple)) and all(isinstance(one, str) and one in _REASONS for one in value):
+        return tuple(value)
+    raise BadRequestError(f"{keyword} must be a list of {' and '.join(map(repr, _REASONS))}")
 
 
 def stop(keyword: str, value: Any) -> tuple[str, ...]:

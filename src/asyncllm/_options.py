@@ -25,6 +25,7 @@ from . import _checks
 from ._checks import Fallback, Interruption, ReasoningWord, ToolLike
 from ._schema.request import Request, ToolChoice
 from ._schema.response import Response
+from .errors import FallbackReason
 
 
 class Keyword(NamedTuple):
@@ -72,6 +73,15 @@ class CallOptions(TypedDict, total=False):
             'The models to go on to when one fails: a list of "model" or ("provider", "model"). By default '
             "the provider's fallback_models; [] for none.",
             _checks.fallback,
+        ),
+    ]
+    fallback_on: Annotated[
+        Sequence[FallbackReason] | None,
+        Keyword(
+            "where",
+            'What else goes on to the next model: "content_filter" (a blocked answer), "budget" (a budget that is '
+            "used up).",
+            _checks.fallback_on,
         ),
     ]
     task: Annotated[
@@ -325,6 +335,7 @@ class Arguments:
     provider: "str | None" = None
     model: "str | None" = None
     fallback: "Fallback | None" = None
+    fallback_on: Sequence[FallbackReason] = ()
     task: "str | None" = None
     sticky_key: "str | None" = None
     timeout: "float | None" = None

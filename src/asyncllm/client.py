@@ -93,6 +93,7 @@ class Client(Runtime):
             self._patience(asked, choice),
             _payer(asked),
             choice.variant,
+            fallback_on=asked.fallback_on,
         )
         return await send(call, parse=asked.parse, reasks=asked.validation_retries)
 
@@ -138,6 +139,8 @@ class Client(Runtime):
                 on_interrupt=asked.on_interrupt,
                 payer=_payer(asked),
                 variant=choice.variant,
+                fallback_on=asked.fallback_on,
+                reasks=asked.validation_retries,
             )
         )
 

@@ -125,6 +125,45 @@ async def test_asking_again_has_an_end(open_client: OpenClient) -> None:
                 await client.send("Weather?", response_format=wanted, validation_retries=retries)
 
 
+async def test_an_answer_that_was_cut_is_not_asked_for_again(open_client: OpenClient) -> None:
+    """A cut answer raises at once, with its text and the word for it: asking again would cut it again."""
+    async with Simulator(reply=Reply(text='{"city": "Os', finish="length")) as sim, open_client(sim) as client:
+        for ask in (client.send, _streamed(client)):
+            with pytest.raises(errors.StructuredOutputError, match="cut") as caught:
+                await ask("Weather?", response_format=Weather, validation_retries=2)
+            assert ('{"city": "Os', "length", 1) == (
+                caught.value.text,
+                caught.value.finish_reason,
+                len(caught.value.attempts),
+            )
+
+
+def _streamed(client: Client) -> Any:
+    async def read(*arguments: Any, **keywords: Any) -> asyncllm.Response:
+        stream = client.stream(*arguments, **keywords)
+        async for _ in stream:
+            pass
+        return stream.response
+
+    return read
+
+
+async def test_a_call_keeps_what_stands_beside_it(open_client: OpenClient) -> None:
+    """What a dict of a call holds besides its usual keys goes back to a host of the same format, or a warning tells."""
+    beside = {"google": {"thought_signature": "s"}}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra_content": beside}
+    history = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "ok"},
+    ]
+    async with Simulator(reply="done") as sim, open_client(sim) as client:
+        await client.send(history, provider="openai")
+        assert beside == sim.requests[-1].body["messages"][1]["tool_calls"][0]["extra_content"]
+        reply = await client.send(history, provider="anthropic")
+    assert reply.warnings
+
+
 async def test_a_schema_gives_parsed_json(open_client: OpenClient) -> None:
     """With a JSON schema the parsed answer is plain JSON."""
     async with Simulator(reply='{"a": 1}') as sim, open_client(sim) as client:

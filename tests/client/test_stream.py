@@ -18,6 +18,7 @@ from asyncllm import (
     ReasoningDelta,
     ResponseEnd,
     ResponseStart,
+    Restart,
     TextDelta,
     Tool,
     ToolCallDelta,
@@ -392,3 +393,41 @@ def test_timeouts_are_exact_on_a_clock_of_their_own() -> None:
     assert (20, errors.IdleTimeoutError) == on_mock_clock({"idle": 20}, None, None)
     assert (100, errors.DeadlineExceededError) == on_mock_clock({}, 100.0, 7.0)
     assert (45, errors.DeadlineExceededError) == on_mock_clock({}, 45.0, None)
+
+
+@pytest.mark.anyio
+async def test_a_streamed_answer_that_does_not_fit_is_asked_for_again(open_client: OpenClient) -> None:
+    """With validation_retries the reply begins again, told by a `Restart`; every asking is an attempt."""
+    answers = iter(["{}", '{"n": "x"}', '{"n": 3}'])
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    async with Simulator(reply=lambda request: next(answers)) as sim, open_client(sim) as client:
+        stream = client.stream("Count", response_format=schema, validation_retries=2)
+        events = [event async for event in stream]
+        told = [message["content"] for message in sim.requests[-1].body["messages"]]
+        records = [record.status async for record in client.ledger.records()]
+    assert ({"n": 3}, '{"n": 3}', 3) == (
+        stream.response.parsed,
+        stream.response.text,
+        len(stream.response.attempts),
+    )
+    assert ["n: is missing" in event.reason for event in events if isinstance(event, Restart)] == [True, False]
+    assert ["Count", "{}"] == told[:2]
+    assert ["ok", "ok", "ok"] == records
+    with pytest.raises(errors.BadRequestError, match="validation_retries"):
+        client.stream("Count", response_format=schema, validation_retries=1).text()
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_never_fits_raises_at_its_end(open_client: OpenClient) -> None:
+    """Every event is delivered first; the error and the response both list every asking."""
+    async with Simulator(reply="[]") as sim, open_client(sim) as client:
+        stream = client.stream("Count", response_format={"type": "object"}, validation_retries=1)
+        with pytest.raises(errors.StructuredOutputError) as caught:
+            async for _ in stream:
+                pass
+    assert (2, 2, "[]", None) == (
+        len(caught.value.attempts),
+        len(stream.response.attempts),
+        stream.response.text,
+        stream.response.parsed,
+    )

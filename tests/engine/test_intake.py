@@ -4,16 +4,52 @@ from __future__ import annotations
 
 import base64
 import copy
+import enum
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
+from uuid import UUID
 
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncllm._engine.intake import read_messages
-from asyncllm._schema.content import Audio, CacheMark, Document, Image, Json, Refusal, Text, ToolCall, ToolResult
+from asyncllm._schema.content import (
+    Audio,
+    CacheMark,
+    Citation,
+    Document,
+    Image,
+    Json,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+    Video,
+)
 from asyncllm._schema.messages import Message
 from asyncllm.errors import BadRequestError
+
+
+class City(pydantic.BaseModel):
+    name: str
+    since: date
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Price:
+    amount: Decimal
+    colour: Colour
+
 
 PIXEL = base64.b64encode(b"pixel").decode()
 
@@ -180,3 +216,140 @@ def test_nothing_but_bad_request_comes_out_of_arbitrary_values(messages: list[An
     except BadRequestError:
         return
     assert len(messages) == len(read)
+
+
+DUMP = {
+    "content": "hello",
+    "refusal": None,
+    "role": "assistant",
+    "annotations": [],
+    "audio": None,
+    "function_call": None,
+    "tool_calls": None,
+}
+
+
+@pytest.mark.parametrize(
+    "message", [DUMP, {**DUMP, "reasoning_content": None}, {"role": "user", "content": "hello", "audio": None}]
+)
+def test_what_an_sdk_dumps_is_read(message: dict[str, Any]) -> None:
+    """A key without a value says nothing, whatever it is called: ``model_dump()`` has every field of its class."""
+    assert (Text("hello"),) == read_messages([message])[0].content
+
+
+def test_what_a_dumped_turn_says_besides_is_kept() -> None:
+    """Reasoning, sources, speech and what stands beside a call are read, not dropped."""
+    cited = {
+        "type": "url_citation",
+        "url_citation": {"url": "https://a", "title": "A", "start_index": 0, "end_index": 2},
+    }
+    call = {"id": "c", "index": 0, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    read = read_messages(
+        [
+            {
+                "role": "assistant",
+                "content": "hello",
+                "reasoning_content": "Hm.",
+                "annotations": [cited],
+                "audio": {"id": "audio_1", "data": PIXEL, "transcript": "hello", "expires_at": 1},
+                "tool_calls": [{**call, "extra_content": {"google": {"thought_signature": "s"}}}],
+            }
+        ]
+    )[0]
+    expected = (
+        Reasoning("Hm."),
+        Text("hello", citations=(Citation(url="https://a", title="A", start=0, end=2, raw=cited),)),
+        Audio(data=b"pixel", file_id="audio_1", transcript="hello"),
+        ToolCall("c", "f", raw_arguments="{}", extra={"extra_content": {"google": {"thought_signature": "s"}}}),
+    )
+    assert expected == read.content
+
+
+def test_the_names_of_the_responses_api_are_understood() -> None:
+    """``input_text``, ``output_text`` and ``input_image`` are what ``text`` and ``image_url`` are elsewhere."""
+    content = [
+        {"type": "input_text", "text": "a"},
+        {"type": "output_text", "text": "b", "annotations": [], "logprobs": []},
+        {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "low"},
+    ]
+    expected = (Text("a"), Text("b"), Image(url="https://example.com/a.png", detail="low"))
+    assert expected == read_messages([{"role": "user", "content": content}])[0].content
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"role": "user", "content": [{"type": "text", "text": "x", "colour": "red"}]}, "content[0].colour"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a", "siez": 1}}]}, "siez"),
+        ({"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"tll": "1h"}}]}, "tll"),
+        (
+            {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "", "args": 1}}]},
+            "tool_calls[0].function.args",
+        ),
+        ({"role": "assistant", "content": "x", "function_call": {"name": "f"}}, "function_call"),
+        ({"role": "assistant", "content": "", "tool_calls": None, "annotations": 3}, "annotations"),
+    ],
+)
+def test_a_key_that_would_be_lost_is_refused(message: dict[str, Any], words: str) -> None:
+    """A key that nobody reads and that says something is named, wherever it stands."""
+    with pytest.raises(BadRequestError) as caught:
+        read_messages([message])
+    assert words in str(caught.value)
+
+
+JPEG, PNG = b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x89PNG\r\n\x1a\n0000"
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "expected"),
+    [
+        (JPEG, "image/jpg", "image/jpeg"),
+        (PNG, "image/jpeg", "image/png"),
+        (PNG, None, "image/png"),
+        (b"GIF89a00", "image/png", "image/gif"),
+        (b"RIFF0000WEBPVP8 ", "application/octet-stream", "image/webp"),
+        (b"pixel", "image/jpg", "image/jpeg"),
+        (b"pixel", "image/png", "image/png"),
+        (b"pixel", None, None),
+    ],
+)
+def test_the_type_of_a_picture_is_what_its_bytes_show(data: bytes, said: str | None, expected: str | None) -> None:
+    """A nearly right or wrong media type is corrected from the first bytes, for values and dicts alike."""
+    assert expected == Image(data=data, media_type=said).media_type
+    if said is not None:
+        url = f"data:{said};base64,{base64.b64encode(data).decode()}"
+        read = read_messages([{"role": "user", "content": [{"type": "image_url", "image_url": url}]}])
+        assert (Image(data=data, media_type=expected),) == read[0].content
+
+
+@pytest.mark.parametrize("kind", [Image, Document, Audio, Video])
+def test_bytes_are_bytes(kind: Any) -> None:
+    """Base64 text in place of bytes is refused by name; other forms of bytes are taken."""
+    with pytest.raises(TypeError, match=f"{kind.__name__}: data must be bytes, not str"):
+        kind(data=PIXEL, media_type="x/y")
+    assert b"ab" == kind(data=bytearray(b"ab"), media_type="x/y").data
+
+
+def test_a_tool_s_result_may_be_what_python_has() -> None:
+    """Pydantic models, dataclasses, dates, Decimals, enums and sets become the JSON that they mean."""
+    value = {
+        "city": City(name="Oslo", since=date(1048, 1, 1)),
+        "price": Price(Decimal("12.50"), Colour.RED),
+        "when": datetime(2026, 11, 28, 12, tzinfo=timezone.utc),
+        "ids": {UUID(int=1)},
+        "path": PurePosixPath("/a"),
+        "rest": (1, None, True, 1.5, "x"),
+    }
+    expected = {
+        "city": {"name": "Oslo", "since": "1048-01-01"},
+        "price": {"amount": "12.50", "colour": "red"},
+        "when": "2026-11-28T12:00:00+00:00",
+        "ids": ["00000000-0000-0000-0000-000000000001"],
+        "path": "/a",
+        "rest": [1, None, True, 1.5, "x"],
+    }
+    result = Message.tool("c", value).content[0]
+    assert isinstance(result, ToolResult)
+    assert (Json(expected),) == result.content
+    read = read_messages([{"role": "tool", "tool_call_id": "c", "content": City(name="Oslo", since=date(1048, 1, 1))}])
+    assert (ToolResult("c", (Json({"name": "Oslo", "since": "1048-01-01"}),)),) == read[0].content

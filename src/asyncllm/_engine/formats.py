@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin
 from .._protocols.codec import JSONCodec
 from .._schema.content import Text
 from .._schema.json_schema import JSONSchema, SchemaError
+from .._schema.messages import Message
 from .._schema.request import ResponseFormat
 from .._schema.response import Response
 from ..errors import AsyncLLMError, BadRequestError, StructuredOutputError
@@ -190,6 +191,15 @@ class Formats:
             return fit["value"] if whole and bare is not None else fit
 
         return read
+
+
+def asking_again(response: Response[Any], error: StructuredOutputError) -> tuple[Message, ...]:
+    """What is said to a model whose answer does not fit: its answer, and what is wrong with it."""
+    said = Message.user(
+        f"That does not fit the schema: {'; '.join(error.problems)}. "
+        "Answer again, with the whole JSON and nothing else."
+    )
+    return (response.message, said) if response.message.content else (said,)
 
 
 def _parser(read: _Read) -> Parse:

@@ -10,12 +10,27 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Union
 
 from .._options import KEYWORDS, Arguments
-from .._schema.content import Audio, CacheMark, Document, Image, Part, Refusal, ResultPart, Text, ToolCall, ToolResult
+from .._schema.content import (
+    Audio,
+    CacheMark,
+    Citation,
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    ResultPart,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from .._schema.messages import Message, Role, result_parts
 from .._schema.request import ProviderTool, Request, Tool, ToolChoice
+from .._schema.sniffing import sniffed
 from ..errors import BadRequestError
 from .formats import Formats
 
@@ -32,9 +47,14 @@ _ROLES: Mapping[str, Role] = {
 _KEYS: Mapping[Role, frozenset[str]] = {
     "system": frozenset({"role", "content", "name"}),
     "user": frozenset({"role", "content", "name"}),
-    "assistant": frozenset({"role", "content", "name", "tool_calls", "refusal"}),
+    "assistant": frozenset(
+        {"role", "content", "name", "tool_calls", "refusal", "annotations", "audio", "reasoning_content", "reasoning"}
+    ),
     "tool": frozenset({"role", "content", "name", "tool_call_id", "is_error"}),
 }
+_NOTHING: tuple[Any, ...] = (None, [], {})
+"""Values that say nothing: an SDK's ``model_dump()`` has every field of its class."""
+_MARKS = ("cache_control", "prompt_cache_breakpoint")
 _new = object.__new__
 _set = object.__setattr__
 
@@ -148,8 +168,8 @@ class _Reader:
         role = _ROLES.get(word) if isinstance(word, str) else None
         if role is None:
             raise self.bad(".role", f"{word!r} is not a role; use system, user, assistant or tool")
-        for key in message:
-            if key not in _KEYS[role]:
+        for key, value in message.items():
+            if key not in _KEYS[role] and value not in _NOTHING:
                 allowed = ", ".join(sorted(_KEYS[role]))
                 raise self.bad(f".{key}", f"a message with role {role!r} has no such key; it has {allowed}")
         name = message.get("name")
@@ -159,12 +179,53 @@ class _Reader:
             return Message("tool", (self.tool_result(message),))
         parts = self.parts(message.get("content"), empty=role == "assistant")
         if role == "assistant":
+            parts = (*self.reasoning(message), *self.cited(parts, message.get("annotations")))
             if message.get("refusal") is not None:
                 parts = (*parts, Refusal(self.string(message["refusal"], ".refusal")))
+            if message.get("audio") is not None:
+                parts = (*parts, self.spoken(message["audio"]))
             parts = (*parts, *self.tool_calls(message.get("tool_calls")))
             if not parts:
                 raise self.bad(".content", "an assistant message needs content or tool_calls")
         return Message(role, parts, name=name)
+
+    def only(self, given: Mapping[str, Any], known: tuple[str, ...], key: str) -> None:
+        """Refuses what would be lost: a key that nobody reads and that says something."""
+        for name, value in given.items():
+            if name not in known and value not in _NOTHING:
+                raise self.bad(f"{key}.{name}", f"there is no such key here; known: {', '.join(known)}")
+
+    def reasoning(self, message: Mapping[str, Any]) -> tuple[Part, ...]:
+        """The readable thinking that servers of OpenAI's format put beside the content."""
+        for key in ("reasoning_content", "reasoning"):
+            if message.get(key):
+                return (Reasoning(self.string(message[key], f".{key}")),)
+        return ()
+
+    def cited(self, parts: tuple[Part, ...], annotations: Any) -> tuple[Part, ...]:
+        """The parts, with the sources that stood beside them on the first text."""
+        if annotations in _NOTHING:
+            return parts
+        if not isinstance(annotations, (list, tuple)) or not all(isinstance(one, Mapping) for one in annotations):
+            raise self.bad(".annotations", "must be a list of dicts")
+        citations = tuple([_citation(one) for one in annotations])
+        for number, part in enumerate(parts):
+            if isinstance(part, Text):
+                return (*parts[:number], replace(part, citations=citations), *parts[number + 1 :])
+        raise self.bad(".annotations", "stand beside no text that they could belong to")
+
+    def spoken(self, audio: Any) -> Audio:
+        """What the model said aloud: its id, with which it goes back, and its transcript."""
+        if not isinstance(audio, Mapping):
+            raise self.bad(".audio", "must be a dict with id, or with data and transcript")
+        self.only(audio, ("id", "data", "transcript", "expires_at"), ".audio")
+        text = audio.get("transcript")
+        data = audio.get("data")
+        return Audio(
+            file_id=None if audio.get("id") is None else self.string(audio["id"], ".audio.id"),
+            data=None if not data else self.base64(self.string(data, ".audio.data"), ".audio.data"),
+            transcript=None if text is None else self.string(text, ".audio.transcript"),
+        )
 
     def string(self, value: Any, key: str) -> str:
         if not isinstance(value, str):
@@ -194,16 +255,24 @@ class _Reader:
         return read(self, part, key)
 
     def text(self, part: Mapping[str, Any], key: str) -> Text:
-        return Text(self.string(part.get("text"), f"{key}.text"), cache=self.cache(part, key))
+        self.only(part, ("type", "text", "annotations", *_MARKS), key)
+        text = Text(self.string(part.get("text"), f"{key}.text"), cache=self.cache(part, key))
+        (cited,) = self.cited((text,), part.get("annotations"))
+        return cited  # type: ignore[return-value]  # the text itself
 
     def refusal(self, part: Mapping[str, Any], key: str) -> Refusal:
+        self.only(part, ("type", "refusal"), key)
         return Refusal(self.string(part.get("refusal"), f"{key}.refusal"))
 
     def image(self, part: Mapping[str, Any], key: str) -> Image:
+        self.only(part, ("type", "image_url", "detail", *_MARKS), key)
         found = part.get("image_url")
-        inner: Mapping[str, Any] = found if isinstance(found, Mapping) else {"url": found}
+        inner: Mapping[str, Any] = found if isinstance(found, Mapping) else {"url": found, "detail": part.get("detail")}
+        self.only(inner, ("url", "detail"), f"{key}.image_url")
         url = self.string(inner.get("url"), f"{key}.image_url.url")
         detail = inner.get("detail")
+        if detail is not None:
+            detail = self.string(detail, f"{key}.image_url.detail")
         cache = self.cache(part, key)
         if url.startswith("data:"):
             media_type, data = self.data_url(url, f"{key}.image_url.url")
@@ -218,6 +287,8 @@ class _Reader:
         inner = part.get("input_audio")
         if not isinstance(inner, Mapping):
             raise self.bad(f"{key}.input_audio", "must be a dict with data and format")
+        self.only(part, ("type", "input_audio", *_MARKS), key)
+        self.only(inner, ("data", "format"), f"{key}.input_audio")
         kind = self.string(inner.get("format"), f"{key}.input_audio.format")
         data = self.base64(self.string(inner.get("data"), f"{key}.input_audio.data"), f"{key}.input_audio.data")
         return Audio(
@@ -228,7 +299,11 @@ class _Reader:
         inner = part.get("file")
         if not isinstance(inner, Mapping):
             raise self.bad(f"{key}.file", "must be a dict with file_data or file_id")
+        self.only(part, ("type", "file", *_MARKS), key)
+        self.only(inner, ("file_data", "file_id", "filename"), f"{key}.file")
         name = inner.get("filename")
+        if name is not None:
+            name = self.string(name, f"{key}.file.filename")
         cache = self.cache(part, key)
         if inner.get("file_id") is not None:
             return Document(file_id=self.string(inner["file_id"], f"{key}.file.file_id"), name=name, cache=cache)
@@ -238,7 +313,8 @@ class _Reader:
         if text.startswith("data:"):
             media_type, data = self.data_url(text, f"{key}.file.file_data")
         else:
-            media_type, data = "application/pdf", self.base64(text, f"{key}.file.file_data")
+            data = self.base64(text, f"{key}.file.file_data")
+            media_type = sniffed(data) or "application/pdf"
         return Document(data=data, media_type=media_type, name=name, cache=cache)
 
     def cache(self, part: Mapping[str, Any], key: str) -> CacheMark | None:
@@ -248,7 +324,9 @@ class _Reader:
             return None
         if not isinstance(mark, Mapping):
             raise self.bad(f"{key}.cache_control", "must be a dict such as {'type': 'ephemeral'}")
-        return CacheMark(mark.get("ttl"))
+        self.only(mark, ("type", "ttl"), f"{key}.cache_control")
+        ttl = mark.get("ttl")
+        return CacheMark(None if ttl is None else self.string(ttl, f"{key}.cache_control.ttl"))
 
     def data_url(self, url: str, key: str) -> tuple[str, bytes]:
         head, comma, payload = url[5:].partition(",")
@@ -276,7 +354,7 @@ class _Reader:
             return call
         if not isinstance(call, Mapping):
             raise self.bad(key, f"must be a dict, not {type(call).__name__}")
-        kind = call.get("type", "function")
+        kind = call.get("type") or "function"
         inner = call.get(kind) if isinstance(kind, str) else None
         if not isinstance(inner, Mapping):
             raise self.bad(key, "must look like {'id', 'type': 'function', 'function': {'name', 'arguments'}}")
@@ -284,14 +362,17 @@ class _Reader:
         if not call_id:
             raise self.bad(f"{key}.id", "must not be empty")
         name = self.string(inner.get("name"), f"{key}.{kind}.name")
+        self.only(inner, ("name", "input" if kind == "custom" else "arguments"), f"{key}.{kind}")
+        # What stands beside them is the provider's own (a signature, say) and goes back with the call.
+        beside = {name: one for name, one in call.items() if name not in ("id", "type", "index", kind)}
+        extra = {name: one for name, one in beside.items() if one not in _NOTHING} or None
         if kind == "custom":
-            return ToolCall(
-                call_id, name, raw_arguments=self.string(inner.get("input"), f"{key}.custom.input"), kind=kind
-            )
+            text = self.string(inner.get("input"), f"{key}.custom.input")
+            return ToolCall(call_id, name, raw_arguments=text, kind=kind, extra=extra)
         arguments = inner.get("arguments", "")
         if isinstance(arguments, Mapping):
-            return ToolCall(call_id, name, arguments)
-        return ToolCall(call_id, name, raw_arguments=self.string(arguments, f"{key}.function.arguments"))
+            return ToolCall(call_id, name, arguments, extra=extra)
+        return ToolCall(call_id, name, raw_arguments=self.string(arguments, f"{key}.function.arguments"), extra=extra)
 
     def tool_result(self, message: Mapping[str, Any]) -> ToolResult:
         call_id = self.string(message.get("tool_call_id"), ".tool_call_id")
@@ -319,8 +400,24 @@ class _Reader:
 
 _PARTS: Mapping[str, Callable[[_Reader, Mapping[str, Any], str], Part]] = {
     "text": _Reader.text,
+    "input_text": _Reader.text,  # the names of OpenAI's Responses API
+    "output_text": _Reader.text,
+    "input_image": _Reader.image,
     "image_url": _Reader.image,
     "input_audio": _Reader.audio,
     "file": _Reader.file,
     "refusal": _Reader.refusal,
 }
+
+
+def _citation(annotation: Mapping[str, Any]) -> Citation:
+    """One of the ``annotations``: nested (chat completions) or flat (Responses)."""
+    inner = annotation.get("url_citation")
+    source = inner if isinstance(inner, Mapping) else annotation
+    text = {key: source[key] for key in ("url", "title") if isinstance(source.get(key), str)}
+    place = {
+        ours: source[theirs]
+        for ours, theirs in (("start", "start_index"), ("end", "end_index"))
+        if isinstance(source.get(theirs), int)
+    }
+    return Citation(**text, **place, raw=annotation)

@@ -33,13 +33,12 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from .._schema.messages import Message
 from .._schema.request import GENERATING
 from .._schema.response import Response
 from ..errors import AsyncLLMError, CircuitOpenError, ClientStateError, StructuredOutputError
 from .attempt import HTTPAttempt
 from .call import Call, Tries, finish
-from .formats import WITHOUT_ANSWER, Parse
+from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .health import RETRY_QUOTA, TargetState
 from .target import LONGEST_RETRY_AFTER, SPREAD, Target, pause
 
@@ -92,14 +91,9 @@ async def _send_fitting(call: Call, parse: Parse | None, reasks: int) -> Respons
         except StructuredOutputError as error:
             if reasks < 1 or error.finish_reason in WITHOUT_ANSWER:
                 raise
-            problems = "; ".join(error.problems)
+            further = asking_again(response, error)
         reasks -= 1
-        call.begin_again(
-            response.message,
-            Message.user(
-                f"That does not fit the schema: {problems}. Answer again, with the whole JSON and nothing else."
-            ),
-        )
+        call.begin_again(*further)
 
 
 async def answer(attempt: HTTPAttempt) -> Response:

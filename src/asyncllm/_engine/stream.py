@@ -40,7 +40,7 @@ from ..errors import (
 from .attempt import Engine
 from .call import Call, Patience, Payer, finish
 from .channel import Opened, open_stream
-from .formats import Parse
+from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .sending import log_hop, send_hedged
 from .target import Target, following
 
@@ -57,6 +57,7 @@ class StreamPlan:
         on_interrupt: what to do when it is cut after its first content: raise, or begin again on the next target.
         variant: what load balancing chose for the call.
         fallback_on: what it goes on to the next target for besides.
+        reasks: how often the model is told what does not fit, and asked again.
     """
 
     engine: Callable[[], Engine]
@@ -68,6 +69,7 @@ class StreamPlan:
     payer: Payer | None = None
     variant: str | None = None
     fallback_on: Sequence[FallbackReason] = ()
+    reasks: int = 0
 
 
 class Stream(Generic[Parsed]):
@@ -83,6 +85,7 @@ class Stream(Generic[Parsed]):
     def __init__(self, plan: StreamPlan) -> None:
         self._plan = plan
         self._call: Call | None = None
+        self._reasks = plan.reasks
         self._start = 0  # the position of the target to open next
         self._opened: Opened | None = None
         self._steady: Opened | None = None  # what is opened, while nothing has failed or ended
@@ -136,8 +139,11 @@ class Stream(Generic[Parsed]):
 
     def check_text(self) -> None:
         """Raises `BadRequestError` where strings alone would mislead: they cannot say that the reply begins again."""
-        if self._plan.on_interrupt == "restart":
-            raise BadRequestError("text() cannot tell of a restart; iterate over the events, or leave out on_interrupt")
+        if self._plan.on_interrupt == "restart" or self._plan.reasks:
+            raise BadRequestError(
+                "text() cannot tell of a restart; iterate over the events, or leave out on_interrupt and "
+                "validation_retries"
+            )
 
     async def started(self) -> None:
         """Waits until the first content is there; iteration then begins with the first event.
@@ -197,7 +203,7 @@ class Stream(Generic[Parsed]):
             self._waiting_since = None
         self._failure = opened.failure
         self._take(opened, opened.events)
-        if not self._over and self._failure is None:
+        if self._opened is opened and not self._over and self._failure is None:
             self._steady = opened
             opened.attempt.call.engine.watch.add(self)
 
@@ -348,12 +354,33 @@ class Stream(Generic[Parsed]):
         """The whole reply is there."""
         whole = replace(self._accumulator.response(), warnings=opened.channel.warnings)
         self._response = opened.attempt.succeed(whole)
-        self._settle("ok")
         try:
             self._response = finish(self._response, self._plan.parse)
-        except AsyncLLMError as error:
+        except StructuredOutputError as error:
+            if self._ask_again(opened, error):
+                return
             self._failure = error
+        finally:
+            if self._opened is opened:
+                self._settle("ok")
         self._tell(whole=True)
+
+    def _ask_again(self, opened: Opened, error: StructuredOutputError) -> bool:
+        """Lets the reply begin again with what does not fit, where that was asked for; told by a `Restart`."""
+        if self._reasks < 1 or error.finish_reason in WITHOUT_ANSWER or self._response is None:
+            return False
+        self._reasks -= 1
+        call = opened.attempt.call
+        call.engine.watch.remove(self)
+        opened.channel.abort()
+        call.begin_again(*asking_again(self._response, error))
+        call.restart_clock()
+        self._opened = self._steady = self._response = None
+        self._start = 0
+        restart = Restart(error.message)
+        self._accumulator.feed([restart])
+        self._ready.append(restart)
+        return True
 
     def _dress(self, response: Response) -> Response:
         """Adds what the events do not say: who answered, with which warnings, after which attempts."""

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Union
 
+from .sniffing import media_type_of
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -59,6 +61,28 @@ class Citation:
     raw: Mapping[str, Any] | None = None
 
 
+def _settle_media(part: Image | Document | Audio | Video, family: str) -> None:
+    """Checks the bytes of a part and finds their media type.
+
+    Raises:
+        TypeError: ``data`` is no bytes.
+    """
+    data = part.data
+    if data is None:
+        return
+    if not isinstance(data, bytes):
+        if not isinstance(data, (bytearray, memoryview)):
+            raise TypeError(
+                f"{type(part).__name__}: data must be bytes, not {type(data).__name__}; "
+                "decode base64 text with base64.b64decode"
+            )
+        data = bytes(data)
+        object.__setattr__(part, "data", data)
+    media_type = media_type_of(family, data, part.media_type)
+    if media_type != part.media_type:
+        object.__setattr__(part, "media_type", media_type)
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Plain text, with the citations and the opaque signature a provider attached to it."""
@@ -74,9 +98,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A picture: exactly one of ``data`` (bytes, with ``media_type``), ``url`` or ``file_id``.
+    """A picture: exactly one of ``data`` (bytes), ``url`` or ``file_id``.
 
     Attributes:
+        media_type: of ``data``; where the first bytes show a type, that one counts.
         detail: how closely to look, where the wire has it: ``"auto"``, ``"low"``, ``"high"``, ``"original"``.
     """
 
@@ -89,6 +114,9 @@ class Image:
     origin: Origin | None = None
     extra: Mapping[str, Any] | None = None
     cache: CacheMark | None = None
+
+    def __post_init__(self) -> None:
+        _settle_media(self, "image")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +141,9 @@ class Document:
     extra: Mapping[str, Any] | None = None
     cache: CacheMark | None = None
 
+    def __post_init__(self) -> None:
+        _settle_media(self, "application")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audio:
@@ -127,6 +158,9 @@ class Audio:
     extra: Mapping[str, Any] | None = None
     cache: CacheMark | None = None
 
+    def __post_init__(self) -> None:
+        _settle_media(self, "audio")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
@@ -139,6 +173,9 @@ class Video:
     origin: Origin | None = None
     extra: Mapping[str, Any] | None = None
     cache: CacheMark | None = None
+
+    def __post_init__(self) -> None:
+        _settle_media(self, "video")
 
 
 @dataclass(frozen=True, slots=True)

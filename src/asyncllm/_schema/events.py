@@ -97,7 +97,10 @@ class ResponseEnd(_Event):
 
 @dataclass(frozen=True, slots=True)
 class Restart(_Event):
-    """Clear what was shown: the reply begins again, on the next target."""
+    """Clear what was shown: the reply begins again.
+
+    With ``on_interrupt="restart"`` it does so on the next target, with ``validation_retries`` where it does not fit.
+    """
 
     reason: str = ""
 

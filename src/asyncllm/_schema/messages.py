@@ -7,7 +7,10 @@ more tool results). How a wire spells them is the codec's business.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields, is_dataclass
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
 from typing import Any, Literal, get_args
 
 from .content import Json, Part, ResultPart, Text, ToolCall, ToolResult
@@ -66,7 +69,8 @@ class Message:
 
         Args:
             call_id: the ``id`` of the call.
-            result: a string, a part, a list of parts, or any JSON value.
+            result: a string, a part, a list of parts, a JSON value, or what has a plain form in JSON: a pydantic
+                model, a dataclass, a date, a Decimal.
             is_error: the tool failed; ``result`` says how.
             name: the tool's name, where it cannot be found from the conversation.
         """
@@ -81,7 +85,38 @@ def result_parts(result: Any) -> tuple[ResultPart, ...]:
         return (result,)
     if isinstance(result, (list, tuple)) and result and all(isinstance(item, _RESULT_PARTS) for item in result):
         return tuple(result)
-    return (Json(result),)
+    return (Json(plain(result)),)
+
+
+def plain(value: Any) -> Any:
+    """A tool's return value as JSON can say it.
+
+    Pydantic models and dataclasses become dicts; dates, times, UUIDs, paths and Decimals (whose digits all count)
+    become strings; enums their values; sets lists. What is JSON already is returned as it is, and what is neither is
+    left for the writer of JSON to refuse.
+    """
+    if value is None or (isinstance(value, (str, int, float)) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, Mapping):
+        return {plain(key) if isinstance(key, (Enum, date)) else key: plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted([plain(one) for one in value], key=repr)
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, Decimal) or hasattr(value, "urn"):  # a UUID; its module is not imported for this
+        return str(value)
+    if hasattr(value, "__fspath__"):
+        return value.__fspath__()
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and not isinstance(value, type):  # a pydantic model
+        return dump(mode="json")
+    return value
 
 
 def _parts(content: Any) -> tuple[Part, ...]:

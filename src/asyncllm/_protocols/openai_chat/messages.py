@@ -152,11 +152,12 @@ class AssistantWriter:
             raw = part.raw_arguments
             body = {"name": part.name, "arguments": raw if raw.strip() or writer.is_own(part.origin) else "{}"}
         written = {"id": writer.call_id(part.id), "type": part.kind, part.kind: body}
-        if writer.is_own(part.origin):
+        if writer.is_foreign(part.origin):
+            writer.drop_extra(part)
+        else:  # its own, or what the caller wrote beside the call
             written.update(part.extra or {})
-        elif part.signature is not None:
+        if part.signature is not None and not writer.is_own(part.origin):
             writer.warn("a signature of another provider on a tool call was left out")
-        writer.drop_extra(part)
         writer.unmarked(part.cache)
         draft.calls.append(written)
 
