@@ -6,14 +6,19 @@ import copy
 import inspect
 import pickle
 import re
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 import asyncllm
-from asyncllm import errors
+from asyncllm import Client, Conversation, SyncClient, SyncConversation, SyncLedger, errors
+from asyncllm._ledger.ledger import Ledger
+from asyncllm._options import DESCRIBED
 from asyncllm._schema.content import Text
 from asyncllm._schema.messages import Message
 from asyncllm._schema.response import Attempt, RateLimits, Response
+from source_tree import modules
 
 EXCEPTIONS = sorted(
     (kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.AsyncLLMError)),
@@ -117,3 +122,104 @@ def test_the_drawn_tree_is_the_real_one() -> None:
     """The tree in the docstring of ``asyncllm.errors`` names every exception under its real parent."""
     real = {kind.__name__: kind.__bases__[0].__name__ for kind in EXCEPTIONS}
     assert {**real, "AsyncLLMError": None} == drawn_tree()
+
+
+LIST = Path(__file__).with_name("public_names.txt")
+PUBLIC = (
+    "asyncllm",
+    "asyncllm.contrib.asgi",
+    "asyncllm.errors",
+    "asyncllm.ledger",
+    "asyncllm.models",
+    "asyncllm.providers",
+    "asyncllm.schema",
+    "asyncllm.testing",
+    "asyncllm.wires",
+)
+# Modules whose names have no underscore and that are no place to import from, with the reason.
+NOT_FOR_IMPORT = {
+    "asyncllm.__main__": "a command",
+    "asyncllm.cli": "a command",
+    "asyncllm.client": "Client is imported from asyncllm",
+    "asyncllm.conversation": "Conversation is imported from asyncllm",
+    "asyncllm.bulk": "its names are imported from asyncllm",
+    "asyncllm.checkpoint": "its names are imported from asyncllm",
+    "asyncllm.contrib": "each of its packages is imported by itself",
+    "asyncllm.contrib.asgi.admin": "imported from asyncllm.contrib.asgi",
+    "asyncllm.contrib.asgi.guard": "imported from asyncllm.contrib.asgi",
+    "asyncllm.contrib.asgi.streaming": "imported from asyncllm.contrib.asgi",
+    "asyncllm.map_item": "its names are imported from asyncllm",
+    "asyncllm.run_stream": "its names are imported from asyncllm",
+    "asyncllm.runs": "its names are imported from asyncllm",
+    "asyncllm.sync": "SyncClient is imported from asyncllm",
+    "asyncllm.sync_ledger": "SyncLedger is imported from asyncllm",
+    "asyncllm.sync_streams": "its names are imported from asyncllm",
+    "asyncllm.testing.__main__": "a command",
+    "asyncllm.tools": "its names are imported from asyncllm",
+    "asyncllm.testing.pytest_plugin": "named in pytest_plugins",
+}
+
+
+def is_private(name: str) -> bool:
+    return any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+
+
+def test_every_module_is_public_private_or_has_a_reason() -> None:
+    """A module without an underscore in its name is one of the public modules, or a row says what it is for."""
+    named = {module.name for module in modules() if not is_private(module.name)}
+    rest = {name for name in named - set(PUBLIC) - set(NOT_FOR_IMPORT) if not name.startswith("asyncllm.cli.")}
+    assert (set(), set(PUBLIC)) == (rest, set(PUBLIC) & named)
+
+
+def test_the_list_of_public_names_is_complete() -> None:
+    """The names of all public modules are those of public_names.txt: a name that comes or goes is seen in review."""
+    names = sorted(f"{module}.{name}" for module in PUBLIC for name in import_module(module).__all__)
+    listed = LIST.read_text(encoding="utf8").split()
+    assert (set(), set()) == (set(names) - set(listed), set(listed) - set(names)), f"change {LIST.name}"
+    assert names == listed
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    ("twin", "original", "otherwise"),
+    [
+        (SyncClient, Client, {"aclose": "close"}),
+        (SyncConversation, Conversation, {}),
+        (SyncLedger, Ledger, {"aclose": "", "close": "", "now": "", "open": "", "open_at_once": "", "settle": ""}),
+    ],
+)
+def test_a_blocking_twin_has_everything(twin: type, original: type, otherwise: dict[str, str]) -> None:
+    """What the async class offers, the blocking one offers too; what only the client itself calls has no twin."""
+    missing = {otherwise.get(name, name) for name in public(original)} - public(twin) - {""}
+    assert set() == missing
+
+
+@pytest.mark.parametrize("kind", [Client, SyncClient, Conversation, SyncConversation])
+@pytest.mark.parametrize("verb", ["send", "stream"])
+def test_help_shows_every_keyword(kind: type, verb: str) -> None:
+    """The signature and the docstring of each way to call name every keyword, whichever class one asks."""
+    method = getattr(kind, verb)
+    keywords = [
+        one.name for one in inspect.signature(method).parameters.values() if one.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    assert [row.name for row in DESCRIBED] == keywords
+    said = inspect.getdoc(method) or ""
+    assert [] == [name for name in keywords if f"    {name}: " not in said]
+    assert "**options" not in said
+    assert said.index("Args:") < said.index("Returns:") < said.index("Raises:")
+
+
+@pytest.mark.parametrize("twin", [SyncClient, SyncLedger])
+def test_the_twin_s_help_stands_by_itself(twin: type) -> None:
+    """A blocking method says what it does and takes, without a pointer to the async one."""
+    silent = [name for name in public(twin) if (inspect.getdoc(getattr(twin, name)) or "").startswith("As `")]
+    assert [] == silent
+
+
+def test_every_public_module_says_what_it_is() -> None:
+    """Each public module has a docstring and a list of its names."""
+    assert [] == [name for name in PUBLIC if not import_module(name).__doc__ or not import_module(name).__all__]
+    assert "CallOptions" in asyncllm.__all__
