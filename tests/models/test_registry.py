@@ -136,16 +136,16 @@ async def test_a_deprecated_model_is_warned_of_once(caplog: pytest.LogCaptureFix
     """Each use of a vanished or ending model warns the first time only; others never do."""
     old = ListedModel("m-old", retires=TODAY + timedelta(days=9))
     async with Simulator(models=[*THREE, old]) as sim, open_catalog(hosts(sim, "openai")) as catalog:
-        catalog.note_use("openai", "m-three")
+        catalog.use("openai", "openai", "m-three")
         await catalog.refresh_models()
         sim.models = [*THREE[:2], old]
         await catalog.refresh_models()
         with caplog.at_level(logging.WARNING, logger="asyncllm"):
             for _ in range(3):
                 for model in ("m-one", "m-three", "m-old", "ft:m-three:a::b", "never-heard-of"):
-                    catalog.note_use("openai", model)
+                    catalog.use("openai", "openai", model)
             await catalog.refresh_models()
-            catalog.note_use("openai", "m-three")
+            catalog.use("openai", "openai", "m-three")
         gone = "openai no longer lists m-three: it may stop working"
         ending = f"openai has deprecated m-old, which ends on {old.retires}: choose another model"
         assert [gone, ending] == caplog.messages

@@ -90,9 +90,11 @@ class Engine:
 
     def facts_of(self, target: Target) -> ModelFacts:
         """What is known of a target's model."""
-        if self.catalog is None:
+        catalog = self.catalog
+        if catalog is None:
             return NOTHING_KNOWN
-        return self.catalog.facts(target.provider.name, target.provider.kind, target.model)
+        known = catalog.in_use.get(target.key)
+        return known or catalog.use(target.provider.name, target.provider.kind, target.model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,8 +230,8 @@ class HTTPAttempt:
         if request.model != target.model:
             request = replace(request, model=target.model)
         left_out: tuple[LeftOut, ...] = ()
-        if question is None and engine.catalog is not None:
-            engine.catalog.note_use(provider.name, target.model)
+        hints = request.temperature is not None or request.top_p is not None
+        if hints and question is None and engine.catalog is not None:
             request, left_out = engine.catalog.fit(provider, request, engine.sampling)
         if question is not None:
             wire = question.write(self)
@@ -237,7 +239,8 @@ class HTTPAttempt:
             return wire, f"{question.base_url or provider.base_url}{wire.path}{query}"
         route = self.route
         wire = route.protocol.encode(request, self.context)
-        check_left_out(wire.left_out, engine.sampling, model=target.model, provider=provider.name)
+        if wire.left_out:
+            check_left_out(wire.left_out, engine.sampling, model=target.model, provider=provider.name)
         self.warnings = (*dict.fromkeys(map(str, (*left_out, *wire.left_out))), *wire.warnings)
         limit = provider.max_request_bytes
         if limit is not None and len(wire.body) > limit:

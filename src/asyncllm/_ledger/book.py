@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from .._models.bounds import Bound
+from .._schema.content import ProviderToolCall
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation
 from .._schema.response import CostSource, Outcome, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
@@ -378,7 +379,11 @@ def _count(
     """The usage to book, by the advice on what was billed. Where nothing came of it, nobody can say what was."""
     if advice == "real":
         counted = getattr(error, "usage", None)
-        return complete_usage(head, partial, counted if isinstance(counted, Usage) else usage)
+        said = counted if isinstance(counted, Usage) else usage
+        parts = () if partial is None else partial.message.content
+        if said.input_tokens and said.output_tokens and not any(type(part) is ProviderToolCall for part in parts):
+            return said
+        return complete_usage(head, partial, said)
     said = usage if partial is None or usage.source != "unknown" else partial.usage
     nothing = said.source == "unknown" and (partial is None or not partial.message.content)
     if advice == "unknown" or (advice == "partial" and nothing):

@@ -54,6 +54,7 @@ class Catalog:
         self.capabilities = FactBook() if capabilities is None else capabilities
         self.prices = PriceBook() if prices is None else prices
         self.registry = Registry(self._asker, self.capabilities, self.prices, path=path)
+        self.in_use = self.registry.in_use
 
     # --- questions that reach a provider ---------------------------------------------------------------------------
 
@@ -155,9 +156,9 @@ class Catalog:
         """
         return (await self.model(provider, model)).deprecated
 
-    def note_use(self, provider: str, model: str) -> None:
-        """To be told of every call: warns in the log, once for each model, when it is deprecated."""
-        self.registry.note_use(provider, model)
+    def use(self, provider: str, kind: str, model: str) -> ModelFacts:
+        """What is known of a model that a call goes to; as `asyncllm._models.registry.Registry.use`."""
+        return self.registry.use(provider, kind, model)
 
     def facts(self, provider: str, kind: str, model: str) -> ModelFacts:
         """What is known of one model of one provider: the package's data, the provider's word, the configuration.

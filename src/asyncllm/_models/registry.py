@@ -219,6 +219,9 @@ class Registry:
         capabilities: what the package and the configuration know of models.
         prices: the same for prices.
         path: the file between runs; None keeps everything in memory.
+
+    Attributes:
+        in_use: facts of the models that calls went to, by entry and model; emptied when they may have changed.
     """
 
     def __init__(self, asker: Asker, capabilities: FactBook, prices: PriceBook, *, path: Path | None = None) -> None:
@@ -228,7 +231,7 @@ class Registry:
         self._path = path
         self._states: dict[str, HostState] = {}
         self._loaded = path is None
-        self._noted: set[tuple[str, str]] = set()
+        self.in_use: dict[tuple[str, str], ModelFacts] = {}
         self._warned: set[tuple[str, str]] = set()
 
     # --- the file --------------------------------------------------------------------------------------------------
@@ -247,7 +250,7 @@ class Registry:
         if not self._loaded:
             self._loaded = True
             self._states = {**kept, **self._states}
-            self._noted.clear()
+            self.in_use.clear()
 
     async def _save(self, names: Sequence[str]) -> None:
         if self._path is None:
@@ -274,7 +277,7 @@ class Registry:
         listed = await read_lists(self._asker, providers, within)
         now = self._now()
         hosts = {provider.name: self._take(provider, listed[provider.name], now) for provider in providers}
-        self._noted.clear()
+        self.in_use.clear()
         await self._save([name for name in hosts if listed[name].chains])
         return RefreshResult(at=now, hosts=hosts)
 
@@ -348,14 +351,28 @@ class Registry:
         """Whether a model's end is announced, or it is missing from its provider's list."""
         return self.info(provider, kind, model).deprecated
 
-    def note_use(self, provider: str, model: str) -> None:
-        """Warns in the log when a deprecated model is used: once for each, and only of what its provider said."""
+    def use(self, provider: str, kind: str, model: str) -> ModelFacts:
+        """What is known of a model that a call goes to; kept in `in_use`, where callers may look first.
+
+        The log is warned of a deprecated model, once for each, and only of what its provider said.
+
+        Args:
+            provider: the name of the provider's entry in the configuration.
+            kind: its kind.
+            model: the model's name as it is sent.
+        """
         key = (provider, model)
-        if key in self._noted or provider not in self._states:
-            return
-        if len(self._noted) >= _MOST_NOTED:
-            self._noted.clear()
-        self._noted.add(key)
+        found = self.in_use.get(key)
+        if found is None:
+            if len(self.in_use) >= _MOST_NOTED:
+                self.in_use.clear()
+            found = self.in_use[key] = self.facts(kind, model, provider)
+            if provider in self._states:
+                self._warn(provider, model)
+        return found
+
+    def _warn(self, provider: str, model: str) -> None:
+        key = (provider, model)
         record = self._record(provider, model)
         if record is None or key in self._warned:
             return

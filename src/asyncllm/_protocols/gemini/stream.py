@@ -34,6 +34,7 @@ from ..._schema.events import (
     ToolCallDelta,
 )
 from ..._schema.response import RateLimits, Response
+from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
@@ -114,6 +115,11 @@ class GeminiStreamDecoder:
         self._remark: Any = None
         self._blocked: dict[str, Any] | None = None
 
+    @property
+    def usage(self) -> Usage:
+        """What the stream has said of its usage so far: nearly every chunk counts."""
+        return read_usage(self._usage, self._searches)
+
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
         """Takes frames in order; raises as `StreamDecoder.feed` says."""
         events: list[Event] = []
@@ -146,7 +152,7 @@ class GeminiStreamDecoder:
         if self.done:
             return []
         self.done = True
-        usage = read_usage(self._usage, self._searches)
+        usage = self.usage
         if self._blocked is not None and not self._count:
             raise prompt_blocked(self._blocked, usage, self._context)
         if self._reason is None and self._blocked is None:

@@ -33,6 +33,7 @@ from ..._schema.events import (
     TextDelta,
     ToolCallDelta,
 )
+from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
@@ -230,6 +231,11 @@ class ChatStream:
         self._beside: Mapping[str, Any] | None = None  # the chunk that held it
         self._tier: object = None
 
+    @property
+    def usage(self) -> Usage:
+        """What the stream has said of its usage so far: some hosts say it in every chunk, or beside an error."""
+        return read_usage(self._usage, self._tier, self._beside)
+
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
         """Takes frames in order; see `asyncllm._protocols.codec.StreamDecoder.feed`."""
         events: list[Event] = []
@@ -308,16 +314,15 @@ class ChatStream:
 
     def _chunk(self, chunk: dict[str, Any], events: list[Event]) -> None:
         """Any chunk but a plain text delta."""
-        choices = chunk.get("choices")
-        if chunk.get("error") or chunk.get("object") == "error" or (choices is None and "detail" in chunk):
-            self._fail(chunk)
-        if not self._started and (choices or chunk.get("id")):
-            self._start(chunk, events)
-        usage = usage_of(chunk)
+        choices, usage = chunk.get("choices"), usage_of(chunk)
         if usage:
             self._usage = usage if self._usage is None else later_usage(self._usage, usage)
         if usage or chunk.get("cost"):
             self._beside = chunk
+        if chunk.get("error") or chunk.get("object") == "error" or (choices is None and "detail" in chunk):
+            self._fail(chunk)
+        if not self._started and (choices or chunk.get("id")):
+            self._start(chunk, events)
         if chunk.get("service_tier"):
             self._tier = chunk["service_tier"]
         if "search_results" in chunk or "citations" in chunk:
@@ -496,7 +501,7 @@ class ChatStream:
                 reason,
                 raw_finish_reason=self._finish,
                 stop_sequence=self._stopped if reason == "stop" else None,
-                usage=read_usage(self._usage, self._tier, self._beside),
+                usage=self.usage,
             )
         )
         self.done = True

@@ -45,6 +45,7 @@ from ..._schema.events import (
     TextDelta,
     ToolCallDelta,
 )
+from ..._schema.usage import UNKNOWN_USAGE
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..classify import snippet
 from ..codec import Context, complete
@@ -283,7 +284,11 @@ _TEXT_DELTA = "response.output_text.delta"
 
 
 class ResponsesStream:
-    """Decodes one stream; see `asyncllm._protocols.codec.StreamDecoder`."""
+    """Decodes one stream; see `asyncllm._protocols.codec.StreamDecoder`.
+
+    Attributes:
+        usage: what the end of the stream, also a failed one, said of it; unknown before.
+    """
 
     __slots__ = (
         "_at",
@@ -300,12 +305,14 @@ class ResponsesStream:
         "done",
         "rate_limits",
         "request_id",
+        "usage",
     )
 
     def __init__(self, headers: Mapping[str, str], context: Context, dialect: ResponsesDialect) -> None:
         self.done = False
         self.request_id = request_id(headers)
         self.rate_limits = rate_limits(headers)
+        self.usage = UNKNOWN_USAGE
         self._headers = headers
         self._context = context
         self._dialect = dialect
@@ -497,6 +504,7 @@ class ResponsesStream:
             self._find(OpenFunctionCall, wire_type, event, events).argue(delta, events)
 
     def _failed(self, event: dict[str, Any], events: list[Event]) -> None:
+        self.usage = read_usage(as_dict(event.get("response")))
         raise failure_of(as_dict(event.get("response")), None, self._headers, self._context, self._dialect)
 
     def _end(self, event: dict[str, Any], events: list[Event]) -> None:
@@ -514,7 +522,8 @@ class ResponsesStream:
         status = {"status": str(event["type"]).removeprefix("response.")}
         reason, word = read_finish({**status, **response}, calls=self._tally.calls, refused=self._tally.refused)
         check_blocked(reason, self._tally.parts, self._context, self.request_id)
-        events.append(ResponseEnd(reason, raw_finish_reason=word, usage=read_usage(response)))
+        self.usage = read_usage(response)
+        events.append(ResponseEnd(reason, raw_finish_reason=word, usage=self.usage))
         self.done = True
 
     def _last_word(self, at: int, wire: dict[str, Any], events: list[Event]) -> None:
