@@ -18,7 +18,8 @@ The path of a plain text delta is written out in `ChatStream.feed`: it is most o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from ..._framing.base import Frame
@@ -240,8 +241,9 @@ class ChatStream:
         """Takes frames in order; see `asyncllm._protocols.codec.StreamDecoder.feed`."""
         events: list[Event] = []
         loads, buffer = self._loads, self._buffer
+        following = iter(frames)
         try:
-            for frame in frames:
+            for frame in following:
                 if self.done:
                     break
                 data = frame[1]
@@ -265,9 +267,18 @@ class ChatStream:
                                     continue
                 self._chunk(chunk, events)
         except AsyncLLMError as error:
+            self._count_on(following)
             complete(error, events, self._context, self.request_id)
             raise
         return events
+
+    def _count_on(self, frames: Iterable[Frame]) -> None:
+        """Takes the usage that follows an error in the same read (OpenRouter)."""
+        for frame in frames:
+            with suppress(ProtocolError):
+                chunk = self._loads(frame.data)
+                if isinstance(chunk, dict) and (usage := usage_of(chunk)):
+                    self._usage, self._beside = later_usage(self._usage, usage), chunk
 
     def close(self) -> list[Event]:
         """Tells that the bytes have ended; see `asyncllm._protocols.codec.StreamDecoder.close`."""
