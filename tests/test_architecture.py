@@ -22,7 +22,9 @@ SECTIONS = frozenset({"_config.sections", "_config.rules", "_config.urls"})
 # Lowest first. A room is a module or a package; the longest name that fits counts.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_schema", "_version"}),
-    frozenset({"errors", "_transport.base", "_transport.proxy", "_models.names", *SECTIONS}),
+    frozenset(
+        {"errors", *(f"_transport.{name}" for name in ("base", "proxy", "tls", "blocking")), "_models.names", *SECTIONS}
+    ),
     frozenset({"_checks", "tools", "_options", "_run_options", "map_item", "_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
@@ -39,6 +41,11 @@ SIDEWAYS = frozenset(
         ("_config.sections", "_config.rules"),
         ("_config.rules", "_config.urls"),
         ("_transport.proxy", "errors"),
+        ("_transport.tls", "errors"),
+        ("_transport.blocking", "errors"),
+        ("_transport.blocking", "_transport.base"),
+        ("_transport.blocking", "_transport.proxy"),
+        ("_transport.blocking", "_transport.tls"),
         ("_protocols", "_framing"),
         ("_models", "_providers"),
         ("_ledger", "_models"),
@@ -81,6 +88,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_ledger",
             "_models",
             "_transport",
+            "_transport.tls",
             "_engine",
             "client",
             "tools",
@@ -95,7 +103,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
         }
     ),
     "sniffio": frozenset({"_transport", "_engine"}),
-    "httpx": frozenset({"_transport"}),
+    "httpx": frozenset({"_transport", "_transport.blocking"}),
     "httpx2": frozenset({"_transport"}),
     "httpcore": frozenset({"_transport"}),
     "httpcore2": frozenset({"_transport"}),
@@ -106,7 +114,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "docstring_parser": frozenset({"tools"}),
     "starlette": frozenset({"contrib"}),
     "trio": frozenset({"_transport", "_engine", "_testing"}),
-    "certifi": frozenset({"_auth", "_transport"}),
+    "certifi": frozenset({"_transport.tls"}),
     "h11": frozenset({"_testing"}),
     "pydantic": frozenset({"_providers", "_config", "_engine", "client", "_testing", "tools", "contrib"}),
     "pydantic_core": frozenset({"_protocols.wire_json", "_config", "_engine", "tools", "bulk", "checkpoint"}),

@@ -9,7 +9,6 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ._auth.network import Network
 from ._config import Settings, from_env
 from ._config.sections import HTTPSettings, stated
 from ._engine.lifetime import Background
@@ -31,6 +30,7 @@ from ._providers.spec import build_host
 from ._schema.facts import ModelFacts
 from ._schema.usage import Usage
 from ._transport.base import Transport
+from ._transport.blocking import LONGEST_READ, Network
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def _network(settings: Settings) -> Network:
         no_proxy=http.no_proxy,
         ca_bundle=None if http.ca_bundle is None else str(http.ca_bundle),
         trust_env=http.trust_env,
+        connect_timeout=settings.timeouts.connect,
+        read_timeout=min(settings.timeouts.idle, LONGEST_READ),
     )
 
 

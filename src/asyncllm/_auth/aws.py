@@ -6,24 +6,27 @@ botocore is imported at the first need and runs in the fetching thread only; tem
 own ``RefreshableCredentials``.
 
 What botocore reads besides is the process's environment; the file names, the profile and the region of ``environ`` are
-given to it. Its HTTP is sent by our rules for proxies and certificates (`asyncllm._auth.network`).
+given to it. Its HTTP is sent by our rules for proxies and certificates (`asyncllm._transport.blocking`).
 """
 
 from __future__ import annotations
 
 import math
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
-from .credential_http import CONNECT_TIMEOUT, READ_TIMEOUT, CredentialHTTP
+from .._transport.blocking import BlockingClient, Network
+from ..errors import Advice, AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError, TransportError
+from . import botocore_internals
 from .fetching import Fetched, Refreshing
-from .network import Network
 from .sigv4 import AWSCredentials, AWSKeys
 
 REFRESH_AHEAD = 895.0
 """Seconds before expiry: botocore itself refreshes when less than 900 are left."""
+NOT_ASKED = Advice(provider="yes")
+"""For credentials that are not there: the provider was not asked, and they may be there at the next call."""
 SAFETY = 10.0
 """Seconds before expiry when keys are not used any more."""
 _LONGEST = 1 << 22  # seconds; no temporary credential lives that long (48 days)
@@ -87,7 +90,7 @@ def find_credentials(
     settings = {setting: environ[name] for name, setting in _SETTINGS if environ.get(name)}
     if region := _plain(options.get("region_name")):
         settings["region"] = region
-    return Refreshing(_Chain(profile, settings, environ, CredentialHTTP(network, environ)).fetch)
+    return Refreshing(_Chain(profile, settings, environ, BlockingClient(network, environ)).fetch)
 
 
 def _plain(value: Any) -> str | None:
@@ -102,12 +105,13 @@ class _Chain:
     """The chain, as the fetching thread sees it."""
 
     def __init__(
-        self, profile: str | None, settings: Mapping[str, str], environ: Mapping[str, str], http: CredentialHTTP
+        self, profile: str | None, settings: Mapping[str, str], environ: Mapping[str, str], http: BlockingClient
     ) -> None:
         self._profile = profile
         self._settings = settings
         self._environ = environ
         self._http = http
+        self._metadata: _Sender | None = None
         self._found: Any = None
 
     def fetch(self, renew: bool) -> Fetched[AWSKeys]:
@@ -139,12 +143,27 @@ class _Chain:
                 self._found = None
                 self._found = self._session().get_credentials()
             if self._found is None:
-                return AuthenticationError(self._nothing())
+                return self._late() or AuthenticationError(self._nothing(), advice=NOT_ASKED)
             return _read(self._found)
         except AsyncLLMError as error:
             return error
+        except botocore_internals.ProcessTooSlowError:
+            return AuthenticationError(
+                f"the credential_process of the AWS profile did not end within {botocore_internals.PROCESS_LIMIT:g} s; "
+                "run it by hand to see what it waits for",
+                advice=NOT_ASKED,
+            )
         except Exception as error:  # noqa: BLE001  # whatever a plug-in of the chain raises becomes a sentence
-            return _explain(error, self._profile or self._settings.get("profile"))
+            return self._late() or _explain(error, self._profile or self._settings.get("profile"))
+
+    def _late(self) -> AsyncLLMError | None:
+        """The error for metadata that could not be asked: that is not the same as to have none."""
+        if self._metadata is None or not self._metadata.late:
+            return None
+        self._metadata.late = False
+        return ConnectError(
+            "the metadata service that gives AWS credentials did not answer in time; it is asked again at the next try"
+        )
 
     def _session(self) -> Any:
         import botocore.session
@@ -157,8 +176,12 @@ class _Chain:
             if name != "profile":
                 session.set_config_variable(name, value)
         # Every request of the chain's clients is sent here; without this botocore would choose proxies by itself.
-        session.register("before-send", _sender(self._http))
-        _reach_metadata_directly(session)
+        session.register("before-send", _Sender(self._http).send)
+        timeout = float(session.get_config_variable("metadata_service_timeout"))
+        self._metadata = _Sender(self._http, timeout)
+        botocore_internals.replace_sessions(session, self._metadata)
+        botocore_internals.limit_processes(session)
+        botocore_internals.refuse_prompts(session)
         return session
 
     def _nothing(self) -> str:
@@ -170,32 +193,60 @@ class _Chain:
         )
 
 
-def _sender(http: CredentialHTTP) -> Callable[..., Any]:
-    from botocore.httpsession import URLLib3Session
+class _Sender:
+    """Sends botocore's requests over our client; a value in the place of its own HTTP session.
 
-    sessions: dict[str | None, Any] = {}
+    Args:
+        client: our way to the network.
+        timeout: seconds, for metadata servers, which are reached through no proxy; None for all other servers.
+    """
 
-    def send(request: Any, **_: Any) -> Any:
-        proxy = http.proxy_of(request.url)
-        if proxy not in sessions:
-            sessions[proxy] = URLLib3Session(
-                verify=http.ca_bundle or True,
-                proxies={"http": proxy, "https": proxy} if proxy else {},
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+    def __init__(self, client: BlockingClient, timeout: float | None = None) -> None:
+        self._client = client
+        self._timeout = timeout
+        self.late = False
+        """A server was there, but did not answer, or not in time."""
+
+    def send(self, request: Any, **_: Any) -> Any:
+        """The answer as botocore's ``AWSResponse``.
+
+        Raises:
+            botocore's EndpointConnectionError: the server could not be reached.
+        """
+        from botocore.awsrequest import AWSResponse, HeadersDict
+        from botocore.exceptions import EndpointConnectionError
+
+        body = request.body.read() if hasattr(request.body, "read") else request.body
+        headers = {
+            name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            for name, value in request.headers.items()
+        }
+        try:
+            answer = self._client.send(
+                request.url, request.method, body, headers, self._timeout, direct=self._timeout is not None
             )
-        return sessions[proxy].send(request)
+        except TransportError as error:
+            self.late = self.late or not isinstance(error, ConnectError)
+            word = error.message
+        else:
+            self.late = self.late or answer.status >= 500
+            return AWSResponse(request.url, answer.status, HeadersDict(answer.headers.items()), _Body(answer.data))
+        raise EndpointConnectionError(endpoint_url=request.url, error=word)
 
-    return send
 
+class _Body:
+    """A body that has been read, as botocore reads bodies."""
 
-def _reach_metadata_directly(session: Any) -> None:
-    """Instance metadata is asked without botocore's clients, through the environment's proxies: not here."""
-    from botocore.httpsession import URLLib3Session
+    def __init__(self, data: bytes) -> None:
+        self._data = data
 
-    provider = session.get_component("credential_provider").get_provider("iam-role")
-    provider._role_fetcher._session = URLLib3Session(  # noqa: SLF001  # botocore has no public way to say this
-        timeout=session.get_config_variable("metadata_service_timeout"), proxies={}
-    )
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        """The body in one piece."""
+        yield self._data
+
+    def read(self, *_: Any, **__: Any) -> bytes:
+        """The body."""
+        return self._data
 
 
 def _read(found: Any) -> Fetched[AWSKeys]:
@@ -219,27 +270,30 @@ def _seconds_left(found: Any) -> float:
 
 
 def _explain(error: Exception, profile: str | None) -> AsyncLLMError:
-    """The sentence for what botocore raised; it quotes no more than names and what a token service answered."""
+    """The sentence for what botocore raised. It quotes the name of the profile and the code of a service, no text."""
     from botocore import exceptions
 
     of = f" --profile {profile}" if profile else ""
     if isinstance(error, exceptions.ProfileNotFound):
         return AuthenticationError(
             f"there is no AWS profile {profile!r} in the shared config files; correct profile_name, or make it with "
-            f"`aws configure{of}`"
+            f"`aws configure{of}`",
+            advice=NOT_ASKED,
         )
     if isinstance(
         error,
         (exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.UnauthorizedSSOTokenError),
     ):
-        return AuthenticationError(f"the AWS single sign-on session is missing or has expired; run `aws sso login{of}`")
-    if isinstance(error, exceptions.ClientError):
-        told = error.response.get("Error", {})
-        code = str(told.get("Code", ""))
         return AuthenticationError(
-            f"AWS refused to give temporary credentials ({code}: {told.get('Message', '')}); check the role, its trust "
-            "policy and the credentials it is assumed with",
-            code=code or None,
+            f"the AWS single sign-on session is missing or has expired; run `aws sso login{of}`", advice=NOT_ASKED
+        )
+    if isinstance(error, exceptions.ClientError):
+        return _refusal(error.response.get("Error", {}))
+    if isinstance(error, botocore_internals.CodeNeededError):
+        return AuthenticationError(
+            "the AWS role wants a code of a second factor (mfa_serial), which nobody can type here; sign in "
+            f"beforehand, for instance with `aws sts get-session-token{of}`, or take a role without mfa_serial",
+            advice=NOT_ASKED,
         )
     if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
         return ConnectError(
@@ -250,9 +304,33 @@ def _explain(error: Exception, profile: str | None) -> AsyncLLMError:
         source = getattr(error, "kwargs", {}).get("provider", "its source")
         return AuthenticationError(
             f"AWS credentials could not be fetched from {source}; run the source by hand to see why, for instance "
-            f"with `aws sts get-caller-identity{of}`"
+            f"with `aws sts get-caller-identity{of}`",
+            advice=NOT_ASKED,
         )
     return AuthenticationError(
         f"AWS credentials could not be read ({type(error).__name__}); check the shared config files, for instance with "
-        f"`aws sts get-caller-identity{of}`"
+        f"`aws sts get-caller-identity{of}`",
+        advice=NOT_ASKED,
+    )
+
+
+_CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
+_CLOCK_CODES = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
+_CLOCK_WORDS = ("signature expired", "not yet current")
+
+
+def _refusal(told: Mapping[str, Any]) -> AuthenticationError:
+    """The error for what a token service refused; its own text may echo what it was sent, and is not quoted."""
+    code = str(told.get("Code", ""))
+    code = code if _CODE.fullmatch(code) else ""
+    text = str(told.get("Message", "")).lower()
+    if code in _CLOCK_CODES or any(words in text for words in _CLOCK_WORDS):
+        return AuthenticationError(
+            "AWS refused the request for credentials because of its time: this machine's clock is wrong; set it",
+            code=code or None,
+        )
+    return AuthenticationError(
+        f"AWS refused to give temporary credentials{f' ({code})' if code else ''}; check the role, its trust policy "
+        "and the credentials it is assumed with",
+        code=code or None,
     )

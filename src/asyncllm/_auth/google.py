@@ -12,7 +12,6 @@ Source: google-auth 2.62 (_default.py), November 2026.
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -23,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from .._transport.base import Headers
+from .._transport.blocking import Answer, BlockingClient, Network
 from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
-from .credential_http import READ_TIMEOUT, Answer, CredentialHTTP
+from ..errors import TransportError as OurTransportError
 from .fetching import Fetched, Refreshing
 from .google_metadata import MetadataServer, MetadataUnavailableError
 from .keys import HeaderKey
-from .network import Network
 from .signing import Auth
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -107,7 +106,7 @@ def find_auth(options: Mapping[str, Any], environ: Mapping[str, str], network: N
     token = options.get("access_token")
     if token is not None:
         return HeaderKey(token, where="access_token")
-    http = CredentialHTTP(network, environ)
+    http = BlockingClient(network, environ)
     source = _Source(credentials_file(options, environ), environ, http)
     return GoogleAuth(Refreshing(source.fetch), Refreshing(source.project))
 
@@ -154,7 +153,7 @@ def _project_in(path: Path) -> str | None:
 class _Source:
     """The credentials, as the fetching thread sees them."""
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str], http: CredentialHTTP) -> None:
+    def __init__(self, path: Path | None, environ: Mapping[str, str], http: BlockingClient) -> None:
         self._path = path
         self._quota_project = environ.get("GOOGLE_CLOUD_QUOTA_PROJECT")
         self._http = http
@@ -260,25 +259,30 @@ def _seconds_left(found: Any) -> float:
     return float(expiry.replace(tzinfo=timezone.utc).timestamp() - time.time()) if expiry is not None else 3600.0
 
 
-def _request(http_: CredentialHTTP) -> Callable[..., Answer]:
+def _request(client: BlockingClient) -> Callable[..., Answer]:
     """HTTP in the shape that google-auth calls (``google.auth.transport.Request``)."""
     from google.auth.exceptions import TransportError
+    from google.auth.transport import Request
 
-    def request(
-        url: str,
-        method: str = "GET",
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        **_: Any,
-    ) -> Answer:
-        try:
-            return http_.send(url, method, body, headers or {}, timeout or READ_TIMEOUT)
-        except (OSError, http.client.HTTPException) as error:
-            failure: Exception = TransportError(type(error).__name__)  # type: ignore[no-untyped-call]  # google-auth has few types
-        raise failure
+    class ThroughOurClient(Request):
+        """google-auth's way to the network."""
 
-    return request
+        def __call__(
+            self,
+            url: str,
+            method: str = "GET",
+            body: bytes | None = None,
+            headers: Mapping[str, str] | None = None,
+            timeout: float | None = None,
+            **_: Any,
+        ) -> Answer:
+            try:
+                return client.send(url, method, body, headers, timeout)
+            except OurTransportError as error:
+                failure: Exception = TransportError(error.message)  # type: ignore[no-untyped-call]  # google-auth has few types
+            raise failure
+
+    return ThroughOurClient()
 
 
 def _explain(error: Exception, path: Path) -> AsyncLLMError:

@@ -8,14 +8,14 @@ nobody knows may take half a minute. Source: Google Cloud, "View and query VM me
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from .credential_http import Answer, CredentialHTTP
+from .._transport.blocking import Answer, BlockingClient
+from ..errors import TransportError
 
 ADDRESS = "169.254.169.254"
 ATTEMPTS = 3
@@ -38,7 +38,7 @@ class MetadataServer:
     """
 
     def __init__(
-        self, http: CredentialHTTP, environ: Mapping[str, str], sleep: Callable[[float], None] = time.sleep
+        self, http: BlockingClient, environ: Mapping[str, str], sleep: Callable[[float], None] = time.sleep
     ) -> None:
         named = [environ.get(f"GCE_METADATA_{word}") for word in ("HOST", "ROOT", "IP")]
         self._root = f"http://{next(filter(None, named), ADDRESS)}/computeMetadata/v1/"
@@ -88,6 +88,6 @@ class MetadataServer:
 
     def _ask(self, path: str) -> Answer | None:
         try:
-            return self._http.send(self._root + path, "GET", None, _HEADERS, self._timeout)
-        except (OSError, http.client.HTTPException):
+            return self._http.send(self._root + path, "GET", None, _HEADERS, self._timeout, direct=True)
+        except TransportError:
             return None

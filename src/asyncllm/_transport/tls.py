@@ -67,6 +67,18 @@ class TLS:
             self._plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._plain
 
+    def load(self) -> ssl.SSLContext:
+        """The context with certificates, for whoever may block.
+
+        Raises:
+            ConfigurationError: the bundle cannot be read.
+        """
+        try:
+            return self.context(verify=True)
+        except (OSError, ssl.SSLError):
+            pass
+        raise ConfigurationError(f"The CA bundle {self.ca_bundle!r} holds no certificates that can be read.")
+
     def forget(self) -> None:
         """The event loop changed."""
         self._lock = anyio.Lock()

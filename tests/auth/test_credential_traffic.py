@@ -10,19 +10,18 @@ import trustme
 from credential_server import Asked, Told, credential_server
 from pydantic import SecretStr
 
-from asyncllm._auth.credential_http import CredentialHTTP
-from asyncllm._auth.network import Network
-from asyncllm.errors import ConfigurationError
+from asyncllm._transport.blocking import BlockingClient, Network
+from asyncllm.errors import ConfigurationError, ConnectError
 
 
-def ask(http: CredentialHTTP, url: str) -> bytes:
+def ask(http: BlockingClient, url: str) -> bytes:
     return http.send(url, "POST", b"body", {"x-a": "1"}, 5).data
 
 
 def test_a_request_as_it_was_meant() -> None:
     """Method, path, query, headers and body arrive; a redirect is given back, not followed."""
     with credential_server(lambda asked: Told("moved", 302, {"location": "/elsewhere"})) as server:
-        answer = CredentialHTTP(None, {}).send(f"{server.url}/a?b=c", "POST", b"body", {"x-a": "1"}, 5)
+        answer = BlockingClient(None, {}).send(f"{server.url}/a?b=c", "POST", b"body", {"x-a": "1"}, 5)
     assert (302, b"moved", "/elsewhere") == (answer.status, answer.data, answer.headers["Location"])
     assert [("POST", "/a?b=c", b"body", "1")] == [
         (asked.method, asked.path, asked.body, asked.headers["x-a"]) for asked in server.asked
@@ -36,7 +35,7 @@ def test_through_a_proxy() -> None:
         credential_server(lambda asked: Told("x")) as server,
     ):
         url = f"http://me:p%40ss@{proxy.host}"
-        http = CredentialHTTP(Network(proxy=SecretStr(url), no_proxy=("127.0.0.1",)), {})
+        http = BlockingClient(Network(proxy=SecretStr(url), no_proxy=("127.0.0.1",)), {})
         assert b"by proxy" == ask(http, "http://sts.test/a")
         assert ("http://sts.test/a", "Basic bWU6cEBzcw==") == (
             proxy.asked[0].path,
@@ -49,8 +48,8 @@ def test_through_a_proxy() -> None:
 def test_a_secure_server_is_asked_through_a_tunnel() -> None:
     """For an https address the proxy sees the host and nothing else."""
     with credential_server(lambda asked: Told(status=403)) as proxy:
-        http = CredentialHTTP(Network(proxy=SecretStr(f"http://{proxy.host}")), {})
-        with pytest.raises(OSError, match="403"):
+        http = BlockingClient(Network(proxy=SecretStr(f"http://{proxy.host}")), {})
+        with pytest.raises(ConnectError, match="ProxyError"):
             ask(http, "https://sts.test/secret")
     assert [("CONNECT", "sts.test:443", b"")] == [(asked.method, asked.path, asked.body) for asked in proxy.asked]
     assert "x-a" not in proxy.asked[0].headers
@@ -59,21 +58,21 @@ def test_a_secure_server_is_asked_through_a_tunnel() -> None:
 def test_the_environment_names_a_proxy_only_if_it_is_trusted() -> None:
     """Proxies of the environment count where the configuration says so; metadata servers never have one."""
     environ = {"https_proxy": "http://proxy.test:1"}
-    assert CredentialHTTP(Network(), environ).proxy_of("https://sts.test/") is None
-    trusting = CredentialHTTP(Network(trust_env=True), environ)
+    assert BlockingClient(Network(), environ).proxy_of("https://sts.test/") is None
+    trusting = BlockingClient(Network(trust_env=True), environ)
     assert "http://proxy.test:1" == trusting.proxy_of("https://sts.test/")
-    named = CredentialHTTP(Network(proxy=SecretStr("http://proxy.test:2")), environ)
+    named = BlockingClient(Network(proxy=SecretStr("http://proxy.test:2")), environ)
     assert "http://proxy.test:2" == named.proxy_of("https://sts.test/")
     for host in ("169.254.169.254", "169.254.170.2", "[fd00:ec2::254]", "metadata.google.internal"):
         assert named.proxy_of(f"http://{host}/latest") is None
 
 
-def test_a_proxy_of_another_sort() -> None:
-    """Only http:// proxies can carry credential traffic; the others are refused with a sentence."""
-    http = CredentialHTTP(Network(proxy=SecretStr("https://me:canary@proxy.test")), {})
-    with pytest.raises(ConfigurationError, match="http:// proxies only") as info:
-        http.proxy_of("https://sts.test/")
-    assert "canary" not in str(info.value)
+def test_a_proxy_that_cannot_be_reached() -> None:
+    """The error of a proxy holds neither its password nor the exception that does."""
+    http = BlockingClient(Network(proxy=SecretStr("https://me:canary@127.0.0.1:9")), {})
+    with pytest.raises(ConnectError) as info:
+        ask(http, "https://sts.test/")
+    assert ("ConnectError", None, None) == (str(info.value), info.value.__cause__, info.value.__context__)
     assert "canary" not in repr(Network(proxy=SecretStr("https://me:canary@proxy.test")))
 
 
@@ -87,17 +86,17 @@ def test_certificates(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with credential_server(lambda asked: Told("secure"), context) as server:
         url = f"https://{server.host}/"
-        assert b"secure" == ask(CredentialHTTP(Network(ca_bundle=str(bundle)), {}), url)
-        assert b"secure" == ask(CredentialHTTP(None, {"SSL_CERT_FILE": str(bundle)}), url)
+        assert b"secure" == ask(BlockingClient(Network(ca_bundle=str(bundle)), {}), url)
+        assert b"secure" == ask(BlockingClient(Network(trust_env=True), {"SSL_CERT_FILE": str(bundle)}), url)
         for strange in (None, Network(ca_bundle=str(tmp_path / "empty"))):
-            with pytest.raises(ssl.SSLCertVerificationError):
-                ask(CredentialHTTP(strange, {}), url)
+            with pytest.raises(ConnectError):
+                ask(BlockingClient(strange, {}), url)
 
 
 def test_a_bundle_that_cannot_be_read(tmp_path: Path) -> None:
     """A bundle that is none is named."""
     (tmp_path / "ca.pem").write_text("nothing", encoding="utf8")
-    http = CredentialHTTP(Network(ca_bundle=str(tmp_path / "ca.pem")), {})
+    http = BlockingClient(Network(ca_bundle=str(tmp_path / "ca.pem")), {})
     with pytest.raises(ConfigurationError, match=r"ca\.pem' holds no certificates"):
         ask(http, "https://127.0.0.1:9/")
 
@@ -109,4 +108,4 @@ def test_a_long_answer_is_cut() -> None:
         return Told("x" * (1 << 21))
 
     with credential_server(script) as server:
-        assert 1 << 20 == len(ask(CredentialHTTP(None, {}), server.url))
+        assert 1 << 20 == len(ask(BlockingClient(None, {}), server.url))

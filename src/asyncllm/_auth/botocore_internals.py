@@ -1,0 +1,94 @@
+"""What is used of botocore that it does not promise: the sessions that ask metadata servers, and how processes start.
+
+Seen in botocore 1.40 to 1.44.8. A test runs against the installed version and fails when one of these is gone.
+"""
+
+# ruff: noqa: SLF001  # this file is the one that knows what is private there
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any, Protocol
+
+INSTANCE, CONTAINER, PROCESS, ROLE = "iam-role", "container-role", "custom-process", "assume-role"
+"""botocore's names of the links of its chain."""
+PROCESS_LIMIT = 30.0
+"""Seconds that a ``credential_process`` may take."""
+
+
+class Sends(Protocol):
+    """What stands in the place of botocore's HTTP session."""
+
+    def send(self, request: Any) -> Any:
+        """The answer to a request."""
+        ...
+
+
+class ProcessTooSlowError(Exception):
+    """A ``credential_process`` was ended because it took too long."""
+
+
+def replace_sessions(session: Any, metadata: Sends) -> None:
+    """Lets the requests to the metadata servers of instances and containers be sent in our way."""
+    chain = session.get_component("credential_provider")
+    chain.get_provider(INSTANCE)._role_fetcher._session = metadata
+    chain.get_provider(CONTAINER)._fetcher._session = metadata
+
+
+def limit_processes(session: Any, limit: float = PROCESS_LIMIT) -> None:
+    """Ends every ``credential_process`` that takes longer, also that of a role's source profile."""
+    chain = session.get_component("credential_provider")
+
+    def popen(*arguments: Any, **options: Any) -> LimitedProcess:
+        return LimitedProcess(subprocess.Popen(*arguments, **options), limit)  # noqa: S603  # the command of the user's own profile
+
+    chain.get_provider(PROCESS)._popen = popen
+    builder = chain.get_provider(ROLE)._profile_provider_builder
+    made: Callable[[str], Any] = builder._create_process_provider
+
+    def create(profile_name: str) -> Any:
+        provider = made(profile_name)
+        provider._popen = popen
+        return provider
+
+    builder._create_process_provider = create
+
+
+class CodeNeededError(Exception):
+    """A role wants a code of a second factor, and there is nobody to type it."""
+
+
+def refuse_prompts(session: Any) -> None:
+    """Raises where botocore would ask for a code at the terminal, which a thread of a server has none of."""
+
+    def refuse(*_: Any, **__: Any) -> str:
+        raise CodeNeededError
+
+    session.get_component("credential_provider").get_provider(ROLE)._prompter = refuse
+
+
+class LimitedProcess:
+    """A process as botocore uses it, ended at the limit."""
+
+    def __init__(self, process: subprocess.Popen[bytes], limit: float) -> None:
+        self._process = process
+        self._limit = limit
+
+    @property
+    def returncode(self) -> int | None:
+        """As the process ended."""
+        return self._process.returncode
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        """What it wrote, and what it complained of.
+
+        Raises:
+            ProcessTooSlowError: it did not end in time.
+        """
+        try:
+            return self._process.communicate(timeout=self._limit)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+        raise ProcessTooSlowError
