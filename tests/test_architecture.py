@@ -7,10 +7,12 @@ but for the rows of ``SIDEWAYS``. A new rule is a new row.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -161,6 +163,7 @@ MUTABLE_CALLS = frozenset(
 )
 IMMUTABLE_TYPES = frozenset("Mapping Sequence AbstractSet Collection Iterable frozenset tuple MappingProxyType".split())
 
+ROOT = Path(__file__).resolve().parent.parent
 ALL = modules()
 every_module = pytest.mark.parametrize("module", ALL, ids=[module.file for module in ALL])
 
@@ -385,3 +388,18 @@ def test_the_rule_of_mutable_state_tells_apart(source: str, expected: int) -> No
 def test_the_rule_of_layers_tells_apart(importer: str, imported: str, for_types_only: bool, expected: bool) -> None:
     """The rows allow what the design allows, and nothing else."""
     assert expected is may_import(importer, imported, for_types_only=for_types_only)
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_map_names_files_that_exist(page: str) -> None:
+    """Each file and folder of the package that a page for contributors names is there."""
+    text = (ROOT / page).read_text(encoding="utf8")
+    named = set(re.findall(r"`((?:_?[a-z_]+/)*_?[a-z_]+(?:/|\.py|\.json))`", text))
+    missing = [
+        name
+        for name in sorted(named)
+        if not (ROOT / name).exists()
+        and not (ROOT / "src/asyncllm" / name).exists()
+        and not list((ROOT / "src/asyncllm").rglob(name.rstrip("/")))
+    ]
+    assert [] == missing

@@ -141,6 +141,7 @@ class Client(Runtime):
                 variant=choice.variant,
                 fallback_on=asked.fallback_on,
                 reasks=asked.validation_retries,
+                asked=response_format,
             )
         )
 

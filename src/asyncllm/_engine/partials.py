@@ -10,13 +10,23 @@ Parsing begins at the first character each time, so it is done only when the tex
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+from types import NoneType, TracebackType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 from pydantic_core import from_json
+from typing_extensions import is_typeddict
+
+from .._schema.content import Text
+from .._schema.events import PartStart, Restart, TextDelta
+from .._schema.response import Parsed
+from ..errors import BadRequestError
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 STEP = 16
 """A text is parsed again when it has grown by a 16th of its length."""
@@ -28,6 +38,9 @@ class PartialReader:
 
     Args:
         asked: the type that the answer will have; None for any JSON.
+
+    Attributes:
+        raw: the JSON value so far, before it was checked.
     """
 
     def __init__(self, asked: Any = None) -> None:
@@ -36,6 +49,8 @@ class PartialReader:
         self._length = 0
         self._parse_at = 1
         self._last: Any = _NOTHING
+        self._wrapped = asked is not None and not _has_fields(asked)
+        self.raw: Any = _NOTHING
 
     def feed(self, text: str) -> Any:
         """Takes more text.
@@ -61,6 +76,11 @@ class PartialReader:
             value = from_json(text, allow_partial="trailing-strings")
         except ValueError:
             return _NOTHING
+        if self._wrapped and isinstance(value, dict):  # a type that is no object travels as {"value": ...}
+            value = value.get("value", _NOTHING)
+            if value is _NOTHING:
+                return _NOTHING
+        self.raw = value
         if self._adapter is None:
             return value
         for _ in range(2):
@@ -76,11 +96,11 @@ NOTHING = _NOTHING
 
 
 def _after_fence(text: str) -> str:
-    """The text behind the opening line of a Markdown code fence."""
+    """The text inside a Markdown code fence, where it begins with one."""
     stripped = text.lstrip()
     if not stripped.startswith("```"):
         return text
-    return stripped.partition("\n")[2]
+    return stripped.partition("\n")[2].partition("\n```")[0]
 
 
 def _without(value: Any, place: tuple[int | str, ...]) -> Any:
@@ -142,3 +162,126 @@ def _fields_of(asked: Any) -> dict[str, Any] | None:
     if is_typeddict(asked):
         return get_type_hints(asked)
     return None
+
+
+def _has_fields(asked: Any) -> bool:
+    """Whether a type is an object in JSON, so that it need not be wrapped into one."""
+    if get_origin(asked) is Annotated:
+        return _has_fields(get_args(asked)[0])
+    return _fields_of(asked) is not None or get_origin(asked) is dict or asked is dict
+
+
+def _type_of(asked: Any) -> Any:
+    """The type in a ``response_format``; None where it is a schema or a word."""
+    return None if isinstance(asked, (str, Mapping)) or type(asked).__name__ == "ResponseFormat" else asked
+
+
+class PartialStream(Generic[Parsed]):
+    """The growing answer of a stream: iterate it; the last item is the answer itself.
+
+    Args:
+        stream: a stream that nobody else reads.
+        asked: the ``response_format`` of the call.
+    """
+
+    def __init__(self, stream: Stream[Parsed], asked: Any) -> None:
+        self._stream = stream
+        self._type = _type_of(asked)
+        self._reader = PartialReader(self._type)
+        self._over = False
+
+    def __aiter__(self) -> PartialStream[Parsed]:
+        return self
+
+    async def __anext__(self) -> Any:
+        while not self._over:
+            events = await self._stream.batch()
+            if not events:
+                self._over = True
+                return self._stream.response.parsed
+            value = self._take(events)
+            if value is not _NOTHING:
+                return value
+        raise StopAsyncIteration
+
+    def _take(self, events: list[Any]) -> Any:
+        """What the events of one batch come to: only the last value of it is worth showing."""
+        pieces: list[str] = []
+        for event in events:
+            if isinstance(event, Restart) or (isinstance(event, PartStart) and isinstance(event.part, Text)):
+                self._reader = PartialReader(self._type)  # the answer is the last text of the reply
+                pieces.clear()
+            elif isinstance(event, TextDelta):
+                pieces.append(event.text)
+        return self._reader.feed("".join(pieces)) if pieces else _NOTHING
+
+    @property
+    def raw(self) -> Any:
+        """The JSON value so far, before it was checked; `NOTHING` before there is one."""
+        return self._reader.raw
+
+    async def __aenter__(self) -> PartialStream[Parsed]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stream.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the stream."""
+        await self._stream.aclose()
+
+
+class ItemStream:
+    """The items of an answer that is a list, each as soon as it is whole: the next one has begun, or the list ended.
+
+    Args:
+        stream: a stream that nobody else reads.
+        asked: the ``response_format`` of the call: a ``list[T]``.
+    """
+
+    def __init__(self, stream: Stream[Any], asked: Any) -> None:
+        if get_origin(asked) is not list:
+            raise BadRequestError("items() needs a response_format of list[T]")
+        self._partials: PartialStream[Any] = PartialStream(stream, list[Any])
+        self._adapter: TypeAdapter[Any] = TypeAdapter(get_args(asked)[0])
+        self._stream = stream
+        self._ready: deque[Any] = deque()
+        self._given = 0
+        self._over = False
+
+    def __aiter__(self) -> ItemStream:
+        return self
+
+    async def __anext__(self) -> Any:
+        while not self._ready:
+            if self._over:
+                raise StopAsyncIteration
+            try:
+                await self._partials.__anext__()
+            except StopAsyncIteration:
+                self._over = True
+                self._take(list(self._stream.response.parsed or ()))
+                continue
+            raw = self._partials.raw
+            if isinstance(raw, list) and not self._partials._over:  # noqa: SLF001  # the two are one
+                self._take([self._adapter.validate_python(one) for one in raw[self._given : -1]], grown=True)
+        return self._ready.popleft()
+
+    def _take(self, values: list[Any], *, grown: bool = False) -> None:
+        new = values if grown else values[self._given :]
+        self._given += len(new)
+        self._ready.extend(new)
+
+    async def __aenter__(self) -> ItemStream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stream.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the stream."""
+        await self._stream.aclose()

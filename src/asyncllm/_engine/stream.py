@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import anyio
 
@@ -44,6 +44,9 @@ from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .sending import log_hop, send_hedged
 from .target import Target, following
 
+if TYPE_CHECKING:
+    from .partials import ItemStream, PartialStream
+
 _TWO_TASKS = "two tasks read one stream at once; read it in one task, or give each its own stream"
 
 
@@ -58,6 +61,7 @@ class StreamPlan:
         variant: what load balancing chose for the call.
         fallback_on: what it goes on to the next target for besides.
         reasks: how often the model is told what does not fit, and asked again.
+        asked: what the caller gave as ``response_format``, for answers that are read while they grow.
     """
 
     engine: Callable[[], Engine]
@@ -70,6 +74,7 @@ class StreamPlan:
     variant: str | None = None
     fallback_on: Sequence[FallbackReason] = ()
     reasks: int = 0
+    asked: Any = None
 
 
 class Stream(Generic[Parsed]):
@@ -136,6 +141,30 @@ class Stream(Generic[Parsed]):
         """
         self.check_text()
         return TextStream(self)
+
+    def partials(self) -> PartialStream[Parsed]:
+        """The structured answer while it grows: dicts or lists of what is there so far, checked as far as it goes.
+
+        The last item is the answer itself, equal to ``response.parsed``.
+
+        Raises:
+            BadRequestError: the call has no ``response_format``.
+        """
+        from .partials import PartialStream
+
+        if self._plan.parse is None:
+            raise BadRequestError("partials() needs a response_format, such as a pydantic model")
+        return PartialStream(self, self._plan.asked)
+
+    def items(self) -> ItemStream:
+        """The items of an answer that is a list, each as soon as it is whole.
+
+        Raises:
+            BadRequestError: ``response_format`` is no ``list[T]``.
+        """
+        from .partials import ItemStream
+
+        return ItemStream(self, self._plan.asked)
 
     def check_text(self) -> None:
         """Raises `BadRequestError` where strings alone would mislead: they cannot say that the reply begins again."""
