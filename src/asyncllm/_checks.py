@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args
 
 from ._schema.content import CacheMark
-from ._schema.request import ProviderTool, ResponseFormat, Tool, ToolChoice
+from ._schema.request import ProviderTool, ReasoningWord, ResponseFormat, Tool, ToolChoice
 from .errors import BadRequestError, FallbackReason
 
 ToolLike = Union[Tool, ProviderTool, Mapping[str, Any], Callable[..., Any]]
 Fallback = Sequence[Union[str, tuple[str, str]]]
-ReasoningWord = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Interruption = Literal["raise", "restart"]
 JSONFormat = Union[Literal["json", "json_object"], ResponseFormat, Mapping[str, Any]]
 

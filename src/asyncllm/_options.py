@@ -22,8 +22,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 from typing_extensions import TypedDict
 
 from . import _checks
-from ._checks import Fallback, Interruption, ReasoningWord, ToolLike
-from ._schema.request import Request, ToolChoice
+from ._checks import Fallback, Interruption, ToolLike
+from ._schema.request import ReasoningWord, Request, ToolChoice
 from ._schema.response import Response
 from .errors import FallbackReason
 

@@ -19,8 +19,6 @@ from asyncllm._models.catalog import Catalog
 from asyncllm._models.lookup import FactBook
 from asyncllm._models.prices import PriceBook
 from asyncllm._providers.provider import Provider
-from asyncllm._schema.messages import Message
-from asyncllm._schema.request import Request
 from asyncllm.errors import (
     AuthenticationError,
     BadRequestError,
@@ -353,17 +351,6 @@ async def test_another_spelling_is_the_same_model() -> None:
         await catalog.refresh_models()
         assert (await catalog.model("gemini", "models/gemini-sim")).last_seen is not None
         assert (await catalog.model("gemini", "gemini-other")).last_seen is None
-
-
-async def test_sampling_hints_are_fitted_to_what_is_known() -> None:
-    """The catalog's own knowledge decides; a request without hints is not looked at."""
-    async with Simulator() as sim, open_catalog(hosts(sim, "anthropic")) as catalog:
-        host = catalog._provider_of("anthropic")
-        asked = Request(model="claude-sonnet-5-5", messages=(Message.user("hi"),), temperature=0.3)
-        fitted = catalog.fit(host, asked, "drop")
-        assert (None, 1) == (fitted.request.temperature, len(fitted.left_out))
-        plain = Request(model="claude-sonnet-5-5", messages=(Message.user("hi"),))
-        assert (plain, ()) == catalog.fit(host, plain, "error")
 
 
 # --- between runs --------------------------------------------------------------------------------------------------

@@ -131,7 +131,6 @@ def test_settings() -> None:
     [
         ({"tools": (Tool("f"),)}, "tools: InvokeModel.s body of .* has none"),
         ({"response_format": ResponseFormat()}, "response_format: .* has none"),
-        ({"reasoning": "low"}, "reasoning: .* has none"),
         ({"stream": True}, "streaming: .* has none"),
     ],
 )
@@ -139,7 +138,13 @@ def test_what_has_no_place(keywords: Any, words: str) -> None:
     """More than text is refused, with the way to have it."""
     with pytest.raises(UnsupportedParameterError, match=f"{words}; use api: converse"):
         wire("ai21.j2-mid-v1", **keywords)
-    assert {"prompt": "Hi"} == body("ai21.j2-mid-v1", reasoning="none")
+
+
+@pytest.mark.parametrize(("amount", "told"), [("none", []), ("low", ["reasoning"]), (2000, ["reasoning"])])
+def test_reasoning_is_left_out(amount: Any, told: list[str]) -> None:
+    """These models do not reason: they are not asked to, so that one word works for a whole chain."""
+    assert {"prompt": "Hi"} == body("ai21.j2-mid-v1", reasoning=amount)
+    assert told == [left.keyword for left in wire("ai21.j2-mid-v1", reasoning=amount).left_out]
 
 
 def test_what_cannot_be_carried() -> None:

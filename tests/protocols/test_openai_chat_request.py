@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -608,6 +609,16 @@ def test_cache_marks() -> None:
     ]
     assert [explicit, explicit] == [turn["content"][0]["prompt_cache_breakpoint"] for turn in (assistant, tool)]
     assert (1, True) == (len(request.warnings), "12h" in request.warnings[0])
+
+
+def test_cache_marks_where_the_model_takes_none() -> None:
+    """OpenAI's older models cache by themselves and refuse a breakpoint: it is left out with a warning."""
+    marked = Request(model="gpt-5.4", messages=(Message.user(Text("a", cache=CacheMark())),))
+    request = OpenAIChat().encode(marked, context(model="gpt-5.4"))
+    assert b"breakpoint" not in request.body
+    assert 1 == len(request.warnings)
+    newer = replace(marked, model="gpt-6-sol")
+    assert b"breakpoint" in OpenAIChat().encode(newer, context(model="gpt-6-sol")).body
 
 
 def test_cache_marks_elsewhere() -> None:

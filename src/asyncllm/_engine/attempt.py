@@ -31,16 +31,15 @@ The rules:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .._ledger.book import BookedAttempt, Bookkeeper
 from .._models.asker import Write
 from .._models.bounds import Bound, bound_of
 from .._models.catalog import Catalog
-from .._models.parameters import Policy, check_left_out
 from .._protocols.codec import Context, JSONCodec, LeftOut, WireRequest
 from .._providers.provider import Route
 from .._schema.content import Origin
@@ -48,7 +47,13 @@ from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.response import Attempt, Outcome, RateLimits, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, Reply, Transport, TransportRequest
-from ..errors import AsyncLLMError, ConnectionLostError, ProtocolError, RequestTooLargeError
+from ..errors import (
+    AsyncLLMError,
+    ConnectionLostError,
+    ProtocolError,
+    RequestTooLargeError,
+    UnsupportedParameterError,
+)
 from .health import Health, Permit
 from .lifetime import Background, Watch
 from .limits import Limits
@@ -57,6 +62,8 @@ from .target import Target
 if TYPE_CHECKING:
     from .call import Call
 
+HINTS = frozenset({"temperature", "top_p", "seed"})
+"""The keywords that `unsupported_parameters` is about: a reply without them is still the reply that was asked for."""
 _SHORTEST_SECRET = 5  # a shorter word may stand in a sentence by chance
 
 
@@ -84,7 +91,7 @@ class Engine:
     limits: Limits | None = None
     question_limits: Limits
     catalog: Catalog | None = None
-    sampling: Policy = "drop"
+    sampling: Literal["drop", "error"] = "drop"
     books: Bookkeeper | None = None
     draw: Callable[[], float]
 
@@ -108,6 +115,17 @@ class Question:
 
     write: Write
     base_url: str | None = None
+
+
+def _refuse_hints(left_out: Iterable[LeftOut], target: Target) -> None:
+    """Raises UnsupportedParameterError for a sampling hint that is not sent."""
+    for found in left_out:
+        if found.keyword in HINTS:
+            raise UnsupportedParameterError(
+                f"{found.keyword} cannot be sent: {found.reason}; leave it out, or set unsupported_parameters: drop",
+                provider=target.provider.name,
+                model=target.model,
+            )
 
 
 def _bound(wire: WireRequest, model: str, json: JSONCodec) -> Bound:
@@ -229,19 +247,15 @@ class HTTPAttempt:
         engine, request, question = call.engine, call.request, call.question
         if request.model != target.model:
             request = replace(request, model=target.model)
-        left_out: tuple[LeftOut, ...] = ()
-        hints = request.temperature is not None or request.top_p is not None
-        if hints and question is None and engine.catalog is not None:
-            request, left_out = engine.catalog.fit(provider, request, engine.sampling)
         if question is not None:
             wire = question.write(self)
             query = f"?{wire.query}" if wire.query else ""
             return wire, f"{question.base_url or provider.base_url}{wire.path}{query}"
         route = self.route
         wire = route.protocol.encode(request, self.context)
-        if wire.left_out:
-            check_left_out(wire.left_out, engine.sampling, model=target.model, provider=provider.name)
-        self.warnings = (*dict.fromkeys(map(str, (*left_out, *wire.left_out))), *wire.warnings)
+        if wire.left_out and engine.sampling == "error":
+            _refuse_hints(wire.left_out, target)
+        self.warnings = (*map(str, wire.left_out), *wire.warnings)
         limit = provider.max_request_bytes
         if limit is not None and len(wire.body) > limit:
             raise RequestTooLargeError(

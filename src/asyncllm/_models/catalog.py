@@ -16,7 +16,6 @@ from .._schema.request import Request
 from ..errors import AsyncLLMError, BadRequestError, ConfigurationError
 from .asker import Asker
 from .lookup import FactBook
-from .parameters import Fitted, Policy, fit_parameters
 from .prices import PriceBook
 from .registry import HostRefresh, ModelInfo, RefreshResult, Registry
 from .tokens import TokenCount, count_tokens
@@ -169,17 +168,6 @@ class Catalog:
             model: the model's name as it is sent.
         """
         return self.registry.facts(kind, model, provider)
-
-    def fit(self, provider: Provider, request: Request, policy: Policy) -> Fitted:
-        """The request without the sampling hints that its model refuses.
-
-        Raises:
-            UnsupportedParameterError: there is such a hint, and the policy is ``error``.
-        """
-        if request.temperature is None and request.top_p is None:
-            return Fitted(request)
-        facts = self.registry.facts(provider.kind, request.model, provider.name)
-        return fit_parameters(request, facts, policy, provider=provider.name)
 
     def _names(self, provider: str | None) -> tuple[str, ...]:
         if provider is None:

@@ -9,7 +9,7 @@ from typing import Any
 from .._schema.facts import ReasoningRules
 from .._schema.request import Request
 from .parts import PartWriter
-from .reasoning import Amount, amount, tell
+from .reasoning import NOTHING, Amount, amount, tell
 
 SMALLEST_BUDGET = 1024
 """Tokens; the API refuses less."""
@@ -33,11 +33,13 @@ class ThinkingPlan:
     Attributes:
         thinking: the body's ``thinking``; None leaves it to the model's default.
         effort: the body's ``output_config.effort``.
+        asked: how much reasoning is asked for.
         warning: what will differ from what was asked, a sentence.
     """
 
     thinking: dict[str, Any] | None = None
     effort: str | None = None
+    asked: Amount = NOTHING
     warning: str | None = None
 
     @property
@@ -64,13 +66,14 @@ def plan_thinking(request: Request, writer: PartWriter[Any], *, max_tokens: int 
     if asked.value is None:
         return ThinkingPlan()
     if asked.value == "none":
-        return ThinkingPlan(thinking={"type": "disabled" if "disabled" in rules.modes else "between_tools"})
+        off = {"type": "disabled" if "disabled" in rules.modes else "between_tools"}
+        return ThinkingPlan(thinking=off, asked=asked)
     if isinstance(asked.value, int):
-        return ThinkingPlan(thinking={"type": "enabled", "budget_tokens": asked.value})
+        return ThinkingPlan(thinking={"type": "enabled", "budget_tokens": asked.value}, asked=asked)
     adaptive = {"type": "adaptive"}
     if rules.readable_on_request:
         adaptive["display"] = "summarized"
-    return ThinkingPlan(thinking=adaptive, effort=asked.value)
+    return ThinkingPlan(thinking=adaptive, effort=asked.value, asked=asked)
 
 
 def _within(asked: Amount, wanted: str | int | None, limit: int | None, max_tokens: int | None, room: int) -> Amount:

@@ -19,14 +19,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import log
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from .._schema.facts import ReasoningRules
-from .._schema.request import Request
+from .._schema.request import ReasoningWord, Request
 from ..errors import BadRequestError
 from .parts import PartWriter
 
-WORDS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+WORDS: tuple[str, ...] = get_args(ReasoningWord)
 BUDGETS: Mapping[str, int] = {
     "minimal": 1024,
     "low": 2048,
@@ -126,13 +126,13 @@ def tell(asked: Amount, writer: PartWriter[Any]) -> None:
         writer.warn(asked.note)
 
 
-def sampling_hints(request: Request, writer: PartWriter[Any], *, reasons: bool) -> dict[str, float]:
+def sampling_hints(request: Request, writer: PartWriter[Any], asked: Amount) -> dict[str, float]:
     """The sampling hints that are sent, by keyword: ``temperature`` and ``top_p``, where the model takes them.
 
     Args:
         request: the request.
         writer: is told each hint that is left out.
-        reasons: the model will reason.
+        asked: how much reasoning is asked for.
     """
     given = {"temperature": request.temperature, "top_p": request.top_p}
     hints = {keyword: value for keyword, value in given.items() if value is not None}
@@ -141,7 +141,7 @@ def sampling_hints(request: Request, writer: PartWriter[Any], *, reasons: bool) 
     facts = writer.context.facts
     if facts.sampling is False:
         why = f"{request.model} takes no sampling parameters"
-    elif reasons and facts.sampling_while_reasoning is False:
+    elif facts.sampling_while_reasoning is False and will_reason(asked, facts.rules):
         advice = "; reasoning='none' lets it take them" if facts.rules is not None and facts.rules.optional else ""
         why = f"{request.model} takes no sampling parameters while it reasons{advice}"
     else:

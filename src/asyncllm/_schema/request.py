@@ -9,6 +9,8 @@ from typing import Any, Literal
 from .content import CacheMark
 from .messages import Message
 
+ReasoningWord = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How much a model reasons, from nothing to the most: the words of the keyword ``reasoning``."""
 Operation = Literal["chat", "embed", "list", "count", "validate"]
 """What an HTTP attempt is for."""
 GENERATING: frozenset[Operation] = frozenset({"chat", "embed"})
@@ -82,7 +84,7 @@ class Request:
 
     Attributes:
         max_tokens: the most the model may generate, reasoning included.
-        reasoning: an effort word (``"low"``, ``"high"``, ``"none"``, ...) or a budget in tokens.
+        reasoning: a word of `ReasoningWord`, or a budget in tokens.
         extra_body: merged into the JSON body last; its keys win.
         extra_headers: added last; they cannot replace credentials.
     """
@@ -99,6 +101,6 @@ class Request:
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
-    reasoning: str | int | None = None
+    reasoning: ReasoningWord | int | None = None
     extra_body: Mapping[str, Any] | None = None
     extra_headers: Mapping[str, str] | None = None

@@ -108,7 +108,7 @@ def _max_tokens(request: Request, facts: ModelFacts, plan: ThinkingPlan, dialect
 def _sampling(request: Request, plan: ThinkingPlan, body: dict[str, Any], writer: MessagesWriter) -> None:
     """Sampling hints; one the model would refuse is dropped with a warning."""
     thinks = plan.thinking is not None and plan.thinking["type"] != "disabled"
-    for name, value in sampling_hints(request, writer, reasons=thinks).items():
+    for name, value in sampling_hints(request, writer, plan.asked).items():
         if thinks and name == "temperature" and value != 1:
             writer.leave_out(name, "a model that thinks takes none but 1")
         else:

@@ -36,7 +36,7 @@ from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, paramete
 from ..claude import ROOM_FOR_THE_ANSWER, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import as_dict, settings_without_tools
-from ..reasoning import WORDS, ask, sampling_hints, will_reason
+from ..reasoning import NOTHING, WORDS, Amount, ask, sampling_hints
 from .dialect import ASKING, ConverseDialect
 from .messages import write_conversation
 from .parts import ConverseWriter
@@ -56,14 +56,14 @@ class ReasoningPlan(NamedTuple):
         effort: for ``outputConfig``.
         thinks: Claude's ``thinking.type``; None where it is not asked to think.
         budget: tokens that Claude sets aside for thinking; 0 where there is no budget.
-        reasons: another model than Claude will reason.
+        asked: how much reasoning is asked for.
     """
 
     fields: dict[str, Any]
     effort: str | None = None
     thinks: str | None = None
     budget: int = 0
-    reasons: bool = False
+    asked: Amount = NOTHING
 
 
 def plan_reasoning(
@@ -82,16 +82,15 @@ def plan_reasoning(
     known = writer.context.facts.rules
     rules = _UNKNOWN if known is None else known
     asked = ask(request, rules, writer)
-    reasons = will_reason(asked, known)
     if asked.value is None:
-        return ReasoningPlan({}, reasons=reasons)
+        return ReasoningPlan({})
     word = str(asked.value)
     if rules.field is not None:
-        return ReasoningPlan(ASKING[rules.field](word), reasons=reasons)
+        return ReasoningPlan(ASKING[rules.field](word), asked=asked)
     if word == "none":
         writer.leave_out("reasoning", f"how {request.model} is told 'none' is not known here")
         return ReasoningPlan({})
-    return ReasoningPlan({}, effort=word, reasons=reasons)
+    return ReasoningPlan({}, effort=word, asked=asked)
 
 
 def _claude(
@@ -105,7 +104,7 @@ def _claude(
     if plan.effort is not None:
         fields["output_config"] = {"effort": plan.effort}
     thinks = None if plan.thinking is None else str(plan.thinking["type"])
-    return ReasoningPlan(fields, thinks=None if thinks == "disabled" else thinks, budget=plan.budget)
+    return ReasoningPlan(fields, thinks=None if thinks == "disabled" else thinks, budget=plan.budget, asked=plan.asked)
 
 
 def _kind_of(block: Mapping[str, Any]) -> str:
@@ -296,7 +295,7 @@ def _settings(request: Request, plan: ReasoningPlan, most: int | None, writer: C
         most = plan.budget + ROOM_FOR_THE_ANSWER  # the model's own limit may be smaller than the budget
     if most is not None:
         settings["maxTokens"] = most
-    for name, value in sampling_hints(request, writer, reasons=plan.reasons or plan.thinks is not None).items():
+    for name, value in sampling_hints(request, writer, plan.asked).items():
         if plan.thinks is not None and name == "temperature" and value != 1:
             writer.leave_out(name, "a model that thinks takes none but 1")
         else:

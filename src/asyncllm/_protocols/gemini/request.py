@@ -17,7 +17,7 @@ from ..._schema.request import Request, Tool, ToolChoice
 from ...errors import UnsupportedParameterError
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import settings_without_tools
-from ..reasoning import ask, sampling_hints, will_reason
+from ..reasoning import ask, sampling_hints
 from .dialect import GeminiDialect
 from .messages import ContentsWriter
 
@@ -62,7 +62,7 @@ def write_request(request: Request, context: Context, dialect: GeminiDialect) ->
 def _generation_config(request: Request, writer: ContentsWriter) -> dict[str, Any]:
     rules = writer.context.facts.rules
     asked = ask(request, _UNKNOWN if rules is None else rules, writer)
-    hints = sampling_hints(request, writer, reasons=will_reason(asked, rules))
+    hints = sampling_hints(request, writer, asked)
     values: dict[str, Any] = {
         "temperature": hints.get("temperature"),
         "topP": hints.get("top_p"),

@@ -1,7 +1,8 @@
 """`Request` -> the older text body of one vendor.
 
-These bodies hold text and a few settings. Everything else (tools, images, reasoning, a schema) is refused with the way
-to have it: the same model through Converse. ``extra_body`` is merged last: its keys win.
+These bodies hold text and a few settings. Everything else (tools, images, a schema) is refused with the way to have it:
+the same model through Converse. These models do not reason, so reasoning is left out. ``extra_body`` is merged last:
+its keys win.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from ..._schema.content import Refusal, Text
+from ..._schema.facts import ReasoningRules
 from ..._schema.messages import Message
 from ..._schema.request import Request
 from ..aws import model_path
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import PartWriter, settings_without_tools
+from ..reasoning import ask
 from .dialect import Dialogue, InvokeDialect
 
 InvokeWriter = PartWriter[InvokeDialect]
+_NO_REASONING = ReasoningRules()
 
 
 def write_request(request: Request, context: Context, dialect: InvokeDialect) -> WireRequest:
@@ -31,11 +35,11 @@ def write_request(request: Request, context: Context, dialect: InvokeDialect) ->
     for name, asked in (
         ("tools", bool(request.tools)),
         ("response_format", request.response_format is not None),
-        ("reasoning", request.reasoning not in (None, "none", 0)),
         ("streaming", request.stream and not dialect.family.streams),
     ):
         if asked:
             raise writer.refuse_keyword(name, f"InvokeModel's body of {request.model} has none; use api: converse")
+    ask(request, _NO_REASONING, writer)
     settings_without_tools(request, writer)
     body = dialect.family.prompt(_conversation(request.messages, writer))
     settings = _settings(request, writer)

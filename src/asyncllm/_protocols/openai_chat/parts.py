@@ -73,7 +73,7 @@ class ChatWriter(OpenAIWriter[ChatDialect]):
         if self.dialect.cache_marks == "cache_control":
             ttl = {} if cache.ttl is None else {"ttl": cache.ttl}
             item["cache_control"] = {"type": "ephemeral", **ttl}
-        elif self.dialect.cache_marks == "breakpoint":
+        elif self.dialect.cache_marks == "breakpoint" and self.context.facts.cache_marks is not False:
             item["prompt_cache_breakpoint"] = {"mode": "explicit"}
             if cache.ttl == _BREAKPOINT_TTL:
                 item["prompt_cache_breakpoint"]["ttl"] = cache.ttl

@@ -15,7 +15,7 @@ from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..codec import Context, WireRequest, deep_merge
 from ..openai_api import post
 from ..parts import settings_without_tools
-from ..reasoning import ANY_EFFORT, Amount, ask, on_chat, sampling_hints, will_reason
+from ..reasoning import ANY_EFFORT, NOTHING, Amount, ask, on_chat, sampling_hints, will_reason
 from .dialect import ChatDialect
 from .messages import write_messages
 from .parts import ChatWriter
@@ -28,17 +28,16 @@ _SWITCH = ReasoningRules(modes=("on",), optional=True)
 def write_request(request: Request, context: Context, dialect: ChatDialect) -> WireRequest:
     """Writes the request; see `asyncllm._protocols.codec.WireProtocol.encode`."""
     writer = ChatWriter(context, dialect, "chat completions")
-    asked = _ask(request, writer)
-    reasons = will_reason(asked, context.facts.rules)
+    asked = NOTHING if request.reasoning is None else _ask(request, writer)
     body: dict[str, Any] = {
         "model": request.model,
         "messages": write_messages(request.messages, writer, thinking=asked.value != "none"),
     }
-    _sampling(body, request, reasons, writer)
+    _sampling(body, request, asked, writer)
     if asked.value is not None:
         _reasoning(body, asked.value, writer)
     if request.tools:
-        _tools(body, request, reasons, writer)
+        _tools(body, request, asked, writer)
     elif request.tool_choice is not None or request.parallel_tool_calls is not None:
         settings_without_tools(request, writer)
     if request.response_format is not None:
@@ -50,13 +49,11 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
     return post(PATH, body, request, writer, dialect.adapt)
 
 
-def _sampling(body: dict[str, Any], request: Request, reasons: bool, writer: ChatWriter) -> None:
+def _sampling(body: dict[str, Any], request: Request, asked: Amount, writer: ChatWriter) -> None:
     dialect = writer.dialect
-    given: dict[str, Any] = {
-        **sampling_hints(request, writer, reasons=reasons),
-        dialect.max_tokens_field: request.max_tokens,
-        dialect.seed_field: request.seed,
-    }
+    given: dict[str, Any] = {dialect.max_tokens_field: request.max_tokens, dialect.seed_field: request.seed}
+    if request.temperature is not None or request.top_p is not None:
+        given.update(sampling_hints(request, writer, asked))
     body.update({name: value for name, value in given.items() if value is not None})
     if request.stop:
         if not dialect.supports_stop:
@@ -96,7 +93,7 @@ def _reasoning(body: dict[str, Any], value: str | int, writer: ChatWriter) -> No
             body["reasoning_effort"] = value
 
 
-def _tools(body: dict[str, Any], request: Request, reasons: bool, writer: ChatWriter) -> None:
+def _tools(body: dict[str, Any], request: Request, asked: Amount, writer: ChatWriter) -> None:
     dialect, choice = writer.dialect, request.tool_choice
     tools = list(request.tools)
     if choice is not None and choice.names and choice.mode != "tool" and not dialect.allowed_tools:
@@ -106,20 +103,20 @@ def _tools(body: dict[str, Any], request: Request, reasons: bool, writer: ChatWr
     if choice is not None:
         if choice.mode == "tool" and not choice.names:
             raise writer.bad("tool_choice: mode 'tool' needs the name of a tool")
-        _demand(request, reasons, writer)
+        _demand(request, asked, writer)
         body["tool_choice"] = _tool_choice(request, dialect)
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
 
 
-def _demand(request: Request, reasons: bool, writer: ChatWriter) -> None:
+def _demand(request: Request, asked: Amount, writer: ChatWriter) -> None:
     """Refuses a demand for a call that the host would refuse, or ignore."""
     if request.tool_choice is None or request.tool_choice.mode not in ("required", "tool"):
         return
     rule = writer.dialect.forced_tool_choice
     if rule == "no":
         raise writer.cannot("tool_choice", "cannot be made to call a tool; use 'auto' and say so in the prompt")
-    if rule == "not_while_thinking" and reasons:
+    if rule == "not_while_thinking" and will_reason(asked, writer.context.facts.rules):
         raise writer.cannot("tool_choice", "cannot be made to call a tool while it reasons; use reasoning='none'")
 
 

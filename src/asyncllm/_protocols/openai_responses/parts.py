@@ -54,7 +54,7 @@ class ItemWriter(OpenAIWriter[ResponsesDialect]):
         """The item with its prompt-cache mark, where it has one and the host knows marks."""
         if cache is None:
             return item
-        if not self.dialect.cache_marks:
+        if not self.dialect.cache_marks or self.context.facts.cache_marks is False:
             self.unmarked(cache)
             return item
         breakpoint_: dict[str, Any] = {"mode": "explicit"}

@@ -17,7 +17,7 @@ from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..codec import Context, WireRequest, deep_merge
 from ..openai_api import post
 from ..parts import settings_without_tools
-from ..reasoning import ANY_EFFORT, ask, sampling_hints, will_reason
+from ..reasoning import ANY_EFFORT, Amount, ask, sampling_hints
 from .dialect import ResponsesDialect
 from .messages import write_input
 from .parts import ItemWriter
@@ -39,7 +39,7 @@ def write_request(request: Request, context: Context, dialect: ResponsesDialect)
     asked = ask(request, ANY_EFFORT if rules is None else rules, writer)
     if rules is None or rules.reasons:
         body["include"] = [ENCRYPTED]
-    _sampling(body, request, will_reason(asked, rules), writer)
+    _sampling(body, request, asked, writer)
     if asked.value is not None:
         body["reasoning"] = _reasoning(str(asked.value), writer)
     if request.tools:
@@ -53,8 +53,8 @@ def write_request(request: Request, context: Context, dialect: ResponsesDialect)
     return post(PATH, body, request, writer, dialect.adapt)
 
 
-def _sampling(body: dict[str, Any], request: Request, reasons: bool, writer: ItemWriter) -> None:
-    body.update(sampling_hints(request, writer, reasons=reasons))
+def _sampling(body: dict[str, Any], request: Request, asked: Amount, writer: ItemWriter) -> None:
+    body.update(sampling_hints(request, writer, asked))
     if request.max_tokens is not None:
         body["max_output_tokens"] = request.max_tokens
     if request.stop:
