@@ -198,7 +198,7 @@ def _duration(seconds: float | None) -> int | None:
     return None if seconds is None or not math.isfinite(seconds) else number(round(seconds * MICROSECONDS))
 
 
-def _json(values: Mapping[str, Any] | None) -> str | None:
+def _json(values: Mapping[str, Any]) -> str | None:
     # ensure_ascii off: what `plain` replaced must not come back as an escape.
     if not values:
         return None
@@ -218,6 +218,16 @@ _READ: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 )
 
 
+_HEAD = Head._fields
+_END = Settlement._fields[:-1]
+_USAGE = tuple(field.name for field in fields(Usage) if field.name != "stated_cost")  # it is the cost
+FACTS = (_HEAD, (*_END, *_USAGE))
+"""What frames of a journal hold, in this order: what is known before an attempt, and after it."""
+_ALL = ("id", "time", *_HEAD, *_END, *_USAGE, "reserved", "charged", "recovered")
+_AT: Mapping[str, int] = MappingProxyType({name: place for place, name in enumerate(_ALL)})
+_Facts = tuple[Any, ...]
+
+
 class Column(NamedTuple):
     """A fact about an attempt.
 
@@ -225,7 +235,7 @@ class Column(NamedTuple):
         name: of the column.
         form: how it is stored, read back and exported.
         of: where its value is: a field of `Head`, `Settlement` or `Usage` (its own name where empty), or a function of
-            all of them by name.
+            all of them in the order of `_ALL`.
         field: the field of `Record`, or of its usage, that it is read into; its own name where empty, and None for a
             column that only the ledger itself uses, which is in no record and no export.
         since: the version of the database that brought it.
@@ -237,7 +247,7 @@ class Column(NamedTuple):
 
     name: str
     form: Form
-    of: str | Callable[[Mapping[str, Any]], Any] = ""
+    of: str | Callable[[_Facts], Any] = ""
     field: str | None = ""
     since: int = 1
     default: str | None = None
@@ -246,30 +256,38 @@ class Column(NamedTuple):
     scope: bool = False
 
 
-def _bucket(found: Mapping[str, Any]) -> int | None:
-    latency = _duration(found["latency"])
-    return bucket_of(latency) if latency is not None and found["status"] == "ok" else None
+def _or(first: str, second: str) -> Callable[[_Facts], Any]:
+    one, other = _AT[first], _AT[second]
+    return lambda facts: facts[one] or facts[other]
 
 
-def _details(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: found[name] for name in _DETAILS if found[name] is not None}
+def _bucket(facts: _Facts) -> int | None:
+    latency = _duration(facts[_AT["latency"]])
+    return bucket_of(latency) if latency is not None and facts[_AT["status"]] == "ok" else None
 
 
 _DETAILS = ("cache_write_tokens_by_ttl", "provider_tool_requests", "speed", "region")
+_detail_values = itemgetter(*map(_AT.__getitem__, _DETAILS))
+
+
+def _details(facts: _Facts) -> Mapping[str, Any] | None:
+    values = _detail_values(facts)
+    if values == (None,) * len(_DETAILS):
+        return None
+    return {name: value for name, value in zip(_DETAILS, values, strict=True) if value is not None}
+
 
 COLUMNS: tuple[Column, ...] = (
     Column("id", "word", null=False),
     Column("time", "moment", null=False),
     Column("session", "word", null=False, dimension=True),
-    Column("call", "word", lambda found: found["call"] or found["id"], null=False),
+    Column("call", "word", _or("call", "id"), null=False),
     Column("attempt", "count", null=False),
     Column("operation", "word", since=3, default=CHAT, null=False, dimension=True),
     Column("provider", "text", null=False, dimension=True, scope=True),
     Column("deployment", "text", since=3, dimension=True, scope=True),
     Column("model", "text", null=False, dimension=True, scope=True),
-    Column(
-        "requested_model", "text", lambda found: found["requested_model"] or found["model"], null=False, dimension=True
-    ),
+    Column("requested_model", "text", _or("requested_model", "model"), null=False, dimension=True),
     Column("status", "word", null=False, dimension=True),
     Column("error", "word", dimension=True),
     Column("http_status", "count"),
@@ -314,12 +332,7 @@ PLACE: Mapping[str, int] = MappingProxyType({name: place for place, name in enum
 
 # From the two halves of an attempt to a row
 
-_HEAD = Head._fields
-_USAGE = tuple(field.name for field in fields(Usage) if field.name != "stated_cost")  # it is the cost
-_END = Settlement._fields[:-1]
 _usage_values = attrgetter(*_USAGE)
-FACTS = (_HEAD, (*_END, *_USAGE))
-_ALL = ("id", "time", *_HEAD, *_END, *_USAGE, "reserved", "charged", "recovered")
 
 
 def end_facts(settlement: Settlement) -> tuple[Any, ...]:
@@ -327,13 +340,17 @@ def end_facts(settlement: Settlement) -> tuple[Any, ...]:
     return settlement[:-1] + tuple(_usage_values(settlement.usage))
 
 
-def _taking(column: Column) -> Callable[[Mapping[str, Any]], Any]:
-    take = column.of if callable(column.of) else itemgetter(column.of or column.name)
-    stored = _STORED.get(column.form)
-    return take if stored is None else lambda found: stored(take(found))
-
-
-_TAKES = tuple(map(_taking, COLUMNS))
+_picked = itemgetter(*(_AT[column.of or column.name] if isinstance(column.of, str) else 0 for column in COLUMNS))
+_CONVERTED = tuple(
+    (place, _STORED[column.form])
+    for place, column in enumerate(COLUMNS)
+    if isinstance(column.of, str) and column.form in _STORED
+)
+_DERIVED = tuple(
+    (place, column.of, _STORED.get(column.form))
+    for place, column in enumerate(COLUMNS)
+    if not isinstance(column.of, str)
+)
 
 
 def record_row(
@@ -357,8 +374,16 @@ def record_row(
         charged: nano-dollars that budget windows were charged for it.
         recovered: its process died.
     """
-    found = dict(zip(_ALL, (id, time, *head, *end, reserved, charged, recovered), strict=True))
-    return tuple([take(found) for take in _TAKES])
+    facts = (id, time, *head, *end, reserved, charged, recovered)
+    row = [*_picked(facts)]
+    for place, stored in _CONVERTED:
+        value = row[place]
+        if value is not None:
+            row[place] = stored(value)
+    for place, of, convert in _DERIVED:
+        value = of(facts)
+        row[place] = value if convert is None or value is None else convert(value)
+    return tuple(row)
 
 
 _COUNTED = frozenset(_USAGE)

@@ -36,7 +36,8 @@ from . import Query
 Rows = list[Sequence[Any]]
 Execute = Callable[[str, Sequence[Any]], Rows]
 
-_CHUNK = 16  # rows of one statement: each statement gives the interpreter's lock away, and must wait to have it back
+# Rows of one statement: each statement gives the interpreter's lock away, and must wait to have it back.
+_CHUNKS = (64, 16, 4, 1)
 _BY_MODEL = ("provider", "model")
 _UNBILLED = ", ".join(f"'{name}'" for name in UNBILLED)
 _BILLED = f"(operation NOT IN ({_UNBILLED}) OR cost IS NULL OR cost <> 0)"
@@ -362,9 +363,9 @@ def _marks(count: int) -> str:
 
 
 def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Sixteen at a time, then one by one: two statements, prepared once."""
-    whole = len(items) - len(items) % _CHUNK
-    for start in range(0, whole, _CHUNK):
-        yield items[start : start + _CHUNK]
-    for item in items[whole:]:
-        yield (item,)
+    """As many at a time as there are statements for: a few statements, prepared once."""
+    start = 0
+    for size in _CHUNKS:
+        while len(items) - start >= size:
+            yield items[start : start + size]
+            start += size
