@@ -11,8 +11,9 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +58,42 @@ def running_server(options: Sequence[str] = ()) -> Iterator[str]:
             _run(folder, f"{programs}/pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_pooler(url: str) -> Iterator[Callable[[str], str]]:
+    """Pgbouncer in transaction mode before a server; gives what makes a server's URL one of the pooler.
+
+    Skips the test where it is not installed.
+    """
+    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if program is None:
+        pytest.skip("no pgbouncer is installed: apt-get install pgbouncer")
+    server = url.split("host=")[1]
+    folder = Path(tempfile.mkdtemp(prefix="pb-", dir="/tmp"))
+    folder.chmod(0o777)
+    (folder / "ini").write_text(
+        f"[databases]\n* = host={server} user=tests\n[pgbouncer]\nlisten_port = 6543\nlisten_addr =\n"
+        f"unix_socket_dir = {folder}\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n"
+    )
+    who: dict[str, int] = {}
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        who = {"user": nobody.pw_uid, "group": nobody.pw_gid}
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen([program, str(folder / "ini")], stderr=log, **who) as process,
+    ):
+        try:
+            for _ in range(100):
+                if (folder / ".s.PGSQL.6543").exists():
+                    break
+                time.sleep(0.05)
+            yield lambda one: one.replace(f"host={server}", f"host={folder}&port=6543")
+        finally:
+            process.terminate()
+            process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_database(url: str) -> str:

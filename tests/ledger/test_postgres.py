@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 
+import anyio
 import pytest
 
 from asyncllm._ledger.budgets import Budget
@@ -13,13 +14,13 @@ from asyncllm._ledger.ledger import Ledger
 from asyncllm._ledger.stores import store_of
 from asyncllm.errors import ConfigurationError, LedgerError
 from ledger_books import DOLLAR, DONE, HEAD, hold
-from postgres_server import new_database
+from postgres_server import new_database, running_pooler, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 
 async def test_a_connection_that_the_server_ends(postgres: str) -> None:
-    """Records wait in memory, the lock is taken anew, and whoever was taken for dead has the last word."""
+    """Records wait in memory, and the process lives on; whoever was taken for dead has the last word."""
     import psycopg
 
     url = new_database(postgres)
@@ -32,6 +33,10 @@ async def test_a_connection_that_the_server_ends(postgres: str) -> None:
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     other = Ledger(store_of(url), budgets=budgets)
+    assert [] == [record.status async for record in other.records()]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE owners SET alive_until = now() - interval '1 second'")
+        connection.execute("UPDATE opened SET owner = 'dead'")
     assert ["unknown"] == [record.status async for record in other.records()]
     ledger.settle(opening, DONE._replace(cost=1000))
     try:
@@ -54,6 +59,58 @@ async def test_a_server_that_is_not_there(tmp_path_factory: pytest.TempPathFacto
     assert "hidden" not in str(caught.value)
     assert "PostgresStore()" == repr(ledger._store)
     await ledger.aclose()
+
+
+async def test_behind_a_pooler_in_transaction_mode(postgres: str) -> None:
+    """No state of a session is needed: attempts at once, budgets, reports; and a pooler that starts anew."""
+    plain = new_database(postgres)
+    with running_pooler(postgres) as pooled:
+        url = pooled(plain)
+        ledgers = [
+            Ledger(store_of(url), budgets=[Budget(limit=DOLLAR, per="total")], on_error="error") for _ in range(6)
+        ]
+
+        async def call(ledger: Ledger) -> None:
+            for _ in range(10):
+                ledger.settle(await ledger.open(HEAD, hold(ledger, 100)), DONE._replace(cost=50))
+
+        async with anyio.create_task_group() as group:
+            for ledger in ledgers:
+                for _ in range(3):
+                    group.start_soon(call, ledger)
+        for ledger in ledgers:
+            await ledger.flush()
+        assert [180] == [row.requests for row in await ledgers[0].report()]
+        (status,) = await ledgers[1].budget_statuses()
+        assert (Decimal("0.000009"), Decimal(0)) == (status.spent, status.reserved)
+    with pytest.raises(LedgerError):
+        await ledgers[0].open(HEAD)  # the pooler is gone
+    for ledger in ledgers:
+        await ledger.aclose()
+
+
+async def test_a_table_that_is_away_for_a_while(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What was settled meanwhile is kept, and nothing hangs: not a flush, not a report, not a budget's status."""
+    import psycopg
+
+    with running_server() as server:
+        url = new_database(server)
+        ledger = Ledger(store_of(url), budgets=[Budget(limit=DOLLAR, per="total")])
+        opening = await ledger.open(HEAD, hold(ledger, 100))
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE records RENAME TO away")
+        ledger.settle(opening, DONE._replace(cost=50))
+        with anyio.fail_after(20):
+            with pytest.raises(LedgerError):
+                await ledger.flush()
+            with pytest.raises(LedgerError):
+                await ledger.report()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE away RENAME TO records")
+        await ledger.flush()
+        assert [50] == [one.nano_cost async for one in ledger.records()]
+        assert [Decimal(0)] == [status.reserved for status in await ledger.budget_statuses()]
+        await ledger.aclose()
 
 
 async def test_a_later_version_is_refused(postgres: str) -> None:

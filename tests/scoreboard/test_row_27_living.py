@@ -61,7 +61,7 @@ def test_on_sqlite(record: Callable[[str, str, str], None], tmp_path: Path) -> N
 def test_on_postgres(record: Callable[[str, str, str], None], server: str) -> None:
     """On one server."""
     url = new_database(server)
-    _live_and_die(url, lambda: store_of(url))
+    _live_and_die(url, lambda: store_of(url), lambda: _let_a_minute_pass(url))
     record("living rows touched, dead ones left (PostgreSQL)", "0, 0", "0, 0")
 
 
@@ -85,7 +85,15 @@ def test_a_forked_child_keeps_no_lock(tmp_path: Path) -> None:
         _close(first)
 
 
-def _live_and_die(url: str, new_store: Callable[[], Store]) -> None:
+def _let_a_minute_pass(url: str) -> None:
+    """A process that is killed is taken for dead when its row was not renewed for a minute."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE owners SET alive_until = alive_until - interval '1 minute'")
+
+
+def _live_and_die(url: str, new_store: Callable[[], Store], dead: Callable[[], None] = lambda: None) -> None:
     first = child(FIRST, url)
     try:
         assert first.stdin is not None
@@ -98,6 +106,7 @@ def _live_and_die(url: str, new_store: Callable[[], Store]) -> None:
         assert (["ok"], Decimal("0.000004"), Decimal("0.00000003")) == asyncio.run(_look(new_store()))
         first.kill()
         first.wait()
+        dead()
         expected = (["ok", *["unknown"] * 4], Decimal(0), Decimal("0.00000403"))
         assert expected == asyncio.run(_look(new_store()))
         assert expected == asyncio.run(_look(new_store()))  # once is enough

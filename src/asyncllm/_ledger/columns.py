@@ -477,6 +477,8 @@ def statements(version: int, types: Types) -> Iterator[str]:
             f"CREATE TABLE journals (owner TEXT NOT NULL, n {types.integer} NOT NULL, folded {types.integer} NOT NULL, "
             f"PRIMARY KEY (owner, n)){types.keyed}"
         )
+    if version == 3 and not types.covering:
+        yield "CREATE TABLE owners (owner TEXT PRIMARY KEY, alive_until TIMESTAMPTZ NOT NULL)"
     if version == 3 and types.covering:
         yield "DROP INDEX records_by_model"
         yield f"{_BY_MODEL}operation, attempt, latency, total_tokens, {_V2_TOKENS})"

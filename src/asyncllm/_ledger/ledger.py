@@ -258,7 +258,7 @@ class Ledger:
         """What was used and what it cost.
 
         Args:
-            start: the first moment, UTC where it has no time zone; None from the beginning.
+            start: the first moment, local time where it has no time zone; None from the beginning.
             end: the first moment after it.
             by: what to group by: ``provider``, ``deployment``, ``model``, ``requested_model``, ``operation``,
                 ``session``, ``user``, ``agent``, ``tag``, ``tag:NAME``, ``variant``, ``status``, ``error``,

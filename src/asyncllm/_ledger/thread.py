@@ -126,7 +126,7 @@ class LedgerThread:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._journal: Journal | None = None
-        self._fold_at = _NEVER
+        self._fold_at = self._renew_at = _NEVER
         self._failing_since = _NEVER
         self._busy = threading.Lock()
         self.put: Callable[[Operation | Flushing | Written | bool], None] = self._queue.put
@@ -154,7 +154,7 @@ class LedgerThread:
         self._busy, self._starting = threading.Lock(), threading.Lock()
         self._thread, self.ended = None, True
         self._connected = self._recovered = False
-        self.trouble, self._failing_since, self._fold_at = None, _NEVER, _NEVER
+        self.trouble, self._failing_since, self._fold_at, self._renew_at = None, _NEVER, _NEVER, _NEVER
         journal, self.journal, self._journal = self._journal, None, None
         if journal is not None:
             journal.leave_to_parent()
@@ -246,7 +246,7 @@ class LedgerThread:
 
     def _until_due(self) -> float | None:
         """Seconds until something is to be done without anybody asking; None for never."""
-        due = min(self._fold_at, self._retry_at if self._backlog else _NEVER)
+        due = min(self._fold_at, self._retry_at if self._backlog else _NEVER, self._renew_at)
         if self.trouble is not None:
             due = max(due, self._retry_at)
         return None if due == _NEVER else max(0.0, due - time.monotonic())
@@ -259,9 +259,13 @@ class LedgerThread:
         last = False
         for flush in flushes:
             self._retry_at = 0.0  # asked for by name: it is tried now, whatever the clock says
-            self._fold_everything()
-            if flush.look and self.trouble is None:
-                self._look_for_dead()
+            try:
+                self._fold_everything()
+                if flush.look and self.trouble is None:
+                    self._look_for_dead()
+            except Exception:  # noqa: BLE001  # the thread goes on, and nobody waits for ever
+                _log.exception("the ledger met something nobody foresaw")
+                flush.error = LedgerError("the ledger failed; its log says how")
             left = sum(one.settlement is not None for one in self._backlog)
             if left:
                 flush.error = LedgerError(f"{left} records are not written: {_sentence(self.trouble)}")
@@ -295,6 +299,7 @@ class LedgerThread:
         if self._mirror is not None:
             self._mirror.close()
         self._connected = False
+        self._renew_at = _NEVER
         self.ended = True
         try:
             self.store.close()
@@ -305,11 +310,19 @@ class LedgerThread:
         if not self._connected:
             self.store.connect(hurried=self.trouble is not None)
             self._connected = True
+            self._renew_at = self._next_renewal()
+        elif time.monotonic() >= self._renew_at:
+            self.store.renew()
+            self._renew_at = self._next_renewal()
         if not self._recovered:
             self._recover()
             self._recovered = True
         if self._journal is None:
             self._journal = self.store.journal(self._wake)
+
+    def _next_renewal(self) -> float:
+        every = self.store.renew_every
+        return _NEVER if every is None else time.monotonic() + every
 
     def _look_for_dead(self) -> None:
         try:
@@ -335,7 +348,8 @@ class LedgerThread:
         if self.trouble is not None and time.monotonic() < self._retry_at:
             self._set_aside(batch, doubtful=False)
             return
-        if not self._backlog and not batch and self._recovered and self._fold_at > time.monotonic():
+        now = time.monotonic()
+        if not self._backlog and not batch and self._recovered and self._fold_at > now and self._renew_at > now:
             return
         whole: list[Operation] = [*self._backlog, *batch]
         try:

@@ -45,9 +45,9 @@ def to_nano(dollars: Decimal) -> int:
 
 
 def to_microseconds(moment: datetime) -> int:
-    """Microseconds since 1970; a moment without a time zone is UTC."""
+    """Microseconds since 1970; a moment without a time zone is local time, as for `datetime` itself."""
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+        moment = moment.astimezone()
     return (moment - _EPOCH) // _MICROSECOND
 
 

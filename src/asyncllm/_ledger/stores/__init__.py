@@ -80,6 +80,13 @@ class Store(Protocol):
         """
         ...
 
+    renew_every: float | None
+    """Seconds after which this process says again that it is alive; None where it holds a lock."""
+
+    def renew(self) -> None:
+        """Says that this process is alive."""
+        ...
+
     def journal(self, wake: Callable[[bool], None]) -> Journal | None:
         """The journal of this process, begun where there is none yet; None where the store has none.
 

@@ -30,6 +30,8 @@ class MemoryStore:
         keep: how many records are kept; older ones are forgotten, what they cost is not.
     """
 
+    renew_every: float | None = None
+
     def __init__(self, keep: int = KEPT) -> None:
         self._lock = threading.Lock()
         self._records: deque[tuple[Any, ...]] = deque(maxlen=keep)
@@ -55,6 +57,9 @@ class MemoryStore:
     def journal(self, wake: Callable[[bool], None]) -> Journal | None:  # a store's own choice
         """None: nothing here survives the process."""
         return None
+
+    def renew(self) -> None:
+        """There is nothing to renew."""
 
     def adopt(self) -> None:
         """There is nothing: what is here belongs to this process."""

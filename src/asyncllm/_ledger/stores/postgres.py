@@ -1,8 +1,12 @@
 """The ledger in PostgreSQL, for many machines on one set of books (``asyncllm-client[postgres]``).
 
 The same tables as in SQLite. Budget windows are locked row by row, always in the same order, so writers on different
-budgets do not wait for each other. The lock of a process is an advisory lock of its connection, keyed by the ULID that
-its rows name: the server lets it go when the connection dies.
+budgets do not wait for each other.
+
+Rules: it works behind a pooler in transaction mode, so there is no state of a session. No startup parameters, no
+prepared statements, no session locks: what a transaction needs is set in it. A process is a row of ``owners`` that is
+alive until a moment by the server's clock; it is renewed every ten seconds and dead after a minute. Whoever was taken
+for dead and settles after all replaces the record that was recovered.
 """
 
 from __future__ import annotations
@@ -11,11 +15,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError, LedgerError
-from ..booking import WindowId
+from ..booking import Opening, WindowId
 from ..columns import POSTGRES, VERSION, statements
 from ..units import new_ulid
 from .sql import Execute, Rows, SQLStore, too_new
@@ -29,6 +33,11 @@ PATIENCE = 5.0
 _HURRIED = 0.5
 _MIGRATING = 0x61736C6C6D  # one process at a time makes the tables
 _TRIES = 4
+RENEW_SECONDS = 10.0
+_RENEW = (
+    "INSERT INTO owners VALUES (%s, now() + interval '60 seconds') "
+    "ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until"
+)
 
 
 class PostgresStore(SQLStore):
@@ -45,6 +54,7 @@ class PostgresStore(SQLStore):
     _tags_join = " LEFT JOIN LATERAL jsonb_each_text(records.tags::jsonb) AS tag ON true"
     _one_tag = "(tags::jsonb ->> ?)"
     _lock_rows = " FOR UPDATE"
+    renew_every: float | None = RENEW_SECONDS
 
     def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
         super().__init__()
@@ -75,7 +85,7 @@ class PostgresStore(SQLStore):
             _migrate(connection)
             if not self.owner:
                 self.owner = new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
-            connection.execute("SELECT pg_advisory_lock(%s)", (_lock_key(self.owner),))
+            connection.execute(_RENEW, (self.owner,))
         except BaseException:
             connection.close()
             raise
@@ -86,13 +96,11 @@ class PostgresStore(SQLStore):
             raise LedgerError(
                 "cost_tracking.database is no URL of a PostgreSQL database: postgresql://user:password@host/database"
             )
-        milliseconds = round(patience * 1000)
         return self._driver.connect(  # type: ignore[no-any-return]  # the driver is found at run time
             self._url,
             autocommit=True,
             connect_timeout=max(2, round(patience)),
-            options=f"-c lock_timeout={milliseconds} -c synchronous_commit=on",
-            prepare_threshold=2,
+            prepare_threshold=None,
         )
 
     def after_fork(self) -> None:
@@ -101,7 +109,10 @@ class PostgresStore(SQLStore):
         self.owner = ""
 
     def close(self) -> None:
-        """Ends the connection, and with it the lock."""
+        """Ends the connection; what is still open belongs to nobody any more."""
+        if self._connection is not None and self.owner:
+            with suppress(self._driver.Error):  # after a minute it is dead anyway
+                self._connection.execute("DELETE FROM owners WHERE owner = %s", (self.owner,))
         self._disconnect()
         self.owner = ""
 
@@ -124,8 +135,14 @@ class PostgresStore(SQLStore):
         cursor = self._connection.execute(sql.replace("?", "%s"), values)  # type: ignore[union-attr]  # connected above
         return cursor.fetchall() if cursor.description else [], cursor.rowcount
 
+    def renew(self) -> None:
+        """Says that this process is alive."""
+        self._translated(lambda: self._execute(_RENEW.replace("%s", "?"), (self.owner,)))
+
     def _begin(self) -> None:
-        self._execute("BEGIN")
+        self._execute(
+            f"BEGIN; SET LOCAL lock_timeout = {round(self.patience * 1000)}; SET LOCAL synchronous_commit = on"
+        )
 
     def _commit(self) -> None:
         self._execute("COMMIT")
@@ -144,12 +161,14 @@ class PostgresStore(SQLStore):
             self._execute("INSERT INTO windows (key, start) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
             self._execute("SELECT 1 FROM windows WHERE key = ? AND start = ? FOR UPDATE", key)
 
+    def _abandoned(self) -> list[Opening]:
+        found = super()._abandoned()
+        self._execute("DELETE FROM owners WHERE alive_until < now() - interval '1 day'")
+        return found
+
     def _is_dead(self, owner: str) -> bool:
-        key = _lock_key(owner)
-        rows, _ = self._execute("SELECT pg_try_advisory_lock(?)", (key,))
-        if rows[0][0]:
-            self._execute("SELECT pg_advisory_unlock(?)", (key,))
-        return bool(rows[0][0])
+        rows, _ = self._execute("SELECT alive_until < now() FROM owners WHERE owner = ?", (owner,))
+        return not rows or bool(rows[0][0])
 
     @contextmanager
     def _reading(self) -> Iterator[Execute]:
@@ -160,8 +179,6 @@ class PostgresStore(SQLStore):
         try:
             return action()
         except self._driver.Error as error:
-            if isinstance(error, (self._driver.ProgrammingError, self._driver.InterfaceError)):
-                raise
             sentence = f"the ledger's PostgreSQL database cannot be used: {_said(error)}"
         raise LedgerError(sentence)  # outside: the driver's frames, which hold the password, are not in its context
 
@@ -190,14 +207,6 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
             for statement in statements(number, POSTGRES):
                 connection.execute(statement.encode())
         connection.execute("UPDATE asyncllm_version SET version = %s", (VERSION,))
-
-
-def _lock_key(owner: str) -> int:
-    """63 of the id's 80 random bits."""
-    value = 0
-    for letter in owner[-13:]:
-        value = value << 5 | "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(letter)
-    return value & ((1 << 63) - 1)
 
 
 def _said(error: Exception) -> str:

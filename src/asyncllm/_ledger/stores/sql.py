@@ -60,6 +60,7 @@ class SQLStore(ABC):
     _tags_join: str
     _one_tag: str
     _by_model_hint = ""
+    renew_every: float | None = None
     _lock_rows = ""
 
     def __init__(self) -> None:
@@ -71,6 +72,9 @@ class SQLStore(ABC):
     def journal(self, wake: Callable[[bool], None]) -> Journal | None:  # a store's own choice
         """None: there is none."""
         return None
+
+    def renew(self) -> None:  # noqa: B027  # a store's own choice
+        """A lock of the operating system needs no renewal."""
 
     def adopt(self) -> None:
         """There is nothing: no process leaves a journal."""
