@@ -29,7 +29,9 @@
     └── ProviderError                the provider's own answer
         ├── BadRequestError
         │   ├── RequestTooLargeError
-        │   └── ContextWindowExceededError
+        │   ├── ContextWindowExceededError
+        │   └── NotFoundError        something that is no model is not there
+        │       └── UnsupportedByProviderError
         ├── AuthenticationError
         ├── PermissionDeniedError
         ├── ModelNotFoundError
@@ -87,6 +89,7 @@ __all__ = [
     "LimitTimeoutError",
     "ModelNotFoundError",
     "NoContentTimeoutError",
+    "NotFoundError",
     "OverloadedError",
     "PermissionDeniedError",
     "ProtocolError",
@@ -101,6 +104,7 @@ __all__ = [
     "StreamTruncatedError",
     "StructuredOutputError",
     "TransportError",
+    "UnsupportedByProviderError",
     "UnsupportedContentError",
     "UnsupportedError",
     "UnsupportedParameterError",
@@ -494,6 +498,16 @@ class ContextWindowExceededError(BadRequestError):
     advice: Advice = Advice(fallback="larger_window", provider="larger_window")
 
 
+class NotFoundError(BadRequestError):
+    """Something that is no model is not there (404): a file, an earlier response, or the path itself."""
+
+
+class UnsupportedByProviderError(NotFoundError):
+    """No host behind the provider can do what was asked for, such as tools or pictures; another one may."""
+
+    advice: Advice = Advice(fallback="yes", provider="yes")
+
+
 class AuthenticationError(ProviderError):
     """The credential is missing, wrong or expired (401)."""
 
@@ -537,9 +551,17 @@ class OverloadedError(ProviderError):
 
 
 class ServerError(ProviderError):
-    """The provider failed (5xx)."""
+    """The provider failed (5xx), or says in its answer that the generation failed.
+
+    Attributes:
+        usage: the tokens the provider counted for it, where it said so.
+    """
 
     advice: Advice = Advice(retry="yes", fallback="yes", provider="yes", health="count")
+
+    def __init__(self, message: str = "", *, usage: Usage | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.usage = usage
 
 
 class ProviderTimeoutError(ProviderError):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.base import UNFINISHED, Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm.errors import ResponseTooLargeError
 from recordings import FOLDER, body_of, recorded
@@ -22,7 +22,8 @@ def run(chunks: Iterable[bytes], limit: int = 8 * 1024 * 1024) -> tuple[list[Fra
     """All frames of these chunks, the last event id and the reconnection time."""
     framer = SSEFramer(limit)
     frames = frames_of_all(framer, chunks)
-    return frames + framer.close(), framer.last_event_id, framer.retry
+    whole = [frame for frame in framer.close() if frame.kind != UNFINISHED]  # which the standard discards
+    return frames + whole, framer.last_event_id, framer.retry
 
 
 def frames_of(*chunks: bytes) -> list[Frame]:
@@ -154,6 +155,25 @@ def test_id_and_retry() -> None:
     framer.feed(b"id\n\nretry: 2\nid: 9\nretry: 3")
     assert [] == framer.close()
     assert ("", 2) == (framer.last_event_id, framer.retry)
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        (b"data: b", [Frame("", b"b", UNFINISHED)]),
+        (b"event: e\ndata: b\n", [Frame("e", b"b", UNFINISHED)]),
+        (b"event: e", []),
+        (b": comment", []),
+        (b"", []),
+    ],
+)
+def test_the_last_event_may_lack_its_end(rest: bytes, expected: list[Frame]) -> None:
+    """What the end of the bytes leaves is handed on, marked as unfinished: the decoder knows whether it is whole."""
+    framer = SSEFramer()
+
+    assert [Frame("", b"a")] == framer.feed(b"data: a\n\n" + rest)
+    assert expected == framer.close()
+    assert [] == framer.close()
 
 
 def test_bytes_after_the_end_of_an_event() -> None:

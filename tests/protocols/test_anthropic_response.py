@@ -226,8 +226,8 @@ def test_a_tool_call_without_an_id_gets_one() -> None:
         ("pause_turn", True, "pause"),
         ("refusal", True, "refusal"),
         ("compaction", False, "other"),
-        ("new_reason", True, "other"),
-        (None, False, "other"),
+        ("new_reason", True, "tool_calls"),
+        (None, True, "tool_calls"),
     ],
 )
 def test_finish_reasons(word: str | None, calls: bool, expected: str) -> None:

@@ -27,7 +27,7 @@ from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
 from asyncllm._schema.response import Response
 from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
-from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError
+from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError, ServerError
 from recordings import body_of, context, headers_of, recorded
 
 OURS = Origin("bedrock", "converse")
@@ -87,8 +87,6 @@ def test_a_plain_reply() -> None:
         ("model_context_window_exceeded", "length"),
         ("guardrail_intervened", "content_filter"),
         ("content_filtered", "content_filter"),
-        ("malformed_model_output", "other"),
-        ("malformed_tool_use", "other"),
         ("new_word", "other"),
     ],
 )
@@ -96,8 +94,23 @@ def test_why_it_ended(word: str, reason: str) -> None:
     """Each word of the wire has one of ours; calls make an end a call for tools."""
     assert (reason, word) == (decode(answer({"text": "x"}, reason=word)).finish_reason, word)
     call = {"toolUse": {"toolUseId": "t1", "name": "f", "input": {}}}
-    expected = "tool_calls" if reason == "stop" else reason
+    expected = "tool_calls" if reason in ("stop", "other") else reason
     assert expected == decode(answer(call, reason=word)).finish_reason
+
+
+@pytest.mark.parametrize("word", ["malformed_model_output", "malformed_tool_use"])
+def test_a_failed_generation_is_an_error(word: str) -> None:
+    """What came of it is no reply, also where it is text."""
+    for content in ((), ({"text": "x"},), ({"reasoningContent": {"reasoningText": {"text": "hm"}}},)):
+        with pytest.raises(ServerError, match=word) as caught:
+            decode(answer(*content, reason=word))
+        assert ("once", "real", word) == (caught.value.advice.retry, caught.value.advice.ledger, caught.value.code)
+
+
+def test_nothing_without_a_reason_is_an_error() -> None:
+    """An answer that holds nothing and does not say why is no reply."""
+    with pytest.raises(ServerError, match="gives no reason"):
+        decode(answer(reason=None))
 
 
 def test_the_sequence_that_stopped_it() -> None:
@@ -257,7 +270,7 @@ def test_pictures() -> None:
 
 def test_an_answer_blocked_whole_is_an_error() -> None:
     """Nothing at all came, so there is no reply to give."""
-    with pytest.raises(ContentBlockedError, match="nothing came") as caught:
+    with pytest.raises(ContentBlockedError, match="nothing of it came") as caught:
         decode(answer(reason="guardrail_intervened"), x_amzn_requestid="r")
     assert ("guardrail_intervened", "r") == (caught.value.code, caught.value.request_id)
     assert "content_filter" == decode(answer({"text": "Blocked."}, reason="guardrail_intervened")).finish_reason

@@ -384,7 +384,7 @@ def test_exceptions_within(name: str, message: str, kind: type[AsyncLLMError]) -
 
 def test_an_answer_blocked_whole_is_an_error() -> None:
     """Nothing at all came, so there is no reply to give."""
-    with pytest.raises(ContentBlockedError, match="nothing came"):
+    with pytest.raises(ContentBlockedError, match="nothing of it came"):
         events(START, *ended("guardrail_intervened"))
     reader = decoder()
     reader.feed(frames(START, ("messageStop", {"stopReason": "content_filtered"})))

@@ -31,7 +31,7 @@ from asyncllm._schema.content import (
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
 from asyncllm._schema.response import Response
-from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError, RateLimitError
+from asyncllm.errors import AsyncLLMError, ContentBlockedError, ProtocolError, RateLimitError, ServerError
 from recordings import body_of, context, headers_of, recorded
 
 OWN = Origin("gemini", "gemini")
@@ -296,7 +296,6 @@ def test_answers_by_id_leave_other_calls_to_the_caller() -> None:
         ("IMAGE_SAFETY", "content_filter"),
         ("LANGUAGE", "other"),
         ("NO_IMAGE", "other"),
-        ("MALFORMED_FUNCTION_CALL", "other"),
         ("SOMETHING_NEW", "other"),
         (1, "stop"),
         (2, "length"),
@@ -314,21 +313,23 @@ def test_calls_that_did_not_end_normally_keep_their_reason() -> None:
     """A reply cut in its calls says so, with the provider's remark."""
     call = {"functionCall": {"name": "f", "args": {}}}
     cut = decode(answer(call, finishReason="MAX_TOKENS"))
-    undeclared = decode(answer(call, finishReason="UNEXPECTED_TOOL_CALL", finishMessage="undeclared: f"))
+    odd = decode(answer(call, finishReason="LANGUAGE", finishMessage="odd"))
 
     assert ("length", 1) == (cut.finish_reason, len(cut.tool_calls))
-    assert ("other", ("the reply ended with UNEXPECTED_TOOL_CALL: undeclared: f",)) == (
-        undeclared.finish_reason,
-        undeclared.warnings,
-    )
+    assert ("tool_calls", ("the reply ended with LANGUAGE: odd",)) == (odd.finish_reason, odd.warnings)
 
 
 @pytest.mark.parametrize("content", [{"content": {}}, {"content": {"role": "model"}}, {}, {"content": None}])
-def test_a_blocked_reply_is_a_reply(content: dict[str, Any]) -> None:
-    """A candidate may lack content or parts and is a reply all the same."""
-    response = decode({"candidates": [{"finishReason": "SAFETY", **content}]})
+def test_a_reply_may_be_empty(content: dict[str, Any]) -> None:
+    """A candidate may lack content or parts and is a reply all the same, if it says why; a block of all is an error."""
+    response = decode({"candidates": [{"finishReason": "STOP", **content}]})
 
-    assert ("content_filter", "", ()) == (response.finish_reason, response.text, response.message.content)
+    assert ("stop", "", ()) == (response.finish_reason, response.text, response.message.content)
+    with pytest.raises(ContentBlockedError, match="SAFETY"):
+        decode({"candidates": [{"finishReason": "SAFETY", **content}]})
+    with pytest.raises(ServerError, match="gives no reason"):
+        decode({"candidates": [content | {"index": 0}]})
+    assert "content_filter" == decode(answer({"text": "x"}, finishReason="SAFETY")).finish_reason
 
 
 def test_a_blocked_prompt_is_an_error_with_its_reason() -> None:
@@ -347,10 +348,11 @@ def test_a_blocked_prompt_is_an_error_with_its_reason() -> None:
 @pytest.mark.parametrize("word", ["MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "TOO_MANY_TOOL_CALLS"])
 def test_an_empty_failed_generation_is_an_error(word: str) -> None:
     """When the model produced nothing that could be read, trying again is better than an empty reply."""
-    with pytest.raises(ProtocolError, match="oops") as caught:
-        decode({"candidates": [{"finishReason": word, "finishMessage": "oops"}]})
+    for parts in ((), ({"text": "hm", "thought": True},), ({"text": "", "thoughtSignature": "AAAA"},)):
+        with pytest.raises(ServerError, match="oops") as caught:
+            decode(answer(*parts, finishReason=word, finishMessage="oops"))
 
-    assert word == caught.value.code
+        assert word == caught.value.code
 
 
 UNFINISHED = b'[{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}]'

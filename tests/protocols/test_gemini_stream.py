@@ -51,6 +51,7 @@ from asyncllm.errors import (
     OverloadedError,
     ProtocolError,
     RateLimitError,
+    ServerError,
     StreamTruncatedError,
 )
 from recordings import body_of, context, recorded
@@ -296,8 +297,8 @@ def test_a_blocked_prompt() -> None:
 
 def test_an_empty_reply_may_be_a_failed_generation() -> None:
     """A stream that only says that the model produced nonsense is an error worth another try; an empty STOP is not."""
-    with pytest.raises(ProtocolError, match="MALFORMED_FUNCTION_CALL"):
-        run(chunk(finishReason="MALFORMED_FUNCTION_CALL"))
+    with pytest.raises(ServerError, match="MALFORMED_FUNCTION_CALL"):
+        run(chunk({"text": "hm", "thought": True}), chunk(finishReason="MALFORMED_FUNCTION_CALL"))
     assert "" == gather(run(STOP)).text
 
 

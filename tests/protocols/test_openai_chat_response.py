@@ -139,8 +139,9 @@ def test_legacy_function_call() -> None:
         ("length", "length", "length"),
         ("model_length", "length", "length"),
         ("content_filter", "content_filter", "content_filter"),
-        ("error", "other", "other"),
-        ("brand_new", "other", "other"),
+        ("brand_new", "other", "tool_calls"),
+        ("MAX_TOKENS", "length", "length"),
+        ("TOOL_CALLS", "other", "tool_calls"),
         (7, "other", "tool_calls"),
     ],
 )
@@ -149,6 +150,46 @@ def test_finish_words(word: Any, plain: str, with_calls: str) -> None:
     call = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
     assert plain == read({"content": "x"}, word).finish_reason
     assert with_calls == read({"content": "x", "tool_calls": [call]}, word).finish_reason
+
+
+@pytest.mark.parametrize("word", ["error", "function_call_filter: MALFORMED_FUNCTION_CALL"])
+def test_a_failed_generation_is_an_error(word: str) -> None:
+    """A router that says that the generation failed gave no reply, whatever came of it."""
+    for message in ({"content": None}, {"content": "half"}, {"content": None, "reasoning_content": "hm"}):
+        with pytest.raises(ServerError) as caught:
+            read(message, word)
+        assert ("once", word) == (caught.value.advice.retry, caught.value.code)
+    with pytest.raises(ServerError, match="gives no reason"):
+        read({"content": None}, None)
+
+
+def test_shapes_of_other_servers() -> None:
+    """The text of the older completions and a lone delta are read; a choice with nothing of these is no answer."""
+    body = {"choices": [{"index": 0, "text": "old", "finish_reason": "stop"}]}
+    assert "old" == OpenAIChat().decode(200, {}, json.dumps(body).encode(), context()).text
+    body = {"choices": [{"index": 0, "delta": {"content": "d"}, "finish_reason": "stop"}]}
+    assert "d" == OpenAIChat().decode(200, {}, json.dumps(body).encode(), context()).text
+    with pytest.raises(ProtocolError, match="without a message"):
+        OpenAIChat().decode(200, {}, b'{"choices": [{"index": 0, "answer": "x"}]}', context())
+
+
+def test_content_may_be_the_json_value_itself() -> None:
+    """Hosts that parse the answer give the value in place of its text; the text is put together again."""
+    assert '{"a":[1]}' == read({"content": {"a": [1]}}).text
+    assert '[{"a":1}]' == read({"content": [{"a": 1}]}).text
+
+
+def test_calls_of_one_reply_have_ids_of_their_own() -> None:
+    """Two calls with one id get two."""
+    calls = [{"id": "x", "function": {"name": name, "arguments": "{}"}} for name in ("f", "g")]
+    assert ["x", "call_1"] == [call.id for call in read({"tool_calls": calls}, "tool_calls").tool_calls]
+
+
+def test_half_a_character_costs_its_place() -> None:
+    """A lone half of a surrogate pair becomes U+FFFD, with a warning."""
+    body = b'{"choices": [{"message": {"content": "cut \\ud83d"}, "finish_reason": "length"}]}'
+    found = OpenAIChat().decode(200, {}, body, context())
+    assert ("cut \ufffd", 1) == (found.text, len(found.warnings))
 
 
 def test_refusal() -> None:

@@ -406,7 +406,8 @@ def test_done_without_a_finish_reason() -> None:
     """A stream that says [DONE] and no reason has ended for another reason, or for its calls."""
     assert ("other", None) == (end_of(streamed(chunk({"content": "a"}))).finish_reason, None)
     assert "tool_calls" == end_of(streamed(chunk(call_delta(0, name="f")))).finish_reason
-    assert [ResponseStart(), ResponseEnd("other")] == streamed()
+    with pytest.raises(ServerError, match="gives no reason"):
+        streamed()
 
 
 def test_done_is_the_end() -> None:
@@ -495,7 +496,7 @@ def test_a_models_slip_may_be_tried_again() -> None:
     assert [] == list(caught.value.events)
 
 
-@pytest.mark.parametrize("data", ["{", "[1]", "7", "text", '{"choices": 1}', '{"choices": [1]}', "\x00"])
+@pytest.mark.parametrize("data", ["{", "[1]", "7", '{"choices": 1}', '{"choices": [1]}'])
 def test_frames_that_are_no_chunks(data: str) -> None:
     """A frame that is no chunk is a protocol error that says so."""
     with pytest.raises(ProtocolError) as caught:
@@ -505,8 +506,70 @@ def test_frames_that_are_no_chunks(data: str) -> None:
 
 def test_frames_that_say_nothing() -> None:
     """Empty frames, comments, moderation and keep-alives are passed over."""
-    found = streamed(": keep-alive\n\n", "data: \n\n", {"moderation": {}}, chunk({"content": "a"}, "stop"))
+    quiet = [": keep-alive\n\n", "data: \n\n", "data: : keepalive\n\n", "data: text\n\n", "event: ping\ndata: \n\n"]
+    found = streamed(*quiet, {"moderation": {}}, chunk({"content": "a"}, "stop"))
     assert ["a"] == [part.text for part in whole_parts(found)]
+
+
+def test_a_character_cut_between_two_chunks() -> None:
+    """Halves of a surrogate pair are joined across chunks; a half that stays alone becomes U+FFFD, with a warning."""
+    cut = 'data: {"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":null}]}\n\n'
+    joined = streamed(cut % "hi \\ud83d", cut % "\\ude00!", chunk({}, "stop"))
+    assert ["hi \U0001f600!"] == [part.text for part in whole_parts(joined)]
+    assert "hi \U0001f600!" == "".join(map(str, joined))
+    lone = streamed(cut % "hi \\ud83d", cut % "there", chunk({}, "stop"))
+    assert (["hi \ufffdthere"], 1) == ([part.text for part in whole_parts(lone)], len(end_of(lone).warnings))
+    last = streamed(cut % "hi", cut % "\\ud83d")
+    assert ["hi\ufffd"] == [part.text for part in whole_parts(last)]
+
+
+def test_a_last_event_without_its_blank_line() -> None:
+    """It counts where it is whole; cut, the stream is."""
+    body = sse(chunk({"content": "a"}, "stop"), done=False).rstrip(b"\n")
+    found = play([body], OpenAIChat(), context())
+    assert ("a", "stop") == ("".join(map(str, found)), end_of(found).finish_reason)
+    with pytest.raises(StreamTruncatedError):
+        play([body[:-3]], OpenAIChat(), context())
+
+
+@pytest.mark.parametrize("word", ["error", "MALFORMED_FUNCTION_CALL"])
+def test_a_failed_generation_in_a_stream(word: str) -> None:
+    """The word for a failure ends the stream with an error that holds what came before it."""
+    with pytest.raises(ServerError, match=word) as caught:
+        streamed(chunk({"content": "half"}), chunk({}, word))
+    assert "half" == "".join(map(str, caught.value.events))
+
+
+def test_what_is_beside_the_reply_is_kept() -> None:
+    """Log probabilities and further choices are on the end of the stream, in the shape of a whole body."""
+    logged = chunk({"content": "a"})
+    logged["choices"][0]["logprobs"] = {"content": [{"token": "a", "logprob": -0.5}]}
+    second = chunk({"content": "other"})
+    second["choices"][0]["index"] = 1
+    raw = end_of(streamed(logged, second, chunk({}, "stop"))).raw
+    assert {
+        "choices": [
+            {"index": 0, "logprobs": {"content": [{"token": "a", "logprob": -0.5}]}},
+            {"index": 1, "message": {"content": "other"}},
+        ]
+    } == raw
+
+
+def test_shapes_of_other_servers() -> None:
+    """A whole message in place of a delta, and the text of the older completions, are read."""
+    whole = {"choices": [{"index": 0, "message": {"content": "whole"}, "finish_reason": "stop"}]}
+    assert "whole" == "".join(map(str, streamed(whole)))
+    old = [{"choices": [{"index": 0, "text": text, "finish_reason": None}]} for text in ("o", "ld")]
+    assert "old" == "".join(map(str, streamed(*old, chunk({}, "stop"))))
+    with pytest.raises(ProtocolError, match="neither"):
+        streamed({"choices": [{"index": 0, "answer": "x"}]})
+
+
+def test_calls_that_share_a_number() -> None:
+    """Another name without an id is another call."""
+    pieces = [chunk({"tool_calls": [{"index": 0, "function": {"name": name, "arguments": "{}"}}]}) for name in "fg"]
+    found = whole_parts(streamed(*pieces, chunk({}, "tool_calls")))
+    assert [("call_1", "f"), ("call_2", "g")] == [(part.id, part.name) for part in found]
 
 
 def test_recorded_streams() -> None:

@@ -385,7 +385,7 @@ def test_what_was_streamed_is_the_text() -> None:
         completed(),
     )
     check_grammar(found)
-    assert ["a", "x", "y", "{1}", "", "p"] == [
+    assert ["a", "x", "y", "z", "{1}", "", "p"] == [
         getattr(part, "raw_arguments", part) if isinstance(part, ToolCall) else part.text for part in parts_of(found)
     ]
 

@@ -360,7 +360,7 @@ class HTTPAttempt:
 
     def _leave(self, error: BaseException | None) -> None:
         if isinstance(error, AsyncLLMError):
-            self.settle("error", self.complete(error))
+            self.settle("error", self.complete(error), usage=getattr(error, "usage", None) or UNKNOWN_USAGE)
         else:
             self.settle("unknown" if error is None or isinstance(error, Exception) else "cancelled")
 

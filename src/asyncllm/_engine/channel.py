@@ -32,7 +32,7 @@ class Channel:
         clock: the loop's clock, in seconds.
     """
 
-    __slots__ = ("_decoder", "_exchange", "_framer", "_warnings", "attempt", "clock", "ended", "heard_at", "pull")
+    __slots__ = ("_decoder", "_exchange", "_framer", "attempt", "clock", "ended", "heard_at", "pull")
 
     def __init__(self, attempt: HTTPAttempt, exchange: Exchange) -> None:
         self.attempt = attempt
@@ -43,7 +43,6 @@ class Channel:
         self._exchange = exchange
         self._framer = attempt.route.framing()
         self._decoder = attempt.route.protocol.decoder(exchange.headers, attempt.context)
-        self._warnings: tuple[str, ...] = ()
         attempt.request_id = self._decoder.request_id
         attempt.rate_limits = self._decoder.rate_limits
 
@@ -52,11 +51,6 @@ class Channel:
         """What the provider has counted so far, where its wire counts before the end."""
         counted = getattr(self._decoder, "usage", UNKNOWN_USAGE)
         return counted if isinstance(counted, Usage) else UNKNOWN_USAGE
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the reply itself warns of."""
-        return (*self._warnings, *getattr(self._decoder, "warnings", ()))
 
     async def receive(self) -> list[Event]:
         """The next events, at least one; empty only at the end.
@@ -82,7 +76,6 @@ class Channel:
             return [*self.take(body), *(() if self.ended else self.take(None))]
         self.ended = True
         response = attempt.route.protocol.decode(exchange.status, exchange.headers, body, attempt.context)
-        self._warnings = response.warnings
         return list(events_of(response))
 
     def take(self, data: bytes | None) -> list[Event]:

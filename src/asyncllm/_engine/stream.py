@@ -381,8 +381,7 @@ class Stream(Generic[Parsed]):
 
     def _finish(self, opened: Opened) -> None:
         """The whole reply is there."""
-        whole = replace(self._accumulator.response(), warnings=opened.channel.warnings)
-        self._response = opened.attempt.succeed(whole)
+        self._response = opened.attempt.succeed(self._accumulator.response())
         try:
             self._response = finish(self._response, self._plan.parse)
         except StructuredOutputError as error:
@@ -414,7 +413,7 @@ class Stream(Generic[Parsed]):
     def _dress(self, response: Response) -> Response:
         """Adds what the events do not say: who answered, with which warnings, after which attempts."""
         if self._opened is not None:
-            return self._opened.attempt.dress(replace(response, warnings=self._opened.channel.warnings))
+            return self._opened.attempt.dress(response)
         attempts = () if self._call is None else tuple(self._call.records)
         return replace(response, requested_model=self._plan.request.model, attempts=attempts)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
+UNFINISHED = "unfinished"
+"""The kind of a frame that the end of the bytes cut off: only the decoder knows whether it is whole."""
 
 
 class Frame(NamedTuple):
@@ -13,7 +15,8 @@ class Frame(NamedTuple):
     Attributes:
         event: its name (``event:`` of SSE, ``:event-type`` of AWS); ``""`` where it has none.
         data: the payload.
-        kind: ``"event"``, or what AWS calls a frame that reports a failure: ``"exception"``, ``"error"``.
+        kind: ``"event"``, or what AWS calls a frame that reports a failure: ``"exception"``, ``"error"``; or
+            `UNFINISHED` for the last event of a body that lacks the blank line after it.
     """
 
     event: str
@@ -34,5 +37,5 @@ class Framer(Protocol):
         ...
 
     def close(self) -> list[Frame]:
-        """Tells that the bytes have ended and gives what is complete by that; an unfinished frame is discarded."""
+        """Tells that the bytes have ended and gives what is left: at most one frame, of the kind `UNFINISHED`."""
         ...

@@ -9,7 +9,7 @@ are read from such a block directly, every other block field by field.
 Rules.
 
 - Payloads are handed over as the bytes that came. Only ASCII delimits, so U+2028, U+0085 or VT inside of one are text.
-- An event without a ``data`` field is not dispatched; what the end of the bytes leaves unfinished is discarded.
+- An event without a ``data`` field is not dispatched; what the end of the bytes leaves unfinished is marked so.
 - The unfinished event lies in one growing buffer and only new bytes are searched: the work is linear in the bytes fed,
   whatever the chunks. Large chunks are taken in slices, so that nothing beyond a slice is ever held twice.
 - An event may have ``max_event_bytes``, its field names, comments and line ends (one byte each) included. The frames
@@ -19,7 +19,7 @@ Rules.
 from __future__ import annotations
 
 from ..errors import ResponseTooLargeError
-from .base import MAX_EVENT_BYTES, Frame
+from .base import MAX_EVENT_BYTES, UNFINISHED, Frame
 
 _new = tuple.__new__  # a Frame without the detour through its constructor
 _BOM = b"\xef\xbb\xbf"
@@ -75,17 +75,24 @@ class SSEFramer:
         return frames
 
     def close(self) -> list[Frame]:
-        """Tells that the bytes have ended; the unfinished event, if any, is discarded, so there is never a frame.
+        """Tells that the bytes have ended; gives the event that lacks the blank line after it, where there is one.
+
+        WHATWG discards such an event. Proxies and small servers trim the end of a body, so it is handed on as
+        `UNFINISHED`: the decoder takes it if it is whole.
 
         Raises:
             ResponseTooLargeError: an event was larger than ``max_event_bytes``, and no call has said so yet.
         """
         if self._too_large:
             raise self._error()
-        # A reconnection time holds from its line on, even where its event stays unfinished.
-        self._read(bytes(self._tail[: self._tail.rfind(b"\n") + 1]))
+        tail = bytes(self._tail)
+        # A reconnection time holds from its line on, even where its event is unfinished; a line cut off says nothing.
+        self._read(tail[: tail.rfind(b"\n") + 1])
+        retry = self.retry
+        event, payload = self._read(tail)
+        self.retry = retry
         self._tail.clear()
-        return []
+        return [] if payload is None else [Frame(event, payload, UNFINISHED)]
 
     def _take(self, data: bytes, frames: list[Frame]) -> None:
         """Takes a slice that is no longer than the limit, so that events wholly inside of it are within the limit."""

@@ -13,13 +13,11 @@ full context window, so its message is asked first; the daily quota hides in ``T
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from .. import errors
-from .._schema.content import Part
-from .._schema.response import FinishReason
 from .classify import ErrorType, build_error, classify, snippet
 from .codec import Context
 from .parts import as_dict
@@ -119,20 +117,6 @@ def _plain(code: Any) -> str | None:
 def _message(value: Mapping[str, Any]) -> str:
     words = [value.get("message") or value.get("Message"), value.get("originalMessage")]
     return ": ".join([word for word in words if isinstance(word, str) and word])
-
-
-def check_blocked(
-    finish: FinishReason, word: str | None, parts: Iterable[Part], context: Context, request_id: str | None
-) -> None:
-    """Raises ContentBlockedError for an answer that was blocked and holds nothing at all."""
-    if finish == "content_filter" and not tuple(parts):
-        raise errors.ContentBlockedError(
-            "Bedrock blocked the prompt or the answer, and nothing came at all",
-            provider=context.provider,
-            model=context.model,
-            code=word,
-            request_id=request_id,
-        )
 
 
 _GEOGRAPHY = re.compile(r"(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|me|af|global)\.(?=[a-z0-9-]+\.)")

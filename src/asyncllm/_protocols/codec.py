@@ -9,18 +9,19 @@ A codec knows no host and looks nothing up: clock, ids, JSON and the facts of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
-from .._framing.base import Frame
+from .._framing.base import UNFINISHED, Frame
 from .._schema.content import Origin
 from .._schema.events import Event
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.request import Operation, Request
 from .._schema.response import RateLimits, Response
-from ..errors import AsyncLLMError
+from ..errors import AsyncLLMError, ProtocolError
 
 
 class JSONCodec(Protocol):
@@ -230,4 +231,124 @@ def complete(error: AsyncLLMError, events: list[Event], context: Context, reques
     error.provider = error.provider or context.provider
     error.model = error.model or context.model
     error.request_id = error.request_id or request_id
-    error.events = events
+    error.events = [*events, *error.events]
+
+
+# A pair of escapes, an escape of half a pair, or any other escape (which is skipped as a whole).
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_FIRST_LOW = re.compile(rb'"(\\u[dD][c-fC-F][0-9a-fA-F]{2})')
+HALF_CHARACTER = "half a character (a lone surrogate) was replaced by U+FFFD"
+"""The warning for text that a host cut between the two halves of a character."""
+
+
+def has_halves(data: bytes) -> bool:
+    """Whether JSON text holds an escape of half a surrogate pair without its other half."""
+    return b"\\u" in data and any(found[1] for found in _ESCAPES.finditer(data))
+
+
+def without_halves(data: bytes) -> bytes:
+    """The text with U+FFFD for each half of a pair that stands alone."""
+    return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data)
+
+
+def load_whole(body: bytes, context: Context) -> tuple[Any, tuple[str, ...]]:
+    """The JSON of a whole body, and a warning where half a character had to be replaced.
+
+    Raises:
+        ProtocolError: it is not JSON.
+    """
+    try:
+        return context.json.loads(body), ()
+    except ProtocolError:
+        if not has_halves(body):
+            raise
+    return context.json.loads(without_halves(body)), (HALF_CHARACTER,)
+
+
+class Halves:
+    """Mends events of a stream that a host cut between the two halves of a character.
+
+    An event whose text ends with a first half waits for the next event: if that begins with the second half, both are
+    joined there, else U+FFFD stands in for what is missing. Asked only once an event could not be read.
+
+    Attributes:
+        waiting: an event ended with a first half, so that the next frames must pass through `mended`.
+        lost: a half was replaced.
+    """
+
+    __slots__ = ("_held", "lost")
+
+    def __init__(self) -> None:
+        self._held: Frame | None = None
+        self.lost = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an event waits for the next one."""
+        return self._held is not None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to say about it at the end."""
+        return (HALF_CHARACTER,) if self.lost else ()
+
+    def mended(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The frames to read in place of these."""
+        found: list[Frame] = []
+        for given in frames:
+            frame = given
+            if self._held is not None:
+                held, self._held = self._held, None
+                low = _FIRST_LOW.search(frame.data)
+                if low is not None:
+                    at = _lone_at_end(held.data)
+                    high = held.data[at : at + 6]
+                    found.append(held._replace(data=held.data[:at] + held.data[at + 6 :]))
+                    start = low.start() + 1
+                    frame = frame._replace(data=frame.data[:start] + high + frame.data[start:])
+                else:
+                    found.append(self._replaced(held))
+            if not has_halves(frame.data):
+                found.append(frame)
+            elif _lone_at_end(frame.data) >= 0:
+                self._held = frame
+            else:
+                found.append(self._replaced(frame))
+        return found
+
+    def rest(self) -> list[Frame]:
+        """What still waits at the end of the bytes."""
+        held, self._held = self._held, None
+        return [] if held is None else [self._replaced(held)]
+
+    def _replaced(self, frame: Frame) -> Frame:
+        self.lost = True
+        return frame._replace(data=without_halves(frame.data))
+
+    def recover(self, error: ProtocolError, frame: Frame, frames: Sequence[Frame]) -> list[Frame]:
+        """What to read instead, from a frame on that could not be read.
+
+        Args:
+            error: why it could not.
+            frame: the frame, one of ``frames``.
+            frames: all that were given.
+
+        Raises:
+            ProtocolError: the same error, where there is nothing to mend.
+        """
+        if frame.kind == UNFINISHED:
+            return []
+        if not has_halves(frame.data):
+            raise error
+        at = next(at for at, other in enumerate(frames) if other is frame)
+        return self.mended(frames[at:])
+
+
+def _lone_at_end(data: bytes) -> int:
+    """Where a lone first half stands at the end of a string; -1 where there is none."""
+    for found in _ESCAPES.finditer(data):
+        if found[1] and found[1][2:3] in b"89abAB" and data[found.end() : found.end() + 1] == b'"':
+            return found.start()
+    return -1

@@ -23,7 +23,7 @@ from .._schema.request import Request
 from .._schema.response import RateLimits
 from ..errors import ProtocolError, UnsupportedContentError, UnsupportedParameterError
 from .classify import ErrorType, build_error, classify, parse_retry_after, snippet
-from .codec import Context, WireRequest, deep_merge
+from .codec import Context, WireRequest, deep_merge, load_whole
 from .parts import D, PartWriter, as_dict, parse_count, parse_duration
 
 _REQUEST_IDS = (
@@ -95,8 +95,10 @@ def post(
     )
 
 
-def read_whole(status: int, headers: Mapping[str, str], body: bytes, context: Context, wanted: str) -> dict[str, Any]:
-    """The JSON object that a body is.
+def read_whole(
+    status: int, headers: Mapping[str, str], body: bytes, context: Context, wanted: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The JSON object that a body is, and a warning where half a character in it was replaced.
 
     Args:
         status: of the answer.
@@ -116,11 +118,11 @@ def read_whole(status: int, headers: Mapping[str, str], body: bytes, context: Co
         told = f"the provider answered with a page instead of JSON: {where} {snippet(body, 100)}"
     else:
         try:
-            whole = context.json.loads(body)
+            whole, warnings = load_whole(body, context)
         except ProtocolError:
-            whole = None
+            whole, warnings = None, ()
         if isinstance(whole, dict):
-            return whole
+            return whole, warnings
         told = f"the provider's answer is not {wanted}: {snippet(body, 100)}"
     raise ProtocolError(
         told, provider=context.provider, model=context.model, status=status, request_id=request_id(headers)
@@ -351,19 +353,6 @@ def _retry_after(metadata: dict[str, Any], headers: Mapping[str, str], context: 
     if found is None and reset.isdecimal() and len(reset) == 13:
         return max(0.0, int(reset) / 1000 - context.now())
     return found
-
-
-def check_blocked(reason: str, said: object, context: Context, ident: str | None, *, status: int | None = None) -> None:
-    """Raises ContentBlockedError where a content filter left nothing at all of what was said."""
-    if reason == "content_filter" and not said:
-        raise errors.ContentBlockedError(
-            "the provider's content filter blocked the answer; nothing of it came",
-            provider=context.provider,
-            model=context.model,
-            status=status,
-            code="content_filter",
-            request_id=ident,
-        )
 
 
 def read_error(

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
-from .._schema.content import Origin, parse_arguments
+from .._schema.content import Origin, Part, ToolCall, parse_arguments
 from .._schema.request import Request
 from ..errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
 from .codec import Context, LeftOut
@@ -94,6 +94,31 @@ def bounded(ident: str) -> str:
     if len(ident) <= LONGEST:
         return ident
     return "call_" + sha256(ident.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+def unique_calls(parts: list[Part], context: Context) -> list[Part]:
+    """The parts of one reply, in which no two calls share an id: the later one gets an id made here."""
+    seen: set[str] = set()
+    for at, part in enumerate(parts):
+        if type(part) is ToolCall:
+            if part.id in seen:
+                parts[at] = part = renamed(part, context.new_id("call_"))
+            seen.add(part.id)
+    return parts
+
+
+def renamed(call: ToolCall, ident: str) -> ToolCall:
+    """The call under another id."""
+    return ToolCall(
+        ident,
+        call.name,
+        raw_arguments=call.raw_arguments,
+        kind=call.kind,
+        signature=call.signature,
+        origin=call.origin,
+        extra=call.extra,
+        cache=call.cache,
+    )
 
 
 class PartWriter(Generic[D]):

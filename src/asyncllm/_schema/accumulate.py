@@ -92,6 +92,8 @@ class Accumulator:
             raw_finish_reason=end.raw_finish_reason if end else None,
             stop_sequence=end.stop_sequence if end else None,
             usage=end.usage if end else UNKNOWN_USAGE,
+            warnings=end.warnings if end else (),
+            raw=end.raw if end else None,
             model=self._start.model,
             id=self._start.id,
         )

@@ -15,8 +15,9 @@ new `ResponseStart` follows. In a run, `ToolStart` and `ToolEnd` stand between o
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-from typing import Union
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Union
 
 from .content import Part, ToolCall, ToolResult
 from .response import FinishReason
@@ -86,13 +87,21 @@ class PartEnd(_Event):
 
 @dataclass(frozen=True, slots=True)
 class ResponseEnd(_Event):
-    """The reply is complete."""
+    """The reply is complete.
+
+    Attributes:
+        warnings: what the provider, or the reading of its answer, has to say about the reply, a sentence each.
+        raw: what the stream told besides its parts, in the shape that a whole body has (container ids, log
+            probabilities, further choices); None where it told nothing more.
+    """
 
     finish_reason: FinishReason
     _: KW_ONLY
     raw_finish_reason: str | None = None
     stop_sequence: str | None = None
     usage: Usage = UNKNOWN_USAGE
+    warnings: tuple[str, ...] = ()
+    raw: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ def events_of(response: Response) -> Iterator[Event]:
         raw_finish_reason=response.raw_finish_reason,
         stop_sequence=response.stop_sequence,
         usage=response.usage,
+        warnings=response.warnings,
+        raw=response.raw,
     )
 
 

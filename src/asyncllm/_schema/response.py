@@ -96,7 +96,7 @@ class Response(Generic[Parsed]):
         warnings: what was left out or changed on the way, a sentence each.
         attempts: every HTTP attempt of the call, the successful one last.
         rate_limits: the provider's rate-limit headers, None where it sends none.
-        raw: the decoded JSON body; None for streams.
+        raw: the decoded JSON body; of a stream what it told besides the parts, None where that is nothing.
     """
 
     message: Message

@@ -7,7 +7,7 @@ the provider ran, and blocks of kinds unknown here, are kept whole in ``raw``. S
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..._schema.content import Citation, Part, ProviderToolCall, ProviderToolResult, Reasoning, Text, ToolCall, Unknown
@@ -15,22 +15,12 @@ from ..._schema.messages import Message
 from ..._schema.response import FinishReason, Response
 from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
 from ..classify import snippet
-from ..codec import Context
-from ..parts import as_dict, as_text
+from ..codec import Context, load_whole
+from ..finish import check_reply, finish_reason
+from ..parts import as_dict, as_text, unique_calls
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
 from .usage import read_rate_limits, read_usage
-
-FINISH: Mapping[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_use": "stop",  # "tool_calls" when a call for the caller is there
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "pause_turn": "pause",
-    "refusal": "refusal",
-    "compaction": "other",
-}
 
 
 def read_response(
@@ -49,7 +39,7 @@ def read_response(
         )
 
     try:
-        value = context.json.loads(body)
+        value, warnings = load_whole(body, context)
     except AsyncLLMError:
         raise broken("the answer is not JSON") from None
     if not isinstance(value, dict):
@@ -59,36 +49,30 @@ def read_response(
         raise error_from(value, headers, context, dialect, status=status, text=snippet(body))
     if not isinstance(content, list):
         raise broken("the answer holds no content")
-    message = Message("assistant", tuple(read_blocks(content, context)))
-    raw_finish = as_text(value.get("stop_reason"))
-    finish = finish_reason(raw_finish, message.content)
-    check_blocked(finish, message.content, value.get("stop_details"), context, request_id)
+    parts = unique_calls(read_blocks(content, context), context)
+    raw_finish, usage = as_text(value.get("stop_reason")), read_usage(value.get("usage"))
+    finish = finish_reason(raw_finish, calls=any(type(part) is ToolCall for part in parts))
+    check_blocked(finish, parts, value.get("stop_details"), context, request_id)
+    check_reply(raw_finish, said=parts, context=context, request_id=request_id, status=status, usage=usage)
     return Response(
-        message=message,
+        message=Message("assistant", tuple(parts)),
         finish_reason=finish,
         raw_finish_reason=raw_finish,
         stop_sequence=as_text(value.get("stop_sequence")),
-        usage=read_usage(value.get("usage")),
+        usage=usage,
         provider=context.provider,
         model=as_text(value.get("model")) or context.model,
         requested_model=context.model,
         id=as_text(value.get("id")),
         request_id=request_id,
         rate_limits=read_rate_limits(headers, context.now),
+        warnings=warnings,
         raw=value,
     )
 
 
-def finish_reason(word: str | None, parts: Iterable[Part]) -> FinishReason:
-    """Why the model stopped: calls for the caller and a normal end make it ``"tool_calls"``."""
-    found = FINISH.get(word or "", "other")
-    if found == "stop" and any(type(part) is ToolCall for part in parts):
-        return "tool_calls"
-    return found
-
-
 def check_blocked(
-    finish: FinishReason, parts: tuple[Part, ...], details: Any, context: Context, request_id: str | None
+    finish: FinishReason, parts: Sequence[Part], details: Any, context: Context, request_id: str | None
 ) -> None:
     """Raises ContentBlockedError for a refusal that says nothing at all."""
     if finish != "refusal" or parts:

@@ -24,8 +24,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._framing.base import Frame
-from ..._schema.content import Part, ProviderToolCall
+from ..._framing.base import UNFINISHED, Frame
+from ..._schema.content import Part, ProviderToolCall, ToolCall
 from ..._schema.events import (
     Event,
     PartEnd,
@@ -40,11 +40,12 @@ from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
-from ..codec import Context, complete
+from ..codec import Context, Halves, complete
+from ..finish import check_reply, finish_reason
 from ..parts import as_dict, as_object, as_text
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
-from .response import check_blocked, finish_reason, read_block
+from .response import check_blocked, read_block
 from .usage import read_rate_limits, read_usage
 
 
@@ -74,6 +75,11 @@ _DELTAS: Mapping[str, str] = {
 _FIELDS: Mapping[str, str] = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
 
+# What of a message_delta has a place of its own in the events.
+_OF_DELTAS = frozenset({"type", "delta", "usage"})
+_OF_STOPS = frozenset({"type", "stop_reason", "stop_sequence", "stop_details"})
+
+
 class AnthropicStreamDecoder:
     """Decodes one stream; see `asyncllm._protocols.codec.StreamDecoder`."""
 
@@ -81,7 +87,9 @@ class AnthropicStreamDecoder:
         "_blocks",
         "_context",
         "_dialect",
+        "_halves",
         "_headers",
+        "_more",
         "_names",
         "_parts",
         "_started",
@@ -105,6 +113,8 @@ class AnthropicStreamDecoder:
         self._usage: dict[str, Any] = {}
         self._stop: dict[str, Any] = {}
         self._started = False
+        self._halves = Halves()
+        self._more: dict[str, Any] = {}  # what the message says besides its content
 
     @property
     def usage(self) -> Usage:
@@ -119,15 +129,25 @@ class AnthropicStreamDecoder:
             ContentBlockedError: the model refused and said nothing at all.
             AsyncLLMError: the provider reported an error in the stream.
         """
+        if self._halves.waiting:
+            frames = self._halves.mended(frames)
         events: list[Event] = []
         loads, blocks = self._context.json.loads, self._blocks
         try:
             for frame in frames:
                 if self.done:
                     break
-                if frame.kind != "event":
+                if frame.kind != "event" and frame.kind != UNFINISHED:
                     raise self._failure(frame)
-                event = loads(frame.data)
+                try:
+                    event = loads(frame.data)
+                except ProtocolError as broken:
+                    if frame.event == "error":
+                        raise self._failure(frame) from None
+                    if frame.data.lstrip()[:1] != b"{":
+                        continue  # a keepalive, whatever form the server gave it
+                    events += self.feed(self._halves.recover(broken, frame, frames))
+                    break
                 if type(event) is not dict:
                     raise self._broken("an event is no JSON object", frame)
                 if event.get("type") == "content_block_delta":
@@ -154,6 +174,7 @@ class AnthropicStreamDecoder:
         Raises:
             StreamTruncatedError: ``message_stop`` never came.
         """
+        events = self.feed(self._halves.rest())
         if not self.done:
             raise StreamTruncatedError(
                 "the stream ended without message_stop",
@@ -161,7 +182,7 @@ class AnthropicStreamDecoder:
                 model=self._context.model,
                 request_id=self.request_id,
             )
-        return []
+        return events
 
     def _rare(self, event: dict[str, Any], events: list[Event], frame: Frame) -> None:
         """Everything but deltas."""
@@ -179,6 +200,7 @@ class AnthropicStreamDecoder:
                 self._block_stop(block, events)
         elif kind == "message_delta":
             self._stop.update(as_dict(event.get("delta")))
+            self._more.update({name: value for name, value in event.items() if name not in _OF_DELTAS})
             self._use(event.get("usage"))
         elif kind == "message_stop":
             self._message_stop(events, frame)
@@ -197,6 +219,7 @@ class AnthropicStreamDecoder:
             )
         )
         self._use(message.get("usage"))
+        self._more["container"] = message.get("container")
         # The count of output tokens here is a placeholder: the real one comes at the end.
         self._usage.pop("output_tokens", None)
         content = message.get("content")
@@ -286,14 +309,19 @@ class AnthropicStreamDecoder:
             self._block_stop(block, events)
         parts = tuple([part for part in self._parts if part is not None])
         word = as_text(self._stop.get("stop_reason"))
-        finish = finish_reason(word, parts)
+        finish = finish_reason(word, calls=any(type(part) is ToolCall for part in parts))
         check_blocked(finish, parts, self._stop.get("stop_details"), self._context, self.request_id)
+        check_reply(word, said=parts, context=self._context, request_id=self.request_id, usage=self.usage)
+        more = {**self._more, **{name: value for name, value in self._stop.items() if name not in _OF_STOPS}}
+        more = {name: value for name, value in more.items() if value is not None}
         events.append(
             ResponseEnd(
                 finish,
                 raw_finish_reason=word,
                 stop_sequence=as_text(self._stop.get("stop_sequence")),
                 usage=self.usage,
+                warnings=self._halves.warnings,
+                raw=more or None,
             )
         )
         self.done = True

@@ -25,27 +25,16 @@ from ..._schema.content import (
     Unknown,
 )
 from ..._schema.messages import Message
-from ..._schema.response import FinishReason, Response
+from ..._schema.response import Response
 from ...errors import AsyncLLMError, ProtocolError
-from ..aws import check_blocked, request_id_of
+from ..aws import request_id_of
 from ..classify import snippet
-from ..codec import Context
-from ..parts import as_dict, as_text
+from ..codec import Context, load_whole
+from ..finish import check_reply, finish_reason
+from ..parts import as_dict, as_text, unique_calls
 from .dialect import ConverseDialect
 from .parts import IMAGES, media_type_of
 from .usage import read_usage
-
-FINISH: Mapping[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_use": "stop",  # "tool_calls" when a call for the caller is there
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-    "malformed_model_output": "other",
-    "malformed_tool_use": "other",
-}
 
 
 def read_response(
@@ -54,9 +43,9 @@ def read_response(
     """Reads a whole reply; raises what `asyncllm._protocols.codec.WireProtocol.decode` says."""
     request_id = request_id_of(headers)
     try:
-        value = context.json.loads(body)
+        value, warnings = load_whole(body, context)
     except AsyncLLMError:
-        value = None
+        value, warnings = None, ()
     content = as_dict(as_dict(as_dict(value).get("output")).get("message")).get("content")
     if not isinstance(content, list):
         raise ProtocolError(
@@ -66,16 +55,17 @@ def read_response(
             status=status,
             request_id=request_id,
         )
-    parts = read_blocks(content, context)
-    word = as_text(value.get("stopReason"))
-    finish = finish_reason(word, parts)
-    check_blocked(finish, word, parts, context, request_id)
+    parts = unique_calls(read_blocks(content, context), context)
+    word, usage = as_text(value.get("stopReason")), read_usage(value.get("usage"), value.get("serviceTier"))
+    check_reply(word, said=parts, context=context, request_id=request_id, status=status, usage=usage)
+    finish = finish_reason(word, calls=any(type(part) is ToolCall for part in parts))
     return Response(
         message=Message("assistant", tuple(parts)),
         finish_reason=finish,
         raw_finish_reason=word,
         stop_sequence=stop_sequence(value.get("additionalModelResponseFields")),
-        usage=read_usage(value.get("usage"), value.get("serviceTier")),
+        usage=usage,
+        warnings=warnings,
         provider=context.provider,
         model=answered_by(value.get("trace")) or context.model,
         requested_model=context.model,
@@ -92,14 +82,6 @@ def answered_by(trace: Any) -> str | None:
 def stop_sequence(fields: Any) -> str | None:
     """The sequence that ended the reply, where the request asked for ``/stop_sequence``."""
     return as_text(as_dict(fields).get("stop_sequence"))
-
-
-def finish_reason(word: str | None, parts: Iterable[Part]) -> FinishReason:
-    """Why the model stopped: calls for the caller and a normal end make it ``"tool_calls"``."""
-    found = FINISH.get(word or "", "other")
-    if found == "stop" and any(type(part) is ToolCall for part in parts):
-        return "tool_calls"
-    return found
 
 
 def read_blocks(content: Iterable[Any], context: Context) -> list[Part]:

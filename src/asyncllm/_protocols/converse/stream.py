@@ -33,7 +33,7 @@ from itertools import groupby
 from typing import Any
 
 from ..._framing.base import Frame
-from ..._schema.content import Part, ProviderToolCall
+from ..._schema.content import Part, ProviderToolCall, ToolCall
 from ..._schema.events import (
     Event,
     PartEnd,
@@ -47,12 +47,13 @@ from ..._schema.events import (
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..aws import check_blocked, error_from, request_id_of
+from ..aws import error_from, request_id_of
 from ..classify import snippet
-from ..codec import Context, complete
+from ..codec import Context, Halves, complete
+from ..finish import check_reply, finish_reason
 from ..parts import as_dict, as_object, as_text
 from .dialect import ConverseDialect
-from .response import finish_reason, read_block, stop_sequence
+from .response import read_block, stop_sequence
 from .usage import read_usage
 
 TEXT, REASONING, REDACTED, TOOL_USE = "text", "reasoning", "redacted", "toolUse"
@@ -141,13 +142,19 @@ def _one_blob(pieces: list[str]) -> str:
         return "".join(pieces)
 
 
+# What of messageStop and metadata has a place of its own in the events; `p` is padding.
+_KNOWN = frozenset({"stopReason", "usage", "serviceTier", "p"})
+
+
 class ConverseStreamDecoder:
     """Decodes one stream; made by `Converse.decoder`."""
 
     __slots__ = (
         "_blocks",
         "_context",
+        "_halves",
         "_headers",
+        "_more",
         "_names",
         "_open",
         "_parts",
@@ -169,6 +176,8 @@ class ConverseStreamDecoder:
         self._names: dict[str, str] = {}
         self._usage: Usage | None = None
         self._stop: dict[str, Any] | None = None
+        self._halves = Halves()
+        self._more: dict[str, Any] = {}  # the metadata
         self._open = False  # between messageStart and messageStop
 
     @property
@@ -184,6 +193,8 @@ class ConverseStreamDecoder:
             ContentBlockedError: the answer was blocked, and holds nothing at all.
             AsyncLLMError: the provider reported an error in the stream.
         """
+        if self._halves.waiting:
+            frames = self._halves.mended(frames)
         events: list[Event] = []
         loads, blocks = self._context.json.loads, self._blocks
         try:
@@ -192,7 +203,11 @@ class ConverseStreamDecoder:
                     break
                 if frame.kind != "event":
                     raise error_from(frame.data, self._headers, self._context, status=None, code=frame.event)
-                value = loads(frame.data)
+                try:
+                    value = loads(frame.data)
+                except ProtocolError as broken:
+                    events += self.feed(self._halves.recover(broken, frame, frames))
+                    break
                 if type(value) is not dict:
                     raise self._broken("an event is no JSON object", frame)
                 if frame.event != "contentBlockDelta":
@@ -220,7 +235,7 @@ class ConverseStreamDecoder:
             StreamTruncatedError: ``messageStop`` never came.
             ContentBlockedError: the answer was blocked, and holds nothing at all.
         """
-        events: list[Event] = []
+        events = self.feed(self._halves.rest())
         if self.done:
             return events
         if self._stop is None:
@@ -257,6 +272,7 @@ class ConverseStreamDecoder:
                 self._end(events)
         elif name == "metadata":
             self._usage = read_usage(value.get("usage"), value.get("serviceTier"))
+            self._more = value
             if self._stop is not None:
                 self._end(events)
 
@@ -337,14 +353,17 @@ class ConverseStreamDecoder:
         stop = self._stop or {}
         parts = [part for part in self._parts if part is not None]
         word = as_text(stop.get("stopReason"))
-        finish = finish_reason(word, parts)
-        check_blocked(finish, word, parts, self._context, self.request_id)
+        check_reply(word, said=parts, context=self._context, request_id=self.request_id, usage=self.usage)
+        finish = finish_reason(word, calls=any(type(part) is ToolCall for part in parts))
+        more = {name: value for name, value in {**stop, **self._more}.items() if name not in _KNOWN and value}
         events.append(
             ResponseEnd(
                 finish,
                 raw_finish_reason=word,
                 stop_sequence=stop_sequence(stop.get("additionalModelResponseFields")),
                 usage=self.usage,
+                warnings=self._halves.warnings,
+                raw=more or None,
             )
         )
         self.done = True

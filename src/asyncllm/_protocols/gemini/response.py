@@ -31,53 +31,18 @@ from typing import Any
 
 from ..._schema.content import Citation, Part, ProviderToolResult, Text, ToolCall
 from ..._schema.messages import Message
-from ..._schema.response import FinishReason, Response
+from ..._schema.response import Response
 from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
 from ..classify import snippet
-from ..codec import Context
-from ..parts import as_dict
+from ..codec import Context, load_whole
+from ..finish import check_reply, finish_reason
+from ..parts import as_dict, unique_calls
 from .errors import error_object, read_inner_error
 from .parts import OpenCalls, PartReader
 from .usage import read_usage
 
-FINISH_REASONS: Mapping[str, FinishReason] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "CONTINUATION": "pause",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "IMAGE_PROHIBITED_CONTENT": "content_filter",
-    "IMAGE_RECITATION": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-    "ESCALATION": "content_filter",
-    "PUP_LIMITED_DISABLED": "content_filter",
-    # the same as numbers, for servers asked to write enums so; from 5 on the two hosts disagree
-    "1": "stop",
-    "2": "length",
-    "3": "content_filter",
-    "4": "content_filter",
-}
-FAILED_GENERATION = frozenset(
-    {
-        "MALFORMED_FUNCTION_CALL",
-        "MALFORMED_RESPONSE",
-        "UNEXPECTED_TOOL_CALL",
-        "TOO_MANY_TOOL_CALLS",
-        "MISSING_THOUGHT_SIGNATURE",
-    }
-)
 _ENDING_STAGES = frozenset({"LEGACY", "DEPRECATED", "RETIRED"})
-
-
-def finish_reason(raw: str | None, calls: bool) -> FinishReason:
-    """Why the model stopped, in the common vocabulary; words we do not know are ``"other"``."""
-    reason = FINISH_REASONS.get(raw or "", "other")
-    return "tool_calls" if calls and reason == "stop" else reason
 
 
 def continuation(body: Mapping[str, Any]) -> str | None:
@@ -100,26 +65,26 @@ def reply_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def read_body(body: bytes, context: Context) -> Any:
-    """The JSON of a successful answer.
+def read_body(body: bytes, context: Context) -> tuple[Any, tuple[str, ...]]:
+    """The JSON of a successful answer, and a warning where half a character in it was replaced.
 
     Raises:
         ProtocolError: it is no JSON object or array (a proxy's HTML page, an empty body).
         AsyncLLMError: it is an error inside a success status.
     """
     try:
-        value = context.json.loads(body)
+        value, warnings = load_whole(body, context)
     except AsyncLLMError:
-        value = None
+        value, warnings = None, ()
     if not isinstance(value, (dict, list)):
         raise not_this_protocol(f"the answer is not a JSON object: {snippet(body) or 'it is empty'}", context)
     error = error_object(value)
     if error is not None:
         raise read_inner_error(error, context)
-    return value
+    return value, warnings
 
 
-def read_whole(body: dict[str, Any], context: Context) -> Response:
+def read_whole(body: dict[str, Any], context: Context, warnings: tuple[str, ...] = ()) -> Response:
     """One whole `Response`; raises as `WireProtocol.decode` says."""
     candidates, feedback = body.get("candidates"), as_dict(body.get("promptFeedback"))
     usage = body.get("usageMetadata")
@@ -128,23 +93,24 @@ def read_whole(body: dict[str, Any], context: Context) -> Response:
     if not isinstance(candidates, list) or not candidates:
         raise not_this_protocol("the answer holds no candidates and does not say why", context)
     candidate = reply_of(body)
-    parts = _read_parts(candidate, context)
-    raw_reason = reason_word(candidate.get("finishReason"))
-    if not parts:
-        check_generation(raw_reason, candidate.get("finishMessage"), context)
+    parts = unique_calls(_read_parts(candidate, context), context)
+    parts = list(with_citations(parts, read_citations(candidate), context))
+    raw_reason, counted = reason_word(candidate.get("finishReason")), read_usage(usage, read_searches(candidate))
+    if feedback.get("blockReason") is None:
+        check_reply(raw_reason, said=parts, context=context, usage=counted, remark=candidate.get("finishMessage"))
     model, response_id = body.get("modelVersion"), body.get("responseId")
     response_id = response_id if isinstance(response_id, str) else None
     return Response(
-        message=Message("assistant", with_citations(parts, read_citations(candidate), context)),
-        finish_reason=finish_reason(raw_reason, any(type(part) is ToolCall for part in parts)),
+        message=Message("assistant", tuple(parts)),
+        finish_reason=finish_reason(raw_reason, calls=any(type(part) is ToolCall for part in parts)),
         raw_finish_reason=raw_reason,
-        usage=read_usage(usage, read_searches(candidate)),
+        usage=counted,
         provider=context.provider,
         model=model if isinstance(model, str) and model else context.model,
         requested_model=context.model,
         id=response_id,
         request_id=response_id,  # the hosts send no request id; this one is what their support asks for
-        warnings=_remarks(body, candidate, raw_reason),
+        warnings=(*warnings, *remarks_on(body, candidate, raw_reason)),
         raw=body,
     )
 
@@ -186,28 +152,18 @@ def reason_word(value: Any) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def check_generation(raw_reason: str | None, remark: Any, context: Context) -> None:
-    """Raises `ProtocolError` for a reason that says that the model failed to produce anything; for empty replies."""
-    if raw_reason in FAILED_GENERATION:
-        said = f": {remark}" if isinstance(remark, str) and remark else ""
-        raise ProtocolError(
-            f"the model produced nothing that could be read ({raw_reason}){said}",
-            provider=context.provider,
-            model=context.model,
-            code=raw_reason,
-        )
-
-
 def prompt_blocked(feedback: Mapping[str, Any], usage: Usage, context: Context) -> ContentBlockedError:
     """The error for a prompt that was blocked before anything was generated."""
     reason = reason_word(feedback.get("blockReason"))
     remark = feedback.get("blockReasonMessage")
     said = f": {remark}" if isinstance(remark, str) and remark else ""
-    error = ContentBlockedError(
-        f"the prompt was blocked ({reason}){said}", provider=context.provider, model=context.model, code=reason
+    return ContentBlockedError(
+        f"the prompt was blocked ({reason}){said}",
+        provider=context.provider,
+        model=context.model,
+        code=reason,
+        usage=usage,
     )
-    vars(error)["usage"] = usage
-    return error
 
 
 def not_this_protocol(sentence: str, context: Context) -> ProtocolError:
@@ -215,7 +171,8 @@ def not_this_protocol(sentence: str, context: Context) -> ProtocolError:
     return ProtocolError(sentence, provider=context.provider, model=context.model)
 
 
-def _remarks(body: Mapping[str, Any], candidate: Mapping[str, Any], raw_reason: str | None) -> tuple[str, ...]:
+def remarks_on(body: Mapping[str, Any], candidate: Mapping[str, Any], raw_reason: str | None) -> tuple[str, ...]:
+    """What the provider says about the end of the reply, and about the end of the model."""
     remarks = []
     remark = candidate.get("finishMessage")
     if isinstance(remark, str) and remark and raw_reason not in ("STOP", "MAX_TOKENS"):

@@ -38,15 +38,14 @@ from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
-from ..codec import Context
+from ..codec import Context, Halves
+from ..finish import check_reply, finish_reason
 from ..parts import as_dict
 from .dialect import GeminiDialect
 from .errors import error_object, read_inner_error
 from .parts import OpenCalls, PartialArguments, PartReader
 from .response import (
-    check_generation,
     continuation,
-    finish_reason,
     not_this_protocol,
     prompt_blocked,
     read_body,
@@ -54,8 +53,12 @@ from .response import (
     read_searches,
     read_whole,
     reason_word,
+    remarks_on,
 )
 from .usage import read_usage
+
+# What a candidate says besides its parts and its end, and nothing else has a place for.
+_BESIDES = frozenset({"continuationToken", "logprobsResult", "avgLogprobs", "urlContextMetadata"})
 
 
 class GeminiStreamDecoder:
@@ -75,8 +78,10 @@ class GeminiStreamDecoder:
         "_cited_already",
         "_context",
         "_count",
+        "_halves",
         "_has_calls",
         "_loads",
+        "_more",
         "_open",
         "_partial",
         "_pieces",
@@ -85,6 +90,7 @@ class GeminiStreamDecoder:
         "_remark",
         "_searches",
         "_started",
+        "_status",
         "_usage",
         "continuation_token",
         "done",
@@ -113,6 +119,9 @@ class GeminiStreamDecoder:
         self._searches: dict[str, set[str]] = {}
         self._reason: str | None = None
         self._remark: Any = None
+        self._status: Any = None
+        self._more: dict[int, dict[str, Any]] = {}  # what candidates say besides the reply, by their index
+        self._halves = Halves()
         self._blocked: dict[str, Any] | None = None
 
     @property
@@ -122,19 +131,24 @@ class GeminiStreamDecoder:
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
         """Takes frames in order; raises as `StreamDecoder.feed` says."""
+        if self._halves.waiting:
+            frames = self._halves.mended(frames)
         events: list[Event] = []
         try:
             for frame in frames:
                 try:
                     body = self._loads(frame.data)
-                except ProtocolError:
-                    body = None
+                except ProtocolError as broken:
+                    if frame.data.lstrip()[:1] not in (b"{", b"["):
+                        continue  # a keepalive, whatever form the server gave it
+                    events += self.feed(self._halves.recover(broken, frame, frames))
+                    break
                 if type(body) is not dict:
                     self._odd_chunk(body, frame.data, events)
                 else:
                     self._chunk(body, events)
         except AsyncLLMError as error:
-            vars(error)["events"] = events
+            error.events = [*events, *error.events]
             raise
         return events
 
@@ -151,6 +165,7 @@ class GeminiStreamDecoder:
         """Ends the stream; raises as `StreamDecoder.close` says, and `ContentBlockedError` for a blocked prompt."""
         if self.done:
             return []
+        events = self.feed(self._halves.rest())
         self.done = True
         usage = self.usage
         if self._blocked is not None and not self._count:
@@ -159,19 +174,27 @@ class GeminiStreamDecoder:
             raise StreamTruncatedError(
                 "the stream ended without a finish reason", provider=self._context.provider, model=self._context.model
             )
-        if not self._count:
-            check_generation(self._reason, self._remark, self._context)
-        events: list[Event] = []
         self._end_partial(events)
         self._end_calls(events)
         self._end_text(events)
         if self._citations:
             cited = Text("", citations=tuple(self._citations), origin=self._context.origin)
             self._whole(cited, None, events)
-        reason, raw = finish_reason(self._reason, self._has_calls), self._reason
+        if self._blocked is None:
+            check_reply(self._reason, said=self._count, context=self._context, usage=usage, remark=self._remark)
+        reason, raw = finish_reason(self._reason, calls=self._has_calls), self._reason
         if self._blocked is not None:
             reason, raw = "content_filter", reason_word(self._blocked.get("blockReason"))
-        events.append(ResponseEnd(reason, raw_finish_reason=raw, usage=usage))
+        remarks = remarks_on({"modelStatus": self._status}, {"finishMessage": self._remark}, self._reason)
+        events.append(
+            ResponseEnd(
+                reason,
+                raw_finish_reason=raw,
+                usage=usage,
+                warnings=(*self._halves.warnings, *remarks),
+                raw={"candidates": [self._more[at] for at in sorted(self._more)]} if self._more else None,
+            )
+        )
         return events
 
     # -- chunks -----------------------------------------------------------------------------------------------------
@@ -194,14 +217,17 @@ class GeminiStreamDecoder:
         usage = body.get("usageMetadata")
         if type(usage) is dict:
             self._usage = later_usage(self._usage, usage)
+        if "modelStatus" in body:
+            self._status = body["modelStatus"]
         if "promptFeedback" in body:
             feedback = as_dict(body["promptFeedback"])
             self._blocked = feedback if feedback.get("blockReason") else self._blocked
         for candidate in candidates:
             if type(candidate) is not dict:
                 raise not_this_protocol("a candidate of the stream is not a JSON object", self._context)
-            if candidate.get("index"):
-                continue  # candidate 0 is the reply
+            if candidate.get("index"):  # candidate 0 is the reply
+                self._other_candidate(candidate)
+                continue
             if len(candidate) > 1:
                 self._note(candidate)
             content = candidate.get("content")
@@ -250,8 +276,19 @@ class GeminiStreamDecoder:
                     self._citations.append(found)
             for tool, queries in read_searches(candidate).items():
                 self._searches.setdefault(tool, set()).update(queries)
+        more = {name: value for name, value in candidate.items() if name in _BESIDES}
+        if more:
+            self._more.setdefault(0, {"index": 0}).update(more)
         if "continuationToken" in candidate:
             self.continuation_token = continuation({"candidates": [candidate]}) or self.continuation_token
+
+    def _other_candidate(self, candidate: dict[str, Any]) -> None:
+        """A further candidate, gathered in the shape of a whole one; its parts stay as they came."""
+        at = candidate["index"] if type(candidate["index"]) is int else -1
+        known = self._more.setdefault(at, {"index": candidate["index"], "content": {"parts": []}})
+        parts = as_dict(candidate.get("content")).get("parts")
+        known["content"]["parts"] += parts if isinstance(parts, list) else []
+        known.update({name: value for name, value in candidate.items() if name not in ("index", "content")})
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -395,5 +432,8 @@ def read_response(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: GeminiDialect
 ) -> Response:
     """Reads a whole body, an array of chunks too; raises what `WireProtocol.decode` says."""
-    value = read_body(body, context)
-    return read_chunks(value, context, dialect) if isinstance(value, list) else read_whole(value, context)
+    value, warnings = read_body(body, context)
+    if isinstance(value, list):
+        found = read_chunks(value, context, dialect)
+        return replace(found, warnings=(*warnings, *found.warnings))
+    return read_whole(value, context, warnings)

@@ -17,26 +17,12 @@ from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError
 from ..aws import request_id_of
 from ..classify import snippet
-from ..codec import Context
+from ..codec import Context, load_whole
+from ..finish import check_reply, finish_reason
 from ..parts import as_dict, as_text, parse_count
 from .dialect import InvokeDialect, TextFamily, find
 
 METRICS = "amazon-bedrock-invocationMetrics"
-
-# In lower case.
-FINISH: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "finish": "stop",
-    "finished": "stop",
-    "complete": "stop",
-    "endoftext": "stop",
-    "stop_sequence": "stop",
-    "stop_criteria_met": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "content_filtered": "content_filter",
-    "error_toxic": "content_filter",
-}
 
 
 def read_response(
@@ -48,9 +34,9 @@ def read_response(
         ProtocolError: it is not of this family.
     """
     try:
-        value = context.json.loads(body)
+        value, warnings = load_whole(body, context)
     except AsyncLLMError:
-        value = None
+        value, warnings = None, ()
     text = find(value, dialect.family.text)
     if not isinstance(value, dict) or not isinstance(text, str):
         raise ProtocolError(
@@ -60,16 +46,19 @@ def read_response(
             status=status,
             request_id=request_id_of(headers),
         )
-    word = as_text(find(value, dialect.family.finish))
+    word, usage = as_text(find(value, dialect.family.finish)), usage_of(headers, value, dialect.family)
+    blocked, request_id = intervened(value), request_id_of(headers)
+    check_reply(word, said=text or blocked, context=context, request_id=request_id, status=status, usage=usage)
     return Response(
         message=Message("assistant", (Text(text, origin=context.origin),)),
-        finish_reason=finish_reason(word, blocked=intervened(value)),
+        finish_reason=why_ended(word, blocked=blocked),
         raw_finish_reason=word,
-        usage=usage_of(headers, value, dialect.family),
+        usage=usage,
+        warnings=warnings,
         provider=context.provider,
         model=context.model,
         requested_model=context.model,
-        request_id=request_id_of(headers),
+        request_id=request_id,
         raw=value,
     )
 
@@ -79,9 +68,9 @@ def intervened(value: Mapping[str, Any]) -> bool:
     return value.get("amazon-bedrock-guardrailAction") == "INTERVENED"
 
 
-def finish_reason(word: str | None, *, blocked: bool) -> FinishReason:
+def why_ended(word: str | None, *, blocked: bool) -> FinishReason:
     """Why the model stopped."""
-    return "content_filter" if blocked else FINISH.get((word or "").lower(), "other")
+    return "content_filter" if blocked else finish_reason(word, calls=False)
 
 
 def usage_of(headers: Mapping[str, str], value: Mapping[str, Any], family: TextFamily) -> Usage:

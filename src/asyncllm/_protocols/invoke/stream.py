@@ -16,11 +16,12 @@ from ..._schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseSt
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..aws import check_blocked, error_from, request_id_of
+from ..aws import error_from, request_id_of
 from ..classify import snippet
-from ..codec import Context, complete
+from ..codec import Context, Halves, complete
+from ..finish import check_reply
 from .dialect import InvokeDialect, find
-from .response import METRICS, finish_reason, intervened, usage_of
+from .response import METRICS, intervened, usage_of, why_ended
 
 
 class InvokeStreamDecoder:
@@ -31,6 +32,7 @@ class InvokeStreamDecoder:
         "_context",
         "_counted",
         "_family",
+        "_halves",
         "_headers",
         "_pieces",
         "_started",
@@ -52,6 +54,7 @@ class InvokeStreamDecoder:
         self._blocked = False
         self._counted: Usage = UNKNOWN_USAGE
         self._started = False
+        self._halves = Halves()
 
     @property
     def usage(self) -> Usage:
@@ -66,6 +69,8 @@ class InvokeStreamDecoder:
             ContentBlockedError: the answer was blocked, and holds nothing at all.
             AsyncLLMError: the provider reported an error in the stream.
         """
+        if self._halves.waiting:
+            frames = self._halves.mended(frames)
         events: list[Event] = []
         try:
             for frame in frames:
@@ -73,7 +78,11 @@ class InvokeStreamDecoder:
                     break
                 if frame.kind != "event":
                     raise error_from(frame.data, self._headers, self._context, status=None, code=frame.event)
-                value = self._context.json.loads(frame.data)
+                try:
+                    value = self._context.json.loads(frame.data)
+                except ProtocolError as broken:
+                    events += self.feed(self._halves.recover(broken, frame, frames))
+                    break
                 if type(value) is not dict:
                     raise ProtocolError(
                         f"an event is no JSON object: {snippet(frame.data)!r}", request_id=self.request_id
@@ -91,7 +100,7 @@ class InvokeStreamDecoder:
             StreamTruncatedError: neither a reason nor metrics came.
             ContentBlockedError: the answer was blocked, and holds nothing at all.
         """
-        events: list[Event] = []
+        events = self.feed(self._halves.rest())
         if self.done:
             return events
         if self._word is None and not self._blocked:
@@ -124,10 +133,12 @@ class InvokeStreamDecoder:
             self._end(events)
 
     def _end(self, events: list[Event]) -> None:
-        finish = finish_reason(self._word, blocked=self._blocked)
+        finish = why_ended(self._word, blocked=self._blocked)
+        word = self._word or ("guardrail_intervened" if self._blocked else None)
+        check_reply(word, said=self._pieces, context=self._context, request_id=self.request_id, usage=self.usage)
         if self._pieces:
             events.append(PartEnd(0, Text("".join(self._pieces), origin=self._context.origin)))
-        else:
-            check_blocked(finish, self._word, (), self._context, self.request_id)
-        events.append(ResponseEnd(finish, raw_finish_reason=self._word, usage=self.usage))
+        events.append(
+            ResponseEnd(finish, raw_finish_reason=self._word, usage=self.usage, warnings=self._halves.warnings)
+        )
         self.done = True

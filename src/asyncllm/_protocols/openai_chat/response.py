@@ -13,11 +13,12 @@ from typing import Any
 
 from ..._schema.content import Citation, Origin, Part, Refusal, Text, ToolCall, Unknown
 from ..._schema.messages import Message
-from ..._schema.response import Response
+from ..._schema.response import FinishReason, Response
 from ...errors import ContentBlockedError, ProtocolError
 from ..codec import Context
-from ..openai_api import check_blocked, failure_error, rate_limits, read_failure, read_whole, request_id
-from ..parts import as_dict, objects
+from ..finish import check_reply, finish_reason
+from ..openai_api import failure_error, rate_limits, read_failure, read_whole, request_id
+from ..parts import as_dict, as_text, objects
 from .dialect import ChatDialect
 from .parts import (
     AudioTrack,
@@ -34,38 +35,38 @@ from .parts import (
     read_sources,
     thinking_part,
 )
-from .usage import finish_reason, read_usage, usage_of
+from .usage import read_usage, usage_of
 
 
 def read_response(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ChatDialect
 ) -> Response:
     """Reads a successful body; see `asyncllm._protocols.codec.WireProtocol.decode`."""
-    whole = read_whole(status, headers, body, context, "a chat completion")
+    whole, warnings = read_whole(status, headers, body, context, "a chat completion")
     choice = _choice(whole, status, headers, context, dialect)
     parts = read_parts(choice, whole, context, dialect)
-    word = choice.get("finish_reason")
-    reason = finish_reason(
-        word,
-        calls=any(type(part) is ToolCall for part in parts),
-        refused=any(type(part) is Refusal for part in parts),
-    )
-    request = request_id(headers)
-    if not parts:
-        check_blocked(reason, parts, context, request, status=status)
+    word, request = as_text(choice.get("finish_reason")), request_id(headers)
+    usage = read_usage(usage_of(whole), whole.get("service_tier"), whole)
+    if word == "stop" and len(parts) == 1 and type(parts[0]) is Text:
+        reason: FinishReason = "stop"
+    else:
+        kinds = {type(part) for part in parts}
+        check_reply(word, said=parts, context=context, request_id=request, status=status, usage=usage)
+        reason = finish_reason(word, calls=ToolCall in kinds, refused=Refusal in kinds)
     model, ident, stopped = whole.get("model"), whole.get("id"), choice.get("stop_reason")
     return Response(
         message=Message("assistant", tuple(parts)),
         finish_reason=reason,
-        raw_finish_reason=word if isinstance(word, str) else None,
+        raw_finish_reason=word,
         stop_sequence=stopped if isinstance(stopped, str) and reason == "stop" and stopped != word else None,
-        usage=read_usage(usage_of(whole), whole.get("service_tier"), whole),
+        usage=usage,
         provider=context.provider,
         model=model if isinstance(model, str) else "",
         requested_model=context.model,
         id=ident if isinstance(ident, str) and ident else None,
         request_id=request,
         rate_limits=rate_limits(headers),
+        warnings=warnings,
         raw=whole,
     )
 
@@ -111,7 +112,7 @@ def read_parts(
     choice: Mapping[str, Any], whole: Mapping[str, Any], context: Context, dialect: ChatDialect
 ) -> list[Part]:
     """The parts of the message of a choice."""
-    message, origin = as_dict(choice.get("message")), context.origin
+    message, origin = _message(choice, context), context.origin
     get = message.get
     parts: list[Part] = []
     if get("reasoning_details") or any(get(name) for name in dialect.reasoning_fields):
@@ -120,7 +121,7 @@ def read_parts(
         parts += [read_executed_tool(raw, context) for raw in objects(get("executed_tools"))]
     content = get("content")
     if type(content) is not str:
-        parts += read_content(content, origin)
+        parts += read_content(content, context)
     elif content:
         parts.append(Text(content, origin=origin))
     if get("annotations") or "search_results" in whole or "citations" in whole:
@@ -143,12 +144,37 @@ def read_parts(
     return parts
 
 
+def _message(choice: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """The message of a choice; ``text`` of the older completions and a lone ``delta`` are read as one.
+
+    Raises:
+        ProtocolError: the choice holds none of them.
+    """
+    for name in ("message", "delta"):
+        found = choice.get(name)
+        if isinstance(found, dict):
+            return found
+    if isinstance(choice.get("text"), str):
+        return {"content": choice["text"]}
+    if choice.get("finish_reason") is not None:
+        return {}
+    raise ProtocolError(
+        "the provider's answer holds a choice without a message", provider=context.provider, model=context.model
+    )
+
+
 def _calls(message: Mapping[str, Any], context: Context) -> list[ToolCall]:
     pieces = [read_call(raw, context) for raw in objects(message.get("tool_calls"))]
     legacy = as_dict(message.get("function_call"))
     if legacy.get("name") and not pieces:
         pieces.append(read_function_call(legacy, context))
-    return [whole_call(piece, context) for piece in pieces]
+    taken: set[str] = set()
+    calls = []
+    for piece in pieces:
+        call = whole_call(piece if piece.id not in taken else piece._replace(id=""), context)
+        taken.add(call.id)
+        calls.append(call)
+    return calls
 
 
 def reasoning_text(holder: Mapping[str, Any], dialect: ChatDialect) -> str:
@@ -166,10 +192,13 @@ def _reasoning(message: Mapping[str, Any], dialect: ChatDialect, origin: Origin)
     return [details_part(text, entries, origin)] if text or entries else []
 
 
-def read_content(content: object, origin: Origin) -> list[Part]:
-    """``content``: a string, a list of chunks, or null."""
+def read_content(content: object, context: Context) -> list[Part]:
+    """``content``: a string, a list of chunks, null; or the JSON value itself, from hosts that parse the text."""
+    origin = context.origin
     if isinstance(content, str):
         return [Text(content, origin=origin)] if content else []
+    if isinstance(content, (dict, int, float)) or (isinstance(content, list) and not _is_chunks(content)):
+        return [Text(context.json.dumps(content).decode(), origin=origin)]
     parts: list[Part] = []
     for item in content if isinstance(content, list) else []:
         if isinstance(item, str):
@@ -183,6 +212,11 @@ def read_content(content: object, origin: Origin) -> list[Part]:
         else:
             parts.append(unknown_item(item, origin))
     return parts
+
+
+def _is_chunks(content: list[Any]) -> bool:
+    """Whether a list is one of content chunks, and not a JSON value that the model was asked for."""
+    return not content or any(isinstance(item, str) or isinstance(as_dict(item).get("type"), str) for item in content)
 
 
 def unknown_item(item: object, origin: Origin) -> Unknown:
@@ -211,3 +245,51 @@ def whole_call(piece: CallPiece, context: Context) -> ToolCall:
         origin=context.origin,
         extra=piece.extra or None,
     )
+
+
+class MoreChoices:
+    """What a stream says that is no part of the reply: log probabilities, and the choices after the first."""
+
+    __slots__ = ("_choices",)
+
+    def __init__(self) -> None:
+        self._choices: dict[int, dict[str, Any]] = {}
+
+    def take(self, choice: Mapping[str, Any]) -> None:
+        """Takes what a choice of a chunk says; of the first choice only its log probabilities."""
+        index = choice.get("index")
+        index = index if type(index) is int else 0
+        whole = self._choices.setdefault(index, {"index": index})
+        logged = as_dict(choice.get("logprobs"))
+        for name, tokens in logged.items():
+            if isinstance(tokens, list):
+                whole.setdefault("logprobs", {}).setdefault(name, []).extend(tokens)
+            elif tokens is not None:
+                whole.setdefault("logprobs", {})[name] = tokens
+        if index == 0:
+            return
+        whole.setdefault("deltas", []).append(choice.get("delta"))
+        if choice.get("finish_reason") is not None:
+            whole["finish_reason"] = choice["finish_reason"]
+
+    def body(self) -> dict[str, Any] | None:
+        """All of it, in the shape of a whole body; None where there is nothing."""
+        if not self._choices:
+            return None
+        return {"choices": [self._whole(self._choices[index]) for index in sorted(self._choices)]}
+
+    @staticmethod
+    def _whole(choice: dict[str, Any]) -> dict[str, Any]:
+        deltas = [delta for delta in choice.pop("deltas", ()) if isinstance(delta, dict)]
+        if not deltas:
+            return choice
+        message: dict[str, Any] = {}
+        for delta in deltas:
+            for name, value in delta.items():
+                known = message.get(name)
+                joins = isinstance(value, str) and isinstance(known, str) and name != "role"
+                if joins or (isinstance(value, list) and isinstance(known, list)):
+                    message[name] = known + value
+                elif value is not None:
+                    message[name] = value
+        return {**choice, "message": message}

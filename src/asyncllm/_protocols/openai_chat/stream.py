@@ -1,9 +1,9 @@
 """Tool calls that arrive in pieces: which piece belongs to which call.
 
 A piece names its call by ``index``; its position in the list says nothing. Where a host leaves the index out, the id
-tells calls apart, and a piece with neither continues the call before it. An index used again with another id and a name
-is a new call (hosts that number every call 0). A call is announced when its name is known; arguments that came earlier
-wait for it.
+tells calls apart, and a piece with neither continues the call before it. An index used again begins a new call where
+the piece has another id and a name (hosts that number every call 0), or another name and no id. A call is announced
+when its name is known; arguments that came earlier wait for it.
 
 ``chat.completion.chunk`` frames -> events.
 
@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ..._framing.base import Frame
-from ..._schema.content import Audio, Citation, Part, Reasoning, Refusal, Text, ToolCall
+from ..._schema.content import Audio, Citation, Part, Reasoning, Refusal, Text, ToolCall, parse_arguments
 from ..._schema.events import (
     Event,
     PartEnd,
@@ -38,8 +38,9 @@ from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
-from ..codec import Context, complete
-from ..openai_api import check_blocked, failure_error, rate_limits, read_failure, request_id
+from ..codec import Context, Halves, complete
+from ..finish import check_reply, finish_reason
+from ..openai_api import failure_error, rate_limits, read_failure, request_id
 from ..parts import objects
 from .dialect import ChatDialect
 from .parts import (
@@ -59,8 +60,8 @@ from .parts import (
     thinking_part,
     thinking_text,
 )
-from .response import reasoning_text, unknown_item
-from .usage import finish_reason, read_usage, usage_of
+from .response import MoreChoices, reasoning_text, unknown_item
+from .usage import read_usage, usage_of
 
 
 class OpenCall:
@@ -90,15 +91,27 @@ class OpenCall:
         )
 
 
+def _is_another(known: OpenCall, piece: CallPiece) -> bool:
+    """Whether a piece under a number that is taken begins another call: another id, or another name and no id."""
+    if piece.id and known.wire_id:
+        return piece.id != known.wire_id
+    if not known.arguments:
+        return False
+    if piece.name != known.name:
+        return True
+    return piece.arguments.lstrip().startswith("{") and bool(parse_arguments("".join(known.arguments)))
+
+
 class CallTable:
     """All calls of one stream."""
 
-    __slots__ = ("_by_key", "_context", "_last", "_open")
+    __slots__ = ("_by_key", "_context", "_ids", "_last", "_open")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._by_key: dict[object, OpenCall] = {}
         self._open: list[OpenCall] = []
+        self._ids: set[str] = set()
         self._last: OpenCall | None = None
 
     def __len__(self) -> int:
@@ -107,7 +120,7 @@ class CallTable:
     def _find(self, index: object, piece: CallPiece) -> OpenCall:
         if type(index) is int:
             known = self._by_key.get(index)
-            renewed = known and piece.id and known.wire_id and piece.id != known.wire_id and piece.name
+            renewed = known is not None and piece.name and _is_another(known, piece)
             if known is not None and not renewed:
                 return known
             key: object = index
@@ -143,7 +156,8 @@ class CallTable:
 
     def _start(self, call: OpenCall, index: int, events: list[Event]) -> int:
         call.index = index
-        call.id = call.wire_id or self._context.new_id("call_")
+        call.id = call.wire_id if call.wire_id and call.wire_id not in self._ids else self._context.new_id("call_")
+        self._ids.add(call.id)
         events.append(PartStart(index, call.part(self._context)))
         waiting = "".join(call.waiting)
         if waiting:
@@ -165,6 +179,7 @@ _TEXT, _REASONING, _REFUSAL = "text", "reasoning", "refusal"
 _RARE = frozenset(
     {"refusal", "tool_calls", "function_call", "audio", "images", "annotations", "executed_tools", "reasoning_details"}
 )
+_EMPTY_CHOICE = frozenset({"index", "finish_reason", "logprobs", "content_filter_results", "stop_reason"})
 _SAYING = ("text", "summary", "data", "signature")
 
 
@@ -184,10 +199,13 @@ class ChatStream:
         "_executed",
         "_finish",
         "_finished",
+        "_halves",
         "_headers",
         "_index",
         "_loads",
+        "_more",
         "_next",
+        "_odd",
         "_rare",
         "_refused",
         "_run",
@@ -231,6 +249,9 @@ class ChatStream:
         self._usage: object = None
         self._beside: Mapping[str, Any] | None = None  # the chunk that held it
         self._tier: object = None
+        self._halves = Halves()
+        self._odd = ""  # what came that is no chunk
+        self._more = MoreChoices()
 
     @property
     def usage(self) -> Usage:
@@ -239,6 +260,8 @@ class ChatStream:
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
         """Takes frames in order; see `asyncllm._protocols.codec.StreamDecoder.feed`."""
+        if self._halves.waiting:
+            frames = self._halves.mended(frames)
         events: list[Event] = []
         loads, buffer = self._loads, self._buffer
         following = iter(frames)
@@ -250,7 +273,11 @@ class ChatStream:
                 if data.startswith(b"[DONE]"):
                     self._end(events)
                     break
-                chunk = loads(data) if data[:1] == b"{" and not frame[0] else self._load(frame)
+                try:
+                    chunk = loads(data) if data[:1] == b"{" and not frame[0] else self._load(frame)
+                except ProtocolError as broken:
+                    events += self.feed(self._halves.recover(broken, frame, frames))
+                    break
                 if chunk is None:
                     continue
                 if self._run is _TEXT:
@@ -282,16 +309,18 @@ class ChatStream:
 
     def close(self) -> list[Event]:
         """Tells that the bytes have ended; see `asyncllm._protocols.codec.StreamDecoder.close`."""
+        events = self.feed(self._halves.rest())
         if self.done:
-            return []
+            return events
         if not self._finished and not (self._dialect.null_finish and self._started):
+            told = f"; it said: {self._odd}" if self._odd else ""
             raise StreamTruncatedError(
-                "the stream ended without a finish reason and without [DONE]",
+                f"the stream ended without a finish reason and without [DONE]{told}",
                 provider=self._context.provider,
                 model=self._context.model,
                 request_id=self.request_id,
+                events=events,
             )
-        events: list[Event] = []
         try:
             self._end(events)
         except AsyncLLMError as error:
@@ -300,13 +329,17 @@ class ChatStream:
         return events
 
     def _load(self, frame: Frame) -> dict[str, Any] | None:
-        """The chunk of an unusual frame: named, or not beginning with a brace; None for an empty one."""
+        """The chunk of an unusual frame: named, or not beginning with a brace; None for one that says nothing."""
         data = frame.data.strip()
         if frame.event == "error":
             self._fail(self._parsed(data), data)
-        if not data:
-            return None
-        chunk = self._parsed(data)
+        try:
+            chunk = self._loads(data)
+        except ProtocolError:
+            if data[:1] == b"{":
+                raise
+            self._odd = snippet(data, 100) or self._odd
+            return None  # a keepalive, whatever form the server gave it
         if not isinstance(chunk, dict):
             raise ProtocolError(f"a chunk of the stream is not an object: {snippet(data, 100)}")
         return chunk
@@ -345,7 +378,9 @@ class ChatStream:
         for choice in choices:
             if type(choice) is not dict:
                 raise ProtocolError("a choice of a chunk is not an object")
-            if not choice.get("index"):
+            if choice.get("index"):
+                self._more.take(choice)
+            else:
                 self._choice(choice, events)
 
     def _start(self, chunk: Mapping[str, Any], events: list[Event]) -> None:
@@ -361,7 +396,11 @@ class ChatStream:
         if choice.get("error"):
             self._fail(choice)
         delta = choice.get("delta")
-        if type(delta) is dict:
+        if choice.get("logprobs"):
+            self._more.take(choice)
+        if type(delta) is not dict:
+            delta = self._other_shape(choice)
+        if delta:
             self._delta(delta, events)
         word = choice.get("finish_reason")
         if isinstance(word, str):
@@ -369,6 +408,17 @@ class ChatStream:
             self._finished = self._finished or bool(word) or len(self._calls) > 0
             stopped = choice.get("stop_reason")
             self._stopped = stopped if isinstance(stopped, str) and stopped != word else self._stopped
+
+    def _other_shape(self, choice: dict[str, Any]) -> dict[str, Any] | None:
+        """What a choice without ``delta`` says: a whole ``message``, or the ``text`` of the older completions."""
+        message, text = choice.get("message"), choice.get("text")
+        if isinstance(message, dict):
+            return message
+        if isinstance(text, str):
+            return {"content": text}
+        if choice.get("finish_reason") is None and "delta" not in choice and len(choice.keys() - _EMPTY_CHOICE) > 0:
+            raise ProtocolError("a choice of the stream holds neither delta, message nor text")
+        return None
 
     def _delta(self, delta: dict[str, Any], events: list[Event]) -> None:
         rare = not self._rare.isdisjoint(delta)
@@ -405,8 +455,11 @@ class ChatStream:
         events.append(ReasoningDelta(text, self._index))
 
     def _list(self, content: object, events: list[Event]) -> None:
-        """Content as a list of chunks (Mistral)."""
-        for item in content if isinstance(content, list) else []:
+        """Content as a list of chunks (Mistral), or as the JSON value itself."""
+        if not isinstance(content, list):
+            self._delta({"content": self._context.json.dumps(content).decode()}, events)
+            return
+        for item in content:
             if is_thinking(item):
                 if self._run is not _REASONING:
                     self._open(_REASONING, Reasoning(origin=self._context.origin), events)
@@ -505,14 +558,17 @@ class ChatStream:
             ends.append(PartEnd(self._spoken, spoken))
         ends.sort(key=_index_of)
         events += ends
+        usage = read_usage(self._usage, self._tier, self._beside)
+        check_reply(self._finish, said=self._next, context=self._context, request_id=self.request_id, usage=usage)
         reason = finish_reason(self._finish, calls=len(self._calls) > 0, refused=self._refused)
-        check_blocked(reason, self._next, self._context, self.request_id)
         events.append(
             ResponseEnd(
                 reason,
                 raw_finish_reason=self._finish,
                 stop_sequence=self._stopped if reason == "stop" else None,
-                usage=self.usage,
+                usage=usage,
+                warnings=self._halves.warnings,
+                raw=self._more.body(),
             )
         )
         self.done = True

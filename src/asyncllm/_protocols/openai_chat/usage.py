@@ -8,10 +8,8 @@ not count stays None. Hosts put their usage in many places: `usage_of` knows the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
-from ..._schema.response import FinishReason
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ..charges import stated_cost, whole_output
 from ..parts import as_dict
@@ -102,32 +100,3 @@ def _tool_requests(raw: dict[str, Any]) -> Mapping[str, int] | None:
         if name.endswith("_requests") and (count := _count(value)) is not None
     }
     return found or None
-
-
-_WORDS: Mapping[str, FinishReason] = MappingProxyType(
-    {
-        "stop": "stop",
-        "eos": "stop",  # Together
-        "end_turn": "stop",
-        "stop_sequence": "stop",
-        "length": "length",
-        "model_length": "length",  # Mistral
-        "max_tokens": "length",
-        "model_context_window_exceeded": "length",
-        "content_filter": "content_filter",
-        "sensitive": "content_filter",
-    }
-)
-# Words of a reply that ended normally: with calls for the caller in it, the reason is the calls.
-_NORMAL = frozenset({"stop", "eos", "end_turn", "stop_sequence", "tool_calls", "tool_call", "function_call", ""})
-
-
-def finish_reason(word: object, *, calls: bool, refused: bool) -> FinishReason:
-    """The wire's word in our vocabulary; ``""`` comes from xAI and Snowflake, None from hosts that send no word."""
-    plain = word if isinstance(word, str) else ""
-    if plain in _NORMAL:
-        if calls:
-            return "tool_calls"
-        if refused:
-            return "refusal"
-    return _WORDS.get(plain, "other")

@@ -18,6 +18,7 @@ besides is under ``extra["content"]``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..._schema.content import (
@@ -37,6 +38,7 @@ from ..._schema.content import (
     Unknown,
     Video,
 )
+from ..._schema.events import Event, PartEnd, PartStart, ReasoningDelta, ToolCallDelta
 from ..codec import Context
 from ..openai_api import OpenAIWriter
 from ..parts import as_dict, objects
@@ -322,3 +324,164 @@ def _hosted_arguments(item: Mapping[str, Any], context: Context) -> str:
         return context.json.dumps(item["action"]).decode()
     given = {name: item[name] for name in ("queries", "code", "prompt", "revised_prompt") if item.get(name)}
     return context.json.dumps(given).decode() if given else ""
+
+
+def whole_text(item: Mapping[str, Any]) -> str:
+    """What a whole item says: the texts of a message, the readable reasoning, or the arguments of a call."""
+    kind = type_of(item)
+    if kind == "message":
+        texts = [content.get("text", content.get("refusal")) for content in objects(item.get("content"))]
+        return "".join([text for text in texts if isinstance(text, str)])
+    if kind == "reasoning":
+        return _texts(item.get("summary")) or _texts(item.get("content"))
+    return str(item.get(CALL_FIELDS.get(kind, ""), ""))
+
+
+def missing(whole: str, taken: list[str]) -> str:
+    """What a whole text holds beyond the pieces that were streamed."""
+    streamed = "".join(taken)
+    return whole[len(streamed) :] if whole.startswith(streamed) else ""
+
+
+class Tally:
+    """What the items of one stream share: the numbers of the parts, and what kinds of parts there were."""
+
+    __slots__ = ("calls", "context", "dialect", "parts", "refused")
+
+    def __init__(self, context: Context, dialect: ResponsesDialect) -> None:
+        self.context = context
+        self.dialect = dialect
+        self.parts = 0
+        self.calls = False
+        self.refused = False
+
+    def start(self, part: Part, events: list[Event]) -> int:
+        """Starts a part and gives its number."""
+        index = self.parts
+        self.parts += 1
+        events.append(PartStart(index, part))
+        return index
+
+    def end(self, index: int, part: Part, events: list[Event]) -> None:
+        """Ends a part."""
+        self.calls = self.calls or type(part) is ToolCall
+        self.refused = self.refused or type(part) is Refusal
+        events.append(PartEnd(index, part))
+
+
+class OpenReasoning:
+    """A reasoning item."""
+
+    __slots__ = ("_index", "_pieces", "_place", "_taken", "_tally", "wire")
+
+    def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
+        self.wire = wire
+        self._tally = tally
+        self._place: tuple[str, object] | None = None
+        self._taken: list[str] = []
+        self._pieces: dict[tuple[str, object], list[str]] = {}
+        ident = wire.get("id")
+        part = Reasoning(id=ident if isinstance(ident, str) and ident else None, origin=tally.context.origin)
+        self._index = tally.start(part, events)
+
+    def think(self, kind: str, place: object, text: str, events: list[Event]) -> None:
+        """More of a summary or of the content."""
+        self._pieces.setdefault((kind, place), []).append(text)
+        if self._place is None:
+            self._place = (kind, place)
+        elif self._place[0] != kind:
+            return
+        elif self._place[1] != place:
+            self._place = (kind, place)
+            text = PARAGRAPH + text
+        self._taken.append(text)
+        events.append(ReasoningDelta(text, self._index))
+
+    def said(self) -> str:
+        """All that was streamed of it."""
+        return "".join(self._taken)
+
+    def done(self, kind: str, place: object, text: str, events: list[Event]) -> None:
+        """A summary or content is told whole: what was not streamed of it is streamed now."""
+        taken = self._pieces.get((kind, place), [])
+        rest = missing(text, taken)
+        if rest and (taken or text not in "".join(self._taken)):
+            self.think(kind, place, rest, events)
+
+    def end(self, wire: dict[str, Any], events: list[Event]) -> None:
+        """Ends the part."""
+        part = read_reasoning(wire, self._tally.context)
+        rest = missing(part.text, self._taken)
+        if rest:
+            self._taken.append(rest)
+            events.append(ReasoningDelta(rest, self._index))
+        streamed = "".join(self._taken)
+        self._tally.end(self._index, part if part.text == streamed else replace(part, text=streamed), events)
+
+
+class OpenFunctionCall:
+    """A call of a function or of a custom tool."""
+
+    __slots__ = ("_id", "_index", "_taken", "_tally", "wire")
+
+    def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
+        self.wire = wire
+        self._tally = tally
+        self._taken: list[str] = []
+        part = read_call({**wire, CALL_FIELDS[type_of(wire)]: ""}, tally.context)
+        self._id = part.id
+        self._index = tally.start(part, events)
+
+    def said(self) -> str:
+        """All that was streamed of it."""
+        return "".join(self._taken)
+
+    def done(self, text: str, events: list[Event]) -> None:
+        """The arguments are told whole: what was not streamed of them is streamed now."""
+        rest = missing(text, self._taken)
+        if rest:
+            self.argue(rest, events)
+
+    def argue(self, text: str, events: list[Event]) -> None:
+        """More of the arguments."""
+        self._taken.append(text)
+        events.append(ToolCallDelta(text, self._index))
+
+    def end(self, wire: dict[str, Any], events: list[Event]) -> None:
+        """Ends the part."""
+        kind = type_of(self.wire)
+        whole = wire if type_of(wire) == kind else self.wire
+        part = read_call(whole, self._tally.context, self._id)
+        rest = missing(part.raw_arguments, self._taken)
+        if rest:
+            self.argue(rest, events)
+        streamed = "".join(self._taken)
+        if part.raw_arguments != streamed:
+            part = read_call({**whole, CALL_FIELDS[kind]: streamed}, self._tally.context, self._id)
+        self._tally.end(self._index, part, events)
+
+
+class OpenOther:
+    """An item that comes whole at its end: tools with a form of their own, hosted or not, and what is unknown here."""
+
+    __slots__ = ("_id", "_index", "_tally", "wire")
+
+    def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
+        self.wire = wire
+        self._tally = tally
+        part = read_other(wire, tally.context)
+        self._id = getattr(part, "id", "")
+        if isinstance(part, ToolCall):
+            part = ToolCall(part.id, part.name, raw_arguments="", origin=part.origin, extra=part.extra)
+        self._index = tally.start(part, events)
+
+    def said(self) -> str:
+        """Nothing is streamed of it."""
+        return ""
+
+    def end(self, wire: dict[str, Any], events: list[Event]) -> None:
+        """Ends the part."""
+        part = read_other(wire, self._tally.context, self._id)
+        if isinstance(part, ToolCall):
+            events.append(ToolCallDelta(part.raw_arguments, self._index))
+        self._tally.end(self._index, part, events)

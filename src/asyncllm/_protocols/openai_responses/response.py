@@ -11,7 +11,9 @@ from ..._schema.response import Response
 from ...errors import AsyncLLMError, ProtocolError
 from ..classify import snippet
 from ..codec import Context
-from ..openai_api import check_blocked, failure_error, rate_limits, read_failure, read_whole, request_id
+from ..finish import check_reply
+from ..openai_api import failure_error, rate_limits, read_failure, read_whole, request_id
+from ..parts import unique_calls
 from .dialect import ResponsesDialect
 from .parts import read_items
 from .usage import read_finish, read_usage
@@ -21,7 +23,7 @@ def read_response(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: ResponsesDialect
 ) -> Response:
     """Reads a successful body; see `asyncllm._protocols.codec.WireProtocol.decode`."""
-    whole = read_whole(status, headers, body, context, "a response")
+    whole, warnings = read_whole(status, headers, body, context, "a response")
     if whole.get("error") or whole.get("status") == "failed":
         raise failure_of(whole, status, headers, context, dialect)
     if not isinstance(whole.get("output"), list):
@@ -32,19 +34,26 @@ def read_response(
             status=status,
             request_id=request_id(headers),
         )
-    parts = read_items(whole["output"], context, dialect)
+    parts = unique_calls(read_items(whole["output"], context, dialect), context)
     reason, word = read_finish(
         whole,
         calls=any(type(part) is ToolCall for part in parts),
         refused=any(type(part) is Refusal for part in parts),
     )
-    check_blocked(reason, parts, context, request_id(headers))
+    usage = read_usage(whole)
+    check_reply(word, said=parts, context=context, request_id=request_id(headers), status=status, usage=usage)
+    if word in ("queued", "in_progress"):
+        warnings = (
+            *warnings,
+            f"the answer is not there yet (status {word}): get it later by its id, {whole.get('id')}",
+        )
     model, ident = whole.get("model"), whole.get("id")
     return Response(
         message=Message("assistant", tuple(parts)),
         finish_reason=reason,
         raw_finish_reason=word,
-        usage=read_usage(whole),
+        usage=usage,
+        warnings=warnings,
         provider=context.provider,
         model=model if isinstance(model, str) else "",
         requested_model=context.model,

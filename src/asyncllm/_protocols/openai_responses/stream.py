@@ -34,64 +34,36 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Union
 
 from ..._framing.base import Frame
-from ..._schema.content import Part, Reasoning, Refusal, Text, ToolCall
+from ..._schema.content import Refusal, Text
 from ..._schema.events import (
     Event,
-    PartEnd,
-    PartStart,
-    ReasoningDelta,
     ResponseEnd,
     ResponseStart,
     TextDelta,
-    ToolCallDelta,
 )
 from ..._schema.usage import UNKNOWN_USAGE
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..classify import snippet
-from ..codec import Context, complete
-from ..openai_api import check_blocked, failure_error, rate_limits, read_failure, request_id
+from ..codec import Context, Halves, complete
+from ..finish import check_reply
+from ..openai_api import failure_error, rate_limits, read_failure, request_id
 from ..parts import as_dict, objects
 from .dialect import ResponsesDialect
 from .parts import (
-    CALL_FIELDS,
-    PARAGRAPH,
+    OpenFunctionCall,
+    OpenOther,
+    OpenReasoning,
+    Tally,
     empty_message,
     head_of,
     is_named_call,
-    read_call,
+    missing,
     read_content,
-    read_other,
-    read_reasoning,
     type_of,
+    whole_text,
 )
 from .response import failure_of
 from .usage import read_finish, read_usage
-
-
-class Tally:
-    """What the items of one stream share: the numbers of the parts, and what kinds of parts there were."""
-
-    __slots__ = ("calls", "context", "dialect", "parts", "refused")
-
-    def __init__(self, context: Context, dialect: ResponsesDialect) -> None:
-        self.context = context
-        self.dialect = dialect
-        self.parts = 0
-        self.calls = False
-        self.refused = False
-
-    def start(self, part: Part, events: list[Event]) -> int:
-        """Starts a part and gives its number."""
-        index = self.parts
-        self.parts += 1
-        events.append(PartStart(index, part))
-        return index
-
-    def end(self, index: int, part: Part, events: list[Event]) -> None:
-        """Ends a part."""
-        self.calls = self.calls or type(part) is ToolCall
-        self.refused = self.refused or type(part) is Refusal
-        events.append(PartEnd(index, part))
 
 
 class OpenText:
@@ -132,27 +104,48 @@ class OpenMessage:
             found = self._texts[at] = OpenText(kind, self._tally.start(part, events))
         return found
 
+    def said(self) -> str:
+        """All that was streamed of it."""
+        return _joined(list(self._texts.values()))
+
+    def done(self, at: int, kind: str, text: str, events: list[Event]) -> None:
+        """A text is told whole: what was not streamed of it is streamed now."""
+        known = self._texts.get(at)
+        if known is None and any(said.kind == kind and "".join(said.taken) == text for said in self._texts.values()):
+            return  # streamed under another number
+        said = known or self.text(at, kind, events)
+        rest = missing(text, said.taken)
+        if rest:
+            said.taken.append(rest)
+            if kind == "output_text":
+                events.append(TextDelta(rest, said.index))
+
     def end(self, wire: dict[str, Any], events: list[Event]) -> None:
-        """Ends all parts, as the whole item has them."""
+        """Ends all parts, as the whole item has them; which of them was streamed is told by kind and order."""
         head, contents = head_of(wire), objects(wire.get("content"))
-        for at, content in enumerate(contents):
-            self._finish(at, content, head, events)
-        for at, text in list(self._texts.items()):
-            if not 0 <= at < len(contents):
-                self._finish(at, text.content(), head, events)
+        waiting = list(self._texts.values())
+        if len(contents) == 1 and len(waiting) > 1 and _joined(waiting) == _text_of(contents[0]):
+            contents = []  # one text in the item, several on the way
+        for content in contents:
+            said = _streamed(content, waiting)
+            if said is not None:
+                waiting.remove(said)
+            self._finish(content, said, head, events)
+        for said in waiting:
+            self._finish(said.content(), said, head, events)
         if not contents and not self._texts:
             part = empty_message(wire, self._tally.context)
             self._tally.end(self._tally.start(part, events), part, events)
 
-    def _finish(self, at: int, content: dict[str, Any], head: dict[str, Any], events: list[Event]) -> None:
-        tally, said = self._tally, self._texts.get(at)
+    def _finish(
+        self, content: dict[str, Any], said: OpenText | None, head: dict[str, Any], events: list[Event]
+    ) -> None:
+        tally = self._tally
         part = read_content(head, content, tally.context)
-        if said is not None and not (isinstance(part, (Text, Refusal)) and type_of(content) == said.kind):
-            part = read_content(head, said.content(), tally.context)
         if not isinstance(part, (Text, Refusal)):
             tally.end(tally.start(part, events), part, events)
             return
-        said = said or self.text(at, type_of(content), events)
+        said = said or self.text(-1 - len(self._texts), type_of(content), events)
         rest = missing(part.text, said.taken)
         if rest:
             said.taken.append(rest)
@@ -162,95 +155,19 @@ class OpenMessage:
         tally.end(said.index, part if part.text == streamed else replace(part, text=streamed), events)
 
 
-class OpenReasoning:
-    """A reasoning item."""
-
-    __slots__ = ("_index", "_place", "_taken", "_tally", "wire")
-
-    def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
-        self.wire = wire
-        self._tally = tally
-        self._place: tuple[str, object] | None = None
-        self._taken: list[str] = []
-        ident = wire.get("id")
-        part = Reasoning(id=ident if isinstance(ident, str) and ident else None, origin=tally.context.origin)
-        self._index = tally.start(part, events)
-
-    def think(self, kind: str, place: object, text: str, events: list[Event]) -> None:
-        """More of a summary or of the content."""
-        if self._place is None:
-            self._place = (kind, place)
-        elif self._place[0] != kind:
-            return
-        elif self._place[1] != place:
-            self._place = (kind, place)
-            text = PARAGRAPH + text
-        self._taken.append(text)
-        events.append(ReasoningDelta(text, self._index))
-
-    def end(self, wire: dict[str, Any], events: list[Event]) -> None:
-        """Ends the part."""
-        part = read_reasoning(wire, self._tally.context)
-        rest = missing(part.text, self._taken)
-        if rest:
-            self._taken.append(rest)
-            events.append(ReasoningDelta(rest, self._index))
-        streamed = "".join(self._taken)
-        self._tally.end(self._index, part if part.text == streamed else replace(part, text=streamed), events)
+def _text_of(content: Mapping[str, Any]) -> object:
+    return content.get("refusal" if type_of(content) == "refusal" else "text")
 
 
-class OpenFunctionCall:
-    """A call of a function or of a custom tool."""
-
-    __slots__ = ("_id", "_index", "_taken", "_tally", "wire")
-
-    def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
-        self.wire = wire
-        self._tally = tally
-        self._taken: list[str] = []
-        part = read_call({**wire, CALL_FIELDS[type_of(wire)]: ""}, tally.context)
-        self._id = part.id
-        self._index = tally.start(part, events)
-
-    def argue(self, text: str, events: list[Event]) -> None:
-        """More of the arguments."""
-        self._taken.append(text)
-        events.append(ToolCallDelta(text, self._index))
-
-    def end(self, wire: dict[str, Any], events: list[Event]) -> None:
-        """Ends the part."""
-        kind = type_of(self.wire)
-        whole = wire if type_of(wire) == kind else self.wire
-        part = read_call(whole, self._tally.context, self._id)
-        rest = missing(part.raw_arguments, self._taken)
-        if rest:
-            self.argue(rest, events)
-        streamed = "".join(self._taken)
-        if part.raw_arguments != streamed:
-            part = read_call({**whole, CALL_FIELDS[kind]: streamed}, self._tally.context, self._id)
-        self._tally.end(self._index, part, events)
+def _joined(said: list[OpenText]) -> str:
+    return "".join([piece for text in said for piece in text.taken])
 
 
-class OpenOther:
-    """An item that comes whole at its end: tools with a form of their own, hosted or not, and what is unknown here."""
-
-    __slots__ = ("_id", "_index", "_tally", "wire")
-
-    def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
-        self.wire = wire
-        self._tally = tally
-        part = read_other(wire, tally.context)
-        self._id = getattr(part, "id", "")
-        if isinstance(part, ToolCall):
-            part = ToolCall(part.id, part.name, raw_arguments="", origin=part.origin, extra=part.extra)
-        self._index = tally.start(part, events)
-
-    def end(self, wire: dict[str, Any], events: list[Event]) -> None:
-        """Ends the part."""
-        part = read_other(wire, self._tally.context, self._id)
-        if isinstance(part, ToolCall):
-            events.append(ToolCallDelta(part.raw_arguments, self._index))
-        self._tally.end(self._index, part, events)
+def _streamed(content: Mapping[str, Any], waiting: list[OpenText]) -> OpenText | None:
+    """Which of the streamed texts a content part of the whole item is; None for one that was not streamed."""
+    kind, text = type_of(content), str(_text_of(content))
+    fitting = [said for said in waiting if said.kind == kind]
+    return next((said for said in fitting if text.startswith("".join(said.taken))), fitting[0] if fitting else None)
 
 
 OpenItem = Union[OpenMessage, OpenReasoning, OpenFunctionCall, OpenOther]
@@ -268,12 +185,6 @@ def open_item(wire: dict[str, Any], tally: Tally, events: list[Event]) -> OpenIt
     return OpenOther(wire, tally, events)
 
 
-def missing(whole: str, taken: list[str]) -> str:
-    """What a whole text holds beyond the pieces that were streamed."""
-    streamed = "".join(taken)
-    return whole[len(streamed) :] if whole.startswith(streamed) else ""
-
-
 def place_of(event: Mapping[str, Any], name: str) -> int:
     """The number of a summary or content part; 0 where there is none."""
     found = event.get(name)
@@ -281,6 +192,7 @@ def place_of(event: Mapping[str, Any], name: str) -> int:
 
 
 _TEXT_DELTA = "response.output_text.delta"
+_NEW = object()
 
 
 class ResponsesStream:
@@ -294,14 +206,17 @@ class ResponsesStream:
         "_at",
         "_context",
         "_dialect",
+        "_halves",
         "_headers",
         "_ids",
+        "_kinds",
         "_open",
         "_place",
         "_seen",
         "_started",
         "_tally",
         "_text",
+        "_told",
         "done",
         "rate_limits",
         "request_id",
@@ -320,6 +235,9 @@ class ResponsesStream:
         self._started = False
         self._open: dict[object, OpenItem] = {}
         self._seen: set[object] = set()
+        self._kinds: dict[object, str] = {}
+        self._told: dict[object, str] = {}  # what ended items said
+        self._halves = Halves()
         self._ids: dict[str, object] = {}
         self._text: OpenText | None = None  # the text that the last delta was of, and below where it is
         self._at: object = None
@@ -327,6 +245,8 @@ class ResponsesStream:
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
         """Takes frames in order; see `asyncllm._protocols.codec.StreamDecoder.feed`."""
+        if self._halves.waiting:
+            frames = self._halves.mended(frames)
         events: list[Event] = []
         loads = self._context.json.loads
         text, at, place = self._text, self._at, self._place
@@ -335,7 +255,11 @@ class ResponsesStream:
                 if self.done:
                     break
                 data = frame[1]
-                event = loads(data) if data[:1] == b"{" else self._unusual(frame)
+                try:
+                    event = loads(data) if data[:1] == b"{" else self._unusual(frame)
+                except ProtocolError as broken:
+                    events += self.feed(self._halves.recover(broken, frame, frames))
+                    break
                 if event is None:
                     continue
                 if (
@@ -359,21 +283,28 @@ class ResponsesStream:
 
     def close(self) -> list[Event]:
         """Tells that the bytes have ended; see `asyncllm._protocols.codec.StreamDecoder.close`."""
+        events = self.feed(self._halves.rest())
         if not self.done:
             raise StreamTruncatedError(
                 "the stream ended without response.completed",
                 provider=self._context.provider,
                 model=self._context.model,
                 request_id=self.request_id,
+                events=events,
             )
-        return []
+        return events
 
     def _unusual(self, frame: Frame) -> dict[str, Any] | None:
-        """The event of a frame that does not begin with a brace; None for an empty one and for ``[DONE]``."""
+        """The event of a frame that does not begin with a brace; None for one that says nothing, such as ``[DONE]``."""
         data = frame.data.strip()
-        if not data or data.startswith(b"[DONE]"):
-            return None
-        event = self._context.json.loads(data)
+        if frame.event == "error" and data[:1] != b"{":
+            return {"type": "error"}
+        try:
+            event = self._context.json.loads(data)
+        except ProtocolError:
+            if data[:1] == b"{":
+                raise
+            return None  # a keepalive, whatever form the server gave it
         if not isinstance(event, dict):
             raise ProtocolError(f"an event of the stream is not an object: {snippet(data, 100)}")
         return event
@@ -425,6 +356,7 @@ class ResponsesStream:
         if isinstance(ident, str):
             self._ids[ident] = key
         self._seen.add(key)
+        self._kinds[key] = type_of(wire)
         found = self._open[key] = open_item(wire, self._tally, events)
         return found
 
@@ -439,6 +371,7 @@ class ResponsesStream:
 
     def _end_item(self, key: object, item: OpenItem, wire: dict[str, Any], events: list[Event]) -> None:
         item.end(wire, events)
+        self._told[key] = item.said()
         del self._open[key]
         if key == self._at:
             self._text = None
@@ -458,12 +391,6 @@ class ResponsesStream:
         if not isinstance(delta, str):
             raise ProtocolError(f"a delta of the stream holds no text: {event.get('type')}")
         return delta
-
-    def _content_added(self, event: dict[str, Any], events: list[Event]) -> None:
-        part = as_dict(event.get("part"))
-        if part.get("type") in ("output_text", "refusal"):
-            message = self._find(OpenMessage, "message", event, events)
-            message.text(place_of(event, "content_index"), part["type"], events)
 
     def _text_delta(self, event: dict[str, Any], events: list[Event]) -> None:
         text = self._said(event, "output_text", events)
@@ -503,6 +430,27 @@ class ResponsesStream:
         if delta and not isinstance(item, OpenOther):
             self._find(OpenFunctionCall, wire_type, event, events).argue(delta, events)
 
+    def _text_done(self, event: dict[str, Any], events: list[Event]) -> None:
+        kind = "refusal" if event.get("type") == "response.refusal.done" else "output_text"
+        text, item = event.get("refusal" if kind == "refusal" else "text"), self._open.get(self._key(event))
+        if isinstance(text, str) and text and (isinstance(item, OpenMessage) or self._key(event) not in self._seen):
+            message: OpenMessage = self._find(OpenMessage, "message", event, events)
+            message.done(place_of(event, "content_index"), kind, text, events)
+
+    def _reasoning_done(self, event: dict[str, Any], events: list[Event]) -> None:
+        text, item = event.get("text"), self._open.get(self._key(event))
+        if isinstance(text, str) and text and (isinstance(item, OpenReasoning) or self._key(event) not in self._seen):
+            summary = event.get("type") == "response.reasoning_summary_text.done"
+            kind, name = ("summary", "summary_index") if summary else ("content", "content_index")
+            thought: OpenReasoning = self._find(OpenReasoning, "reasoning", event, events)
+            thought.done(kind, place_of(event, name), text, events)
+
+    def _arguments_done(self, event: dict[str, Any], events: list[Event]) -> None:
+        custom = str(event.get("type")).startswith("response.custom")
+        text, item = event.get("input" if custom else "arguments"), self._open.get(self._key(event))
+        if isinstance(text, str) and text and isinstance(item, OpenFunctionCall):
+            item.done(text, events)
+
     def _failed(self, event: dict[str, Any], events: list[Event]) -> None:
         self.usage = read_usage(as_dict(event.get("response")))
         raise failure_of(as_dict(event.get("response")), None, self._headers, self._context, self._dialect)
@@ -513,30 +461,53 @@ class ResponsesStream:
         if response.get("status") == "failed":
             self._failed(event, events)
         self._begin(event, events)
-        output = response.get("output")
-        for at, wire in enumerate(output if isinstance(output, list) else ()):
-            if isinstance(wire, dict):
-                self._last_word(at, wire, events)
+        self._last_words(response.get("output"), events)
         for key, item in list(self._open.items()):
             self._end_item(key, item, item.wire, events)
         status = {"status": str(event["type"]).removeprefix("response.")}
         reason, word = read_finish({**status, **response}, calls=self._tally.calls, refused=self._tally.refused)
-        check_blocked(reason, self._tally.parts, self._context, self.request_id)
-        self.usage = read_usage(response)
-        events.append(ResponseEnd(reason, raw_finish_reason=word, usage=self.usage))
+        usage = self.usage = read_usage(response)
+        check_reply(word, said=self._tally.parts, context=self._context, request_id=self.request_id, usage=usage)
+        events.append(
+            ResponseEnd(
+                reason, raw_finish_reason=word, usage=usage, warnings=self._halves.warnings, raw=response or None
+            )
+        )
         self.done = True
 
-    def _last_word(self, at: int, wire: dict[str, Any], events: list[Event]) -> None:
-        """What the terminal event says of an item that never ended, or never began."""
-        key: object = at
-        ident = wire.get("id")
-        if at not in self._seen and isinstance(ident, str):
-            key = self._ids.get(ident, at)
-        item = self._open.get(key)
-        if item is not None:
-            self._end_item(key, item, wire, events)
-        elif key not in self._seen:
-            self._end_item(key, self._announce(key, wire, events), wire, events)
+    def _last_words(self, output: object, events: list[Event]) -> None:
+        """What the terminal event says of items that never ended, or never began; each item is told once.
+
+        Hosts number items in their own ways, and some change the ids: an item of the output is the one with its id,
+        else the one of its type at its place, else one of its type that said the same.
+        """
+        left = dict(self._kinds)
+        for at, wire in enumerate(output if isinstance(output, list) else ()):
+            if not isinstance(wire, dict):
+                continue
+            key = self._announced_as(at, wire, left)
+            if key is _NEW:
+                key = (at, "last")
+                self._end_item(key, self._announce(key, wire, events), wire, events)
+                continue
+            del left[key]
+            item = self._open.get(key)
+            if item is not None:
+                self._end_item(key, item, wire, events)
+
+    def _announced_as(self, at: int, wire: dict[str, Any], left: Mapping[object, str]) -> object:
+        """The key under which an item of the output was streamed; `_NEW` for one that was not."""
+        kind, ident, text = type_of(wire), wire.get("id"), whole_text(wire)
+        by_id = self._ids.get(ident, _NEW) if isinstance(ident, str) else _NEW
+        for key in (by_id, at):
+            if left.get(key) == kind:
+                return key
+        for key, known in left.items():
+            item = self._open.get(key)
+            told = self._told.get(key, "") if item is None else item.said()
+            if known == kind and told and text.startswith(told):
+                return key
+        return _NEW
 
     _TAKERS: ClassVar[Mapping[str, Callable[..., None]]] = MappingProxyType(
         {
@@ -545,7 +516,6 @@ class ResponsesStream:
             "response.in_progress": _begin,
             "response.output_item.added": _added,
             "response.output_item.done": _item_done,
-            "response.content_part.added": _content_added,
             _TEXT_DELTA: _text_delta,
             "response.refusal.delta": _refusal_delta,
             "response.output_text.annotation.added": _annotation,
@@ -553,6 +523,12 @@ class ResponsesStream:
             "response.reasoning_text.delta": _reasoning_text,
             "response.function_call_arguments.delta": _arguments,
             "response.custom_tool_call_input.delta": _arguments,
+            "response.output_text.done": _text_done,
+            "response.refusal.done": _text_done,
+            "response.reasoning_summary_text.done": _reasoning_done,
+            "response.reasoning_text.done": _reasoning_done,
+            "response.function_call_arguments.done": _arguments_done,
+            "response.custom_tool_call_input.done": _arguments_done,
             "response.completed": _end,
             "response.incomplete": _end,
             "response.failed": _failed,

@@ -14,6 +14,7 @@ from typing import Any
 from ..._schema.response import FinishReason
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ..charges import stated_cost, whole_output
+from ..finish import WORDS
 from ..parts import as_dict
 
 
@@ -70,7 +71,6 @@ def _tool_requests(response: Mapping[str, Any], usage: Mapping[str, Any]) -> Map
     return found or None
 
 
-_INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _NORMAL = frozenset({"completed", "complete"})
 
 
@@ -80,7 +80,7 @@ def read_finish(response: Mapping[str, Any], *, calls: bool, refused: bool) -> t
     if isinstance(status, str) and status not in _NORMAL:
         word = as_dict(response.get("incomplete_details")).get("reason")
         word = word if isinstance(word, str) and word else status
-        return _INCOMPLETE.get(word, "other"), word
+        return WORDS.get(word.lower(), "other"), word
     raw = status if isinstance(status, str) else None
     if calls:
         return "tool_calls", raw

@@ -1,0 +1,130 @@
+"""Why a reply ended: one vocabulary for the words of all providers, since gateways pass on each other's.
+
+Rules.
+
+* Case does not matter, and a word counts on every wire: Gemini's ``MAX_TOKENS`` behind the chat format is a length.
+* A reply that holds calls for the caller and ended normally has the reason ``tool_calls``, whatever the word.
+* A word that means that generation failed (``error``, ``MALFORMED_FUNCTION_CALL``, ``malformed_*``) is an error and no
+  reply, also after thoughts or text; so is an answer that holds nothing and gives no reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .._schema.response import FinishReason
+from .._schema.usage import Usage
+from ..errors import Advice, ContentBlockedError, ServerError
+from .codec import Context
+
+_STOP = (
+    *("stop", "eos", "end_turn", "stop_sequence", "eos_token", "finish", "finished", "complete", "completed", "done"),
+    *("endoftext", "stop_criteria_met", "tool_use", "1"),
+)
+# Words for "the calls are for you": without calls in the reply they say nothing that we know.
+_CALLS = ("tool_calls", "tool_call", "function_call")
+_LENGTH = (
+    *("length", "max_tokens", "model_length", "max_output_tokens", "model_context_window_exceeded", "max_length", "2"),
+)
+_FILTER = (
+    *("content_filter", "sensitive", "content_filtered", "guardrail_intervened", "error_toxic", "safety", "recitation"),
+    *("blocklist", "prohibited_content", "spii", "image_safety", "image_prohibited_content", "image_recitation"),
+    *("model_armor", "escalation", "pup_limited_disabled", "3", "4"),
+)
+
+WORDS: Mapping[str, FinishReason] = MappingProxyType(
+    {
+        **dict.fromkeys(_STOP, "stop"),
+        **dict.fromkeys(_LENGTH, "length"),
+        **dict.fromkeys(_FILTER, "content_filter"),
+        **dict.fromkeys(("pause_turn", "continuation"), "pause"),
+        "refusal": "refusal",
+    }
+)
+"""Lower-case word -> reason. The digits are Gemini's reasons, from servers that write enums as numbers; from 5 on its
+two hosts disagree."""
+
+_FAILED = frozenset({"error", "failed", "failure", "internal_error", "server_error", "model_error"})
+_FAILED_PARTS = ("malformed", "unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature")
+_ONCE = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="real")
+
+
+def finish_reason(word: str | None, *, calls: bool, refused: bool = False) -> FinishReason:
+    """The reason in our vocabulary; ``"other"`` for a word that is not known and for none.
+
+    Args:
+        word: the wire's own word.
+        calls: the reply holds calls for the caller.
+        refused: it holds a refusal.
+    """
+    plain = (word or "").lower()
+    found = WORDS.get(plain, "other")
+    if found == "stop" or found == "other":
+        if calls:
+            return "tool_calls"
+        if refused and (found == "stop" or plain in _CALLS or not plain):
+            return "refusal"
+    return found
+
+
+def means_failure(word: str | None) -> bool:
+    """Whether a word says that the generation failed."""
+    plain = (word or "").lower()
+    return plain in _FAILED or any(part in plain for part in _FAILED_PARTS)
+
+
+def check_reply(
+    word: str | None,
+    *,
+    said: object,
+    context: Context,
+    request_id: str | None = None,
+    status: int | None = None,
+    usage: Usage | None = None,
+    remark: object = None,
+) -> None:
+    """Raises for a reply that is none: its generation failed, it was blocked whole, or nothing came and no reason.
+
+    Args:
+        word: the wire's own word for the end.
+        said: what came; false for nothing at all.
+        context: of the call.
+        request_id: of the answer.
+        status: of the answer; None in a stream.
+        usage: what the provider counted.
+        remark: the provider's own sentence about the end.
+
+    Raises:
+        ServerError: the generation failed, or nothing came and nobody says why.
+        ContentBlockedError: a filter left nothing at all.
+    """
+    told = f": {remark}" if isinstance(remark, str) and remark else ""
+    if means_failure(word):
+        sentence = f"the provider says that the generation failed ({word}){told}"
+    elif said:
+        return
+    elif finish_reason(word, calls=False) in ("content_filter", "refusal"):
+        raise ContentBlockedError(
+            f"the answer was blocked ({word}); nothing of it came{told}",
+            provider=context.provider,
+            model=context.model,
+            status=status,
+            code=word,
+            request_id=request_id,
+            usage=usage,
+        )
+    elif word:
+        return
+    else:
+        sentence = f"the provider's answer holds nothing and gives no reason{told}"
+    raise ServerError(
+        sentence,
+        provider=context.provider,
+        model=context.model,
+        status=status,
+        code=word or None,
+        request_id=request_id,
+        usage=usage,
+        advice=_ONCE,
+    )
