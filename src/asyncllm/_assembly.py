@@ -238,7 +238,10 @@ def configuration(
     """
     said = {key: value for key, value in named.items() if value is not None}
     if provider is None and said:
-        raise ConfigurationError(f"{next(iter(said))}= needs provider=, such as Client(provider='openai', ...)")
+        raise ConfigurationError(
+            f"{next(iter(said))}= needs provider=, such as Client(provider='openai', model='...', api_key=...); "
+            "or give a configuration: Client('config.yaml')"
+        )
     if provider is not None:
         if config is not None or hosts:
             raise ConfigurationError("give either a configuration or provider=, but not both")

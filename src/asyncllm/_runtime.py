@@ -29,6 +29,7 @@ from ._protocols.wire_json import WireJSON
 from ._providers.provider import Provider
 from ._schema.request import Request
 from ._transport.base import Transport
+from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     import httpx
@@ -91,9 +92,19 @@ class Runtime:
             facts_of=assembly.facts_of(self._catalog),
             draw=self._random.random,
         )
-        self._targeting.provider(self.settings.active_provider)  # the active one is checked at once
+        if not isinstance(config, Settings):
+            self._check_active(named=provider is not None and api_key is None)
         self._books = assembly.books(self.settings, prices, on_alert)
         self._refresh = self.settings.catalog.refresh_on_start
+
+    def _check_active(self, *, named: bool) -> None:
+        """The active provider is checked at once, so that a wrong configuration is told where the client is made."""
+        try:
+            self._targeting.provider(self.settings.active_provider)
+        except ConfigurationError as error:
+            if named:
+                error.message += "; or give Client the key as api_key=, or a configuration file"
+            raise
 
     @classmethod
     def from_env(cls: type[Self], environ: Mapping[str, str] | None = None, **options: Any) -> Self:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from asyncllm._config.interpolate import Unresolved, interpolate, resolve_values, unresolved_in
@@ -49,9 +51,17 @@ def test_what_only_looks_like_a_reference_is_malformed(text: str) -> None:
     assert found.malformed
 
 
+@pytest.mark.parametrize("text", ["$OPENAI_API_KEY", "$a"])
+def test_a_variable_without_braces_is_refused_with_the_form_that_is_meant(text: str) -> None:
+    """A value that is nothing but ``$NAME`` is a shell's habit, never a value."""
+    found = interpolate(text, {"OPENAI_API_KEY": "sk", "a": "b"})
+    assert Unresolved((), malformed=True, without_braces=text[1:]) == found
+
+
 @given(st.text())
 def test_any_text_survives_escaping(text: str) -> None:
-    """With every ``${`` written as ``$${`` a text comes out as it was."""
+    """With every ``${`` written as ``$${`` a text comes out as it was, but for a bare ``$NAME``, which is refused."""
+    assume(not re.fullmatch(r"\$[A-Za-z_][A-Za-z0-9_]*", text))
     assert text == interpolate(text.replace("${", "$${"), {})
 
 

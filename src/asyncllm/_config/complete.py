@@ -23,7 +23,9 @@ _SECRET_WORDS = ("key", "token", "secret", "password", "credential")
 _FILE_DATABASE = "sqlite:///asyncllm.db"
 
 
-def complete(document: Document, tree: dict[str, Any], extra_kinds: frozenset[str]) -> list[Problem]:
+def complete(
+    document: Document, tree: dict[str, Any], extra_kinds: frozenset[str], *, check_active: bool = True
+) -> list[Problem]:
     """Completes a resolved tree, in place; returns what is wrong with it."""
     problems = list(_take_unresolved(tree))
     providers = tree.get("providers")
@@ -35,7 +37,7 @@ def complete(document: Document, tree: dict[str, Any], extra_kinds: frozenset[st
             wrong, pending = _complete_entry(("providers", name), entry, kinds, extra_kinds, document.base)
             _inherit(tree, entry)
             problems += wrong
-            if tree.get("active_provider") == name:
+            if check_active and tree.get("active_provider") == name:
                 problems += pending
             else:
                 entry["pending"] = tuple(f"{document.place(found.path)}: {found.text}" for found in pending)
@@ -64,7 +66,9 @@ def _remove(tree: Any, path: KeyPath) -> None:
 def _sentences(unresolved: Unresolved) -> Iterator[str]:
     for name in unresolved.missing:
         yield f"the environment variable {shown(name)} is not set"
-    if unresolved.malformed:
+    if unresolved.without_braces is not None:
+        yield f"a variable is written with braces: ${{{shown(unresolved.without_braces)}}}"
+    elif unresolved.malformed:
         yield "a reference is ${NAME} or ${NAME:-default}, without another one inside; write $${ for a literal ${"
 
 

@@ -3,7 +3,8 @@
 The rules, all of them: a reference may stand anywhere in a string value; keys are never touched. A default is used when
 the variable is unset or empty, as in a shell; it is plain text up to the next ``}`` and may hold no ``${`` itself. What
 a variable holds is put in as it is: neither read as YAML nor searched for references again. ``$${`` is a literal
-``${``; every other ``$`` stands for itself. A reference that is none of this is refused rather than left in place.
+``${``; every other ``$`` stands for itself, but a value that is nothing but ``$NAME``, as a shell has it, is refused:
+it is never meant as it stands. A reference that is none of this is refused rather than left in place.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ KeyPath = tuple[str | int, ...]
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\})?")
 
+_WITHOUT_BRACES = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _MOST_MISSING = 20  # enough to tell
 
 
@@ -27,16 +29,19 @@ class Unresolved:
     Attributes:
         missing: variables that are not set.
         malformed: something that starts like a reference and is none.
+        without_braces: the name in a value that is ``$NAME``.
     """
 
     missing: tuple[str, ...]
     malformed: bool
+    without_braces: str | None = None
 
 
 def interpolate(text: str, environ: Mapping[str, str]) -> str | Unresolved:
     """The text with its references replaced, once."""
     if "${" not in text:
-        return text
+        bare = _WITHOUT_BRACES.fullmatch(text) if text[:1] == "$" else None
+        return text if bare is None else Unresolved((), malformed=True, without_braces=bare[1])
     parts: list[str] = []
     missing: list[str] = []
     end = 0

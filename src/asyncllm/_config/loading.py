@@ -28,7 +28,11 @@ Source = str | os.PathLike[str] | Mapping[str, Any] | Settings
 
 
 def load(
-    source: Source, *, environ: Mapping[str, str] = os.environ, extra_kinds: frozenset[str] = frozenset()
+    source: Source,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    extra_kinds: frozenset[str] = frozenset(),
+    check_active: bool = True,
 ) -> Settings:
     """The checked configuration.
 
@@ -38,12 +42,14 @@ def load(
             in memory (``:memory:``) unless ``cost_tracking.database`` says otherwise.
         environ: the variables for ``${NAME}``.
         extra_kinds: kinds of providers besides the built-in ones; their entries may hold any key.
+        check_active: whether a variable that the active provider needs has to be set; without it that is told when
+            the provider is used, as for the other ones.
 
     Raises:
         ConfigurationError: with one sentence a problem. A variable that only an inactive provider needs is no problem
             until that provider is used: see `ProviderSettings.options`.
     """
-    outcome = source if isinstance(source, Settings) else _read(source, environ, extra_kinds)
+    outcome = source if isinstance(source, Settings) else _read(source, environ, extra_kinds, check_active)
     del source, environ
     if isinstance(outcome, Settings):
         return outcome
@@ -51,22 +57,34 @@ def load(
 
 
 def _read(
-    source: str | os.PathLike[str] | Mapping[str, Any], environ: Mapping[str, str], extra_kinds: frozenset[str]
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    environ: Mapping[str, str],
+    extra_kinds: frozenset[str],
+    check_active: bool,
 ) -> Settings | ConfigurationError:
+    if not isinstance(source, (str, os.PathLike, Mapping)):
+        return ConfigurationError(
+            "a configuration is the path of a file, a mapping or Settings, as in Client('config.yaml'), "
+            f"not a {type(source).__name__}"
+        )
     name = None if isinstance(source, Mapping) else os.fspath(source)
     try:
         document = read_mapping(source) if isinstance(source, Mapping) else read_file(source)
     except RefusedError as refused:
         where = place(name, refused.line, refused.path)
         return refusal([f"{where}: {refused.sentence}" if where else refused.sentence])
-    return settle(document, resolve_values(document.tree, environ), extra_kinds)
+    return settle(document, resolve_values(document.tree, environ), extra_kinds, check_active=check_active)
 
 
 def settle(
-    document: Document, tree: dict[str, Any], extra_kinds: frozenset[str] = frozenset()
+    document: Document,
+    tree: dict[str, Any],
+    extra_kinds: frozenset[str] = frozenset(),
+    *,
+    check_active: bool = True,
 ) -> Settings | ConfigurationError:
     """The settings of a resolved tree, which is changed; or the error, as a value."""
-    problems = complete(document, tree, extra_kinds)
+    problems = complete(document, tree, extra_kinds, check_active=check_active)
     settings: Settings | None = None
     if len(problems) <= MOST_PROBLEMS:  # otherwise nothing more would be shown
         around = {problem.path[:length] for problem in problems for length in range(len(problem.path) + 1)}

@@ -47,7 +47,7 @@ def _question(argument: str) -> str:
 
 
 async def _ask(arguments: argparse.Namespace, question: str) -> int:
-    async with open_client(arguments.config) as client:
+    async with open_client(arguments.config, arguments.provider) as client:
         where: dict[str, Any] = {"provider": arguments.provider, "model": arguments.model}
         where = {name: value for name, value in where.items() if value is not None}
         if arguments.json:

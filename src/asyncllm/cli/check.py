@@ -117,7 +117,9 @@ async def _verdict(client: Client, provider: str, model: str | None) -> Verdict:
         if model is None:
             return await _listed(client, provider)
         found = await client.validate_model(provider, model)
-    except AsyncLLMError as error:  # no key, for one; a provider's own refusals are in the result
+    except ConfigurationError as error:  # no key, for one
+        return Verdict(provider, "; ".join(error.problems) or error.message, works=False)
+    except AsyncLLMError as error:  # a provider's own refusals are in the result
         return Verdict(provider, error.message, works=False)
     what = f"{provider}/{model}"
     sentence = found.message if found.usable or found.problem is None else f"{found.problem}: {found.message}"

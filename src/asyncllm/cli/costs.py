@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from . import interrupt
+from .opening import usual_config
 
 if TYPE_CHECKING:
     from .._ledger.ledger import Ledger
     from .._ledger.reports import ReportRow
 
-USUAL_CONFIG = Path("config.yaml")
 USUAL_BY = "provider,model"
 USUAL_SINCE = "30d"
 _UNITS: Mapping[str, timedelta] = MappingProxyType(
@@ -97,10 +97,10 @@ def _ledger(config: Path | None, database: str | None) -> Ledger:
 def _configured(config: Path | None) -> str:
     from .._config import load
 
-    if config is None and not USUAL_CONFIG.is_file():
+    file = usual_config(config)
+    if file is None:
         raise ConfigurationError("there is no ./config.yaml; name one with --config, or the ledger with --database")
-    tracking = load(config or USUAL_CONFIG).cost_tracking
-    return tracking.database.get_secret_value()
+    return load(file, check_active=False).cost_tracking.database.get_secret_value()
 
 
 async def _report(ledger: Ledger, since: datetime | None, by: Sequence[str]) -> list[ReportRow]:

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _models(arguments: argparse.Namespace) -> int:
-    async with open_client(arguments.config) as client:
+    async with open_client(arguments.config, arguments.provider) as client:
         refreshed = await client.refresh_models(arguments.provider) if arguments.refresh else None
         for sentence in _failures(refreshed):
             print(f"asyncllm: {sentence}", file=sys.stderr)

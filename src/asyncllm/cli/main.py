@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return READER_GONE
+    except UnicodeError:
+        print("asyncllm: what was read is no text in UTF-8", file=sys.stderr)
+        return FAILED
     except (AsyncLLMError, OSError) as error:
         print(f"asyncllm: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from .._config.sections import stated
 from .._models import ModelPrice, PriceBook
 from ..errors import ConfigurationError
+from .opening import read_settings
 
 if TYPE_CHECKING:
     from .._config import Settings
 
-USUAL_CONFIG = Path("config.yaml")
 CHECK = "check"
 UNPRICED = 1
 _SHOWN = ("input", "output", "cache_read", "cache_write")
@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Lists prices, or checks the configured models; 1 if one of those has no price."""
     now = datetime.now(timezone.utc)
     if arguments.pattern == CHECK:
-        return _check(_settings(arguments.config), now, as_json=arguments.json)
-    book = PriceBook() if arguments.config is None else price_book(_settings(arguments.config))
+        return _check(read_settings(arguments.config), now, as_json=arguments.json)
+    book = PriceBook() if arguments.config is None else price_book(read_settings(arguments.config))
     _list(book, arguments.pattern.lower(), now, as_json=arguments.json)
     return 0
 
@@ -50,14 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
 def price_book(settings: Settings) -> PriceBook:
     """The prices under a configuration."""
     return PriceBook({name: stated(prices) for name, prices in settings.catalog.prices.items()})
-
-
-def _settings(config: Path | None) -> Settings:
-    from .._config import from_env, load
-
-    if config is None and USUAL_CONFIG.is_file():
-        config = USUAL_CONFIG
-    return from_env() if config is None else load(config)
 
 
 def _list(book: PriceBook, pattern: str, now: datetime, *, as_json: bool) -> None:

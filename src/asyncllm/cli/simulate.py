@@ -8,14 +8,24 @@ import sys
 from . import interrupt
 
 USUAL_PORT = 8080
+_LAST_PORT = 65_535
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm simulate``."""
-    parser.add_argument("--port", type=int, default=USUAL_PORT, help="the port to listen on; 0 picks a free one (8080)")
+    parser.add_argument(
+        "--port", type=_port, default=USUAL_PORT, help="the port to listen on; 0 picks a free one (8080)"
+    )
     parser.add_argument("--latency", type=_seconds, default=0.0, metavar="SECONDS", help="before the head of an answer")
     parser.add_argument("--chunk-delay", type=_seconds, default=0.0, metavar="SECONDS", help="between two events")
     parser.add_argument("--seed", type=int, default=0, help="what the built-in model's words depend on")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port: give 0 to {_LAST_PORT}")
+    return port
 
 
 def _seconds(text: str) -> float:
