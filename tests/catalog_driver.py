@@ -57,7 +57,11 @@ def questions(
         draw=lambda: 0.0,
     )
     once = RetryPolicy(max_attempts=1)
-    return Questions(lambda: engine, lambda provider, model: Target(provider, model, timeouts or Timeouts(), once), now)
+
+    async def ready() -> Engine:
+        return engine
+
+    return Questions(ready, lambda provider, model: Target(provider, model, timeouts or Timeouts(), once), now)
 
 
 @asynccontextmanager

@@ -90,14 +90,12 @@ def limit_rules(settings: Settings) -> LimitRules:
 
 
 def price_book(settings: Settings) -> PriceBook:
-    """The package's prices under those of the configuration, read now."""
+    """The package's prices under those of the configuration, read when they are needed."""
     known = settings.catalog.prices
-    book = PriceBook(
+    return PriceBook(
         {name: stated(price) for name, price in known.items()},
         {name: entry.priced_as for name, entry in settings.providers.items()},
     )
-    book.load()
-    return book
 
 
 def price_of(book: PriceBook) -> PriceOf:
@@ -135,7 +133,6 @@ def catalog(
         {name: stated(found) for name, found in known.items()},
         kinds=[entry.kind for entry in settings.providers.values()],
     )
-    capabilities.load()
     return Catalog(
         asker=asker,
         kinds={name: entry.kind for name, entry in settings.providers.items()},
@@ -217,6 +214,18 @@ def transport(
         ca_bundle=None if http.ca_bundle is None else str(http.ca_bundle),
         environ=environ,
     )
+
+
+def library_loader(http: HTTPSettings, client: httpx.AsyncClient | None) -> Callable[[], object]:
+    """Imports what the connections will need; a client of the caller's brought its library along."""
+
+    def load() -> None:
+        if client is None:
+            from ._transport.http import import_library
+
+            import_library(http.library)
+
+    return load
 
 
 def new_id(prefix: str) -> str:

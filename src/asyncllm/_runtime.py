@@ -18,7 +18,7 @@ from ._engine.forecast import CostEstimate, forecast
 from ._engine.formats import Formats
 from ._engine.health import Health, TargetHealth
 from ._engine.intake import Messages, read_messages
-from ._engine.lifetime import Background, Lifetime, Watch
+from ._engine.lifetime import Background, Lifetime, Preparation, Watch
 from ._engine.limits import USUAL_QUESTION_LIMITS, LimitRules, Limits
 from ._engine.questions import Questions
 from ._engine.routing import Routing, Targeting
@@ -82,7 +82,7 @@ class Runtime:
         self._limits = Limits(limits, lambda: self._health.now()) if limits else None
         prices = assembly.price_book(self.settings)
         self._question_limits = Limits(LimitRules(), lambda: self._health.now(), usual=USUAL_QUESTION_LIMITS)
-        asker = Questions(self._lifetime.engine, self._targeting.aim, time.time)
+        asker = Questions(self._ready, self._targeting.aim, time.time)
         self._catalog = assembly.catalog(self.settings, prices, asker=asker, provider_of=self._targeting.provider)
         self._routing = Routing(
             self.settings.routing,
@@ -95,6 +95,8 @@ class Runtime:
         if not isinstance(config, Settings):
             self._check_active(named=provider is not None and api_key is None)
         self._books = assembly.books(self.settings, prices, on_alert)
+        library = assembly.library_loader(self.settings.http, http_client)
+        self._preparation = Preparation([library, self._json.load, prices.load, self._catalog.capabilities.load])
         self._refresh = self.settings.catalog.refresh_on_start
 
     def _check_active(self, *, named: bool) -> None:
@@ -233,6 +235,7 @@ class Runtime:
         await self._books.ledger.aclose()
 
     async def __aenter__(self: Self) -> Self:
+        await self._preparation.run()
         return self
 
     async def __aexit__(
@@ -242,6 +245,12 @@ class Runtime:
 
     async def _refresh_on_start(self) -> None:
         await self._catalog.refresh_models()
+
+    async def _ready(self) -> Engine:
+        """The engine of the running loop; what it needs is imported before."""
+        if not self._preparation.done:
+            await self._preparation.run()
+        return self._lifetime.engine()
 
     def _build_transport(self, background: Background) -> Transport:
         return assembly.transport(self.settings.http, self._http_client, background, self._environ)

@@ -85,6 +85,8 @@ class Client(Runtime):
             AsyncLLMError: one of `asyncllm.errors`; each says what to do.
         """
         asked = read_call(messages, response_format, options, self._formats)
+        if not self._preparation.done:
+            await self._preparation.run()
         request, choice = self._choose(asked)
         call = Call(
             self._lifetime.engine(),
@@ -131,7 +133,7 @@ class Client(Runtime):
         request, choice = self._choose(asked)
         return Stream(
             StreamPlan(
-                engine=self._lifetime.engine,
+                engine=self._ready,
                 targets=choice.targets,
                 request=request,
                 patience=self._patience(asked, choice),

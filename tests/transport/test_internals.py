@@ -18,7 +18,7 @@ import trustme
 from loopback import hello, serving
 
 from asyncllm._transport import aiohttp_internals, httpx_internals
-from asyncllm._transport.anyio_internals import abandon
+from asyncllm._transport.anyio_internals import ASYNCIO_BACKEND, abandon
 
 pytestmark = pytest.mark.anyio
 LIBRARIES = [name for name in ("httpx", "httpx2") if importlib.util.find_spec(name) is not None]
@@ -87,6 +87,13 @@ async def test_a_socket_can_be_closed_without_its_loop(library: str) -> None:
         await anyio.lowlevel.checkpoint()
         await anyio.sleep(0.01)
         assert sock.fileno() < 0
+
+
+def test_the_modules_that_are_imported_ahead_are_there() -> None:
+    """What is imported in a thread before the first call is what the first call would import."""
+    assert importlib.util.find_spec(ASYNCIO_BACKEND) is not None
+    for package in LIBRARIES:
+        assert importlib.util.find_spec(httpx_internals.CORES[package]) is not None
 
 
 def test_asyncios_transports_can_be_ended_without_their_loop() -> None:

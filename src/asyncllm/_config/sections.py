@@ -11,11 +11,12 @@ Every number has a unit in its description and a bound; infinity, NaN and boolea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from .._schema.values import dataclass
 from .rules import FILLED, MONEY, PROXY_URL, Rule, SecretStr, above, at_least, below
 
 MEMORY = ":memory:"  # the ledger's database when nothing is to be kept on disk

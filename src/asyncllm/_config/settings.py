@@ -7,10 +7,11 @@ Secrets are `rules.SecretStr`, so that no repr, log or dump holds one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from .._ledger.budgets import EACH, Budget
+from .._schema.values import dataclass
 from ..errors import ConfigurationError
 from .interpolate import KeyPath
 from .nearest import Problem

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from .._models.tokens import estimate_tokens
 from .._schema.messages import Message
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation, Request
 from .._schema.response import Attempt, Response
+from .._schema.values import dataclass
 from ..errors import (
     AllFallbacksFailedError,
     AsyncLLMError,

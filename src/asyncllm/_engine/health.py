@@ -29,11 +29,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from .._schema.response import Outcome, RateLimits
 from .._schema.usage import Usage
+from .._schema.values import dataclass
 from ..errors import AsyncLLMError, CircuitOpenError, ConnectError, ConnectionLostError
 from .limits import SAMPLES, Turn
 from .target import Target

@@ -22,11 +22,14 @@ import logging
 import math
 import os
 import sys
+import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+import anyio.to_thread
+import sniffio
 
 from ..errors import ClientStateError
 
@@ -183,6 +186,40 @@ class Watch:
         finally:
             self._running = False
             self._sleeping_until = math.inf
+
+
+class Preparation:
+    """What the first call needs and nothing before it: libraries and data files, read in a thread, once a client.
+
+    Args:
+        works: blocking functions, in order.
+
+    Attributes:
+        done: whether everything is ready.
+    """
+
+    __slots__ = ("_lock", "_works", "done")
+
+    def __init__(self, works: Sequence[Callable[[], object]]) -> None:
+        self.done = False
+        self._works = works
+        self._lock = threading.Lock()
+
+    async def run(self) -> None:
+        """Gets everything ready; the event loop goes on meanwhile."""
+        if self.done:
+            return
+        if sniffio.current_async_library() == "asyncio":  # anyio's part for asyncio is what has to be imported first
+            await asyncio.get_running_loop().run_in_executor(None, self._run)
+        else:
+            await anyio.to_thread.run_sync(self._run)
+
+    def _run(self) -> None:
+        with self._lock:  # whoever comes second waits for the first
+            if not self.done:
+                for work in self._works:
+                    work()
+                self.done = True
 
 
 class Lifetime:

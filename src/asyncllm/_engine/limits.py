@@ -20,13 +20,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heappop, heappush
 
 import anyio
 
 from .._config.sections import LimitBounds
 from .._schema.response import RateLimits
+from .._schema.values import dataclass
 from ..errors import LimitTimeoutError
 from .target import Target
 

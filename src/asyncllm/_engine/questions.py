@@ -6,7 +6,7 @@ of one target.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -32,7 +32,10 @@ class Questions:
     """
 
     def __init__(
-        self, engine: Callable[[], Engine], target: Callable[[Provider, str], Target], now: Callable[[], float]
+        self,
+        engine: Callable[[], Awaitable[Engine]],
+        target: Callable[[Provider, str], Target],
+        now: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._target = target
@@ -70,7 +73,8 @@ class Questions:
     ) -> Answer:
         target = self._target(provider, request.model)
         total = target.timeouts.total
-        call = Call(self._engine(), (target,), request, Patience(total=total), operation=operation, question=question)
+        engine = await self._engine()
+        call = Call(engine, (target,), request, Patience(total=total), operation=operation, question=question)
         found: list[Answer] = []
         try:
             with anyio.move_on_after(total):

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple, Union
 
 from .._config.sections import RetryPolicy, RouteTarget, RoutingRules, Timeouts
 from .._providers.provider import Provider
 from .._schema.request import Request
+from .._schema.values import dataclass
 from ..errors import BadRequestError, ConfigurationError
 from .forecast import estimate
 from .health import Health

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal
@@ -26,6 +26,7 @@ from .._schema.accumulate import Accumulator
 from .._schema.events import Event, Restart
 from .._schema.request import Request
 from .._schema.response import Outcome, Parsed, Response
+from .._schema.values import dataclass
 from ..errors import (
     AsyncLLMError,
     BadRequestError,
@@ -64,7 +65,7 @@ class StreamPlan:
         asked: what the caller gave as ``response_format``, for answers that are read while they grow.
     """
 
-    engine: Callable[[], Engine]
+    engine: Callable[[], Awaitable[Engine]]
     targets: Sequence[Target]
     request: Request
     patience: Patience
@@ -238,7 +239,7 @@ class Stream(Generic[Parsed]):
 
     async def _open(self) -> Opened:
         plan = self._plan
-        engine = plan.engine()
+        engine = await plan.engine()
         clock = engine.background.clock
         call = self._call
         if call is None:

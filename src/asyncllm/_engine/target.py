@@ -9,11 +9,12 @@ A provider's own verdict (``x-should-retry``) outranks the table of errors. Retr
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from .._config.sections import RetryPolicy, Timeouts
 from .._providers.provider import Provider
 from .._schema.facts import ModelFacts
+from .._schema.values import dataclass
 from ..errors import AsyncLLMError, FallbackReason
 
 LONGEST_RETRY_AFTER = 60.0  # seconds; no call waits longer for one target

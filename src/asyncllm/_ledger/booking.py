@@ -11,9 +11,10 @@ that finds its row recovered replaces the recovered record, and the windows are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from .._schema.values import dataclass
 from ..errors import AsyncLLMError
 from .budgets import Alert, Budget, Charge, Hold, Window, exceeded, status_of
 from .columns import Head, Settlement, end_facts, record_row

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from .._config.rules import NANO_DOLLARS, Rule, above, at_least
 from .._config.sections import Name
 from .._schema.request import ASSUMED_OUTPUT_TOKENS
+from .._schema.values import dataclass
 from ..errors import BudgetExceededError
 from .columns import SCOPES, Head
 from .units import to_dollars, to_microseconds, to_moment

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter, itemgetter
@@ -32,6 +32,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from .._schema.request import GENERATING, Operation
 from .._schema.response import CostSource, Outcome
 from .._schema.usage import UNKNOWN_USAGE, Usage
+from .._schema.values import dataclass
 from .units import MICROSECONDS, to_dollars, to_moment
 
 CHAT: Operation = "chat"

@@ -26,10 +26,11 @@ import zlib
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from .._schema.request import ASSUMED_OUTPUT_TOKENS
+from .._schema.values import dataclass
 from .text_tokens import RATIOS, most_tokens
 from .tokens import family_of
 

@@ -26,13 +26,14 @@ about a model goes through its provider's rows; every later one is a lookup.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .._schema.usage import Usage
+from .._schema.values import dataclass
 from .names import is_custom
 
 if TYPE_CHECKING:

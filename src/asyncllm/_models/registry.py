@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, time, timezone
 from decimal import Decimal
 from functools import partial
@@ -25,6 +25,7 @@ from .._protocols.codec import WireRequest
 from .._providers.listings import Listing, ModelEntry
 from .._providers.provider import Provider
 from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
+from .._schema.values import dataclass
 from ..errors import AsyncLLMError, DeadlineExceededError, ProtocolError, UnsupportedError
 from . import saved_models
 from .asker import Asker, Way

@@ -12,13 +12,13 @@ that are not known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from .._protocols.codec import WireRequest
 from .._providers.provider import Provider
 from .._schema.content import Audio, Document, Image, Json, Reasoning, Text, ToolCall, ToolResult, Video
 from .._schema.request import ProviderTool, Request, Tool
+from .._schema.values import dataclass
 from ..errors import BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError
 from .asker import Asker, Way
 

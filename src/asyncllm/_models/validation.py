@@ -13,7 +13,6 @@ a refused question             the next proof decides: keys may call models that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -23,6 +22,7 @@ from .._providers.provider import Provider
 from .._schema.messages import Message
 from .._schema.request import Request
 from .._schema.usage import Usage
+from .._schema.values import dataclass
 from ..errors import (
     AsyncLLMError,
     AuthenticationError,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from .._schema.events import Event
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.request import Operation, Request
 from .._schema.response import RateLimits, Response
+from .._schema.values import dataclass
 from ..errors import AsyncLLMError, ProtocolError
 
 

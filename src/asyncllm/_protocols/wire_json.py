@@ -58,7 +58,22 @@ class WireJSON:
     __slots__ = ("_read", "_write")
 
     def __init__(self, backend: Backend | None = None) -> None:
-        self._read, self._write = _functions(backend)
+        self._read: Callable[[bytes], Any] = self._load_and_read
+        self._write: Callable[[Any], bytes] = self._load_and_write
+        if backend is not None:
+            self._read, self._write = _functions(backend)
+
+    def load(self) -> None:
+        """Imports the backend now. Blocking, some twenty milliseconds; otherwise the first use does it."""
+        self._read, self._write = _functions(None)
+
+    def _load_and_read(self, data: bytes) -> Any:
+        self.load()
+        return self._read(data)
+
+    def _load_and_write(self, value: Any) -> bytes:
+        self.load()
+        return self._write(value)
 
     def loads(self, data: bytes | str) -> Any:
         """Parses UTF-8 JSON.

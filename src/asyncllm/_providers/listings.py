@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 from .._protocols.codec import WireRequest
+from .._schema.values import dataclass
 from ..errors import ProtocolError
 
 Proof = Literal["model", "access", "count", "generate"]

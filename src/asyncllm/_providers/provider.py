@@ -6,7 +6,7 @@ A host knows no JSON. What differs between hosts of one wire format is in the co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from .._framing.base import Framer
 from .._framing.sse import SSEFramer
 from .._protocols.codec import WireProtocol
 from .._schema.request import Operation, Request
+from .._schema.values import dataclass
 from .counting import Counting
 from .listings import Listing
 

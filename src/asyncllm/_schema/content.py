@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, Union
 
 from .sniffing import media_type_of
+from .values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

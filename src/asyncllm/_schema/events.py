@@ -16,12 +16,13 @@ new `ResponseStart` follows. In a run, `ToolStart` and `ToolEnd` stand between o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any, Union
 
 from .content import Part, ToolCall, ToolResult
 from .response import FinishReason
 from .usage import UNKNOWN_USAGE, Usage
+from .values import dataclass
 
 
 class _Event:

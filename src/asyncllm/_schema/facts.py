@@ -8,9 +8,11 @@ them over in the call's context. Each fact says where it is from: ``"catalog"`` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import date
 from typing import Any, Literal
+
+from .values import dataclass
 
 FactSource = Literal["catalog", "config", "api"]
 

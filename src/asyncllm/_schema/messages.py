@@ -7,13 +7,14 @@ more tool results). How a wire spells them is the codec's business.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields, is_dataclass
+from dataclasses import KW_ONLY, fields, is_dataclass
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal, get_args
 
 from .content import Json, Part, ResultPart, Text, ToolCall, ToolResult
+from .values import dataclass
 
 Role = Literal["system", "user", "assistant", "tool"]
 _PARTS = get_args(Part)

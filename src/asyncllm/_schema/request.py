@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any, Literal
 
 from .content import CacheMark
 from .messages import Message
+from .values import dataclass
 
 ReasoningWord = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model reasons, from nothing to the most: the words of the keyword ``reasoning``."""

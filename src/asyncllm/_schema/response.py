@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from .content import Reasoning, ToolCall
 from .messages import Message
 from .usage import UNKNOWN_USAGE, Usage
+from .values import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar

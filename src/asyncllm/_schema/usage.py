@@ -8,9 +8,11 @@ Gemini reports thoughts besides the output): a codec adds them up, so one formul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Literal
+
+from .values import dataclass
 
 UsageSource = Literal["provider", "estimated", "unknown"]
 

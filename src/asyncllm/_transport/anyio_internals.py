@@ -6,11 +6,19 @@ these is gone.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from typing import Any
 
+ASYNCIO_BACKEND = "anyio._backends._asyncio"
 RUNTIMES = ("anyio", "trio", "h11")
 """The packages whose exceptions, where they come through the HTTP library as they are, mean a lost connection."""
+
+
+def load_backend() -> None:
+    """Imports anyio's part for asyncio now, which anyio itself does at its first use on the event loop."""
+    if importlib.util.find_spec(ASYNCIO_BACKEND) is not None:
+        importlib.import_module(ASYNCIO_BACKEND)
 
 
 def abandon(network: Any) -> None:

@@ -14,10 +14,11 @@ Rules an implementation keeps:
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from .._config.sections import Timeouts as Timeouts
+from .._schema.values import dataclass
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BODY_BYTES = 64 * 1024

@@ -27,9 +27,11 @@ from typing import Any, Literal
 import anyio
 
 from ..errors import AsyncLLMError, ClientStateError, ConfigurationError, ConnectionLostError, WriteTimeoutError
+from .anyio_internals import load_backend
 from .base import Reply, Spawn, TransportRequest
 from .connection import HTTPExchange, OutgoingRequests, Slot, Work, open_exchange, whole
 from .failures import surfaced, translate
+from .httpx_internals import load_core
 from .pool import Pool
 from .proxy import ProxyRules, split_credentials
 from .tls import TLS
@@ -307,6 +309,27 @@ class HTTPTransport:
         self._begin()
 
 
+def import_library(library: Library) -> tuple[Any, Any]:
+    """Imports an HTTP library: what has its requests, and what has its transports. Blocking, some eighty milliseconds.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    if library not in _PACKAGES:
+        raise ConfigurationError(f"http.library is {library!r}; it must be one of {', '.join(_PACKAGES)}.")
+    package, install = _PACKAGES[library]
+    try:
+        transports = importlib.import_module(package)
+    except ImportError:
+        transports = None
+    if transports is None:
+        raise ConfigurationError(f"http.library is {library!r}, which is not installed: pip install '{install}'.")
+    module = importlib.import_module("httpx") if library == "aiohttp" else transports
+    load_core(module.__name__)
+    load_backend()
+    return module, transports
+
+
 class _PoolLease:
     """Gives an exchange's connection back to its pool."""
 
@@ -332,18 +355,8 @@ class _Lane:
     """One HTTP library: its module, its transports, its requests."""
 
     def __init__(self, library: Library) -> None:
-        if library not in _PACKAGES:
-            raise ConfigurationError(f"http.library is {library!r}; it must be one of {', '.join(_PACKAGES)}.")
-        package, install = _PACKAGES[library]
-        try:
-            transports = importlib.import_module(package)
-        except ImportError:
-            transports = None
-        if transports is None:
-            raise ConfigurationError(f"http.library is {library!r}, which is not installed: pip install '{install}'.")
         self._aiohttp = library == "aiohttp"
-        self.module: Any = importlib.import_module("httpx") if self._aiohttp else transports
-        self._transports = transports
+        self.module, self._transports = import_library(library)
         self.requests = OutgoingRequests(self.module, whole_bodies=self._aiohttp)
 
     def open(self, context: Any, proxy: str | None) -> Any:

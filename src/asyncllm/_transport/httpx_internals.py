@@ -6,6 +6,7 @@ against the installed versions and fails when one of these is gone.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +27,7 @@ Row = tuple[Callable[[str], AsyncLLMError], str]
 """Our error for an exception, and its sentence."""
 
 PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2")
+CORES: Mapping[str, str] = MappingProxyType({"httpx": "httpcore", "httpx2": "httpcore2"})
 OPENED_EVENTS = ("connect_tcp.complete", "start_tls.complete")
 """The ends of the trace events whose ``return_value`` is the network stream of a new connection."""
 CLOSED_WORDS = ("closed connection", "disconnected")
@@ -63,6 +65,11 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "CookieConflict": (ProtocolError, "{host} sent contradictory cookies."),
     }
 )
+
+
+def load_core(package: str) -> None:
+    """Imports the library's core now, which the library itself does at its first connection."""
+    importlib.import_module(CORES[package])
 
 
 def opened_socket(event: str, info: Mapping[str, Any]) -> Any:
