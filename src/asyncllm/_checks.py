@@ -137,6 +137,13 @@ def reasoning(keyword: str, value: Any) -> str | int:
     )
 
 
+def caching(keyword: str, value: Any) -> str:
+    """The one word there is."""
+    if value != "auto":
+        raise BadRequestError(f'{keyword} must be "auto", or left out, not {_shown(value)}')
+    return "auto"
+
+
 def mapping(keyword: str, value: Any) -> Mapping[str, Any]:
     """A dict with strings as keys."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):

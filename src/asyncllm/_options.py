@@ -192,6 +192,16 @@ class CallOptions(TypedDict, total=False):
             sent=True,
         ),
     ]
+    cache: Annotated[
+        Union[Literal["auto"], None],
+        Keyword(
+            "what",
+            '"auto" sets the marks of the prompt cache (tools, system prompt, last turns), where a provider caches '
+            "only what is marked.",
+            _checks.caching,
+            sent=True,
+        ),
+    ]
     timeout: Annotated[
         float | None,
         Keyword(

@@ -27,19 +27,22 @@ class Spoken:
 
     codec: Codec[Any]
     model: str
-    by_route: frozenset[str] = frozenset()
-    """Fields that the host says in the path of its route."""
+    silent: frozenset[str] = frozenset({"cache"})
+    """Fields that need no word: what the host says in the path of its route, and a prompt cache that needs no marks."""
 
     def write(self, request: Request) -> WireRequest:
         """The wire request."""
         return self.codec.encode(replace(request, model=self.model), context("host", self.codec.name, self.model))
 
 
+MARKS: frozenset[str] = frozenset()
+"""What is silent where the prompt cache wants marks, or has to be told that there is none."""
+
 WIRES: Mapping[str, Spoken] = {
     "chat": Spoken(OpenAIChat(), "gpt-5.4"),
     "chat of a compatible host": Spoken(OpenAIChat(ChatDialect(max_tokens_field="max_tokens")), "m"),
     "responses": Spoken(OpenAIResponses(), "gpt-5.4"),
-    "anthropic": Spoken(AnthropicMessages(), "claude-sonnet-4-5"),
+    "anthropic": Spoken(AnthropicMessages(), "claude-sonnet-4-5", MARKS),
     "anthropic on bedrock": Spoken(
         AnthropicMessages(AnthropicDialect(version_in_body=True, model_in_body=False, stream_in_body=False)),
         "anthropic.claude-sonnet-4-5-20250929-v1:0",
@@ -47,8 +50,8 @@ WIRES: Mapping[str, Spoken] = {
     ),
     "gemini": Spoken(Gemini(), "gemini-2.5-flash"),
     "gemini on vertex": Spoken(Gemini(GeminiDialect.vertex("p", "global")), "gemini-2.5-flash"),
-    "converse": Spoken(Converse(), "us.amazon.nova-2-lite-v1:0"),
-    "invoke": Spoken(InvokeModel(FAMILIES["meta.llama3"]), "meta.llama3-8b-instruct-v1:0"),
+    "converse": Spoken(Converse(), "us.amazon.nova-2-lite-v1:0", MARKS),
+    "invoke": Spoken(InvokeModel(FAMILIES["meta.llama3"]), "meta.llama3-8b-instruct-v1:0", MARKS),
 }
 TOOLS = (Tool("look", "Looks.", {"type": "object", "properties": {"at": {"type": "string"}}}),)
 # field -> the same request without it, and with it
@@ -65,6 +68,7 @@ SETTINGS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "parallel_tool_calls": ({"tools": TOOLS}, {"tools": TOOLS, "parallel_tool_calls": False}),
     "response_format": ({}, {"response_format": ResponseFormat(schema={"type": "object", "properties": {}})}),
     "reasoning": ({}, {"reasoning": "low"}),
+    "cache": ({}, {"cache": "auto"}),
     "extra_body": ({}, {"extra_body": {"x_y": 1}}),
     "extra_headers": ({}, {"extra_headers": {"x-y": "1"}}),
 }
@@ -97,7 +101,7 @@ def fate(spoken: Spoken, keyword: str, without: Mapping[str, Any], given: Mappin
 @pytest.mark.parametrize("keyword", SETTINGS)
 def test_every_field_has_a_fate(wire: str, keyword: str) -> None:
     """A field that is set changes the bytes, is named as left out, or is refused."""
-    expected = {"lost"} if keyword in WIRES[wire].by_route else {"sent", "left out", "refused"}
+    expected = {"lost"} if keyword in WIRES[wire].silent else {"sent", "left out", "refused"}
     assert fate(WIRES[wire], keyword, *SETTINGS[keyword]) in expected
 
 

@@ -86,6 +86,7 @@ class Request:
     Attributes:
         max_tokens: the most the model may generate, reasoning included.
         reasoning: a word of `ReasoningWord`, or a budget in tokens.
+        cache: ``"auto"`` sets the marks of the prompt cache, on hosts that cache only what is marked.
         extra_body: merged into the JSON body last; its keys win.
         extra_headers: added last; they cannot replace credentials.
     """
@@ -103,5 +104,6 @@ class Request:
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     reasoning: ReasoningWord | int | None = None
+    cache: Literal["auto"] | None = None
     extra_body: Mapping[str, Any] | None = None
     extra_headers: Mapping[str, str] | None = None

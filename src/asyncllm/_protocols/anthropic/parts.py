@@ -114,6 +114,8 @@ class MessagesWriter(BlockWriter[AnthropicDialect]):
         """Writes a cache mark on a block, in place."""
         if block.get("type") in ("thinking", "redacted_thinking"):
             return self.warn("a cache mark on reasoning was left out: put it on the part after it")
+        if self.context.facts.cache_marks is False:
+            return self.warn(f"a cache mark was left out: {self.context.model} takes none")
         control = {"type": "ephemeral"}
         if cache.ttl in _LIFETIMES:
             control["ttl"] = str(cache.ttl)

@@ -18,6 +18,7 @@ from typing import Any
 from ..._schema.facts import ModelFacts
 from ..._schema.request import ProviderTool, Request, Tool
 from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, parameters_of, schema_of
+from ..caching import cached
 from ..claude import ThinkingPlan, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import settings_without_tools
@@ -34,6 +35,7 @@ def write_request(request: Request, context: Context, dialect: AnthropicDialect)
     """Writes a request; raises what `asyncllm._protocols.codec.WireProtocol.encode` says."""
     facts = context.facts
     writer = MessagesWriter(context, dialect, "Messages")
+    request = cached(request, writer)
     system, messages = write_conversation(request.messages, writer, facts)
     plan = plan_thinking(request, writer, max_tokens=request.max_tokens, room=_room(facts, dialect))
     plan = unthought(plan, messages, _kind_of)

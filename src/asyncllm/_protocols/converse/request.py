@@ -33,6 +33,7 @@ from ..._schema.facts import ReasoningRules
 from ..._schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..aws import model_path
 from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, parameters_of, schema_of
+from ..caching import cached
 from ..claude import ROOM_FOR_THE_ANSWER, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import as_dict, settings_without_tools
@@ -245,6 +246,7 @@ _JSON_HEADER = ("content-type", "application/json")
 def write_request(request: Request, context: Context, dialect: ConverseDialect) -> WireRequest:
     """Writes a request; raises what `asyncllm._protocols.codec.WireProtocol.encode` says."""
     writer = ConverseWriter(context, dialect)
+    request = cached(request, writer)
     takes_system = context.facts.system_messages is True
     system, messages = write_conversation(request.messages, writer, takes_system=takes_system)
     most = request.max_tokens if request.max_tokens is not None else dialect.max_tokens

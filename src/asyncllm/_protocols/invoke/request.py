@@ -41,6 +41,8 @@ def write_request(request: Request, context: Context, dialect: InvokeDialect) ->
             raise writer.refuse_keyword(name, f"InvokeModel's body of {request.model} has none; use api: converse")
     ask(request, _NO_REASONING, writer)
     settings_without_tools(request, writer)
+    if request.cache is not None:
+        writer.leave_out("cache", "these models have no prompt cache")
     body = dialect.family.prompt(_conversation(request.messages, writer))
     settings = _settings(request, writer)
     if settings and dialect.family.inside is not None:

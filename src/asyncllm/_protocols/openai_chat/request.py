@@ -12,6 +12,7 @@ from typing import Any
 
 from ..._schema.facts import ReasoningRules
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
+from ..caching import cached
 from ..codec import Context, WireRequest, deep_merge
 from ..openai_api import post
 from ..parts import settings_without_tools
@@ -28,6 +29,8 @@ _SWITCH = ReasoningRules(modes=("on",), optional=True)
 def write_request(request: Request, context: Context, dialect: ChatDialect) -> WireRequest:
     """Writes the request; see `asyncllm._protocols.codec.WireProtocol.encode`."""
     writer = ChatWriter(context, dialect, "chat completions")
+    if request.cache is not None and dialect.cache_marks == "cache_control":
+        request = cached(request, writer)
     asked = NOTHING if request.reasoning is None else _ask(request, writer)
     body: dict[str, Any] = {
         "model": request.model,
