@@ -32,7 +32,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_config", "_transport", "_engine"}),
     frozenset({"client", "_assembly", "conversation", "_runtime", "runs", "run_stream", "bulk", "checkpoint"}),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
-    frozenset({"sync", "sync_streams", "sync_ledger", "_testing", "testing", "contrib", "cli"}),
+    frozenset({"sync", "sync_streams", "sync_ledger", "sync_conversation", "_testing", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
 # (importer, imported) within one level.
@@ -62,12 +62,16 @@ SIDEWAYS = frozenset(
         ("client", "run_stream"),
         ("sync", "sync_streams"),
         ("sync", "sync_ledger"),
+        ("sync", "sync_conversation"),
+        ("sync_conversation", "sync_streams"),
         ("sync_ledger", "sync_streams"),
         ("client", "runs"),
         ("client", "bulk"),
         ("client", "_runtime"),
         ("_runtime", "_assembly"),
         ("client", "conversation"),
+        ("conversation", "runs"),
+        ("conversation", "run_stream"),
         ("testing", "_testing"),
         ("_testing", "sync"),
         ("cli", "sync"),
@@ -111,7 +115,19 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "httpcore2": frozenset({"_transport"}),
     "httpx_aiohttp": frozenset({"_transport"}),
     "typing_extensions": frozenset(
-        {"_engine", "_options", "client", "conversation", "sync", "sync_ledger", "tools", "runs", "run_stream", "bulk"}
+        {
+            "_engine",
+            "_options",
+            "client",
+            "conversation",
+            "sync",
+            "sync_conversation",
+            "sync_ledger",
+            "tools",
+            "runs",
+            "run_stream",
+            "bulk",
+        }
     ),
     "docstring_parser": frozenset({"tools"}),
     "starlette": frozenset({"contrib"}),

@@ -152,6 +152,7 @@ NOT_FOR_IMPORT = {
     "asyncllm.run_stream": "its names are imported from asyncllm",
     "asyncllm.runs": "its names are imported from asyncllm",
     "asyncllm.sync": "SyncClient is imported from asyncllm",
+    "asyncllm.sync_conversation": "SyncConversation is imported from asyncllm",
     "asyncllm.sync_ledger": "SyncLedger is imported from asyncllm",
     "asyncllm.sync_streams": "its names are imported from asyncllm",
     "asyncllm.testing.__main__": "a command",

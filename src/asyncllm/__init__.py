@@ -56,12 +56,12 @@ if TYPE_CHECKING:
     from ._schema.messages import Message, Role
     from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
-    from ._schema.stored import dump_messages, load_messages
+    from ._schema.stored import dump_messages
     from ._schema.usage import Usage
     from ._transport.base import Timeouts
     from .bulk import MapProgress, MapStream
     from .client import Client
-    from .conversation import Conversation
+    from .conversation import Conversation, Keep, load_messages
     from .errors import (
         Advice,
         AllFallbacksFailedError,
@@ -110,7 +110,8 @@ if TYPE_CHECKING:
     from .map_item import Item
     from .run_stream import RunStream
     from .runs import AnswerTool, PostponeTool, RefuseTool, Run, Step, ToolRun
-    from .sync import SyncClient, SyncConversation
+    from .sync import SyncClient
+    from .sync_conversation import SyncConversation
     from .sync_ledger import SyncLedger
     from .sync_streams import SyncMap, SyncRunStream, SyncStream
     from .tools import FunctionTool, RunContext, tool
@@ -150,6 +151,7 @@ __all__ = [
     "Image",
     "Item",
     "Json",
+    "Keep",
     "LedgerError",
     "LimitTimeoutError",
     "MapProgress",
@@ -254,7 +256,7 @@ _HOME = MappingProxyType(
         "MapProgress": ".bulk",
         "MapStream": ".bulk",
         "dump_messages": "._schema.stored",
-        "load_messages": "._schema.stored",
+        "load_messages": ".conversation",
         "ToolEnd": "._schema.events",
         "ToolStart": "._schema.events",
         "ToolArgumentsError": ".errors",
@@ -266,9 +268,10 @@ _HOME = MappingProxyType(
         "Settings": "._config",
         "CostEstimate": "._engine.forecast",
         "CallOptions": "._options",
-        "SyncConversation": ".sync",
+        "SyncConversation": ".sync_conversation",
         "SyncLedger": ".sync_ledger",
         "Conversation": ".conversation",
+        "Keep": ".conversation",
         "Stream": "._engine.stream",
         "TextStream": "._engine.stream",
         "TargetHealth": "._engine.health",

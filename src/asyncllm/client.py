@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
 from ._checks import JSONFormat
 from ._engine.call import Call, Patience, Payer
-from ._engine.intake import Messages, read_call
+from ._engine.intake import Messages, read_call, read_messages
 from ._engine.routing import Choice
 from ._engine.sending import send
 from ._engine.stream import Stream, StreamPlan
@@ -20,7 +21,7 @@ from ._runtime import Runtime
 from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
-from .conversation import Conversation
+from .conversation import Conversation, Keep, read_saved
 
 if TYPE_CHECKING:
     from .bulk import Inputs, MapStream
@@ -288,21 +289,48 @@ class Client(Runtime):
         self._lifetime.engine().background.spawn(work)
 
     def conversation(
-        self, *, system: str | None = None, provider: str | None = None, model: str | None = None
+        self,
+        *,
+        system: str | None = None,
+        messages: Messages | None = None,
+        saved: str | None = None,
+        keep: Keep | None = None,
+        **options: Unpack[RunOptions],
     ) -> Conversation:
         """A conversation that keeps its history and stays with one provider.
 
         Args:
             system: instructions to the model, as the first message.
-            provider: a configured provider; the active one by default.
-            model: a model of it; by default the configured one.
+            messages: what was said before, such as `asyncllm.load_messages` gives it.
+            saved: what `Conversation.to_json` wrote: the conversation goes on with its messages, provider and cost.
+            keep: how much of a long history is sent; all of it by default.
+            **options: ``provider`` (the active one by default) and ``model``; and keywords of `send` and `run`, such as
+                ``temperature`` or ``tools``, for every call of it.
 
         Raises:
             ConfigurationError: there is no such provider.
+            BadRequestError: a message is wrong, or ``saved`` is no stored conversation.
         """
+        kept: dict[str, Any] = {} if saved is None else dict(read_saved(saved))
+        provider, model = options.pop("provider", None), options.pop("model", None)
+        if provider is None:
+            provider, model = kept.get("provider"), model or kept.get("model")
         target = self._targeting.resolve(provider, model, [])[0]
-        messages = () if system is None else (Message.system(system),)
-        return Conversation(self, provider=target.provider.name, model=target.model, messages=messages)
+        said = kept.get("messages", ())
+        if messages is not None:
+            said = (*said, *read_messages(messages))
+        if system is not None:
+            said = (Message.system(system), *said)
+        return Conversation(
+            self,
+            provider=target.provider.name,
+            model=target.model,
+            messages=said,
+            options=options,
+            keep=keep,
+            cost=kept.get("cost", Decimal(0)),
+            unpriced=kept.get("unpriced", 0),
+        )
 
     def _choose(self, asked: Arguments) -> tuple[Request, Choice]:
         """The targets of the call, and its request for the first of them."""

@@ -46,6 +46,7 @@ class RunStream(Generic[T]):
         self._working: _Working | None = None
         self._begun = False
         self._over = False
+        self._when_ended: Callable[[Run[Any]], None] | None = None
 
     def __aiter__(self) -> RunStream[T]:
         return self
@@ -134,6 +135,13 @@ class RunStream(Generic[T]):
             self._stream = self._stream_of(loop.messages, **loop.options())
         else:
             self._over = True
+            told, self._when_ended = self._when_ended, None
+            if told is not None:
+                told(loop.result())
+
+    def when_ended(self, told: Callable[[Run[Any]], None]) -> None:
+        """Has ``told`` called once with the whole run, when it has ended by itself."""
+        self._when_ended = told
 
     async def _read(self, stream: Stream[Any]) -> None:
         events = await stream.batch()

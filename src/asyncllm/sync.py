@@ -15,7 +15,6 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
 
@@ -31,13 +30,13 @@ from ._ledger.reports import ReportRow
 from ._options import CallOptions, with_keywords
 from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
 from ._runtime import Config
-from ._schema.messages import Message
 from ._schema.response import Response
 from .client import Client
-from .conversation import Conversation
+from .conversation import Keep
 from .errors import ClientStateError
+from .sync_conversation import SyncConversation
 from .sync_ledger import SyncLedger
-from .sync_streams import SyncMap, SyncRunStream, SyncStream, Wait
+from .sync_streams import SyncMap, SyncRunStream, SyncStream
 
 if TYPE_CHECKING:
     from .bulk import Inputs, MapStream
@@ -290,19 +289,30 @@ class SyncClient:
         return self._call(lambda: self._client.map_all(inputs, response_format=response_format, **options))
 
     def conversation(
-        self, *, system: str | None = None, provider: str | None = None, model: str | None = None
+        self,
+        *,
+        system: str | None = None,
+        messages: Messages | None = None,
+        saved: str | None = None,
+        keep: Keep | None = None,
+        **options: Unpack[RunOptions],
     ) -> SyncConversation:
         """A conversation that keeps its history and stays with one provider.
 
         Args:
             system: instructions to the model, as the first message.
-            provider: a configured provider; the active one by default.
-            model: a model of it; by default the configured one.
+            messages: what was said before, such as `asyncllm.load_messages` gives it.
+            saved: what `SyncConversation.to_json` wrote.
+            keep: how much of a long history is sent; all of it by default.
+            **options: ``provider`` (the active one by default) and ``model``; and keywords of `send` and `run`, such as
+                ``temperature`` or ``tools``, for every call of it.
 
         Raises:
             ConfigurationError: there is no such provider.
+            BadRequestError: a message is wrong, or ``saved`` is no stored conversation.
         """
-        return SyncConversation(self._client.conversation(system=system, provider=provider, model=model), self._call)
+        made = self._client.conversation(system=system, messages=messages, saved=saved, keep=keep, **options)
+        return SyncConversation(made, self._call)
 
     @_of_client(Client.models)
     def models(self) -> None:
@@ -438,105 +448,3 @@ def _close_at_exit(loop: weakref.ref[_Loop], client: weakref.ref[Client]) -> Non
     if living is not None and owner is not None and living.process == os.getpid():
         with contextlib.suppress(Exception):  # nobody is left to tell
             living.close(owner.aclose)
-
-
-class SyncConversation:
-    """A conversation that keeps its history and stays with one provider, blocking.
-
-    Made by `SyncClient.conversation`.
-    """
-
-    def __init__(self, conversation: Conversation, call: Wait) -> None:
-        self._conversation = conversation
-        self._call = call
-
-    @property
-    def provider(self) -> str:
-        """The configured provider that answers; it never changes."""
-        return self._conversation.provider
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """Everything said so far."""
-        return self._conversation.messages
-
-    @property
-    def cost(self) -> Decimal:
-        """US dollars of every attempt made for it, failed ones included, without what has no known price."""
-        return self._conversation.cost
-
-    @property
-    def unpriced(self) -> int:
-        """How many attempts have no known cost."""
-        return self._conversation.unpriced
-
-    @overload
-    def send(
-        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
-    ) -> Response[None]: ...
-    @overload
-    def send(
-        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
-    ) -> Response[Any]: ...
-    @overload
-    def send(
-        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
-    ) -> Response[T]: ...
-    @with_keywords
-    def send(self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]) -> Response[Any]:
-        """Sends the messages with all that was said before, and returns the whole reply.
-
-        Args:
-            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
-            response_format: the type or format of the answer.
-            **options: every keyword of `CallOptions`.
-
-        Returns:
-            The reply; it and the messages are now part of the conversation.
-
-        Raises:
-            BadRequestError: the call names another provider; `fork` the conversation instead.
-            AsyncLLMError: as `SyncClient.send` raises it; the conversation is as it was before.
-        """
-        return self._call(lambda: self._conversation.send(messages, response_format=response_format, **options))
-
-    @overload
-    def stream(
-        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
-    ) -> SyncStream[None]: ...
-    @overload
-    def stream(
-        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
-    ) -> SyncStream[Any]: ...
-    @overload
-    def stream(
-        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
-    ) -> SyncStream[T]: ...
-    @with_keywords
-    def stream(
-        self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]
-    ) -> SyncStream[Any]:
-        """Sends the messages with all that was said before, and returns the reply as it comes.
-
-        Args:
-            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
-            response_format: the type or format of the answer.
-            **options: every keyword of `CallOptions`.
-
-        Returns:
-            The stream; the messages and the reply become part of the conversation when the reply is whole.
-
-        Raises:
-            BadRequestError: a message or a keyword is wrong, or the call names another provider; at once.
-            AsyncLLMError: as `SyncClient.stream` raises it.
-        """
-        return SyncStream(self._conversation.stream(messages, response_format=response_format, **options), self._call)
-
-    def fork(self, *, provider: str | None = None, model: str | None = None) -> SyncConversation:
-        """A conversation of its own with the same history.
-
-        Args:
-            provider: the provider of the new one; by default the same.
-            model: its model; by default the same, or the configured one of another provider.
-        """
-        return SyncConversation(self._conversation.fork(provider=provider, model=model), self._call)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from asyncllm import (
     Audio,
+    BadRequestError,
     CacheMark,
     Citation,
     Document,
@@ -30,7 +31,6 @@ from asyncllm import (
     dump_messages,
     load_messages,
 )
-from asyncllm._schema.stored import StoredFormatError
 
 words = st.text(st.characters(), max_size=8)
 maybe = st.none() | words
@@ -108,5 +108,5 @@ def test_the_format_is_stable() -> None:
 )
 def test_what_is_no_stored_conversation_is_refused(text: Any) -> None:
     """One kind of error, with a sentence."""
-    with pytest.raises(StoredFormatError):
+    with pytest.raises(BadRequestError):
         load_messages(text)

@@ -73,7 +73,12 @@ def dump_messages(messages: Sequence[Message]) -> str:
     Raises:
         TypeError: a part holds a value that JSON cannot say.
     """
-    return to_text({_KEY: FORMAT, "messages": stored_messages(messages)})
+    return to_text(stored_conversation(messages))
+
+
+def stored_conversation(messages: Sequence[Message]) -> dict[str, Any]:
+    """The same as JSON values; further keys may stand beside."""
+    return {_KEY: FORMAT, "messages": stored_messages(messages)}
 
 
 def to_text(value: Any) -> str:

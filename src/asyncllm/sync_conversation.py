@@ -1,0 +1,222 @@
+"""A conversation, blocking."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from typing_extensions import TypeForm, Unpack
+
+from ._checks import JSONFormat
+from ._engine.intake import Messages
+from ._options import CallOptions, with_keywords
+from ._run_options import RunOptions, with_run_keywords
+from ._schema.messages import Message
+from ._schema.response import Response
+from .conversation import Conversation
+from .sync_streams import SyncRunStream, SyncStream, Wait
+
+if TYPE_CHECKING:
+    from .runs import Run
+
+__all__ = ["SyncConversation"]
+
+T = TypeVar("T")
+
+
+class SyncConversation:
+    """A conversation that keeps its history and stays with one provider, blocking.
+
+    Made by `SyncClient.conversation`.
+    """
+
+    def __init__(self, conversation: Conversation, call: Wait) -> None:
+        self._conversation = conversation
+        self._call = call
+
+    @property
+    def provider(self) -> str:
+        """The configured provider that answers; it never changes."""
+        return self._conversation.provider
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Everything said so far."""
+        return self._conversation.messages
+
+    @property
+    def cost(self) -> Decimal:
+        """US dollars of every attempt made for it, failed ones included, without what has no known price."""
+        return self._conversation.cost
+
+    @property
+    def unpriced(self) -> int:
+        """How many attempts have no known cost."""
+        return self._conversation.unpriced
+
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> Response[None]: ...
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> Response[Any]: ...
+    @overload
+    def send(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Response[T]: ...
+    @with_keywords
+    def send(self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]) -> Response[Any]:
+        """Sends the messages with all that was said before, and returns the whole reply.
+
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The reply; it and the messages are now part of the conversation.
+
+        Raises:
+            BadRequestError: the call names another provider; `fork` the conversation instead.
+            AsyncLLMError: as `SyncClient.send` raises it; the conversation is as it was before.
+        """
+        return self._call(lambda: self._conversation.send(messages, response_format=response_format, **options))
+
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[CallOptions]
+    ) -> SyncStream[None]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> SyncStream[Any]: ...
+    @overload
+    def stream(
+        self, messages: Messages, *, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> SyncStream[T]: ...
+    @with_keywords
+    def stream(
+        self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]
+    ) -> SyncStream[Any]:
+        """Sends the messages with all that was said before, and returns the reply as it comes.
+
+        Args:
+            messages: a string, or a list of `Message` or ``{"role", "content"}`` dicts.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The stream; the messages and the reply become part of the conversation when the reply is whole.
+
+        Raises:
+            BadRequestError: a message or a keyword is wrong, or the call names another provider; at once.
+            AsyncLLMError: as `SyncClient.stream` raises it.
+        """
+        return SyncStream(self._conversation.stream(messages, response_format=response_format, **options), self._call)
+
+    @overload
+    def run(
+        self, messages: Messages | Run[Any], *, response_format: None = None, **options: Unpack[RunOptions]
+    ) -> Run[None]: ...
+    @overload
+    def run(
+        self, messages: Messages | Run[Any], *, response_format: JSONFormat, **options: Unpack[RunOptions]
+    ) -> Run[Any]: ...
+    @overload
+    def run(
+        self, messages: Messages | Run[Any], *, response_format: TypeForm[T], **options: Unpack[RunOptions]
+    ) -> Run[T]: ...
+    @with_run_keywords
+    def run(
+        self, messages: Messages | Run[Any], *, response_format: Any = None, **options: Unpack[RunOptions]
+    ) -> Run[Any]:
+        """Lets the model call tools until it answers, with all that was said before; see `SyncClient.run`.
+
+        Args:
+            messages: what is said now; or a `Run` of this conversation that stopped early, which goes on.
+            response_format: the type or format of the last answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The run. Its messages, the calls and results of tools included, are now part of the conversation.
+
+        Raises:
+            BadRequestError: the call names another provider; `fork` the conversation instead.
+            AsyncLLMError: as `SyncClient.send` raises it; the conversation is as it was before.
+        """
+        return self._call(lambda: self._conversation.run(messages, response_format=response_format, **options))
+
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: None = None, **options: Unpack[RunOptions]
+    ) -> SyncRunStream[None]: ...
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: JSONFormat, **options: Unpack[RunOptions]
+    ) -> SyncRunStream[Any]: ...
+    @overload
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: TypeForm[T], **options: Unpack[RunOptions]
+    ) -> SyncRunStream[T]: ...
+    @with_run_keywords
+    def run_stream(
+        self, messages: Messages | Run[Any], *, response_format: Any = None, **options: Unpack[RunOptions]
+    ) -> SyncRunStream[Any]:
+        """Does what `run` does, and returns the events as they come.
+
+        Args:
+            messages: as for `run`.
+            response_format: the type or format of the last answer.
+            **options: every keyword of `CallOptions`.
+
+        Returns:
+            The events. The messages become part of the conversation after the last one.
+
+        Raises:
+            BadRequestError: the call names another provider; at once.
+            AsyncLLMError: everything else, while it is iterated.
+        """
+        events = self._conversation.run_stream(messages, response_format=response_format, **options)
+        return SyncRunStream(events, self._call)
+
+    def rewind(self, turns: int = 1) -> tuple[Message, ...]:
+        """Takes the last exchanges back, as if they had not been, and returns their messages.
+
+        Args:
+            turns: how many messages of the user are taken back, with all that follows them.
+
+        Raises:
+            BadRequestError: there are not so many.
+        """
+        return self._conversation.rewind(turns)
+
+    def compact(self, **options: Any) -> bool:
+        """Lets the model sum up the older part of the history; the summary takes its place.
+
+        Args:
+            **options: ``keep_turns``, ``model`` and ``instructions``, as for `Conversation.compact`.
+
+        Returns:
+            Whether there was something to sum up.
+        """
+        return self._call(lambda: self._conversation.compact(**options))
+
+    def to_json(self) -> str:
+        """The conversation as text that can be stored; ``client.conversation(saved=...)`` reads it."""
+        return self._conversation.to_json()
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """After a `fork` to another provider: what of the history it will not understand, a sentence each."""
+        return self._conversation.dropped
+
+    def fork(self, *, provider: str | None = None, model: str | None = None) -> SyncConversation:
+        """A conversation of its own with the same history.
+
+        Args:
+            provider: the provider of the new one; by default the same.
+            model: its model; by default the same, or the configured one of another provider.
+        """
+        return SyncConversation(self._conversation.fork(provider=provider, model=model), self._call)
