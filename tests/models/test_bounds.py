@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asyncllm._models.bounds import ASSUMED_REQUESTS, READ_TOKENS, Bound, bound_of, pages_of
+from asyncllm._models.bounds import ASSUMED_REQUESTS, READ_TOKENS, Bound, bound_of, pages_of, size_of
 from asyncllm._schema.request import ASSUMED_OUTPUT_TOKENS
 from recordings import recorded
 
@@ -88,7 +88,7 @@ PICTURES = [
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.parametrize(("model", "most"), [("claude-opus-5", 4800), ("gpt-5.4", 25_000), ("gemini-3.8-flash", 4200)])
+@pytest.mark.parametrize(("model", "most"), [("claude-opus-5", 4800), ("gpt-5.4", 25_000), ("gemini-3.8-flash", 2250)])
 def test_a_picture_is_taken_by_the_vendors_rule(picture: dict[str, Any], model: str, most: int) -> None:
     """However many bytes it has, a picture counts as the vendor's largest one."""
     body = {"messages": [{"role": "user", "content": [picture]}]}
@@ -148,3 +148,38 @@ def test_recorded_inputs_are_within_their_bound() -> None:
         seen += 1
         assert int(digits) <= bound_of(body, str(body.get("model"))).input_tokens, exchange["id"]
     assert seen > 10
+
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + (1600).to_bytes(4, "big") + (900).to_bytes(4, "big")
+JPEG = b"\xff\xd8\xff\xe0\0\x04xx\xff\xc0\0\x11\x08" + (900).to_bytes(2, "big") + (1600).to_bytes(2, "big") + b"\0" * 9
+GIF = b"GIF89a" + (1600).to_bytes(2, "little") + (900).to_bytes(2, "little")
+
+
+@pytest.mark.parametrize("picture", [PNG, JPEG, GIF])
+def test_the_size_of_a_picture_is_read_from_its_head(picture: bytes) -> None:
+    """A picture whose size is known counts by its vendor's rule, which is less than the largest one."""
+    data = base64.b64encode(picture).decode()
+    assert (1600, 900) == size_of(data) == size_of(f"data:image/png;base64,{data}")
+    part = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
+    body = {"messages": [{"role": "user", "content": [part]}]}
+    assert 1600 * 900 // 750 <= bound_of(body, "claude-opus-5").input_tokens < 1600 * 900 // 750 + 700
+    assert size_of(base64.b64encode(b"RIFF").decode()) is None
+
+
+NO_SOUND = {"input_audio", "output_audio"}
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "without"),
+    [
+        ({"messages": HI}, "claude-opus-5", {"cache_write", "cache_write_1h", *NO_SOUND}),
+        ({"messages": HI}, "gpt-5.6-sol", {"cache_write_1h", *NO_SOUND}),
+        ({"system": [MARK]}, "claude-opus-5", {"cache_write_1h", *NO_SOUND}),
+        ({"system": [{"cache_control": {"ttl": "1h"}}]}, "claude-opus-5", NO_SOUND),
+        ({"modalities": ["audio"]}, "gpt-4o-audio", {"cache_write_1h"}),
+    ],
+)
+def test_what_a_request_cannot_use_is_not_reserved(body: dict[str, Any], model: str, without: set[str]) -> None:
+    """A cache is written for an hour, and by Claude at all, only where it is marked; sound costs where it is named."""
+    assert without == bound_of(body, model).without

@@ -77,6 +77,7 @@ def forecast(books: Bookkeeper, target: Target, request: Request, facts: ModelFa
         service_tier=bound.tier,
         provider=provider.name,
         tools=bound.tools,
+        without=bound.without,
     )
     return CostEstimate(
         provider=provider.name,

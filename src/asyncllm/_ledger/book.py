@@ -7,7 +7,7 @@ cost is known where a price and a usage are; otherwise it is None, and budgets a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -86,6 +86,7 @@ class Prices(Protocol):
         service_tier: str | None = None,
         provider: str | None = None,
         tools: Mapping[str, int] | None = None,
+        without: Collection[str] = (),
     ) -> int | None:
         """The most a call can cost, in nano-dollars; None where the price is not known."""
         ...
@@ -185,6 +186,7 @@ class Bookkeeper:
             service_tier=most.tier,
             provider=head.provider,
             tools=most.tools,
+            without=most.without,
         )
         return Hold(amount, charges)
 

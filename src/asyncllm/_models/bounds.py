@@ -42,16 +42,66 @@ _TOOL_PROMPT = 3000  # the instructions that come with a provider's tool; 2,300 
 _UNSEEN = 400  # what hosts and templates add unseen beyond what `tokens` knows of the family; 250 measured
 _CITED = 500  # what Claude adds to a document that it may cite; 460 measured
 
-# (marks of a model's name, tokens of its largest picture, tokens of a page with its text). The first that fits counts.
-_PICTURES: tuple[tuple[tuple[str, ...], int, int], ...] = (
-    (("gpt-4o-mini",), 48_200, 50_000),  # 2,833 + 8 tiles of 5,667
-    (("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-4-", "chatgpt-4o", "o1", "o3", "o4"), 3_900, 6_000),
-    (("gpt",), 25_000, 27_000),  # 10,000 patches in detail "original", times 2.46 for the smallest models
-    (("claude-3", "claude-sonnet-4", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-5"), 1_640, 4_700),
-    (("claude",), 4_800, 7_800),  # sides of up to 2,576 pixels, 750 pixels a token
-    (("gemini",), 4_200, 1_200),  # 16 tiles of 258; a page is one picture
-    (("grok",), 1_800, 3_500),
-    (("",), 5_000, 7_000),
+
+@dataclass(frozen=True, slots=True)
+class PictureRule:
+    """How a vendor counts pictures: by pixels, by tiles, or at most so many tokens.
+
+    Attributes:
+        marks: names of its models hold one of these.
+        most: tokens of the largest picture.
+        page: tokens of a page of a document: its text and its picture.
+        high: tokens of the largest picture in detail "high", where that is less; else 0.
+        pixels: pixels a token; 0 where they do not count.
+        tile: the side of a tile in pixels; 0 where tiles do not count.
+        per_tile: tokens of a tile.
+        base: tokens besides the tiles.
+    """
+
+    marks: tuple[str, ...]
+    most: int
+    page: int
+    high: int = 0
+    pixels: int = 0
+    tile: int = 0
+    per_tile: float = 0
+    base: int = 0
+
+    def tokens(self, data: Any, detail: Any) -> float:
+        """The most tokens of a picture.
+
+        Args:
+            data: its base64; anything else for a picture whose size is not known.
+            detail: the detail that is asked for.
+        """
+        if detail == "low" and self.most < 48_000:
+            return _LOW_DETAIL
+        most = self.high if self.high and detail == "high" else self.most
+        size = size_of(data) if (self.pixels or self.tile) and isinstance(data, str) else None
+        if size is None:
+            return most
+        width, height = size
+        if self.pixels:
+            return min(most, -(-width * height // self.pixels) + 10)
+        return min(most, self.base + self.per_tile * -(-width // self.tile) * -(-height // self.tile))
+
+
+# The first row whose marks a model's name holds counts.
+_PICTURES: tuple[PictureRule, ...] = (
+    PictureRule(("gpt-4o-mini",), 48_200, page=50_000, tile=512, per_tile=5667, base=2833),
+    PictureRule(("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-4-", "o1", "o3", "o4"), 3900, page=6000),
+    # Patches of 32 pixels, times 2.46 for the smallest models: 1,536 of them, 10,000 in detail "original".
+    PictureRule(("gpt",), 25_000, page=6000, high=3900, tile=32, per_tile=2.46, base=260),
+    PictureRule(
+        ("claude-3", "claude-sonnet-4", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-5"),
+        *(1640, 4700),
+        pixels=750,
+    ),
+    PictureRule(("claude",), 4800, page=7800, pixels=750),  # sides of up to 2,576 pixels
+    PictureRule(("gemini-1", "gemini-2"), 4200, page=1200, tile=256, per_tile=258, base=258),
+    PictureRule(("gemini",), 2250, page=1200),  # 1,120 tokens, 2,240 in the highest resolution
+    PictureRule(("grok",), 1800, page=3500),
+    PictureRule(("",), 5000, page=7000),
 )
 _LOW_DETAIL = 160  # the dearest of the small pictures: 85 tokens, times 1.72
 _SOUND_PER_BYTE = 0.032  # 32 tokens a second (Gemini), at least 1,000 bytes a second
@@ -107,6 +157,7 @@ class Bound:
         answers: how many answers are asked for.
         tier: the service tier or speed that is asked for, in the provider's word; None for the ordinary one.
         tools: tool of the provider -> the most requests to it.
+        without: units of the price list that the request cannot use.
     """
 
     input_tokens: int
@@ -114,6 +165,7 @@ class Bound:
     answers: int = 1
     tier: str | None = None
     tools: Mapping[str, int] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
 
     def output(self, assumed: int = ASSUMED_OUTPUT_TOKENS) -> int:
         """Tokens of all answers together; ``assumed`` stands for one without a limit."""
@@ -138,6 +190,7 @@ def bound_of(body: Mapping[str, Any], model: str, headers: Mapping[str, str] | N
         answers=max(answers, default=1) or 1,
         tier=_tier(body, headers or {}),
         tools=tools,
+        without=frozenset(_unused(body, model)),
     )
 
 
@@ -145,6 +198,18 @@ def _count(value: object) -> int | None:
     if isinstance(value, float) and value >= 0 and value.is_integer():
         value = int(value)
     return value if type(value) is int and value >= 0 else None
+
+
+def _unused(body: Mapping[str, Any], model: str) -> Iterator[str]:
+    """Units that the request cannot use. Caches are written for an hour, and by Claude at all, only where it asks."""
+    text = str(body)
+    marked = "cache_control" in text or "cachePoint" in text or "cache_point" in text
+    if not ("1h" in text and marked):
+        yield "cache_write_1h"
+    if not marked and "claude" in model.lower():
+        yield "cache_write"
+    if "audio" not in text.lower():
+        yield from ("input_audio", "output_audio")
 
 
 def _tier(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
@@ -191,19 +256,19 @@ def _input(body: Mapping[str, Any], model: str, tools: Mapping[str, int]) -> int
             one for one in declared if isinstance(one, Mapping) and one.get("type", "function") not in _OF_THE_CALLER
         ]
         tokens += len(own) * _TOOL_PROMPT
-    picture, page = next((rest for marks, *rest in _PICTURES if any(mark in model.lower() for mark in marks)))
-    return int(tokens + _weigh(body, picture, page)) + 1
+    rule = next(row for row in _PICTURES if any(mark in model.lower() for mark in row.marks))
+    return int(tokens + _weigh(body, rule)) + 1
 
 
-def _weigh(value: Any, picture: int, page: int) -> float:
+def _weigh(value: Any, rule: PictureRule) -> float:
     """The most tokens that a value of the body comes to."""
     if isinstance(value, str):
         return most_tokens(value)
     if isinstance(value, list):
-        return sum([_weigh(one, picture, page) for one in value])
+        return sum([_weigh(one, rule) for one in value])
     if not isinstance(value, Mapping):
         return 1.0
-    media = _medium(value, picture, page)
+    media = _medium(value, rule)
     if media is not None:
         return media
     total = float(_CITED) if "document" in (value.get("type"), *value) else 0.0
@@ -213,44 +278,45 @@ def _weigh(value: Any, picture: int, page: int) -> float:
         elif key in _STORED and inner:
             total += ASSUMED_OUTPUT_TOKENS
         else:
-            total += len(key) * _KEY + _weigh(inner, picture, page)
+            total += len(key) * _KEY + _weigh(inner, rule)
     return total + 1.0
 
 
-def _medium(part: Mapping[str, Any], picture: int, page: int) -> float | None:
+def _medium(part: Mapping[str, Any], rule: PictureRule) -> float | None:
     """The most tokens of a picture, a document, a sound or a film; None for any other part."""
     kind = part.get("type")
     if kind in ("image_url", "input_image") or (kind == "image" and "source" in part):
-        inner = part.get("image_url")
+        inner, source = part.get("image_url"), part.get("source")
         detail = part.get("detail") or (inner.get("detail") if isinstance(inner, Mapping) else None)
-        return _LOW_DETAIL if detail == "low" and picture < 48_000 else picture
+        data = inner.get("url") if isinstance(inner, Mapping) else inner
+        return rule.tokens(source.get("data") if isinstance(source, Mapping) else data, detail)
     inline = part.get("inlineData") or part.get("inline_data")
     if isinstance(inline, Mapping):
-        return _of_type(str(inline.get("mimeType") or inline.get("mime_type")), inline.get("data"), picture, page)
+        return _of_type(str(inline.get("mimeType") or inline.get("mime_type")), inline.get("data"), rule)
     if kind == "input_audio" and isinstance(part.get("input_audio"), Mapping):
-        return _of_type(f"audio/{part['input_audio'].get('format')}", part["input_audio"].get("data"), picture, page)
+        return _of_type(f"audio/{part['input_audio'].get('format')}", part["input_audio"].get("data"), rule)
     if kind in ("file", "input_file"):
         file = part.get("file")
         data = (file if isinstance(file, Mapping) else part).get("file_data")
-        return _of_type("application/pdf", data, picture, page)
+        return _of_type("application/pdf", data, rule)
     source = part.get("source")
     if not isinstance(source, Mapping):  # Converse: the kind of the medium is the name of its object
         for name in ("image", "document", "video", "audio"):
             inner = part.get(name)
             if isinstance(inner, Mapping) and isinstance(inner.get("source"), Mapping) and inner["source"].get("bytes"):
                 word = "application/pdf" if inner.get("format") == "pdf" else f"{name}/{inner.get('format')}"
-                return _of_type(word, inner["source"]["bytes"], picture, page)
+                return _of_type(word, inner["source"]["bytes"], rule)
         return None
     if kind == "document" and source.get("type") in ("base64", "url", "file"):
         media_type = str(source.get("media_type") or "application/pdf")
-        return _CITED + _of_type(media_type, source.get("data"), picture, page)
+        return _CITED + _of_type(media_type, source.get("data"), rule)
     return None
 
 
-def _of_type(media_type: str, data: Any, picture: int, page: int) -> float:
+def _of_type(media_type: str, data: Any, rule: PictureRule) -> float:
     """The most tokens of a medium; ``data`` is its base64, also as the address that holds it."""
     if media_type.startswith("image/"):
-        return picture
+        return rule.tokens(data, None)
     if not isinstance(data, str) or not data:
         return ASSUMED_OUTPUT_TOKENS
     if data.startswith("data:"):
@@ -263,7 +329,7 @@ def _of_type(media_type: str, data: Any, picture: int, page: int) -> float:
         return size * _FILM_PER_BYTE
     content = _decoded(data)
     if media_type == "application/pdf":
-        return pages_of(content) * page
+        return pages_of(content) * rule.page
     return most_tokens(content.decode("utf-8", "replace"))
 
 
@@ -298,3 +364,34 @@ def pages_of(pdf: bytes) -> int:
 
 def _counted(data: bytes) -> int:
     return max([len(_PAGE.findall(data)), *map(int, _PAGES.findall(data))])
+
+
+_JPEG_SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_HEAD = 1 << 18  # characters of base64 in which a size is looked for
+
+
+def size_of(data: str) -> tuple[int, int] | None:
+    """Returns width and height of a picture in pixels, from its first bytes; None where they do not say.
+
+    Args:
+        data: base64, also as the address that holds it (``data:...``).
+    """
+    if data.startswith("data:"):
+        data = data.partition(",")[2]
+    head = _decoded(data[:_HEAD])
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR":
+        return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    if head[:4] == b"GIF8" and len(head) > 9:
+        return int.from_bytes(head[6:8], "little"), int.from_bytes(head[8:10], "little")
+    if head[:2] == b"\xff\xd8":
+        return _jpeg_size(head)
+    return None
+
+
+def _jpeg_size(head: bytes) -> tuple[int, int] | None:
+    at = 2
+    while at + 9 < len(head) and head[at] == 0xFF:
+        if head[at + 1] in _JPEG_SIZES:
+            return int.from_bytes(head[at + 7 : at + 9], "big"), int.from_bytes(head[at + 5 : at + 7], "big")
+        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    return None

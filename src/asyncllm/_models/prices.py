@@ -25,7 +25,7 @@ about a model goes through its provider's rows; every later one is a lookup.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -81,7 +81,7 @@ class Rate:
     Attributes:
         base: yocto-dollars.
         tiers: ``(start, yocto-dollars)``, rising: the price where the input has more than ``start`` tokens.
-        dollars: the base as it is published: US dollars for a million tokens, or for a thousand of the others.
+        dollars: the base as it is published.
     """
 
     base: int
@@ -298,7 +298,9 @@ def _fee_of(tool: str, count: int, rates: Rates) -> tuple[str, int]:
     raise UnknownCostError(f"the fee of the provider's tool {tool} is not known")
 
 
-def dearest(rates: Rates, input_tokens: int, output_tokens: int, tools: Mapping[str, int]) -> int:
+def dearest(
+    rates: Rates, input_tokens: int, output_tokens: int, tools: Mapping[str, int], without: Collection[str] = ()
+) -> int:
     """Returns the most such a call can cost, in yocto-dollars, whatever kinds its tokens turn out to be.
 
     Args:
@@ -306,6 +308,7 @@ def dearest(rates: Rates, input_tokens: int, output_tokens: int, tools: Mapping[
         input_tokens: all of the input.
         output_tokens: all of the output.
         tools: as for `PriceBook.worst_case`. A fee that is not known is taken at `ASSUMED_FEE`.
+        without: units that it cannot use.
 
     Raises:
         UnknownCostError: tokens have no price.
@@ -315,7 +318,8 @@ def dearest(rates: Rates, input_tokens: int, output_tokens: int, tools: Mapping[
             raise UnknownCostError(f"the {unit} has no known price")
     total = rates["request"].base if "request" in rates else 0
     for units, count in ((INPUT_UNITS, input_tokens), (OUTPUT_UNITS, output_tokens)):
-        total += count * max((rates[unit].at(input_tokens) for unit in units if unit in rates), default=0)
+        usable = [rates[unit].at(input_tokens) for unit in units if unit in rates and unit not in without]
+        total += count * max(usable, default=0)
     if any(rate.base for rate in rates.values()):  # a model that is free has no fees either
         for tool, count in tools.items():
             if count and tool not in _FREE_TOOLS:
@@ -421,13 +425,7 @@ class PriceBook:
         return self._loaded().date
 
     def find(self, kind: str, model: str, *, provider: str | None = None) -> ModelPrice | None:
-        """The prices of a model; ``None`` where nobody knows them.
-
-        Args:
-            kind: the provider's kind (``"openai"``, ``"bedrock"``, ``"groq"`` ...).
-            model: its name as it is sent.
-            provider: the name of the provider's entry in the configuration.
-        """
+        """The prices of a model; ``None`` where nobody knows them. The arguments are as for `cost`."""
         key = (kind, model, provider)
         if key not in self._found:
             found = self._find(kind, model, provider)
@@ -520,11 +518,11 @@ class PriceBook:
         batch: bool = False,
         provider: str | None = None,
         tools: Mapping[str, int] | None = None,
+        without: Collection[str] = (),
     ) -> int | None:
         """Returns the most a call can cost, in nano-dollars, rounded up: what a budget reserves before it.
 
-        Every input token is taken at the dearest input price of the model (cache writes and audio included), every
-        output token at the dearest output price, at the dearest moment of the day from ``when`` on.
+        Every token is taken at the dearest price that it can have, at the dearest moment of the day from ``when`` on.
 
         Args:
             kind: the provider's kind.
@@ -536,9 +534,10 @@ class PriceBook:
             batch: it is part of a batch.
             provider: the name of the provider's entry in the configuration.
             tools: tool of the provider -> the most requests to it.
+            without: units of the price list that it cannot use.
 
         Returns:
-            ``None`` where a price that is needed is not known.
+            None where a price that is needed is not known.
         """
         found = self.find(kind, model, provider=provider)
         if found is None:
@@ -546,7 +545,7 @@ class PriceBook:
         tier = _tier(service_tier, batch, None)
         rows = [found.rates(moment, tier) or {} for moment in found.schedule.moments(when)]
         try:
-            return nano_up(max([dearest(rates, input_tokens, max_tokens, tools or {}) for rates in rows]))
+            return nano_up(max([dearest(rates, input_tokens, max_tokens, tools or {}, without) for rates in rows]))
         except UnknownCostError:
             return None
 

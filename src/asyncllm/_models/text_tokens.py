@@ -27,7 +27,7 @@ class Ratio(NamedTuple):
 
 RATIOS: Mapping[str, Ratio] = MappingProxyType(
     {
-        "prose": Ratio(0.25, 0.6),  # ASCII letters and white space; English 0.16, words of random letters 0.56
+        "prose": Ratio(0.25, 0.5),  # ASCII letters and white space; English 0.16, single letters and random words 0.5
         "dense": Ratio(0.6, 1.0),  # digits (each one a token for Gemini), signs, base64 0.73, hex
         "alphabets": Ratio(0.45, 1.3),  # two bytes: Latin with marks, Greek, Cyrillic, Hebrew, Arabic; Hebrew 1.04
         "cjk": Ratio(1.0, 2.4),  # Chinese, Japanese, Korean; usual text 0.6 to 1.6, rare characters 2.35
