@@ -79,8 +79,8 @@ class CallOptions(TypedDict, total=False):
         Sequence[FallbackReason] | None,
         Keyword(
             "where",
-            'What else goes on to the next model: "content_filter" (a blocked answer), "budget" (a budget that is '
-            "used up).",
+            'What the call goes on to the next model for besides failures: "content_filter" (the answer or the prompt '
+            'was blocked or refused), "budget" (a hard budget has no room). By default as the configuration says.',
             _checks.fallback_on,
         ),
     ]
@@ -345,7 +345,7 @@ class Arguments:
     provider: "str | None" = None
     model: "str | None" = None
     fallback: "Fallback | None" = None
-    fallback_on: Sequence[FallbackReason] = ()
+    fallback_on: "tuple[FallbackReason, ...] | None" = None
     task: "str | None" = None
     sticky_key: "str | None" = None
     timeout: "float | None" = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -22,6 +22,7 @@ from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
 from .conversation import Conversation, Keep, read_saved
+from .errors import FallbackReason
 
 if TYPE_CHECKING:
     from .bulk import Inputs, MapStream
@@ -96,7 +97,7 @@ class Client(Runtime):
             self._patience(asked, choice),
             _payer(asked),
             choice.variant,
-            fallback_on=asked.fallback_on,
+            fallback_on=self._fallback_on(asked),
         )
         return await send(call, parse=asked.parse, reasks=asked.validation_retries)
 
@@ -142,7 +143,7 @@ class Client(Runtime):
                 on_interrupt=asked.on_interrupt,
                 payer=_payer(asked),
                 variant=choice.variant,
-                fallback_on=asked.fallback_on,
+                fallback_on=self._fallback_on(asked),
                 reasks=asked.validation_retries,
                 asked=response_format,
             )
@@ -339,6 +340,9 @@ class Client(Runtime):
         else:
             choice = self._routing.choose(asked.request, task=asked.task, sticky_key=asked.sticky_key)
         return replace(asked.request, model=choice.targets[0].model), choice
+
+    def _fallback_on(self, asked: Arguments) -> Sequence[FallbackReason]:
+        return self.settings.fallback_on if asked.fallback_on is None else asked.fallback_on
 
     def _patience(self, asked: Arguments, choice: Choice) -> Patience:
         """How the call waits: as it says, else as the configuration says."""

@@ -302,7 +302,7 @@ async def test_two_tasks_on_one_stream_get_a_sentence(open_client: OpenClient) -
         stream = client.stream("Count")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stream.__anext__)
-            await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
             with pytest.raises(errors.ClientStateError, match="two tasks"):
                 await stream.__anext__()
         await stream.aclose()

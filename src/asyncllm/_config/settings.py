@@ -93,6 +93,10 @@ class Settings:
     cross_provider_fallback: Annotated[
         bool, "Let a failed call go on to the other providers, in the order in which they are listed."
     ] = False
+    fallback_on: Annotated[
+        tuple[Literal["content_filter", "budget"], ...],
+        "What a call goes on to the next target for besides failures: a blocked or refused answer, a full budget.",
+    ] = ()
     routing: RoutingRules = field(default_factory=RoutingRules)
     limits: LimitBounds = field(default_factory=LimitBounds)
     hedging: Hedging = field(default_factory=Hedging)

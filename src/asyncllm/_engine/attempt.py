@@ -240,6 +240,7 @@ class HTTPAttempt:
             read_timeout=timeouts.idle,
             on_reconnect=self._reconnect,
         )
+        call.made += 1
         self._began = engine.background.clock()
 
     def _encode(self) -> tuple[WireRequest, str]:

@@ -13,9 +13,11 @@ from dataclasses import replace
 from functools import partial
 
 from .._models.tokens import estimate_tokens
+from .._schema.content import Text
 from .._schema.messages import Message
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation, Request
 from .._schema.response import Attempt, Response
+from .._schema.usage import added
 from .._schema.values import dataclass
 from ..errors import (
     AllFallbacksFailedError,
@@ -30,6 +32,8 @@ from .formats import Parse
 from .health import Permit, ProviderState, TargetState
 from .target import Target, allows
 
+MOST_PAUSES = 10  # of one reply, after which it is handed over as it is
+BLOCKED = ("content_filter", "refusal")  # finish reasons of a reply that was not allowed
 _log = logging.getLogger("asyncllm")
 
 
@@ -100,6 +104,7 @@ class Call:
         deadline: on the loop's clock.
         records: its settled attempts, in order.
         made: attempts so far.
+        blocked: a blocked reply that another target may do better than; None for none.
         asked: the positions of targets that got an attempt.
         had_turn: the positions of targets whose turn has come, asked or not.
         failures: what each target failed with last, or that its circuit is open; by position, the latest last.
@@ -110,6 +115,7 @@ class Call:
         "_expected",
         "_queueing",
         "asked",
+        "blocked",
         "book",
         "deadline",
         "engine",
@@ -164,6 +170,7 @@ class Call:
         self.made = 0
         self.most = targets[0].retry.max_attempts_per_call
         self.asked: set[int] = set()
+        self.blocked: Response | None = None
         self.had_turn: set[int] = set()
         self.failures: dict[int, AsyncLLMError] = {}
         self.tries: dict[int, Tries] = {}
@@ -188,10 +195,39 @@ class Call:
             self.request = replace(self.request, messages=(*self.request.messages, *messages))
             self._expected = None
         self.made = 0
+        self.blocked = None
         self.asked.clear()
         self.had_turn.clear()
         self.failures.clear()
         self.tries.clear()
+
+    def go_on(self, request: Request, paused: Response) -> None:
+        """The provider paused: the next request goes on where its reply stopped, to the same target.
+
+        Args:
+            request: what was asked at first.
+            paused: everything that has come of the reply so far.
+        """
+        self.targets = [target for target in self.targets if target.key == (paused.provider, self._answered_by(paused))]
+        if paused.continuation is not None:
+            self.request = replace(request, extra_body={**(request.extra_body or {}), **paused.continuation})
+        else:
+            self.request = replace(request, messages=(*request.messages, paused.message))
+        self._expected = None
+        self.begin_again()
+
+    @staticmethod
+    def _answered_by(response: Response) -> str:
+        """The model that was asked for the reply, by its last attempt."""
+        return response.attempts[-1].model
+
+    def may_go_on_from(self, response: Response, position: int) -> bool:
+        """Whether a blocked or refused reply is left for the next target, and there is one."""
+        return (
+            response.finish_reason in BLOCKED
+            and "content_filter" in self.fallback_on
+            and any(there != position for there in self.not_asked())
+        )
 
     def restart_clock(self) -> None:
         """A stream begins again: its new first content has as long as the first one had."""
@@ -316,6 +352,21 @@ def _told(failure: AsyncLLMError) -> AsyncLLMError | None:
     if type(failure) is not CircuitOpenError:
         return failure
     return failure.__cause__ if isinstance(failure.__cause__, AsyncLLMError) else None
+
+
+def joined(first: Response, second: Response) -> Response:
+    """A reply that was paused, and what it went on with, as one."""
+    before, after = first.message.content, second.message.content
+    if first.continuation is not None and before and after and type(before[-1]) is type(after[0]) is Text:
+        text = replace(after[0], text=before[-1].text + after[0].text)  # the pause was in the middle of it
+        before, after = before[:-1], (text, *after[1:])
+    return replace(
+        second,
+        message=replace(second.message, content=(*before, *after)),
+        usage=added(first.usage, second.usage),
+        cost=None if first.cost is None or second.cost is None else first.cost + second.cost,
+        warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
+    )
 
 
 def finish(response: Response, parse: Parse | None) -> Response:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import anyio
 
+from .._schema.accumulate import Accumulator
 from .._schema.content import ToolCall
 from .._schema.events import Event, PartStart, ResponseStart
 from .._schema.replay import events_of
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._transport.base import MAX_BODY_BYTES, Exchange
-from ..errors import AsyncLLMError, FirstTokenTimeoutError
+from ..errors import AsyncLLMError, ContentBlockedError, FirstTokenTimeoutError
 from .attempt import HTTPAttempt
 
 _WHOLE = ("application/json", "text/html")  # no stream, whatever was asked for: a whole answer, a proxy's page
@@ -139,13 +140,15 @@ async def open_stream(attempt: HTTPAttempt) -> Opened:
                 events += await channel.receive_whole()
             while not has_content(events) and not channel.ended:
                 events += await channel.receive()
+        if attempt.call.fallback_on and channel is not None and channel.ended:
+            _check_blocked(attempt, events)
         if channel is None or scope.cancelled_caught:
             raise FirstTokenTimeoutError(f"no content within {patience:g} s of the request")
     except AsyncLLMError as error:
         events += error.events
         if channel is not None:
             channel.abort()
-        if channel is None or not has_content(events):
+        if channel is None or attempt.settled or not has_content(events):
             raise
         failure = attempt.complete(error)
     except BaseException:
@@ -155,6 +158,18 @@ async def open_stream(attempt: HTTPAttempt) -> Opened:
     attempt.first_content()
     attempt.hand_over()
     return Opened(attempt, channel, events, failure)
+
+
+def _check_blocked(attempt: HTTPAttempt, events: Sequence[Event]) -> None:
+    """Raises `ContentBlockedError` where nothing came of a blocked stream and the call goes on for that."""
+    accumulator = Accumulator()
+    accumulator.feed(events)
+    response = accumulator.response()
+    if not response.message.content and attempt.call.may_go_on_from(response, attempt.position):
+        attempt.succeed(response)
+        raise ContentBlockedError(
+            f"the reply was blocked ({response.raw_finish_reason or response.finish_reason})", usage=response.usage
+        )
 
 
 def has_content(events: Sequence[Event]) -> bool:

@@ -35,9 +35,9 @@ import anyio
 
 from .._schema.request import GENERATING
 from .._schema.response import Response
-from ..errors import AsyncLLMError, CircuitOpenError, ClientStateError, StructuredOutputError
+from ..errors import AsyncLLMError, CircuitOpenError, ClientStateError, ContentBlockedError, StructuredOutputError
 from .attempt import HTTPAttempt
-from .call import Call, Tries, finish
+from .call import MOST_PAUSES, Call, Tries, finish, joined
 from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .health import RETRY_QUOTA, TargetState
 from .target import LONGEST_RETRY_AFTER, SPREAD, Target, pause
@@ -81,11 +81,7 @@ async def send(call: Call, *, parse: Parse | None = None, reasks: int = 0) -> Re
 async def _send_fitting(call: Call, parse: Parse | None, reasks: int) -> Response:
     """A reply of the type that was asked for; one that does not fit goes back to the model with the reasons."""
     while True:
-        response = await send_hedged(call, answer, _ignore)
-        if len(response.attempts) < len(call.records):  # the line of attempts that lost was settled after it
-            used = response.attempts[-1]
-            others = [attempt for attempt in call.records if attempt is not used]
-            response = replace(response, attempts=(*others, used))
+        response = await _send_whole(call)
         try:
             return finish(response, parse)
         except StructuredOutputError as error:
@@ -96,10 +92,50 @@ async def _send_fitting(call: Call, parse: Parse | None, reasks: int) -> Respons
         call.begin_again(*further)
 
 
+async def _send_whole(call: Call) -> Response:
+    """A whole reply; one that the provider paused is continued."""
+    request = call.request
+    response = await _send_once(call)
+    for _ in range(MOST_PAUSES):
+        if response.finish_reason != "pause":
+            break
+        call.go_on(request, response)
+        response = joined(response, await _send_once(call))
+    call.request = request
+    return response
+
+
+async def _send_once(call: Call) -> Response:
+    try:
+        response = await send_hedged(call, answer, _ignore)
+    except AsyncLLMError:
+        if call.blocked is None:
+            raise
+        response = call.blocked  # no other target did better
+    if len(response.attempts) < len(call.records):  # the line of attempts that lost was settled after it
+        used = response.attempts[-1]
+        others = [attempt for attempt in call.records if attempt is not used]
+        response = replace(response, attempts=(*others, used))
+    return response
+
+
 async def answer(attempt: HTTPAttempt) -> Response:
-    """Takes the reply whole."""
+    """Takes the reply whole.
+
+    Raises:
+        ContentBlockedError: it was blocked or refused, and the call goes on to the next target for that.
+    """
     reply = await attempt.send()
-    return attempt.succeed(attempt.decode(reply))
+    response = attempt.succeed(attempt.decode(reply))
+    call = attempt.call
+    if call.fallback_on and call.may_go_on_from(response, attempt.position):
+        call.blocked = response
+        raise attempt.complete(
+            ContentBlockedError(
+                f"the reply was blocked ({response.raw_finish_reason or response.finish_reason})", usage=response.usage
+            )
+        )
+    return response
 
 
 def _ignore(late: Response) -> None:
@@ -359,7 +395,6 @@ async def send_with_retries(call: Call, run: Run[Answer], line: Line, position: 
         except CircuitOpenError as error:
             error.__cause__ = failure
             raise
-        call.made += 1
         call.asked.add(position)
         try:
             async with HTTPAttempt(call, position, permit) as attempt:

@@ -23,9 +23,20 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 import anyio
 
 from .._schema.accumulate import Accumulator
-from .._schema.events import Event, Restart
+from .._schema.events import (
+    Event,
+    PartEnd,
+    PartStart,
+    ReasoningDelta,
+    ResponseEnd,
+    ResponseStart,
+    Restart,
+    TextDelta,
+    ToolCallDelta,
+)
 from .._schema.request import Request
 from .._schema.response import Outcome, Parsed, Response
+from .._schema.usage import Usage, added
 from .._schema.values import dataclass
 from ..errors import (
     AsyncLLMError,
@@ -39,7 +50,7 @@ from ..errors import (
     StructuredOutputError,
 )
 from .attempt import Engine
-from .call import Call, Patience, Payer, finish
+from .call import MOST_PAUSES, Call, Patience, Payer, finish
 from .channel import Opened, open_stream
 from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .sending import log_hop, send_hedged
@@ -103,6 +114,10 @@ class Stream(Generic[Parsed]):
         self._over = False
         self._waiting_since: float | None = None
         self._ends_at = math.inf
+        self._pauses = 0  # how often the provider has paused the reply
+        self._before: Response[Any] | None = None  # what had come at the last pause, with what it used and cost
+        self._asked: Request | None = None  # what a paused reply answers
+        self._own_usage: Usage | None = None  # of the last request of a reply that was paused
         self._when_ended: Callable[[Response, bool], None] | None = None
 
     # What the caller does with it.
@@ -224,16 +239,24 @@ class Stream(Generic[Parsed]):
         self._waiting_since = math.inf  # nothing of this stream can time out yet
         try:
             opened = await self._open()
-        except BaseException as error:
-            self._settle("cancelled")  # no attempt is open any more
-            if isinstance(error, AsyncLLMError) and self._call is not None:
+        except AsyncLLMError as error:
+            if self._before is not None:  # content was delivered before the pause
+                raised = self._end_with(error)
+                if raised is error:
+                    raise
+                raise raised from error
+            self._settle("error")
+            if self._call is not None:
                 self._call.ended(error)
+            raise
+        except BaseException:
+            self._settle("cancelled")
             raise
         finally:
             self._waiting_since = None
         self._failure = opened.failure
-        self._take(opened, opened.events)
-        if self._opened is opened and not self._over and self._failure is None:
+        self._take(opened, opened.events)  # may end it, or find it paused
+        if self._opened is opened and not self._over and self._failure is None and not opened.channel.ended:
             self._steady = opened
             opened.attempt.call.engine.watch.add(self)
 
@@ -276,6 +299,7 @@ class Stream(Generic[Parsed]):
             return False
         log_hop(error, call.targets[position], call.targets[later])
         self._settle_attempt(opened, "interrupted", self._interruption(error))
+        self._forget_pauses(call)
         call.begin_again()
         call.restart_clock()
         self._opened = self._failure = self._timeout = None
@@ -314,10 +338,64 @@ class Stream(Generic[Parsed]):
         self._take(opened, events)
 
     def _take(self, opened: Opened, events: list[Event]) -> None:
+        if self._before is not None:
+            offset = len(self._before.message.content)
+            events = [self._placed(event, offset) for event in events if type(event) is not ResponseStart]
+        ended = opened.channel.ended and self._failure is None
+        end = events[-1] if ended and events else None
+        if type(end) is ResponseEnd and end.finish_reason == "pause" and self._pauses < MOST_PAUSES:
+            events.pop()
+            self._pause(opened, events, end)
+            return
         self._accumulator.feed(events)
         self._ready.extend(events)
-        if opened.channel.ended and self._failure is None:
+        if ended:
             self._finish(opened)
+
+    # Pauses: the provider stops in the middle, and the next request goes on where the reply stopped. To the caller it
+    # is one reply: its parts are numbered through, and it ends once, with what all requests used.
+
+    def _pause(self, opened: Opened, events: list[Event], end: ResponseEnd) -> None:
+        self._accumulator.feed(events)
+        self._ready.extend(events)
+        attempt, used = opened.attempt, self._own_usage or end.usage
+        so_far = replace(
+            self._accumulator.response(), usage=end.usage, warnings=end.warnings, continuation=end.continuation
+        )
+        attempt.settle("ok", usage=used, partial=so_far)
+        attempt.call.engine.watch.remove(self)
+        if self._asked is None:
+            self._asked = attempt.call.request
+        self._before = self._with_total(attempt.dress(so_far))
+        self._pauses += 1
+        self._steady = None
+        attempt.call.go_on(self._asked or attempt.call.request, self._before)
+        attempt.call.restart_clock()
+
+    def _forget_pauses(self, call: Call) -> None:
+        """The reply begins again: what was paused is void."""
+        if self._asked is not None:
+            call.request = self._asked
+        self._asked = self._before = self._own_usage = None
+        self._pauses = 0
+
+    def _placed(self, event: Event, offset: int) -> Event:
+        """An event of a request that goes on with a reply, as an event of the whole."""
+        if isinstance(event, (PartStart, PartEnd, TextDelta, ReasoningDelta, ToolCallDelta)):
+            return replace(event, index=event.index + offset)
+        if isinstance(event, ResponseEnd) and self._before is not None:
+            self._own_usage = event.usage
+            return replace(event, usage=added(self._before.usage, event.usage))
+        return event
+
+    def _with_total(self, response: Response[Any]) -> Response[Any]:
+        """The reply with what the requests before its last pause used and cost as well."""
+        before = self._before
+        if before is None:
+            return response
+        cost = None if before.cost is None or response.cost is None else before.cost + response.cost
+        warnings = tuple(dict.fromkeys((*before.warnings, *response.warnings)))
+        return replace(response, usage=added(before.usage, response.usage), cost=cost, warnings=warnings)
 
     # What the watch asks and does.
 
@@ -382,7 +460,9 @@ class Stream(Generic[Parsed]):
 
     def _finish(self, opened: Opened) -> None:
         """The whole reply is there."""
-        self._response = opened.attempt.succeed(self._accumulator.response())
+        whole = self._accumulator.response()
+        opened.attempt.settle("ok", usage=self._own_usage or whole.usage, partial=whole)
+        self._response = self._with_total(opened.attempt.dress(whole))
         try:
             self._response = finish(self._response, self._plan.parse)
         except StructuredOutputError as error:
@@ -402,6 +482,7 @@ class Stream(Generic[Parsed]):
         call = opened.attempt.call
         call.engine.watch.remove(self)
         opened.channel.abort()
+        self._forget_pauses(call)
         call.begin_again(*asking_again(self._response, error))
         call.restart_clock()
         self._opened = self._steady = self._response = None

@@ -96,6 +96,7 @@ class Accumulator:
             raw=end.raw if end else None,
             model=self._start.model,
             id=self._start.id,
+            continuation=end.continuation if end else None,
         )
 
 

@@ -94,6 +94,7 @@ class ResponseEnd(_Event):
         warnings: what the provider, or the reading of its answer, has to say about the reply, a sentence each.
         raw: what the stream told besides its parts, in the shape that a whole body has (container ids, log
             probabilities, further choices); None where it told nothing more.
+        continuation: as in `Response`.
     """
 
     finish_reason: FinishReason
@@ -103,6 +104,7 @@ class ResponseEnd(_Event):
     usage: Usage = UNKNOWN_USAGE
     warnings: tuple[str, ...] = ()
     raw: Mapping[str, Any] | None = field(default=None, compare=False)
+    continuation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def events_of(response: Response) -> Iterator[Event]:
         usage=response.usage,
         warnings=response.warnings,
         raw=response.raw,
+        continuation=response.continuation,
     )
 
 

@@ -97,6 +97,8 @@ class Response(Generic[Parsed]):
         attempts: every HTTP attempt of the call, the successful one last.
         rate_limits: the provider's rate-limit headers, None where it sends none.
         raw: the decoded JSON body; of a stream what it told besides the parts, None where that is nothing.
+        continuation: what the body of a request needs to go on where the provider paused (``finish_reason`` is
+            ``"pause"``); None where the reply itself is sent back instead.
     """
 
     message: Message
@@ -117,6 +119,7 @@ class Response(Generic[Parsed]):
     attempts: tuple[Attempt, ...] = ()
     rate_limits: RateLimits | None = None
     raw: Mapping[str, Any] | None = None
+    continuation: Mapping[str, Any] | None = None
 
     @property
     def text(self) -> str:

@@ -8,7 +8,7 @@ Gemini reports thoughts besides the output): a codec adds them up, so one formul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -62,6 +62,22 @@ class Usage:
     def __post_init__(self) -> None:
         if self.total_tokens is None and self.input_tokens is not None and self.output_tokens is not None:
             object.__setattr__(self, "total_tokens", self.input_tokens + self.output_tokens)
+
+
+def added(first: Usage, second: Usage) -> Usage:
+    """What two requests used together; what one of them does not tell is unknown of both."""
+    sums: dict[str, Any] = {}
+    for one in fields(Usage):
+        here, there = getattr(first, one.name), getattr(second, one.name)
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            sums[one.name] = {name: here.get(name, 0) + there.get(name, 0) for name in {**here, **there}}
+        elif isinstance(here, (int, Decimal)) and isinstance(there, (int, Decimal)):
+            sums[one.name] = here + there
+        else:
+            sums[one.name] = here if here == there else None
+    sources: tuple[UsageSource, ...] = ("unknown", "estimated", "provider")
+    sums["source"] = next(source for source in sources if source in (first.source, second.source))
+    return Usage(**sums)
 
 
 UNKNOWN_USAGE = Usage(source="unknown")

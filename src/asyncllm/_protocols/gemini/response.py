@@ -51,6 +51,11 @@ def continuation(body: Mapping[str, Any]) -> str | None:
     return token if isinstance(token, str) and token else None
 
 
+def continued_by(token: str | None) -> Mapping[str, str] | None:
+    """What the body of the next request needs besides what the first one had; None where there is no token."""
+    return None if token is None else {"continuationToken": token}
+
+
 def with_continuation(request_body: Mapping[str, Any], token: str) -> dict[str, Any]:
     """The body that goes on where an answer paused: the same request, with the token of that answer."""
     return {**request_body, "continuationToken": token}
@@ -112,6 +117,7 @@ def read_whole(body: dict[str, Any], context: Context, warnings: tuple[str, ...]
         request_id=response_id,  # the hosts send no request id; this one is what their support asks for
         warnings=(*warnings, *remarks_on(body, candidate, raw_reason)),
         raw=body,
+        continuation=continued_by(continuation(body)) if finish_reason(raw_reason, calls=False) == "pause" else None,
     )
 
 

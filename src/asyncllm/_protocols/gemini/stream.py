@@ -46,6 +46,7 @@ from .errors import error_object, read_inner_error
 from .parts import OpenCalls, PartialArguments, PartReader
 from .response import (
     continuation,
+    continued_by,
     not_this_protocol,
     prompt_blocked,
     read_body,
@@ -192,6 +193,7 @@ class GeminiStreamDecoder:
                 raw_finish_reason=raw,
                 usage=usage,
                 warnings=(*self._halves.warnings, *remarks),
+                continuation=continued_by(self.continuation_token) if reason == "pause" else None,
                 raw={"candidates": [self._more[at] for at in sorted(self._more)]} if self._more else None,
             )
         )
