@@ -298,13 +298,15 @@ async def test_breaking_out_gives_the_connection_back(open_client: OpenClient) -
 @anyio_test
 async def test_two_tasks_on_one_stream_get_a_sentence(open_client: OpenClient) -> None:
     """A stream read in two places at once says so instead of mixing up."""
-    async with Simulator(reply=LONG, latency=0.05) as sim, open_client(sim) as client:
+    async with Simulator(reply=LONG) as sim, open_client(sim) as client:
+        sim.on("*", Fault.stall(after="headers"))
         stream = client.stream("Count")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stream.__anext__)
             await anyio.wait_all_tasks_blocked()
             with pytest.raises(errors.ClientStateError, match="two tasks"):
                 await stream.__anext__()
+            tasks.cancel_scope.cancel()
         await stream.aclose()
 
 
