@@ -1,4 +1,4 @@
-"""What is known of models: the price book and the capability book."""
+"""What is known of models: the book of prices and the book of facts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ._models.prices import Cost, ModelPrice, PriceBook
 from ._models.registry import ModelInfo, RefreshResult
 from ._models.tokens import TokenCount
 from ._models.validation import Validation
-from ._schema.facts import FactSource, ModelFacts
+from ._schema.facts import FactSource, ModelFacts, ReasoningRules
 
 __all__ = [
     "Cost",
@@ -17,6 +17,7 @@ __all__ = [
     "ModelInfo",
     "ModelPrice",
     "PriceBook",
+    "ReasoningRules",
     "RefreshResult",
     "TokenCount",
     "Validation",

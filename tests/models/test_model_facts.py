@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import fields
 from datetime import date
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,7 +100,9 @@ def test_each_fact_says_where_it_is_from() -> None:
         found.sources[name] for name in ("context_window", "tools", "images")
     )
     assert 10 == book.find("openai", "gpt-5.4").context_window
-    assert ModelFacts(sampling=True, sources={"sampling": "config"}) == book.find("vllm", "mine")
+    mine = book.find("vllm", "mine")
+    assert {"sampling": "config", "sampling_while_reasoning": "config"} == mine.sources
+    assert (True, None) == (mine.sampling, mine.tools)
 
 
 def test_what_the_provider_says_comes_on_top(book: FactBook) -> None:
@@ -110,6 +114,16 @@ def test_what_the_provider_says_comes_on_top(book: FactBook) -> None:
         found.sources["max_output_tokens"],
         found.sources["tools"],
     )
+
+
+def test_what_the_configuration_says_of_reasoning_holds_for_requests() -> None:
+    """A model that is said not to reason is not asked to; one that is said to take hints gets them while it reasons."""
+    book = FactBook({"gpt-6-sol": {"reasoning": False}, "gpt-5.5": {"sampling": True}, "gpt-5.4": {"sampling": False}})
+    rules = book.find("openai", "gpt-6-sol").rules
+    assert rules is not None and not rules.reasons
+    assert book.find("openai", "gpt-5.5").sampling_while_reasoning is True
+    found = book.find("openai", "gpt-5.4")
+    assert (False, False) == (found.sampling, found.sampling_while_reasoning)
 
 
 def test_a_misspelt_capability_is_refused() -> None:
@@ -209,6 +223,20 @@ def test_a_host_s_own_rule_goes_over_its_family_s(book: FactBook) -> None:
     """Vertex lets gemini-3.1-pro-preview be switched off, the Gemini API does not."""
     at = {kind: book.find(kind, "gemini-3.1-pro-preview").rules for kind in ("gemini", "vertex")}
     assert (False, True) == tuple(rules is not None and rules.optional for rules in at.values())
+
+
+def test_the_files_are_as_the_compiler_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is checked in is what ``tools/compile_facts.py`` writes for these facts, byte for byte."""
+    pytest.importorskip("genai_prices")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    compiler = importlib.import_module("compile_facts")
+    folder = files("asyncllm._models") / "data" / "facts"
+    index = json.loads((folder / "index.json").read_text("utf-8"))
+    kinds = {kind: json.loads((folder / f"{kind}.json").read_text("utf-8")) for kind in index["kinds"]}
+    compiler.write({**index, "kinds": kinds}, tmp_path)
+    assert sorted(entry.name for entry in folder.iterdir()) == sorted(entry.name for entry in tmp_path.iterdir())
+    for entry in tmp_path.iterdir():
+        assert (folder / entry.name).read_bytes() == entry.read_bytes(), entry.name
 
 
 def test_a_deprecated_model_says_so(book: FactBook) -> None:

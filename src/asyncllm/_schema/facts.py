@@ -117,6 +117,9 @@ class ModelFacts:
     def overlaid(self, facts: Mapping[str, Any], source: FactSource) -> ModelFacts:
         """Returns these facts with others put over them; a fact that is ``None`` changes nothing.
 
+        Who says that a model does not reason says how it is told to; who says that it takes sampling hints, or none,
+        and nothing more, means while it reasons too.
+
         Args:
             facts: field -> value.
             source: where the values are from.
@@ -130,6 +133,10 @@ class ModelFacts:
         told = {name: value for name, value in facts.items() if value is not None}
         if not told:
             return self
+        if told.get("reasoning") is False:
+            told.setdefault("rules", ReasoningRules())
+        if "sampling" in told:
+            told.setdefault("sampling_while_reasoning", told["sampling"])
         return replace(self, **told, sources={**self.sources, **dict.fromkeys(told, source)})
 
 
