@@ -122,7 +122,7 @@ async def test_attempts_of_a_call_are_numbered_and_belong_together(books: Bookke
 
 async def test_a_hard_budget_reserves_the_upper_bound() -> None:
     """Input tokens and max_tokens, or what the budget assumes, at the dearest price."""
-    ledger = Ledger(MemoryStore(), budgets=[Budget(limit=1000, assume_output_tokens=400)])
+    ledger = Ledger(MemoryStore(), budgets=[Budget(wait=0, limit=1000, assume_output_tokens=400)])
     books = Bookkeeper(ledger, PlainPrices())
     ticket = await books.call("gpt-x").open(**TARGET, input_tokens=100)
     assert [Decimal("0.0000009")] == [status.reserved for status in await ledger.budget_statuses()]
@@ -144,7 +144,7 @@ async def test_calls_outside_every_scope_reserve_nothing() -> None:
     """A budget for others asks nobody's price."""
     from asyncllm._ledger.budgets import Scope
 
-    ledger = Ledger(MemoryStore(), budgets=[Budget(limit=1, scope=Scope(user="bob"))])
+    ledger = Ledger(MemoryStore(), budgets=[Budget(wait=0, limit=1, scope=Scope(user="bob"))])
     ticket = await Bookkeeper(ledger, PlainPrices()).call("x", user="ann").open(**TARGET, input_tokens=10**9)
     ticket.settle("ok", usage=COUNTED)
     await ledger.aclose()

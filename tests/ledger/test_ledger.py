@@ -105,7 +105,7 @@ async def test_a_second_settlement_changes_nothing(store: Store) -> None:
 
 async def test_an_attempt_that_was_never_sent_leaves_nothing(store: Store) -> None:
     """Voided, it has no record and holds nothing."""
-    ledger = Ledger(store, budgets=[Budget(limit=DOLLAR)])
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=DOLLAR)])
     ledger.settle(await ledger.open(HEAD, hold(ledger, 5)), None)
     assert [] == await read(ledger)
     assert [Decimal(0)] == [status.reserved for status in await ledger.budget_statuses()]
@@ -114,7 +114,7 @@ async def test_an_attempt_that_was_never_sent_leaves_nothing(store: Store) -> No
 
 async def test_a_cancelled_opening_leaves_nothing(store: Store) -> None:
     """Whoever is cancelled while the row is committed has sent nothing."""
-    ledger = Ledger(store, budgets=[Budget(limit=DOLLAR)])
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=DOLLAR)])
     with anyio.CancelScope() as scope:
         scope.cancel()
         await ledger.open(HEAD, hold(ledger, 5))
@@ -250,7 +250,7 @@ async def test_a_hard_budget_refuses_what_does_not_fit(store: Store) -> None:
     """The refusal says which budget, its scope, limit, what is spent and reserved, and when the window ends."""
     now = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
     ledger = Ledger(
-        store, budgets=[Budget(limit=DOLLAR, scope=Scope(provider="openai"))], clock=now.timestamp, session="S"
+        store, budgets=[Budget(wait=0, limit=DOLLAR, scope=Scope(provider="openai"))], clock=now.timestamp, session="S"
     )
     first = await ledger.open(HEAD, hold(ledger, DOLLAR * 6 // 10))
     with pytest.raises(BudgetExceededError) as caught:
@@ -276,11 +276,11 @@ async def test_a_hard_budget_refuses_what_does_not_fit(store: Store) -> None:
 
 async def test_an_unpriced_model_under_a_hard_budget_is_refused(store: Store) -> None:
     """What cannot be counted cannot be limited; under a warning budget it goes."""
-    ledger = Ledger(store, budgets=[Budget(limit=DOLLAR)])
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=DOLLAR)])
     with pytest.raises(BudgetExceededError, match=r"gpt-x of openai has no price.*catalog\.prices"):
         await ledger.open(HEAD, hold(ledger, None))
     await ledger.aclose()
-    lenient = Ledger(store, budgets=[Budget(limit=DOLLAR, on_exceed="warn")])
+    lenient = Ledger(store, budgets=[Budget(wait=0, limit=DOLLAR, on_exceed="warn")])
     lenient.settle(await lenient.open(HEAD, hold(lenient, None)), DONE._replace(cost=None))
     assert 1 == len(await read(lenient))
     await lenient.aclose()
@@ -288,7 +288,7 @@ async def test_an_unpriced_model_under_a_hard_budget_is_refused(store: Store) ->
 
 async def test_an_unknown_cost_is_charged_what_was_reserved(store: Store) -> None:
     """A hard budget errs on the safe side."""
-    ledger = Ledger(store, budgets=[Budget(limit=DOLLAR)])
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=DOLLAR)])
     ledger.settle(await ledger.open(HEAD, hold(ledger, 500)), DONE._replace(cost=None))
     (status,) = await ledger.budget_statuses()
     assert Decimal("0.0000005") == status.spent
@@ -299,14 +299,14 @@ async def test_alerts_come_once_a_window(new_store: Callable[[], Store], caplog:
     """At 90% and at 100%, to the callback and the log, whichever process reaches them; never again in the window."""
     store = new_store()
     alerts: list[Alert] = []
-    ledger = Ledger(store, budgets=[Budget(limit=1000, on_exceed="warn")], on_alert=alerts.append)
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=1000, on_exceed="warn")], on_alert=alerts.append)
     with caplog.at_level(logging.WARNING, "asyncllm.ledger"):
         for _ in range(15):
             ledger.settle(await ledger.open(HEAD, hold(ledger, 100)), DONE._replace(cost=100))
         await ledger.flush()
         await ledger.aclose()
         if not isinstance(store, MemoryStore):
-            again = Ledger(new_store(), budgets=[Budget(limit=1000, on_exceed="warn")], on_alert=alerts.append)
+            again = Ledger(new_store(), budgets=[Budget(wait=0, limit=1000, on_exceed="warn")], on_alert=alerts.append)
             again.settle(await again.open(HEAD, hold(again, 100)), DONE._replace(cost=100))
             await again.flush()
             await again.aclose()
@@ -322,7 +322,7 @@ async def test_a_budget_that_is_nearly_spent_and_refuses_has_reached_its_end(sto
         alerts.append(alert)
         raise RuntimeError("a callback's own failure harms nobody")
 
-    ledger = Ledger(store, budgets=[Budget(limit=1000)], on_alert=give)
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=1000)], on_alert=give)
     ledger.settle(await ledger.open(HEAD, hold(ledger, 950)), DONE._replace(cost=950))
     for _ in range(3):
         with pytest.raises(BudgetExceededError):
@@ -333,7 +333,7 @@ async def test_a_budget_that_is_nearly_spent_and_refuses_has_reached_its_end(sto
 
 async def test_a_reset_and_a_raise(store: Store) -> None:
     """A raise holds for the window, a reset begins it anew; the records stay as they are."""
-    budget = Budget(limit=1000, per="month", name="mine")
+    budget = Budget(wait=0, limit=1000, per="month", name="mine")
     ledger = Ledger(store, budgets=[budget])
     ledger.settle(await ledger.open(HEAD, hold(ledger, 900)), DONE._replace(cost=900))
     with pytest.raises(BudgetExceededError):
@@ -352,7 +352,7 @@ async def test_a_reset_and_a_raise(store: Store) -> None:
 
 async def test_each_value_may_have_a_budget_of_its_own(store: Store) -> None:
     """``*`` gives every user the same limit, and nobody somebody else's."""
-    ledger = Ledger(store, budgets=[Budget(limit=1000, scope=Scope(user="*", tags={"team": "*"}), name="each")])
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=1000, scope=Scope(user="*", tags={"team": "*"}), name="each")])
     ann = HEAD._replace(tags={"team": "x"})
     bob = ann._replace(user="bob")
     await ledger.open(ann, hold(ledger, 900, ann))
@@ -372,7 +372,7 @@ async def test_each_value_may_have_a_budget_of_its_own(store: Store) -> None:
 
 async def test_budgets_that_look_alike_do_not_share_a_window(store: Store) -> None:
     """A warning at five, a stop at ten, and a second stop: each counts for itself, once."""
-    budgets = [Budget(limit=500, on_exceed="warn"), Budget(limit=1000), Budget(limit=900)]
+    budgets = [Budget(wait=0, limit=500, on_exceed="warn"), Budget(limit=1000), Budget(limit=900)]
     ledger = Ledger(store, budgets=budgets)
     ledger.settle(await ledger.open(HEAD, hold(ledger, 700)), DONE._replace(cost=600))
     statuses = await ledger.budget_statuses()
@@ -391,7 +391,7 @@ async def test_a_new_budget_knows_what_was_spent_before_it(new_store: Callable[[
     first.settle(await first.open(tagged), DONE._replace(cost=800))
     first.settle(await first.open(HEAD._replace(user="bob")), DONE._replace(cost=100_000))
     await first.aclose()
-    later = Ledger(store, budgets=[Budget(limit=1000, scope=Scope(user="ann", tags={"team": "x"}))])
+    later = Ledger(store, budgets=[Budget(wait=0, limit=1000, scope=Scope(user="ann", tags={"team": "x"}))])
     assert [Decimal("0.0000008")] == [status.spent for status in await later.budget_statuses()]
     with pytest.raises(BudgetExceededError):
         await later.open(tagged, hold(later, 300, tagged))
@@ -403,7 +403,7 @@ async def test_a_session_budget_ends_with_its_session(new_store: Callable[[], St
     store = new_store()
     for session in ("one", "two"):
         head = HEAD._replace(session=session)
-        ledger = Ledger(store, budgets=[Budget(limit=1000, per="session")], session=session)
+        ledger = Ledger(store, budgets=[Budget(wait=0, limit=1000, per="session")], session=session)
         ledger.settle(await ledger.open(head, hold(ledger, 900, head)), DONE._replace(cost=900))
         with pytest.raises(BudgetExceededError) as caught:
             await ledger.open(head, hold(ledger, 200, head))
@@ -413,7 +413,7 @@ async def test_a_session_budget_ends_with_its_session(new_store: Callable[[], St
 
 async def test_a_call_that_follows_at_once_takes_the_reservation_over(store: Store) -> None:
     """The second attempt of a stale connection has a row of its own, and a full budget does not stop it half way."""
-    ledger = Ledger(store, budgets=[Budget(limit=1000)])
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=1000)])
     first = await ledger.open(HEAD, hold(ledger, 1000))
     ledger.settle(first, DONE._replace(status="error", cost=0))
     second = ledger.open_at_once(HEAD._replace(attempt=2, call=first.id), first.hold)
@@ -459,7 +459,7 @@ async def test_whoever_is_too_many_waits_at_the_beginning() -> None:
 async def test_memory_keeps_the_newest_records() -> None:
     """A service that runs for weeks does not fill its memory; sums of budgets stay exact."""
     store = MemoryStore(keep=10)
-    ledger = Ledger(store, budgets=[Budget(limit=DOLLAR, per="total")])
+    ledger = Ledger(store, budgets=[Budget(wait=0, limit=DOLLAR, per="total")])
     for number in range(25):
         ledger.settle(await ledger.open(HEAD, hold(ledger, 50)), DONE._replace(cost=number))
     assert list(range(15, 25)) == sorted(record.nano_cost or 0 for record in await read(ledger))
@@ -491,7 +491,7 @@ async def test_a_finaliser_may_settle() -> None:
 async def test_the_log_file_has_a_line_for_each_settled_attempt(store: Store, tmp_path: Path) -> None:
     """One JSON object a line, ids unique, only what is known, and all there once the ledger is closed."""
     path = tmp_path / "costs.log"
-    ledger = Ledger(store, log_path=path, budgets=[Budget(limit=DOLLAR)])
+    ledger = Ledger(store, log_path=path, budgets=[Budget(wait=0, limit=DOLLAR)])
     opening = await ledger.open(HEAD, hold(ledger, 10))
     ledger.settle(opening, DONE)
     for _ in range(4):
@@ -591,3 +591,78 @@ async def test_no_room_and_no_store(tmp_path: Path) -> None:
 def test_a_head_says_nothing_that_is_not_known() -> None:
     """Optional facts are None until somebody tells them."""
     assert Head(provider="p", model="m").user is None
+
+
+async def test_a_call_waits_for_reservations_in_flight(store: Store) -> None:
+    """What would fit without them waits in line, first come first served, and goes when an attempt ends."""
+    ledger = Ledger(store, budgets=[Budget(limit=1000)])
+    first = await ledger.open(HEAD, hold(ledger, 900))
+    order: list[str] = []
+
+    async def call(name: str, amount: int) -> None:
+        opening = await ledger.open(HEAD, hold(ledger, amount))
+        order.append(name)
+        ledger.settle(opening, DONE._replace(cost=0))
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(call, "large", 800)
+            await anyio.sleep(0.05)
+            group.start_soon(call, "small", 50)  # it fits beside the reservation
+            await anyio.sleep(0.05)
+            assert ["small"] == order
+            ledger.settle(first, DONE._replace(cost=100))
+    assert ["small", "large"] == order
+    with pytest.raises(BudgetExceededError):
+        await ledger.open(HEAD, hold(ledger, 950))  # what is spent leaves too little: nobody waits for that
+    assert [Decimal(0)] == [status.reserved for status in await ledger.budget_statuses()]
+    await ledger.aclose()
+
+
+async def test_waiting_for_a_budget_has_an_end(store: Store) -> None:
+    """After its ``wait`` a call is refused; cancelled before, it leaves nothing; a ledger that closes refuses it."""
+    ledger = Ledger(store, budgets=[Budget(limit=1000, wait=0.1)], places=4)
+    first = await ledger.open(HEAD, hold(ledger, 900))
+    with anyio.fail_after(5), pytest.raises(BudgetExceededError, match="reserved"):
+        await ledger.open(HEAD, hold(ledger, 500))
+    with anyio.move_on_after(0.03) as scope:
+        await ledger.open(HEAD, hold(ledger, 500))
+    assert scope.cancelled_caught
+    ledger.settle(first, None)
+    await ledger.flush()
+    assert [Decimal(0)] == [status.reserved for status in await ledger.budget_statuses()]
+    assert 4 == ledger._room.free
+    await ledger.open(HEAD, hold(ledger, 900))
+
+    async def wait() -> None:
+        with pytest.raises((LedgerError, BudgetExceededError)):
+            await ledger.open(HEAD, hold(ledger, 500))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.sleep(0.02)
+            await ledger.aclose()
+
+
+async def test_the_room_of_a_dead_process_comes_back(new_store: Callable[[], Store]) -> None:
+    """Nobody has to begin a new client: who is about to wait or to be refused looks for it."""
+    store = new_store()
+    if isinstance(store, MemoryStore):
+        return
+    budgets = [Budget(limit=1000, per="total", wait=5)]
+    dead, living = Ledger(store, budgets=budgets), Ledger(new_store(), budgets=budgets)
+    await dead.open(HEAD, hold(dead, 900))
+    living.settle(await living.open(HEAD, hold(living, 50)), DONE._replace(cost=0))
+
+    async def call() -> None:
+        living.settle(await living.open(HEAD, hold(living, 100)), DONE._replace(cost=0))
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await anyio.sleep(0.1)
+            dead._thread.store.close()  # as if it had died: its lock is free, its row is open
+    await living.flush()
+    assert {"ok", "unknown"} == {one.status async for one in living.records()}
+    await living.aclose()

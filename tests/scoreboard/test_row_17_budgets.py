@@ -33,7 +33,7 @@ from ledger_books import DONE, HEAD, hold
 async def main(url, seed, calls):
     chance = random.Random(seed)
     alerts = []
-    ledger = Ledger(store_of(url), budgets=[Budget(limit=2_000_000, per="total")], on_error="error",
+    ledger = Ledger(store_of(url), budgets=[Budget(limit=2_000_000, per="total", wait=0)], on_error="error",
                     on_alert=lambda alert: alerts.append(alert.level))
     out = {"ok": 0, "refused": 0, "failed": [], "excess": 0}
     async def one():

@@ -39,6 +39,7 @@ class Opening:
         settled: its end is in the queue.
         mirrored: its line in the log file is written.
         has_room: it takes room in the queue.
+        give_up_at: when it stops waiting for room in a budget; None before it waits.
         forced: it reserves whether there is room or not, and nobody can refuse it.
         owner: whose it is, where it is not the process that writes it into the database.
         journal: where it was opened, if not by the queue; its end goes there as well.
@@ -48,6 +49,7 @@ class Opening:
     __slots__ = (
         "forced",
         "generation",
+        "give_up_at",
         "has_room",
         "head",
         "hold",
@@ -81,6 +83,7 @@ class Opening:
         self.mirrored = False
         self.has_room = False
         self.forced = False
+        self.give_up_at: float | None = None
         self.owner = ""
         self.journal: Journal | None = None
         self.generation = 0
@@ -150,6 +153,7 @@ class Booked:
         windows: windows to write.
         answers: the waiters of opened and refused calls and of adjustments, with the refusal.
         refused: openings that got no row.
+        patience: of refused openings that may wait for room: id -> seconds.
         alerts: to be given after the commit.
     """
 
@@ -158,6 +162,7 @@ class Booked:
     entries: list[EndedAttempt] = field(default_factory=list)
     answers: list[tuple[PendingAnswer, AsyncLLMError | None]] = field(default_factory=list)
     refused: list[Opening] = field(default_factory=list)
+    patience: dict[str, float] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
 
 
@@ -228,6 +233,7 @@ def _reserve(opening: Opening, booked: Booked) -> AsyncLLMError | None:
             full = hold.amount is not None and window.counted + hold.amount > limit
             if full and window.alerted >= _LEVELS[0]:  # nearly all is spent, and what is left is too little
                 _alert(charge, budget, window, booked, _LEVELS[1])
+            booked.patience[opening.id] = hold.patience(booked.windows)
             return exceeded(charge, budget, window, hold.amount, opening.head)
     for charge in hold.charges:
         booked.windows[charge.window].reserved += hold.amount or 0

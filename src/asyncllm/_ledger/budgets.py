@@ -1,8 +1,9 @@
 """Budgets: what calls may cost in a window of time, and what a call holds of them until it is settled.
 
-A hard budget refuses a call for which ``spent + reserved + the call's upper bound`` would pass the limit; a warning
-budget lets it go. Spent counts in the window in which a call was opened, whenever it ends. What a call costs beyond
-what it had reserved is counted as excess, never hidden; a call whose cost nobody knows is charged what it had reserved.
+A call whose ``spent + reserved + upper bound`` would pass the limit of a hard budget waits for the reservations in
+flight, or is refused where what is spent leaves too little for it; a warning budget lets it go. Spent counts in the
+window in which a call was opened, whenever it ends. What a call costs beyond what it had reserved is counted as
+excess, never hidden; a call whose cost nobody knows is charged what it had reserved.
 
 A scope with ``"*"`` for a value gives every such value a budget of its own. A window's identity is its period, zone,
 scope and whether it is hard, not its limit: a changed limit keeps what was spent.
@@ -168,6 +169,9 @@ class Budget:
     assume_output_tokens: Annotated[int, at_least(1), "Output tokens reserved for a call that sets no max_tokens."] = (
         ASSUMED_OUTPUT_TOKENS
     )
+    wait: Annotated[
+        float, at_least(0), "Seconds a call waits for reservations in flight, where it would fit without them."
+    ] = 30
     on_error: Annotated[OnError, "When the ledger cannot reserve: error refuses the call, warn lets it go."] = "error"
     name: Annotated[str, "What errors and alerts call it; made from the rest when left out."] = ""
 
@@ -227,6 +231,17 @@ class Hold:
 
     amount: int | None
     charges: tuple[Charge, ...]
+
+    def patience(self, windows: Mapping[tuple[str, int], Window]) -> float:
+        """Seconds that the call may wait for room: none where what is spent leaves too little anyway."""
+        if self.amount is None:
+            return 0
+        hard = [(charge, charge.budget) for charge in self.charges if charge.budget is not None and charge.budget.hard]
+        for charge, budget in hard:
+            window = windows[charge.window]
+            if window.counted + self.amount > budget.limit + window.raised:
+                return 0
+        return min((budget.wait for _, budget in hard), default=0)
 
     @property
     def hard(self) -> bool:

@@ -11,6 +11,10 @@ in their order. The journal goes on for a minute, or until it has 64 MB that are
 without one, calls that are about to begin are refused, or let go without an open row, as the policy says. Nobody
 waits for a store that is known to fail. Memory is bounded by the room that every call took before it began.
 
+**Room in budgets.** A call that would fit into its hard budgets but for the reservations in flight waits in line; it
+is tried again whenever an attempt of this process has ended, and every 250 ms for those of others. Before a call
+waits or is refused, what dead processes had reserved is given back.
+
 **Forks.** No transaction is under way while the process forks. The child begins anew: with a thread, a queue, a lock
 and a journal of its own, and what was open belongs to the parent.
 """
@@ -43,6 +47,7 @@ LINGER_SECONDS = 0.005
 FOLD_SECONDS = 0.05
 LAST_SECONDS = 2.0
 PATIENCE_WITH_FOLDING = 60.0
+LOOK_SECONDS = 0.25
 _FORK_SECONDS = 1.0
 _MOST_SLICES = 10_000
 _NEVER = math.inf
@@ -128,6 +133,8 @@ class LedgerThread:
         self._journal: Journal | None = None
         self._fold_at = self._renew_at = _NEVER
         self._failing_since = _NEVER
+        self._line: list[Opening] = []
+        self._looked_at = 0.0
         self._busy = threading.Lock()
         self.put: Callable[[Operation | Flushing | Written | bool], None] = self._queue.put
         if hasattr(os, "register_at_fork"):
@@ -150,7 +157,7 @@ class LedgerThread:
         self.generation += 1
         self._queue = SimpleQueue()
         self.put = self._queue.put
-        self._backlog = []
+        self._backlog, self._line = [], []
         self._busy, self._starting = threading.Lock(), threading.Lock()
         self._thread, self.ended = None, True
         self._connected = self._recovered = False
@@ -247,6 +254,8 @@ class LedgerThread:
     def _until_due(self) -> float | None:
         """Seconds until something is to be done without anybody asking; None for never."""
         due = min(self._fold_at, self._retry_at if self._backlog else _NEVER, self._renew_at)
+        if self._line:
+            due = min(due, self._looked_at + LOOK_SECONDS)
         if self.trouble is not None:
             due = max(due, self._retry_at)
         return None if due == _NEVER else max(0.0, due - time.monotonic())
@@ -290,6 +299,8 @@ class LedgerThread:
 
     def _close(self, flush: Flushing) -> None:
         self.journal = None
+        self._free(self._refuse(self._line, "the ledger was closed", always=True))
+        self._line = []
         if self._journal is not None:
             self._journal.end()
             self._fold_everything()  # what came in the meantime
@@ -346,18 +357,25 @@ class LedgerThread:
 
     def _handle(self, batch: list[Operation]) -> None:
         if self.trouble is not None and time.monotonic() < self._retry_at:
-            self._set_aside(batch, doubtful=False)
+            self._set_aside(self._with_those_in_line(batch), doubtful=False)
+            self._line = []
             return
         now = time.monotonic()
-        if not self._backlog and not batch and self._recovered and self._fold_at > now and self._renew_at > now:
+        idle = not self._backlog and not self._line and not batch and self._recovered
+        if idle and self._fold_at > now and self._renew_at > now:
             return
-        whole: list[Operation] = [*self._backlog, *batch]
+        whole = [*self._backlog, *self._with_those_in_line(batch)]
         try:
             self._ensure_connected()
             booked = self.store.write(whole)
+            if booked.refused and now >= self._looked_at + LOOK_SECONDS:
+                self._looked_at = now
+                if self._recover():
+                    booked = self._once_more(booked)
         except LedgerError as error:
             self._begin_trouble(error)
-            self._set_aside(batch, doubtful=True)
+            self._set_aside(self._with_those_in_line(batch), doubtful=True)
+            self._line = []
             return
         self._backlog = []
         self._fold_at = 0.0 if self.store.more else _NEVER
@@ -369,8 +387,49 @@ class LedgerThread:
             _log.warning("the ledger can be written again; what was kept in memory is in it")
             self.trouble = None
             self._connected = False  # in no hurry any more
+        self._put_in_line(booked, now)
         self._after(booked)
         self._free([*booked.refused, *(one.opening for one in whole if isinstance(one, Settling))])
+
+    def _with_those_in_line(self, batch: Sequence[Operation]) -> list[Operation]:
+        """A batch with the calls that wait for room in a budget: after what may make room, before what is new."""
+        if not self._line:
+            return list(batch)
+        left = {opening.id for opening in self._line if opening.settled}  # cancelled: they leave nothing
+        self._free(opening for opening in self._line if opening.settled)
+        self._line = [opening for opening in self._line if not opening.settled]
+        new = {one.id for one in batch if isinstance(one, Opening)}
+        first: list[Operation] = []
+        then: list[Operation] = []
+        for one in batch:
+            if isinstance(one, Settling) and one.opening.id in left:
+                continue
+            late = isinstance(one, Opening) or (isinstance(one, Settling) and one.opening.id in new)
+            (then if late else first).append(one)
+        return [*first, *self._line, *then]
+
+    def _once_more(self, booked: Booked) -> Booked:
+        """Tries the refused again: there is more room now. Everything else of the first booking stays."""
+        again = self.store.write(booked.refused)
+        tried = {opening.waiter for opening in booked.refused}
+        again.answers += [answer for answer in booked.answers if answer[0] not in tried]
+        again.entries += booked.entries
+        again.alerts += booked.alerts
+        return again
+
+    def _put_in_line(self, booked: Booked, now: float) -> None:
+        """Lets those wait who may: they are not refused, and get no answer yet."""
+        self._line = []
+        for opening in booked.refused:
+            patience = booked.patience.get(opening.id, 0)
+            if patience and opening.give_up_at is None:
+                opening.give_up_at = now + patience
+            if patience and now < (opening.give_up_at or 0):
+                self._line.append(opening)
+        if self._line:
+            waiting = {opening.waiter for opening in self._line}
+            booked.answers = [answer for answer in booked.answers if answer[0] not in waiting]
+            booked.refused = [opening for opening in booked.refused if opening.waiter not in waiting]
 
     def _offer_journal(self) -> None:
         """Lets calls begin by the journal, while it can be written and the store is not too far behind."""
