@@ -236,11 +236,12 @@ def test_names_of_speakers() -> None:
 
 
 def test_empty_text_beside_other_content_is_skipped() -> None:
-    """The API refuses empty blocks; an empty text alone is left to it."""
-    assert [{"type": "text", "text": "a"}] == blocks(Text(""), Text("a"))
-    assert "" == body(Message.user(""))["messages"][0]["content"]
-    merged = body(Message.user(""), Message.user("a"))["messages"][0]["content"]
-    assert [{"type": "text", "text": "a"}] == merged
+    """The API refuses blocks of nothing but white space, so these are not sent, and no turn that holds only these."""
+    assert [{"type": "text", "text": "a"}] == blocks(Text(""), Text("a"), Text(" \n"))
+    said = (Message.user("q"), Message.assistant("\n\n"), Message.user("z"))
+    assert [{"role": "user", "content": [{"type": "text", "text": text} for text in "qz"]}] == body(*said)["messages"]
+    assert "nothing to send" in " ".join(warnings(*said))
+    assert "a" == body(Message.user(""), Message.user("a"))["messages"][0]["content"]
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,11 @@ def test_nothing_is_invented_at_the_beginning() -> None:
 def test_empty_and_nameless() -> None:
     """Empty text beside other content says nothing, an empty turn is left out, and names have no place."""
     assert [{"text": "Hi"}] == blocks(Text(""), Text("Hi"))
-    assert [{"text": ""}] == blocks(Text(""))
+    assert [{"text": "Hi"}] == blocks(Text(" \n"), Text("Hi"))
+    answered = [Message.assistant(ToolCall("t", "f", {})), Message.tool("t", "")]
+    assert [{"text": "(no output)"}] == body(HELLO, *answered)["messages"][-1]["content"][0]["toolResult"]["content"]
+    twice = [HELLO, Message.assistant("a"), Message.assistant(ToolCall("t", "f", {}))]
+    assert ["user", "assistant"] == [message["role"] for message in body(*twice)["messages"]]
     said = warnings(HELLO, Message.assistant(Reasoning("hm", origin=THEIRS)), Message("user", ("x",), name="Ann"))  # type: ignore[arg-type]
     assert "nothing to send" in said
     assert "names of speakers" in said
@@ -514,9 +518,14 @@ def test_no_tools_for_others() -> None:
 def test_tools_of_the_history_are_declared() -> None:
     """Bedrock refuses calls without their tools, so their names are declared where the caller gives none."""
     server = {"toolUse": {"toolUseId": "s", "name": "nova_grounding", "input": {}, "type": "server_tool_use"}}
+    told = {"toolResult": {"toolUseId": "s", "content": [{"text": "x"}]}}
     turns = (
         HELLO,
-        Message.assistant(ProviderToolCall(id="s", name="nova_grounding", raw=server, origin=OURS), *CALLS.content),
+        Message.assistant(
+            ProviderToolCall(id="s", name="nova_grounding", raw=server, origin=OURS),
+            ProviderToolResult(call_id="s", name="nova_grounding", raw=told, origin=OURS),
+            *CALLS.content,
+        ),
         *RESULTS,
     )
     schema = {"json": {"type": "object"}}

@@ -458,6 +458,8 @@ def test_unknown_chunks_of_the_assistant_go_back() -> None:
 def test_tools() -> None:
     """Function tools with what they have, provider tools as they stand, and the switch for parallel calls."""
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    closed = {"required": ["a"], "additionalProperties": False}
+    strict = {"type": "object", "properties": {"a": {"type": ["integer", "null"]}}, **closed}
     definition = {"type": "custom", "custom": {"name": "c", "format": {"type": "text"}}}
     found = body(
         Message.user("x"),
@@ -469,7 +471,7 @@ def test_tools() -> None:
         parallel_tool_calls=False,
     )
     assert [
-        {"type": "function", "function": {"name": "f", "description": "does f", "parameters": schema, "strict": True}},
+        {"type": "function", "function": {"name": "f", "description": "does f", "parameters": strict, "strict": True}},
         {"type": "function", "function": {"name": "g", "x": 1}, "y": 2},
         definition,
     ] == found["tools"]

@@ -165,7 +165,7 @@ def test_tools_are_flat() -> None:
         {
             "type": "function",
             "name": "now",
-            "parameters": {"type": "object", "properties": {}},
+            "parameters": {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
             "strict": True,
             "defer_loading": True,
         },

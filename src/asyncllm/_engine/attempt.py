@@ -339,6 +339,7 @@ class HTTPAttempt:
                 new_id=engine.new_id,
                 now=engine.now,
                 facts=engine.facts_of(self.target),
+                repairs=True,
             )
         return self._context
 

@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._schema.content import ProviderToolCall, ProviderToolResult, ToolCall, Unknown, parse_arguments
+from .._schema.content import Part, ProviderToolCall, ProviderToolResult, ToolCall, Unknown, parse_arguments
 from .._schema.facts import ModelFacts
+from .._schema.messages import Message
 from .._schema.request import ProviderTool, ResponseFormat, Tool, ToolChoice
+from .codec import Context
+from .json_schemas import has_open_objects, with_object_root
 from .parts import INVALID_JSON, D, PartWriter
 
 Block = dict[str, Any]
@@ -98,7 +101,19 @@ AnyTool = Tool | ProviderTool
 class BlockWriter(PartWriter[D]):
     """What the Messages format and Converse, which took over its rules, write alike."""
 
-    __slots__ = ()
+    __slots__ = ("last",)
+
+    def __init__(self, context: Context, dialect: D, api: str) -> None:
+        super().__init__(context, dialect, api)
+        self.last: Message | None = None
+        """The last message: a pause may leave a tool of the provider's without its result there."""
+
+    def unanswered(self, parts: tuple[Part, ...]) -> frozenset[str]:
+        """The ids of the provider's own tool calls that have no result in the same turn."""
+        calls = {part.id for part in parts if type(part) is ProviderToolCall}
+        if not calls or (self.last is not None and self.last.content is parts):
+            return frozenset()
+        return frozenset(calls - {part.call_id for part in parts if type(part) is ProviderToolResult})
 
     def arguments(self, part: ToolCall) -> dict[str, Any]:
         """What a call is given, as the object that ``input`` must be."""
@@ -178,7 +193,7 @@ def parameters_of(tool: Tool, writer: BlockWriter[Any]) -> Mapping[str, Any]:
     Raises:
         UnsupportedParameterError: it is of another type.
     """
-    schema: Mapping[str, Any] = tool.parameters or {"type": "object", "properties": {}}
+    schema: Mapping[str, Any] = with_object_root(tool.parameters or {"type": "object", "properties": {}})
     if "type" not in schema:
         schema = {"type": "object", **schema}
     if schema["type"] != "object":
@@ -202,4 +217,17 @@ def schema_of(wanted: ResponseFormat, writer: BlockWriter[Any]) -> Mapping[str, 
             "response_format",
             "'json' needs a schema here: give a JSON schema or a pydantic model, or ask for JSON in the prompt",
         )
-    return wanted.schema
+    return with_object_root(wanted.schema)
+
+
+def as_instruction(wanted: ResponseFormat, writer: BlockWriter[Any]) -> str | None:
+    """The words that ask for a schema which Claude cannot be held to; None for a schema that it can.
+
+    A constrained answer has closed objects only, so a field with keys of its own would always be empty.
+    """
+    if not has_open_objects(wanted.schema):
+        return None
+    writer.warn(
+        "the JSON schema was sent as an instruction: it has fields with keys of their own, which must be closed"
+    )
+    return f"Answer with one JSON object, and nothing else, that fits this JSON schema: {writer.json(wanted.schema)}"

@@ -49,6 +49,8 @@ class Context:
         new_id: makes an id for a tool call the wire left without one; the argument is its prefix.
         now: seconds since the epoch, for headers that name a date.
         facts: what is known of the model.
+        repairs: put calls and results in order before they are written (`asyncllm._protocols.history`); without it a
+            conversation is written as it is.
     """
 
     origin: Origin
@@ -58,6 +60,7 @@ class Context:
     new_id: Callable[[str], str]
     now: Callable[[], float]
     facts: ModelFacts = NOTHING_KNOWN
+    repairs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,12 @@ from typing import Any, NamedTuple, Protocol
 
 from .. import errors
 from .._schema.content import CacheMark, Document, Image, Refusal, Text, ToolCall, Unknown, Video
-from .._schema.request import Request
+from .._schema.request import Request, ResponseFormat, Tool
 from .._schema.response import RateLimits
 from ..errors import ProtocolError, UnsupportedContentError, UnsupportedParameterError
 from .classify import ErrorType, build_error, classify, parse_retry_after, snippet
 from .codec import Context, WireRequest, deep_merge, load_whole
+from .json_schemas import strict_schema, with_object_root
 from .parts import D, PartWriter, as_dict, parse_count, parse_duration
 
 _REQUEST_IDS = (
@@ -396,6 +397,40 @@ class OpenAIWriter(PartWriter[D]):
     def cannot_take(self, what: str, advice: str) -> UnsupportedContentError:
         """The exception for a part that the host has no place for."""
         return self.refuse(f"{self.context.provider} ({self.api}) cannot take {what}; {advice}")
+
+    def format(self, wanted: ResponseFormat, *, strict: bool) -> dict[str, Any]:
+        """The name, the schema and the rest of an answer that must fit a schema.
+
+        Args:
+            wanted: what was asked for, with a schema.
+            strict: the host holds a model to a schema by ``strict``, and is asked to where nobody said otherwise.
+        """
+        schema: Mapping[str, Any] = with_object_root(wanted.schema or {})
+        held = wanted.strict
+        if strict and held is not False:
+            subset = strict_schema(schema, nullable=False)
+            if subset is not None:
+                schema, held = subset, True
+            elif held is None:
+                self.warn("the JSON schema was sent as a hint: OpenAI's strict mode cannot say all of it")
+        written: dict[str, Any] = {"name": wanted.name, "schema": schema}
+        optional = {"description": wanted.description, "strict": held}
+        return written | {name: value for name, value in optional.items() if value is not None}
+
+    def parameters(self, tool: Tool) -> dict[str, Any]:
+        """The schema of a tool's arguments, and ``strict`` where it was given; a strict one in the subset.
+
+        Args:
+            tool: a function of the caller's, with parameters.
+        """
+        schema = with_object_root(tool.parameters)
+        if not tool.strict:
+            return {"parameters": dict(schema)} | ({} if tool.strict is None else {"strict": False})
+        subset = strict_schema(schema, nullable=True)
+        if subset is None:
+            self.warn(f"strict was left out of the tool {tool.name!r}: the strict mode cannot say its schema")
+            return {"parameters": dict(schema)}
+        return {"parameters": dict(subset), "strict": True}
 
     def cannot(self, keyword: str, what: str) -> UnsupportedParameterError:
         """The exception for a keyword that the host has no place for."""

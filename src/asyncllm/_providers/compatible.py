@@ -86,6 +86,8 @@ def _quirks(**own: Any) -> Mapping[str, Any]:
         "custom_tools": False,
         "tool_call_id": None,
         "cache_marks": "none",
+        "reasoning_back": "on_calls",
+        "strict_schemas": False,
         "audio_parts": False,
         "file_parts": False,
     }
@@ -118,6 +120,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
             dialect=_quirks(
                 max_tokens_field="max_completion_tokens",
                 reasoning_fields=("reasoning", "reasoning_content"),
+                reasoning_back="drop",  # it refuses properties that it does not know
                 retryable_codes=frozenset({"tool_use_failed"}),
             ),
             model_page=True,

@@ -28,6 +28,7 @@ def write_conversation(
     Raises:
         UnsupportedContentError: a part that the host cannot carry.
     """
+    writer.last = messages[-1] if messages else None
     start = 0
     while start < len(messages) and messages[start].role == "system":
         start += 1
@@ -67,6 +68,8 @@ class _AlternatingTurns:
         return None
 
     def user(self, content: Content) -> None:
+        if not content:
+            return self._writer.warn("a message with nothing to send was left out")
         last = self.written[-1] if self.written else None
         if last is not None and last["role"] == "user":
             content = [*_as_blocks(last["content"]), *_as_blocks(content)]
@@ -75,6 +78,7 @@ class _AlternatingTurns:
             content = _results_first(content)
         self._unanswered = False
         self.written.append({"role": "user", "content": content})
+        return None
 
     def system(self, message: Message) -> None:
         if self._takes_system and not self._unanswered:
@@ -97,7 +101,7 @@ def _system(parts: list[Part] | tuple[Part, ...], writer: MessagesWriter) -> Con
 def _content(parts: tuple[Part, ...], role: str, writer: MessagesWriter) -> Content:
     """A string where the parts are one plain text, blocks where there is more to them."""
     text = plain_text(parts[0]) if len(parts) == 1 else None
-    return writer.blocks(parts, role) if text is None else text
+    return text if text is not None and text.strip() else writer.blocks(parts, role)
 
 
 def _as_blocks(content: Content) -> list[Block]:

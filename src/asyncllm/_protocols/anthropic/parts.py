@@ -7,8 +7,7 @@ Rules:
 
 * What only its maker can read (signatures, encrypted reasoning, blocks of tools the provider ran, citations, unknown
   content, ``extra``) is written for the same origin only; elsewhere it is left out, and a warning says so.
-* The API refuses empty text blocks, so an empty `Text` beside other content is skipped: it says nothing. One that
-  stands alone is written, for the API to judge.
+* The API refuses text blocks of nothing but white space, so these are left out.
 * Pictures and documents stand in the user's turns only: the API refuses them in the assistant's. What a model said
   aloud is sent as its transcript, and a refusal in the words of another host as text, each with a warning.
 * A cache mark becomes ``cache_control`` on whatever block the part became, thinking aside, which cannot carry one.
@@ -64,9 +63,17 @@ class MessagesWriter(BlockWriter[AnthropicDialect]):
 
     def blocks(self, parts: tuple[Part, ...], role: str) -> list[Block]:
         """The blocks of one message, in order."""
-        written = []
+        written: list[Block] = []
+        unanswered = self.unanswered(parts) if role == "assistant" else ()
         for part in parts:
-            if type(part) is Text and not part.text and len(parts) > 1:
+            if type(part) is Text and not part.text.strip():
+                if part.text and role != "assistant":
+                    self.warn("a text of nothing but white space was left out: the API refuses it")
+                if part.cache is not None and written:
+                    self.mark(written[-1], part.cache)
+                continue
+            if type(part) is ProviderToolCall and part.id in unanswered:
+                self.warn(f"the call of the provider's own tool {part.name} was left out: it has no result")
                 continue
             block = self._block(part, role)
             if block is not None:
@@ -226,10 +233,10 @@ class MessagesWriter(BlockWriter[AnthropicDialect]):
         block: Block = {"type": "tool_result", "tool_use_id": _tool_id(part.call_id)}
         parts = tuple([self._in_result(item) for item in part.content])
         text = plain_text(parts[0]) if len(parts) == 1 else None
-        if text is not None:
+        if text is not None and text.strip():
             block["content"] = text
-        elif parts:
-            block["content"] = self.blocks(parts, "user")
+        elif content := self.blocks(parts, "user"):
+            block["content"] = content
         if part.is_error:
             block["is_error"] = True
         return self._extend(block, part.extra, part.origin)

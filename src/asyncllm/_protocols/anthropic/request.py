@@ -17,10 +17,11 @@ from typing import Any
 
 from ..._schema.facts import ModelFacts
 from ..._schema.request import ProviderTool, Request, Tool
-from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, parameters_of, schema_of
+from ..blocks import AnyTool, Block, as_instruction, check_forced, constrain, narrowed, parameters_of, schema_of
 from ..caching import cached
 from ..claude import ThinkingPlan, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
+from ..history import repaired
 from ..parts import settings_without_tools
 from ..reasoning import sampling_hints
 from .dialect import AnthropicDialect
@@ -36,7 +37,7 @@ def write_request(request: Request, context: Context, dialect: AnthropicDialect)
     facts = context.facts
     writer = MessagesWriter(context, dialect, "Messages")
     request = cached(request, writer)
-    system, messages = write_conversation(request.messages, writer, facts)
+    system, messages = write_conversation(repaired(request.messages, writer, unique=True), writer, facts)
     plan = plan_thinking(request, writer, max_tokens=request.max_tokens, room=_room(facts, dialect))
     plan = unthought(plan, messages, _kind_of)
     if plan.warning:
@@ -124,7 +125,11 @@ def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, 
         body["thinking"] = plan.thinking
     output: dict[str, Any] = {} if plan.effort is None else {"effort": plan.effort}
     wanted = request.response_format
-    if wanted is not None:
+    if wanted is not None and (rule := as_instruction(wanted, writer)) is not None:
+        known = body.get("system", [])
+        known = [{"type": "text", "text": known}] if isinstance(known, str) else known
+        body["system"] = [*known, {"type": "text", "text": rule}]
+    elif wanted is not None:
         schema = schema_of(wanted, writer)
         if wanted.description and "description" not in schema:
             schema = {**schema, "description": wanted.description}

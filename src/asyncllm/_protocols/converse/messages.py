@@ -36,6 +36,7 @@ def write_conversation(
     Raises:
         UnsupportedContentError: a part that Converse cannot carry.
     """
+    writer.last = messages[-1] if messages else None
     start = 0
     while start < len(messages) and messages[start].role == "system":
         start += 1
@@ -56,7 +57,10 @@ def write_conversation(
             content = _assistant(message, writer)
             if content:
                 _flush(waiting, written, writer)
-                written.append({"role": "assistant", "content": content})
+                if written and written[-1]["role"] == "assistant":
+                    written[-1]["content"] += content
+                else:
+                    written.append({"role": "assistant", "content": content})
                 unanswered = bool(message.tool_calls)
         else:
             waiting += message.content
@@ -77,6 +81,8 @@ def _flush(waiting: list[Part], written: list[dict[str, Any]], writer: ConverseW
         content.append({"text": f"Documents: {', '.join(names)}"})
         writer.warn("a text that names the documents was added: Bedrock wants one beside them")
     waiting.clear()
+    if not content:
+        writer.warn("a message with nothing to send was left out")
     if content:
         written.append({"role": "user", "content": content})
 

@@ -161,6 +161,13 @@ CLAUDE = "claude"
 """The family of the Claude models: they have their own thinking and their own ``tool_choice`` beside Converse's."""
 
 
+_NO_OUTPUT: Mapping[str, str] = {"text": "(no output)"}
+
+
+def _is_blank(part: ResultPart) -> bool:
+    return type(part) is Text and not part.text.strip()
+
+
 class ConverseWriter(BlockWriter[ConverseDialect]):
     """Writes the parts of one request, and collects what has to be said about it."""
 
@@ -180,8 +187,16 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
         """The blocks of one message, in order."""
         parts = tuple(parts)
         written: list[Block] = []
+        unanswered = self.unanswered(parts) if role == "assistant" else ()
         for part in parts:
-            if type(part) is Text and not part.text and len(parts) > 1 and part.cache is None:
+            if type(part) is Text and not part.text.strip() and part.extra is None:
+                if part.text and role != "assistant":
+                    self.warn("a text of nothing but white space was left out: Bedrock refuses it")
+                if part.cache is not None and written:
+                    self._mark(written, part.cache)
+                continue
+            if type(part) is ProviderToolCall and part.id in unanswered:
+                self.warn(f"the call of the provider's own tool {part.name} was left out: it has no result")
                 continue
             block = self._block(part, role)
             if block is not None:
@@ -359,7 +374,7 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
     def _tool_result(self, part: ToolResult) -> Block:
         body: Block = {
             "toolUseId": tool_id(part.call_id),
-            "content": [self._in_result(item) for item in part.content],
+            "content": [self._in_result(item) for item in part.content if not _is_blank(item)] or [_NO_OUTPUT],
         }
         if part.is_error and self._facts.result_status is not False:
             body["status"] = "error"

@@ -26,16 +26,18 @@ model takes besides goes into ``additionalModelRequestFields``, which reach it a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..._schema.content import CacheMark
 from ..._schema.facts import ReasoningRules
 from ..._schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..aws import model_path
-from ..blocks import AnyTool, Block, check_forced, constrain, narrowed, parameters_of, schema_of
+from ..blocks import AnyTool, Block, as_instruction, check_forced, constrain, narrowed, parameters_of, schema_of
 from ..caching import cached
 from ..claude import ROOM_FOR_THE_ANSWER, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
+from ..history import repaired
 from ..parts import as_dict, settings_without_tools
 from ..reasoning import NOTHING, WORDS, Amount, ask, sampling_hints
 from .dialect import ASKING, ConverseDialect
@@ -248,7 +250,9 @@ def write_request(request: Request, context: Context, dialect: ConverseDialect) 
     writer = ConverseWriter(context, dialect)
     request = cached(request, writer)
     takes_system = context.facts.system_messages is True
-    system, messages = write_conversation(request.messages, writer, takes_system=takes_system)
+    system, messages = write_conversation(
+        repaired(request.messages, writer, unique=True), writer, takes_system=takes_system
+    )
     most = request.max_tokens if request.max_tokens is not None else dialect.max_tokens
     plan = plan_reasoning(request, writer, messages, most)
     body: dict[str, Any] = {"messages": messages}
@@ -263,6 +267,11 @@ def write_request(request: Request, context: Context, dialect: ConverseDialect) 
         body["toolConfig"] = tools
     if choice is not None:
         fields["tool_choice"] = choice
+    wanted = request.response_format
+    rule = None if wanted is None else as_instruction(wanted, writer)
+    if rule is not None:
+        body["system"] = [*system, {"text": rule}]
+        request = replace(request, response_format=None)
     output = _output(request, plan, writer)
     if output:
         body["outputConfig"] = output

@@ -296,7 +296,8 @@ class ContentsWriter(PartWriter[GeminiDialect]):
                 self.warn(_NO_CACHE_MARKS)
             values.append(item.text)
         elif isinstance(item, Json):
-            values.append(item.value)
+            # Google reads `$ref` in a result as a reference to one of its media, and refuses what it cannot find.
+            values.append(self.json(item.value) if _has_reference(item.value) else item.value)
         elif isinstance(item, _MEDIA):
             wire = self._media_wire(item)
             if "text" in wire:
@@ -337,6 +338,12 @@ def _is_plain(part: Part) -> bool:
 
 def _opens_turn(content: Mapping[str, Any]) -> bool:
     return content["role"] == "user" and any("functionResponse" not in part for part in content["parts"])
+
+
+def _has_reference(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "$ref" in value or any(_has_reference(inner) for inner in value.values())
+    return isinstance(value, (list, tuple)) and any(_has_reference(inner) for inner in value)
 
 
 def _one_value(values: list[Any]) -> Any:

@@ -16,6 +16,7 @@ from ..._schema.facts import ReasoningRules
 from ..._schema.request import Request, Tool, ToolChoice
 from ...errors import UnsupportedParameterError
 from ..codec import Context, WireRequest, deep_merge
+from ..history import repaired
 from ..parts import settings_without_tools
 from ..reasoning import ask, sampling_hints
 from .dialect import GeminiDialect
@@ -29,7 +30,7 @@ def write_request(request: Request, context: Context, dialect: GeminiDialect) ->
     """The whole HTTP request but for its credential; raises as `WireProtocol.encode` says."""
     path = dialect.path(request.model, "streamGenerateContent" if request.stream else "generateContent")
     writer = ContentsWriter(context, dialect)
-    writer.write(request.messages)
+    writer.write(repaired(request.messages, writer))
     body: dict[str, Any] = {}
     if writer.system:
         body["systemInstruction"] = {"parts": writer.system}

@@ -26,13 +26,15 @@ class ChatDialect:
             ``thinking`` switch (Z.ai), the switch with an effort (DeepSeek), or not at all.
         reasoning_budget_field: takes a budget in tokens in this field; None where only efforts are known.
         reasoning_fields: where readable reasoning is found in a message or delta, the first that holds text.
-        reasoning_back: whether the host's own reasoning is sent back: never, in ``reasoning_back_field``, or there
-            with the field present on every turn that calls tools (DeepSeek answers 400 without it).
+        reasoning_back: whether the host's own reasoning is sent back: never; in ``reasoning_back_field``; there on
+            turns that call tools (Kimi and others answer 400 without it); or there with the field present on every
+            turn that calls tools (DeepSeek answers 400 without it).
         reasoning_back_field: the field it is sent back in.
         reasoning_details: takes ``reasoning_details`` back (OpenRouter: signatures and encrypted blocks).
         thinking_chunks: reasoning is a chunk of the content list (Mistral).
         json_schema: ``native`` enforces a schema; ``json_object`` only promises JSON (the schema goes into the
             instructions); ``none`` has neither.
+        strict_schemas: ``strict`` holds a model to a schema, so that it is asked for where nobody said otherwise.
         strict_tools: tools take ``strict``.
         empty_parameters: a tool without arguments must still have a schema.
         forced_tool_choice: a call can be demanded; ``not_while_thinking`` where that excludes reasoning.
@@ -58,11 +60,12 @@ class ChatDialect:
     reasoning_param: Literal["effort", "object", "switch", "switch_and_effort", "none"] = "effort"
     reasoning_budget_field: str | None = None
     reasoning_fields: tuple[str, ...] = ("reasoning_content", "reasoning")
-    reasoning_back: Literal["drop", "field", "required_on_tools"] = "drop"
+    reasoning_back: Literal["drop", "field", "on_calls", "required_on_tools"] = "drop"
     reasoning_back_field: str = "reasoning_content"
     reasoning_details: bool = False
     thinking_chunks: bool = False
     json_schema: Literal["native", "json_object", "none"] = "native"
+    strict_schemas: bool = True
     strict_tools: bool = True
     empty_parameters: bool = False
     forced_tool_choice: Literal["yes", "no", "not_while_thinking"] = "yes"

@@ -81,7 +81,7 @@ class AssistantWriter:
         written: dict[str, Any] = {"role": "assistant", "content": draft.content()}
         if message.name is not None:
             written["name"] = message.name
-        if draft.reasoning:
+        if draft.reasoning and (draft.calls or self._dialect.reasoning_back != "on_calls"):
             written[self._dialect.reasoning_back_field] = "".join(draft.reasoning)
         if draft.details:
             written["reasoning_details"] = merge_details(draft.details)

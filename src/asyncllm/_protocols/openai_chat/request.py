@@ -14,6 +14,7 @@ from ..._schema.facts import ReasoningRules
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..caching import cached
 from ..codec import Context, WireRequest, deep_merge
+from ..history import repaired
 from ..openai_api import post
 from ..parts import settings_without_tools
 from ..reasoning import ANY_EFFORT, NOTHING, Amount, ask, on_chat, sampling_hints, will_reason
@@ -34,7 +35,7 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
     asked = NOTHING if request.reasoning is None else _ask(request, writer)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": write_messages(request.messages, writer, thinking=asked.value != "none"),
+        "messages": write_messages(repaired(request.messages, writer), writer, thinking=asked.value != "none"),
     }
     _sampling(body, request, asked, writer)
     if asked.value is not None:
@@ -129,15 +130,17 @@ def _tool(tool: Tool | ProviderTool, writer: ChatWriter) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
+    if tool.strict and not writer.dialect.strict_tools:
+        writer.warn(f"strict was left out of the tool {tool.name!r}: the host cannot enforce a schema on calls")
+        tool = replace(tool, strict=None)
     if tool.parameters:
-        function["parameters"] = dict(tool.parameters)
-    elif writer.dialect.empty_parameters:
-        function["parameters"] = {"type": "object", "properties": {}}
-    if tool.strict is not None:
-        if writer.dialect.strict_tools:
+        function.update(writer.parameters(tool))
+    else:
+        if writer.dialect.empty_parameters or tool.strict:
+            closed = {"additionalProperties": False, "required": []} if tool.strict else {}
+            function["parameters"] = {"type": "object", "properties": {}, **closed}
+        if tool.strict is not None and writer.dialect.strict_tools:
             function["strict"] = tool.strict
-        elif tool.strict:
-            writer.warn(f"strict was left out of the tool {tool.name!r}: the host cannot enforce a schema on calls")
     written = {"type": "function", "function": function}
     if writer.dialect.cache_marks == "cache_control":
         writer.mark(written, tool.cache)
@@ -184,11 +187,7 @@ def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: ChatW
     if wanted.schema is None:
         body["response_format"] = {"type": "json_object"}
     elif how == "native":
-        schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
-        if wanted.description is not None:
-            schema["description"] = wanted.description
-        if wanted.strict is not None:
-            schema["strict"] = wanted.strict
+        schema = writer.format(wanted, strict=writer.dialect.strict_schemas)
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     else:
         writer.warn("the JSON schema was sent as an instruction: the host only promises JSON")

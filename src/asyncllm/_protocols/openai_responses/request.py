@@ -11,10 +11,12 @@ seed is a hint, so it is left out with a warning.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..codec import Context, WireRequest, deep_merge
+from ..history import repaired
 from ..openai_api import post
 from ..parts import settings_without_tools
 from ..reasoning import ANY_EFFORT, Amount, ask, sampling_hints
@@ -23,16 +25,20 @@ from .messages import write_input
 from .parts import ItemWriter
 
 PATH = "/responses"
+_NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 ENCRYPTED = "reasoning.encrypted_content"
 
 
 def write_request(request: Request, context: Context, dialect: ResponsesDialect) -> WireRequest:
     """Writes the request; see `asyncllm._protocols.codec.WireProtocol.encode`."""
     writer = ItemWriter(context, dialect, "responses")
-    stored = bool((request.extra_body or {}).get("store", False))
+    extra = request.extra_body or {}
+    stored = bool(extra.get("store", False))
+    detached = bool(extra.get("previous_response_id") or extra.get("conversation"))
+    messages = repaired(request.messages, writer, unique=True, detached=detached)
     body: dict[str, Any] = {
         "model": request.model,
-        "input": write_input(request.messages, writer, stored=stored),
+        "input": write_input(messages, writer, stored=stored),
         "store": False,
     }
     rules = context.facts.rules
@@ -47,7 +53,7 @@ def write_request(request: Request, context: Context, dialect: ResponsesDialect)
     elif request.tool_choice is not None or request.parallel_tool_calls is not None:
         settings_without_tools(request, writer)
     if request.response_format is not None:
-        body["text"] = {"format": _format(request.response_format)}
+        body["text"] = {"format": _format(request.response_format, writer)}
     if request.stream:
         body["stream"] = True
     return post(PATH, body, request, writer, dialect.adapt)
@@ -81,12 +87,11 @@ def _tools(body: dict[str, Any], request: Request, writer: ItemWriter) -> None:
 def _tool(tool: Tool | ProviderTool, writer: ItemWriter) -> dict[str, Any]:
     if isinstance(tool, ProviderTool):
         return dict(tool.definition)
-    parameters = dict(tool.parameters) if tool.parameters else {"type": "object", "properties": {}}
-    written: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
+    empty = {"type": "object", "properties": {}}
+    given = tool if tool.parameters else replace(tool, parameters=empty if not tool.strict else _NO_ARGUMENTS)
+    written: dict[str, Any] = {"type": "function", "name": tool.name, **writer.parameters(given)}
     if tool.description:
         written["description"] = tool.description
-    if tool.strict is not None:
-        written["strict"] = tool.strict
     writer.unmarked(tool.cache)
     return written if tool.extra is None else deep_merge(written, tool.extra)
 
@@ -114,10 +119,7 @@ def _tool_choice(request: Request) -> str | dict[str, Any]:
     return {"type": "allowed_tools", "mode": choice.mode, "tools": [_named(name, request) for name in choice.names]}
 
 
-def _format(wanted: ResponseFormat) -> dict[str, Any]:
+def _format(wanted: ResponseFormat, writer: ItemWriter) -> dict[str, Any]:
     if wanted.schema is None:
         return {"type": "json_object"}
-    written: dict[str, Any] = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema}
-    optional: Mapping[str, Any] = {"description": wanted.description, "strict": wanted.strict}
-    written.update({name: value for name, value in optional.items() if value is not None})
-    return written
+    return {"type": "json_schema", **writer.format(wanted, strict=True)}
