@@ -170,6 +170,8 @@ async def test_calls_come_in_pages(open_client: OpenClient) -> None:
         assert (2, 1, None) == (len(first["calls"]), len(rest["calls"]), rest["next"])
         (failed,) = (await http.get("/calls", params={"status": "error", "user": "ann"})).json()["calls"]
         assert "BadRequestError" == failed["error"]
+        newest = (await http.get("/calls", params={"newest": "true", "limit": 2})).json()["calls"]
+        assert [rest["calls"][0]["id"], first["calls"][1]["id"]] == [call["id"] for call in newest]
         assert 422 == (await http.get("/calls", params={"limit": "many"})).status_code
         assert 422 == (await http.get("/calls", params={"after": "x"})).status_code
 
@@ -190,3 +192,14 @@ def test_every_endpoint_is_described() -> None:
     for row in document["paths"].values():
         for operation in row.values():
             assert {"200", "401"} <= operation["responses"].keys()
+
+
+async def test_the_page_is_served_without_data(open_client: OpenClient) -> None:
+    """The dashboard's files need no token, hold nothing of the ledger, and load nothing from elsewhere."""
+    async with used(open_client) as client, served(client) as http:
+        page = await http.get("/", headers={"authorization": ""})
+        assert ("text/html; charset=utf-8", 200) == (page.headers["content-type"], page.status_code)
+        assert "http" not in page.text.replace("https://", "http").split("<body>")[0].replace("http-equiv", "")
+        for name in ("dashboard.js", "dashboard.css", "uplot.min.js", "uplot.min.css"):
+            assert name in page.text
+            assert 200 == (await http.get(f"/static/{name}", headers={"authorization": ""})).status_code

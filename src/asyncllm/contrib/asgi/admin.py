@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, fields, is_dataclass
@@ -352,6 +353,8 @@ async def _calls(client: Client, request: Request) -> Any:
     after = request.query_params.get("after")
     if after is not None and not (len(after) == 26 and after.isalnum()):
         raise _wrong("after", "must be the id of a record")
+    if request.query_params.get("newest") == "true":
+        return {"calls": await _last_calls(client, start, end, _where_of(request), limit), "next": None}
     found: list[Any] = []
     more = False
     async with aclosing(client.ledger.records(start, end, where=_where_of(request))) as records:
@@ -363,6 +366,25 @@ async def _calls(client: Client, request: Request) -> Any:
                 break
             found.append(_plain(record))
     return {"calls": found, "next": found[-1]["id"] if more else None}
+
+
+_LOOKS = (timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(days=30))
+
+
+async def _last_calls(
+    client: Client, start: datetime | None, end: datetime | None, where: Mapping[str, str], limit: int
+) -> list[Any]:
+    """The last records, newest first. Records are read forwards, so it looks further back until there are enough."""
+    now = end or datetime.now(timezone.utc)
+    for look in (*_LOOKS, None):
+        since = start if look is None else max(now - look, start) if start is not None else now - look
+        last: deque[Any] = deque(maxlen=limit)
+        async with aclosing(client.ledger.records(since, end, where=where)) as records:
+            async for record in records:
+                last.append(record)
+        if len(last) == limit or since == start:
+            break
+    return [_plain(record) for record in reversed(last)]
 
 
 Handler = Callable[["Client", Request], Awaitable[Any]]
@@ -446,6 +468,7 @@ _ROUTES: tuple[_Endpoint, ...] = (
         "Records of HTTP attempts, oldest first, in pages.",
         (
             _Argument("limit", "The most records.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+            _text("newest", "true for the last records, newest first, in one page.", enum=["true", "false"]),
             _text("after", "The id of the last record of the page before.", pattern="^[0-9A-Za-z]{26}$"),
             *_SPAN,
             *_SCOPE,
