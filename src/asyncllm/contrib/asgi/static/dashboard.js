@@ -82,7 +82,7 @@ function tiles(row) {
   }));
 }
 
-function spend(rows) {
+function spend(rows, start) {
   const names = new Map(), days = [...new Set(rows.map((row) => row.group.day))].sort();
   for (const row of rows) {
     const name = `${row.group.provider}/${row.group.model}`;
@@ -115,7 +115,7 @@ function spend(rows) {
   const order = labels.map((_, place) => labels.length - 1 - place);
   chart = new uPlot({
     width: Math.max(280, target.clientWidth), height: 260, legend: { show: false }, cursor: { drag: { x: true, y: false } },
-    scales: { x: { time: true, range: (_, low, high) => [low - 43200, high + 43200] }, y: { range: (_, low, high) => [0, high || 1] } },
+    scales: { x: { time: true, range: () => [start - 43200, Date.now() / 1000 + 43200] }, y: { range: (_, low, high) => [0, high || 1] } },
     axes: [axis, { ...axis, values: (_, marks) => marks.map(money), size: 70 }],
     series: [{}, ...order.map((place) => ({
       label: labels[place], fill: COLOURS[place], stroke: COLOURS[place], width: 0,
@@ -153,14 +153,15 @@ async function show() {
   const sums = (by, more) => get("providers/costs/stats", { ...query, by, ...more }).then((said) => said.rows);
   const optional = (promise, empty) => promise.catch((error) => { if (error.login) throw error; return empty; });
   try {
-    const [all, days, models, users, agents, unpriced, tags, budget, health, failed] = await Promise.all([
+    const budget = await optional(get("budgets"), { budgets: [] }); // first, so that a missing token is asked for once
+    const [all, days, models, users, agents, unpriced, tags, health, failed] = await Promise.all([
       sums(""), sums("day,provider,model"), sums("provider,model"), sums("user"), sums("agent"),
-      sums("provider,model,unpriced_reason"), sums("tag"), optional(get("budgets"), { budgets: [] }),
+      sums("provider,model,unpriced_reason"), sums("tag"),
       optional(get("providers/health"), { targets: [] }),
       get("calls", { ...query, status: "error", newest: "true", limit: "20" }),
     ]);
     tiles(all[0]);
-    spend(days);
+    spend(days, Date.parse(query.start) / 1000);
     budgets(budget.budgets);
     table(byId("health"), [
       { title: "target", of: (row) => `${row.provider}/${row.model}` },
