@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._config import Settings, from_env
+from ._config.rules import Unshown
 from ._config.sections import HTTPSettings, stated
 from ._engine.lifetime import Background
 from ._engine.limits import LimitRules
@@ -234,12 +235,16 @@ def new_id(prefix: str) -> str:
 
 
 def configuration(
-    config: Any, provider: str | None, named: Mapping[str, Any], hosts: Sequence[Provider], environ: Mapping[str, str]
+    given: Unshown,
+    provider: str | None,
+    named: Mapping[str, Any],
+    hosts: Sequence[Provider],
+    environ: Mapping[str, str],
 ) -> Any:
     """What a client is configured by: what it was given, one provider, hosts of the caller's, or the environment.
 
     Args:
-        config: a path, a mapping or `Settings`; None where there is none.
+        given: a path, a mapping or `Settings`; None where there is none. No frame shows it.
         provider: the kind of the one provider.
         named: ``model``, ``api_key`` and ``base_url`` of it.
         hosts: of the caller's own; without ``config`` the first is active.
@@ -252,13 +257,13 @@ def configuration(
             "or give a configuration: Client('config.yaml')"
         )
     if provider is not None:
-        if config is not None or hosts:
+        if given.arguments[0] is not None or hosts:
             raise ConfigurationError("give either a configuration or provider=, but not both")
         model = said.pop("model", None)
         entry = {**said, "fallback_models": [] if model is None else [model]}
         return {"active_provider": provider, "providers": {provider: entry}}
-    if config is not None:
-        return config
+    if given.arguments[0] is not None:
+        return given.arguments[0]
     if not hosts:
         return from_env(environ)
     entries = {host.name: {"kind": host.kind} for host in hosts}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 from . import _assembly as assembly
 from ._checks import ToolLike, read_tools
 from ._config import Settings, from_env, load
+from ._config.rules import Environment, SecretStr, Unshown
 from ._engine.attempt import Engine
 from ._engine.forecast import CostEstimate, forecast
 from ._engine.formats import Formats
@@ -33,8 +34,8 @@ from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     import httpx
-    from pydantic import SecretStr
 
+    from ._auth.keys import Secret
     from ._ledger.budgets import Alert
     from ._ledger.ledger import Ledger
 
@@ -51,18 +52,25 @@ class Runtime:
         *,
         provider: str | None = None,
         model: str | None = None,
-        api_key: str | SecretStr | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
+        api_key: str | Secret | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
         base_url: str | None = None,
         providers: Sequence[Provider] = (),
         http_client: httpx.AsyncClient | None = None,
         environ: Mapping[str, str] | None = None,
         on_alert: Callable[[Alert], None] | None = None,
     ) -> None:
-        self._environ = os.environ if environ is None else environ
+        environ = self._environ = Environment(os.environ if environ is None else environ)
+        given, secret = Unshown(config), api_key
+        named = {
+            "model": model,
+            "api_key": SecretStr(secret) if isinstance(secret, str) else secret,
+            "base_url": base_url,
+        }
+        is_checked, has_key = isinstance(config, Settings), secret is not None
+        del config, api_key, secret  # no frame that an error leaves shows them
         own = {provider.name: provider for provider in providers}
-        named = {"model": model, "api_key": api_key, "base_url": base_url}
         self.settings: Settings = load(
-            assembly.configuration(config, provider, named, providers, self._environ),
+            assembly.configuration(given, provider, named, providers, self._environ),
             environ=self._environ,
             extra_kinds=frozenset(provider.kind for provider in providers),
         )
@@ -92,8 +100,8 @@ class Runtime:
             facts_of=assembly.facts_of(self._catalog),
             draw=self._random.random,
         )
-        if not isinstance(config, Settings):
-            self._check_active(named=provider is not None and api_key is None)
+        if not is_checked:
+            self._check_active(named=provider is not None and not has_key)
         self._books = assembly.books(self.settings, prices, on_alert)
         library = assembly.library_loader(self.settings.http, http_client)
         self._preparation = Preparation([library, self._json.load, prices.load, self._catalog.capabilities.load])
@@ -115,8 +123,10 @@ class Runtime:
         Raises:
             ConfigurationError: no key is set; the sentence lists the variables.
         """
-        environ = os.environ if environ is None else environ
-        return cls(from_env(environ), environ=environ, **options)
+        environ, given = Environment(os.environ if environ is None else environ), Unshown(**options)
+        del options
+        given.named["environ"], given.arguments = environ, (from_env(environ),)
+        return given.into(cls)
 
     @property
     def ledger(self) -> Ledger:

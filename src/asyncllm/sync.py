@@ -24,6 +24,7 @@ from typing_extensions import ParamSpec, TypeForm, Unpack
 
 from ._checks import JSONFormat
 from ._config import Settings
+from ._config.rules import Unshown
 from ._engine.health import TargetHealth
 from ._engine.intake import Messages
 from ._ledger.reports import ReportRow
@@ -76,7 +77,10 @@ class SyncClient:
     """
 
     def __init__(self, config: Config | Client | None = None, **options: Any) -> None:
-        self._client = config if isinstance(config, Client) else Client(config, **options)
+        given = Unshown(config, **options)
+        made = config if isinstance(config, Client) else None
+        del config, options  # no frame that an error leaves shows them
+        self._client = given.into(Client) if made is None else made
         self._lock = threading.Lock()
         self._loop: _Loop | None = None
         self._closed = False
@@ -92,7 +96,9 @@ class SyncClient:
         Raises:
             ConfigurationError: no key is set; the sentence lists the variables.
         """
-        return cls(Client.from_env(environ, **options))
+        given = Unshown(environ, **options)
+        del environ, options
+        return cls(given.into(Client.from_env))
 
     @property
     def settings(self) -> Settings:

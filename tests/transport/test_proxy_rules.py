@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from asyncllm._transport.proxy import ProxyRules, checked, split_credentials
+from asyncllm._transport.proxy import ProxyRules, checked, split_credentials, unread
 from asyncllm.errors import ConfigurationError
 
 PROXY = "http://proxy:3128"
@@ -69,8 +69,35 @@ def test_the_environment(environ: dict[str, str], http: str | None, https: str |
 @pytest.mark.parametrize("proxy", ["ftp://proxy", "proxy:3128", "http://", ""])
 def test_what_is_no_proxy_is_refused(proxy: str) -> None:
     """A proxy has a scheme that can be used, and a host."""
-    with pytest.raises(ConfigurationError, match="A proxy must be a URL"):
+    with pytest.raises(ConfigurationError, match=r"http\.proxy: a proxy must be a URL"):
         checked(proxy)
+
+
+@pytest.mark.parametrize("value", ["http://[broken", "http://host:port", "ftp://proxy"])
+def test_a_malformed_variable_is_named(value: str) -> None:
+    """A proxy variable that is no URL is an error of the configuration that names the variable, and no more of it."""
+    with pytest.raises(ConfigurationError, match=r"^HTTPS_PROXY: a proxy must be a URL") as caught:
+        ProxyRules(proxy=None, no_proxy=[], environ={"HTTPS_PROXY": value})
+    assert value not in str(caught.value)
+
+
+def test_the_entries_of_no_proxy_may_be_parted_by_spaces() -> None:
+    """Curl takes commas and spaces between the entries, and a dot at the end of a host's name."""
+    rules = ProxyRules(proxy=PROXY, no_proxy=[], environ={"NO_PROXY": "one.com two.com,three.com."})
+    assert [None] * 4 == [rules.resolve("http", host) for host in ("one.com", "a.two.com", "three.com", "one.com.")]
+
+
+def test_variables_that_are_not_read_are_mentioned() -> None:
+    """Where the environment is not trusted, what is set there and could matter is told with the error."""
+    environ = {"HTTPS_PROXY": "http://p", "SSL_CERT_FILE": "/x", "REQUESTS_CA_BUNDLE": "/y", "HOME": "/z"}
+    expected = "HTTPS_PROXY is set but not read; http: {trust_env: true} reads it"
+    assert expected == unread(environ, trust_env=False, certificate=False)
+    certificate = (
+        "SSL_CERT_FILE is set but not read; http: {trust_env: true} reads it; REQUESTS_CA_BUNDLE is never read"
+    )
+    assert unread(environ, trust_env=False, certificate=True).startswith(certificate)
+    assert "" == unread(environ, trust_env=True, certificate=False)
+    assert "REQUESTS_CA_BUNDLE" in unread(environ, trust_env=True, certificate=True)
 
 
 def test_socks_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

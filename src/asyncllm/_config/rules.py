@@ -9,14 +9,15 @@ by these annotations, ``editor`` makes the JSON Schema of them. Every section ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from .._schema.values import dataclass
 from .urls import plain_url
 
+Made = TypeVar("Made")
 _MOST_DOLLARS = 10**9
 _MOST_DECIMALS = 9  # money is whole nano-dollars inside
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -48,6 +49,49 @@ class SecretStr:
 
     def __str__(self) -> str:
         return "**********" if self._text else ""
+
+
+class Environment(Mapping[str, str]):
+    """Environment variables that no repr shows: error trackers collect the locals of frames."""
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    def __getitem__(self, name: str) -> str:
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} environment variables>"
+
+
+class Unshown:
+    """Arguments that no repr shows, for a frame that hands them on and may be left by an error.
+
+    Args:
+        *arguments: in order.
+        **named: by name.
+    """
+
+    __slots__ = ("arguments", "named")
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self.arguments = arguments
+        self.named = named
+
+    def into(self, function: Callable[..., Made]) -> Made:
+        """Calls the function with the arguments."""
+        return function(*self.arguments, **self.named)
+
+    def __repr__(self) -> str:
+        return "<arguments>"
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # hashable, as a part of an annotation must be

@@ -26,14 +26,22 @@ from typing import Any, Literal
 
 import anyio
 
-from ..errors import AsyncLLMError, ClientStateError, ConfigurationError, ConnectionLostError, WriteTimeoutError
+from .._config.rules import Environment
+from ..errors import (
+    AsyncLLMError,
+    ClientStateError,
+    ConfigurationError,
+    ConnectError,
+    ConnectionLostError,
+    WriteTimeoutError,
+)
 from .anyio_internals import load_backend
 from .base import Reply, Spawn, TransportRequest
 from .connection import HTTPExchange, OutgoingRequests, Slot, Work, open_exchange, whole
 from .failures import surfaced, translate
 from .httpx_internals import load_core
 from .pool import Pool
-from .proxy import ProxyRules, split_credentials
+from .proxy import ProxyRules, ProxyURL, split_credentials, unread
 from .tls import TLS
 
 Library = Literal["httpx", "httpx2", "aiohttp"]
@@ -98,7 +106,11 @@ class HTTPTransport:
         ca_bundle: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        environ = (os.environ if environ is None else environ) if trust_env else _NOTHING
+        proxy = None if proxy is None else ProxyURL(proxy)
+        known = os.environ if environ is None else environ
+        self._unread = partial(unread, Environment(known), trust_env=trust_env)
+        environ = known if trust_env else _NOTHING
+        del known
         self._lane = _Lane(library)
         self._spawn = spawn
         self._new_pool = partial(
@@ -141,8 +153,14 @@ class HTTPTransport:
         except BaseException as error:  # noqa: BLE001  # raised below, outside of this block
             failure = surfaced(error, target.host)
         if failure is not None:
-            raise failure
+            raise self._explained(failure)
         return self._exchange(response, request, target, slot)
+
+    def _explained(self, failure: BaseException) -> BaseException:
+        """Where no connection could be had: with what the environment says of it that is not read."""
+        if isinstance(failure, ConnectError) and (hint := self._unread(certificate=failure.certificate)):
+            return type(failure)(f"{failure} {hint}.", certificate=failure.certificate)
+        return failure
 
     async def _reach(self, request: TransportRequest, target: _Target, slot: Slot) -> tuple[Any, Slot]:
         """The answer's head. A reused connection that turns out to be dead is replaced, once."""

@@ -24,6 +24,8 @@ from urllib.parse import unquote, urlsplit
 from ..errors import ConfigurationError
 
 _PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+_PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -66,7 +68,7 @@ def _network(host: str) -> Network | None:
 
 def parse_direct(entry: str) -> Direct | None:
     """A ``no_proxy`` entry as a rule; None for an empty one."""
-    entry = entry.strip().lower()
+    entry = entry.strip().lower().rstrip(".")
     if not entry:
         return None
     host, port = entry, None
@@ -78,6 +80,15 @@ def parse_direct(entry: str) -> Direct | None:
         if tail.isdigit():
             host, port = head, int(tail)
     return Direct(host.removeprefix("*") if host.startswith("*.") else host, port)
+
+
+class ProxyURL(str):
+    """A proxy's URL, which may hold a password: a repr, and so a frame that an error leaves, shows only its scheme."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{self.partition(':')[0]} proxy>"
 
 
 class ProxyRules:
@@ -93,49 +104,90 @@ class ProxyRules:
     """
 
     def __init__(self, *, proxy: str | None, no_proxy: Iterable[str], environ: Mapping[str, str]) -> None:
-        self._proxies = {scheme: checked(found) for scheme in _PORTS if (found := proxy or _from(environ, scheme))}
-        entries = [*no_proxy, *(environ.get("no_proxy") or environ.get("NO_PROXY") or "").split(",")]
+        proxy = None if proxy is None else ProxyURL(proxy)
+        self._proxies: dict[str, ProxyURL] = {}
+        for scheme in _PORTS:
+            name, found = ("http.proxy", proxy) if proxy else _from(environ, scheme)
+            if found:
+                self._proxies[scheme] = checked(found, name)
+        entries = [*no_proxy, *(environ.get("no_proxy") or environ.get("NO_PROXY") or "").replace(",", " ").split()]
         self._direct = tuple(rule for entry in entries if (rule := parse_direct(entry)) is not None)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self._proxies)})"
 
-    def resolve(self, scheme: str, host: str, port: int | None = None) -> str | None:
+    def resolve(self, scheme: str, host: str, port: int | None = None) -> ProxyURL | None:
         """The proxy's URL, credentials included; None for a direct connection."""
         proxy = self._proxies.get(scheme)
         if proxy is None:
             return None
-        host, port = host.lower().strip("[]"), port or _PORTS[scheme]
+        host, port = host.lower().strip("[]").rstrip("."), port or _PORTS[scheme]
         return None if any(rule.covers(host, port) for rule in self._direct) else proxy
 
-    def resolve_url(self, url: str) -> str | None:
+    def resolve_url(self, url: str) -> ProxyURL | None:
         """The same for a whole URL."""
         parts = urlsplit(url)
         return self.resolve(parts.scheme, parts.hostname or "", parts.port)
 
 
-def _from(environ: Mapping[str, str], scheme: str) -> str | None:
+def _from(environ: Mapping[str, str], scheme: str) -> tuple[str, ProxyURL | None]:
+    """The variable that names a proxy for this scheme, and the proxy."""
     names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"]
     if "REQUEST_METHOD" in environ:  # under CGI a client sets HTTP_PROXY by sending a header named Proxy
         names = [name for name in names if name != "HTTP_PROXY"]
-    found = next((environ[name] for name in names if environ.get(name)), None)
-    return found if found is None or "://" in found else f"http://{found}"
+    name = next((name for name in names if environ.get(name)), None)
+    if name is None:
+        return "", None
+    return name, ProxyURL(environ[name] if "://" in environ[name] else f"http://{environ[name]}")
 
 
-def checked(proxy: str) -> str:
+def checked(proxy: str, name: str = "http.proxy") -> ProxyURL:
     """The proxy's URL, if it can be used.
 
+    Args:
+        proxy: the URL.
+        name: the key or the variable that it stands in.
+
     Raises:
-        ConfigurationError: the scheme is unknown, or needs a package that is not installed.
+        ConfigurationError: it is no URL of a proxy, or needs a package that is not installed.
     """
-    parts = urlsplit(proxy)
-    if parts.scheme not in _SCHEMES or not parts.hostname:
+    proxy = ProxyURL(proxy)
+    if not _is_proxy(proxy):
         raise ConfigurationError(
-            "A proxy must be a URL that begins with http://, https:// or socks5:// and names a host."
+            f"{name}: a proxy must be a URL that begins with http://, https:// or socks5:// and names a host and, if "
+            "need be, a port; in a password write %40 for @, %2F for / and %3A for :."
         )
-    if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise ConfigurationError("A socks5 proxy needs the package socksio: pip install 'httpx[socks]'.")
+    if proxy.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise ConfigurationError(f"{name}: a socks5 proxy needs the package socksio: pip install 'httpx[socks]'.")
     return proxy
+
+
+def _is_proxy(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # its text quotes the URL
+        return False
+
+
+def unread(environ: Mapping[str, str], *, trust_env: bool, certificate: bool) -> str:
+    """What the environment says that is not read here, and could be why a connection failed; mostly nothing.
+
+    Args:
+        environ: the process's environment.
+        trust_env: whether its proxy and certificate variables are obeyed.
+        certificate: whether it was the certificate that was refused.
+    """
+    obeyed = _CERTIFICATE_VARIABLES if certificate else _PROXY_VARIABLES
+    found = [] if trust_env else [name for name in obeyed if environ.get(name)]
+    told = []
+    if found:
+        are, them = ("are", "them") if len(found) > 1 else ("is", "it")
+        told.append(f"{' and '.join(found)} {are} set but not read; http: {{trust_env: true}} reads {them}")
+    if certificate:
+        never = [name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if environ.get(name)]
+        told += [f"{name} is never read; http: {{ca_bundle: ...}} names a file" for name in never]
+    return "; ".join(told)
 
 
 def split_credentials(proxy: str) -> tuple[str, str]:

@@ -1,0 +1,171 @@
+"""No frame of the library holds a secret when an error leaves it: error trackers collect the locals of frames."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from asyncllm import Client, SyncClient, errors
+from asyncllm.testing import Fault, Simulator
+
+KEY = "sk-canary-KEY-4f1d7c2ab9"
+OTHER = "canary-OTHER-77aa12"  # a variable that has nothing to do with us
+PASSWORD = "canary-PASSWORD-90ffe1"
+CANARIES = (KEY, OTHER, PASSWORD)
+ENVIRON = {"OPENAI_API_KEY": KEY, "DATABASE_PASSWORD": OTHER}
+CLOSED = "http://127.0.0.1:9/v1"
+PROXY = f"http://user:{PASSWORD}@127.0.0.1:9"
+
+
+def entry(**more: Any) -> dict[str, Any]:
+    openai = {"api_key": "${OPENAI_API_KEY}", "fallback_models": ["gpt-sim"], "base_url": CLOSED}
+    return {"active_provider": "openai", "providers": {"openai": openai | more}, "retry": {"max_attempts": 1}}
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def in_reach(error: BaseException) -> list[str]:
+    """Where a canary shows: the frames of everything that is not this file, the texts, the pickle."""
+    found = []
+    for one in chain(error):
+        text = "".join(traceback.TracebackException.from_exception(one).format()) + repr(one) + repr(vars(one))
+        found += [f"{type(one).__name__}'s text" for canary in CANARIES if canary in text]
+        trace: TracebackType | None = one.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            if code.co_filename != __file__:
+                for name, value in trace.tb_frame.f_locals.items():
+                    shown = repr(value)
+                    found += [
+                        f"{code.co_qualname if hasattr(code, 'co_qualname') else code.co_name}: {name}"
+                        for canary in CANARIES
+                        if canary in shown
+                    ]
+            trace = trace.tb_next
+    found += ["pickle" for canary in CANARIES if canary.encode() in pickle.dumps(error)]
+    return found
+
+
+def make(config: Any = None, **options: Any) -> Callable[[], Any]:
+    return lambda: Client(config, environ=ENVIRON, **options)
+
+
+def blocking(config: Any = None, **options: Any) -> Callable[[], Any]:
+    return lambda: SyncClient(config, environ=ENVIRON, **options)
+
+
+BEFORE: dict[str, Callable[[], Any]] = {
+    "a variable that is not set": make(entry(api_key="${NO_SUCH_VARIABLE}")),
+    "no file": make("/no/such/config.yaml"),
+    "no provider in the environment": lambda: Client.from_env({"DATABASE_PASSWORD": OTHER}),
+    "no provider for a blocking client": lambda: SyncClient.from_env({"DATABASE_PASSWORD": OTHER}),
+    "a blocking client": blocking(entry(api_key="${NO_SUCH_VARIABLE}")),
+    "an unknown provider": make(provider="opnai", model="m"),
+    "an unknown key": make(entry() | {"htp": {}}),
+    "a model without a provider": make(model="m", api_key=KEY),
+    "bedrock without a region": make({"active_provider": "bedrock", "providers": {"bedrock": {}}}),
+    "a key with a line break": make(entry(api_key=f"{KEY}\r\n{KEY}")),
+    "a proxy of another kind": make(entry() | {"http": {"proxy": PROXY.replace("http://", "ftp://")}}),
+    "a budget without a ledger": make(entry() | {"budgets": [{"limit": 1}], "cost_tracking": {"enabled": False}}),
+}
+
+
+@pytest.mark.parametrize("provoke", BEFORE.values(), ids=BEFORE)
+def test_errors_of_making_a_client(provoke: Callable[[], Any]) -> None:
+    """What is wrong with a configuration is told without the environment, a key or a proxy's password in reach."""
+    with pytest.raises(errors.AsyncLLMError) as caught:
+        provoke()
+    assert [] == in_reach(caught.value)
+
+
+CALLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "nobody listens": (entry(), {}),
+    "the proxy is down": (entry() | {"http": {"proxy": PROXY}}, {}),
+    "a malformed proxy variable": (entry() | {"http": {"trust_env": True}}, {}),
+    "an unknown model type": (entry(), {"model": 5}),
+    "an unknown provider": (entry(), {"provider": "nobody"}),
+    "a wrong keyword": (entry(), {"temperature": "hot"}),
+    "no such host": (entry(base_url="http://no-such-host.invalid/v1"), {}),
+    "a hard budget": (
+        entry() | {"budgets": [{"limit": 0.0000001}], "catalog": {"prices": {"gpt-sim": {"input": 1, "output": 1}}}},
+        {},
+    ),
+    "an unpriced model": (entry() | {"budgets": [{"limit": 1}]}, {}),
+}
+
+
+@pytest.mark.parametrize(("config", "options"), CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.anyio
+async def test_errors_of_calls(config: dict[str, Any], options: dict[str, Any], streamed: bool) -> None:
+    """A call that fails before or at the network has no secret in the frames of its error."""
+    environ = ENVIRON | {"HTTP_PROXY": f"http://user:{PASSWORD}@[broken"}
+    with pytest.raises(errors.AsyncLLMError) as caught:
+        async with Client(config, environ=environ) as client:
+            if streamed:
+                async for _ in client.stream("Hi", **options):
+                    pass
+            else:
+                await client.send("Hi", **options)
+    assert [] == in_reach(caught.value)
+
+
+ECHO = {"error": {"message": f"Incorrect API key provided: {KEY}. (proxy {PASSWORD})", "type": "invalid_request_error"}}
+ANSWERS = {
+    "a refused key": Fault.status(401, body=ECHO),
+    "a bad request": Fault.status(400, body=ECHO),
+    "an overloaded server": Fault.status(503, body=ECHO),
+    "no JSON": Fault.status(200, body=f"<html>{KEY}</html>"),
+}
+
+
+@pytest.mark.parametrize("fault", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.anyio
+async def test_errors_of_answers(fault: Fault, streamed: bool) -> None:
+    """A key that a server echoes is in no frame of the error that tells of it."""
+    async with Simulator() as sim:
+        sim.on("*", fault)
+        with pytest.raises(errors.AsyncLLMError) as caught:
+            async with Client(entry(base_url=sim.url("openai")), environ=ENVIRON) as client:
+                if streamed:
+                    async for _ in client.stream("Hi"):
+                        pass
+                else:
+                    await client.send("Hi")
+    assert [] == [place for place in in_reach(caught.value) if "asyncllm.testing" not in place]
+
+
+def test_errors_of_a_blocking_client(tmp_path: Path) -> None:
+    """The blocking twin's frames are as empty of secrets."""
+    with (
+        SyncClient(entry() | {"http": {"proxy": PROXY}}, environ=ENVIRON) as client,
+        pytest.raises(errors.AsyncLLMError) as caught,
+    ):
+        client.send("Hi")
+    assert [] == in_reach(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_deadline() -> None:
+    """A call that runs out of time shows nothing either."""
+    async with Simulator() as sim:
+        sim.on("*", Fault.stall(after="request"))
+        with pytest.raises(errors.DeadlineExceededError) as caught:
+            async with Client(entry(base_url=sim.url("openai")), environ=ENVIRON) as client:
+                await client.send("Hi", timeout=0.2)
+            await anyio.lowlevel.checkpoint()
+    assert [] == in_reach(caught.value)
