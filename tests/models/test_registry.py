@@ -177,7 +177,7 @@ async def test_a_model_is_over_on_its_day() -> None:
         assert await catalog.is_deprecated("openai", "gpt-sim")
 
 
-def _ending(record: saved_models.ListedModel, when: datetime) -> saved_models.ListedModel:
+def _ending(record: saved_models.SavedModel, when: datetime) -> saved_models.SavedModel:
     return replace(record, entry=replace(record.entry, deprecated=False, retires_at=when))
 
 
@@ -450,7 +450,7 @@ def test_dates_of_a_record_survive_the_file(tmp_path: Path) -> None:
         chat=True,
         facts={"tools": True, "context_window": 5},
     )
-    record = saved_models.ListedModel(entry=entry, chain="/models", last_seen=when, gone_since=when)
+    record = saved_models.SavedModel(entry=entry, chain="/models", last_seen=when, gone_since=when)
     state = saved_models.HostState(
         identity="i", kind="k", refreshed_at=when, records={"m": record}, validated={"m": when}
     )

@@ -377,11 +377,12 @@ def finish(response: Response, parse: Parse | None) -> Response:
     """
     if _log.isEnabledFor(logging.INFO):  # one line a call: no content, no key
         _log.info(
-            "%s/%s answered: %s in, %s out, %s, %.3f s, request id %s",
+            "%s/%s answered: %s in, %s out, cost %s, %s, %.3f s, request id %s",
             response.provider,
             response.model,
             response.usage.input_tokens,
             response.usage.output_tokens,
+            "unknown" if response.cost is None else f"${response.cost:f}",
             response.finish_reason,
             response.attempts[-1].latency or 0.0,
             response.request_id,

@@ -32,7 +32,7 @@ from .asker import Asker, Way
 from .lookup import FactBook
 from .names import is_custom, spellings
 from .prices import CONFIG, PriceBook
-from .saved_models import HostState, ListedModel, identity_of
+from .saved_models import HostState, SavedModel, identity_of
 
 _log = logging.getLogger("asyncllm.engine")
 _MOST_NOTED = 4096  # names come from callers: the memory of them has an end
@@ -288,7 +288,7 @@ class Registry:
         state = self._state_of(provider)
         before = state.records
         fresh = {
-            entry.name: ListedModel(entry=entry, chain=chain, last_seen=now)
+            entry.name: SavedModel(entry=entry, chain=chain, last_seen=now)
             for chain, entries in reversed(tuple(listed.chains.items()))
             for entry in entries
         }
@@ -436,7 +436,7 @@ class Registry:
         )
 
     def _lifecycle(
-        self, entry: ModelEntry, record: ListedModel | None, can: ModelFacts, sources: dict[str, FactSource]
+        self, entry: ModelEntry, record: SavedModel | None, can: ModelFacts, sources: dict[str, FactSource]
     ) -> Mapping[str, Any]:
         """Whether it is deprecated and since when, by whoever knows best."""
         now = self._now()
@@ -470,7 +470,7 @@ class Registry:
             if unit in rates
         }
 
-    def _record(self, provider: str, model: str) -> ListedModel | None:
+    def _record(self, provider: str, model: str) -> SavedModel | None:
         """The record of a model, by its name, another spelling of it, or an alias."""
         state = self._states.get(provider)
         if state is None or is_custom(model):

@@ -24,7 +24,7 @@ _DATES = ("created", "deprecated_since", "retires_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListedModel:
+class SavedModel:
     """A model that was listed.
 
     Attributes:
@@ -55,7 +55,7 @@ class HostState:
     identity: str
     kind: str
     refreshed_at: datetime | None = None
-    records: dict[str, ListedModel] = field(default_factory=dict)
+    records: dict[str, SavedModel] = field(default_factory=dict)
     validated: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -119,7 +119,7 @@ def plain(state: HostState) -> dict[str, Any]:
     }
 
 
-def _plain_record(record: ListedModel) -> dict[str, Any]:
+def _plain_record(record: SavedModel) -> dict[str, Any]:
     entry = record.entry
     values = {
         "name": entry.name,
@@ -146,7 +146,7 @@ def _state(value: Mapping[str, Any]) -> HostState:
     )
 
 
-def _record(value: Mapping[str, Any]) -> ListedModel:
+def _record(value: Mapping[str, Any]) -> SavedModel:
     entry = ModelEntry(
         name=value["name"],
         aliases=tuple(value.get("aliases", ())),
@@ -156,7 +156,7 @@ def _record(value: Mapping[str, Any]) -> ListedModel:
         facts=value.get("facts", {}),
         **{name: _moment(value.get(name)) for name in _DATES},
     )
-    return ListedModel(
+    return SavedModel(
         entry=entry,
         chain=value["chain"],
         last_seen=datetime.fromisoformat(value["last_seen"]),
