@@ -133,6 +133,7 @@ def catalog(
     capabilities = FactBook(
         {name: stated(found) for name, found in known.items()},
         kinds=[entry.kind for entry in settings.providers.values()],
+        priced_as={name: entry.priced_as for name, entry in settings.providers.items()},
     )
     return Catalog(
         asker=asker,

@@ -126,6 +126,14 @@ def test_what_the_configuration_says_of_reasoning_holds_for_requests() -> None:
     assert (False, False) == (found.sampling, found.sampling_while_reasoning)
 
 
+def test_a_deployment_has_the_facts_of_the_model_behind_it() -> None:
+    """A deployment with a name of its own is the model that ``priced_as`` names, for its own entry only."""
+    book = FactBook(priced_as={"work": {"prod-chat": "gpt-5.5"}})
+    known = book.find("azure", "prod-chat", provider="work")
+    assert book.find("azure", "gpt-5.5") == known
+    assert NOTHING_KNOWN == book.find("azure", "prod-chat", provider="other")
+
+
 def test_a_misspelt_capability_is_refused() -> None:
     """An override of a field that there is not raises with its name."""
     with pytest.raises(ValueError, match="tolls"):

@@ -52,7 +52,8 @@ class ProviderSettings:
     limits: Annotated[ProviderLimits | None, "This provider's own, besides those of the section limits."] = None
 
     priced_as: Annotated[
-        Mapping[Name, Name], "A model's or deployment's name here -> the model by whose price it is charged."
+        Mapping[Name, Name],
+        "A model's or deployment's name here -> the model whose prices and facts it has.",
     ] = field(default_factory=dict)
 
     own: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -56,19 +56,27 @@ _VERSION = re.compile(r"-?\d{1,2}(?![\da-z])|\d")
 class FactBook:
     """Facts of models, for one configuration. Safe to share between threads and event loops."""
 
-    __slots__ = ("_about", "_families", "_found", "_kinds", "_models", "_overrides")
+    __slots__ = ("_about", "_families", "_found", "_kinds", "_models", "_overrides", "_priced_as")
 
-    def __init__(self, overrides: Mapping[str, Mapping[str, Any]] | None = None, *, kinds: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        kinds: Iterable[str] = (),
+        priced_as: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         """Reads nothing yet.
 
         Args:
             overrides: ``model`` or ``provider/model`` -> field -> value: ``catalog.capabilities`` of the configuration,
                 without what is not set.
             kinds: whose data `load` reads; that of other kinds is read when it is asked about.
+            priced_as: the name of a provider's entry -> name of a deployment -> the model behind it.
 
         Raises:
             ValueError: a field that there is not.
         """
+        self._priced_as = priced_as or {}
         self._kinds = tuple(dict.fromkeys(kinds))
         self._overrides = {name.lower(): dict(facts) for name, facts in (overrides or {}).items()}
         for facts in self._overrides.values():
@@ -100,7 +108,8 @@ class FactBook:
         key = (kind, model, provider)
         found = self._found.get(key)
         if found is None:
-            found = _read(self._facts(kind, model)).overlaid(self._family_rows().find(kind, model), "catalog")
+            behind = self._priced_as.get(provider or "", {}).get(model, model)
+            found = _read(self._facts(kind, behind)).overlaid(self._family_rows().find(kind, behind), "catalog")
             for name in (model, f"{kind}/{model}", f"{provider or kind}/{model}"):
                 found = found.overlaid(self._overrides.get(name.lower(), {}), "config")
             if len(self._found) >= _MOST_REMEMBERED:
