@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from . import _assembly as assembly
+from . import _checks
 from ._checks import ToolLike, read_tools
 from ._config import Settings, from_env, load
 from ._config.rules import Environment, SecretStr, Unshown
@@ -23,6 +24,7 @@ from ._engine.lifetime import Background, Lifetime, Preparation, Watch
 from ._engine.limits import USUAL_QUESTION_LIMITS, LimitRules, Limits
 from ._engine.questions import Questions
 from ._engine.routing import Routing, Targeting
+from ._engine.target import Target
 from ._models.registry import ModelInfo, RefreshResult
 from ._models.tokens import TokenCount
 from ._models.validation import Validation
@@ -152,14 +154,24 @@ class Runtime:
     ) -> CostEstimate:
         """What a call would take and cost at most, before it is made; nothing is sent.
 
+        Args:
+            messages: as for `send`.
+            provider: a configured provider; the active one by default.
+            model: a model of it; by default the configured one.
+            max_tokens: the output that is reckoned with; without it as much as budgets assume.
+            tools: as for `send`.
+
         Raises:
             ConfigurationError: the configuration names no such provider.
             BadRequestError: a message or a tool is wrong.
             UnsupportedError: the model cannot be asked this.
         """
-        target = self._targeting.resolve(provider, model, [])[0]
+        target = self._target(provider, model)
         request = Request(
-            model=target.model, messages=read_messages(messages), max_tokens=max_tokens, tools=read_tools(tools)
+            model=target.model,
+            messages=read_messages(messages),
+            max_tokens=None if max_tokens is None else _checks.positive("max_tokens", max_tokens),
+            tools=read_tools(tools),
         )
         facts = self._catalog.facts(target.provider.name, target.provider.kind, target.model)
         return forecast(self._books, target, request, facts, self._json)
@@ -178,6 +190,7 @@ class Runtime:
             ConfigurationError: there is no such provider.
             BadRequestError: there is no such capability.
         """
+        _named(provider)
         return await self._catalog.models(provider, include_deprecated=include_deprecated, capability=capability)
 
     async def refresh_models(self, provider: str | None = None) -> RefreshResult:
@@ -186,23 +199,32 @@ class Runtime:
         Raises:
             ConfigurationError: there is no such provider.
         """
+        _named(provider)
         return await self._catalog.refresh_models(provider)
 
     async def validate_model(self, provider: str, model: str) -> Validation:
         """Proves by the cheapest real call whether a model can be used, and says why not.
 
+        Args:
+            provider: a configured provider.
+            model: a model of it.
+
         Raises:
             ConfigurationError: there is no such provider, or no key for it.
         """
-        return await self._catalog.validate_model(provider, model)
+        return await self._catalog.validate_model(_checks.name("provider", provider), _checks.name("model", model))
 
     async def is_deprecated(self, provider: str, model: str) -> bool:
         """Whether a model's end is announced, or its provider no longer lists it.
 
+        Args:
+            provider: a configured provider.
+            model: a model of it.
+
         Raises:
             ConfigurationError: there is no such provider.
         """
-        return await self._catalog.is_deprecated(provider, model)
+        return await self._catalog.is_deprecated(_checks.name("provider", provider), _checks.name("model", model))
 
     async def count_tokens(
         self,
@@ -214,13 +236,24 @@ class Runtime:
     ) -> TokenCount:
         """Input tokens of a conversation: counted by the provider where it can, else an estimate that says so.
 
+        Args:
+            messages: as for `send`.
+            provider: a configured provider; the active one by default.
+            model: a model of it; by default the configured one.
+            tools: as for `send`.
+
         Raises:
             BadRequestError: a message or a tool is wrong.
             AsyncLLMError: the provider counts, but refused or could not be reached.
         """
-        target = self._targeting.resolve(provider, model, [])[0]
+        target = self._target(provider, model)
         request = Request(model=target.model, messages=read_messages(messages), tools=read_tools(tools))
         return await self._catalog.count_tokens(target.provider.name, request)
+
+    def _target(self, provider: str | None, model: str | None) -> Target:
+        """The first target of a verb that names a provider and a model, or neither."""
+        _named(provider, model)
+        return self._targeting.resolve(provider, model, [])[0]
 
     def health(self) -> tuple[TargetHealth, ...]:
         """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
@@ -232,6 +265,7 @@ class Runtime:
         Raises:
             ConfigurationError: there is no such provider.
         """
+        _named(provider)
         if provider is not None:
             self._targeting.provider(provider)
         self._health.reset(provider)
@@ -290,3 +324,14 @@ class Runtime:
             sampling=self.settings.unsupported_parameters,
             draw=self._random.random,
         )
+
+
+def _named(provider: str | None = None, model: str | None = None) -> None:
+    """Refuses what is no name.
+
+    Raises:
+        BadRequestError: one of the two is not.
+    """
+    for keyword, value in (("provider", provider), ("model", model)):
+        if value is not None:
+            _checks.name(keyword, value)

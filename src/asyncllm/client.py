@@ -316,7 +316,7 @@ class Client(Runtime):
         provider, model = options.pop("provider", None), options.pop("model", None)
         if provider is None:
             provider, model = kept.get("provider"), model or kept.get("model")
-        target = self._targeting.resolve(provider, model, [])[0]
+        target = self._target(provider, model)
         said = kept.get("messages", ())
         if messages is not None:
             said = (*said, *read_messages(messages))

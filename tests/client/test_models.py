@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,27 @@ async def test_models_are_asked_for_at_the_start_only_when_told_to(open_client: 
                 if await client.models("openai"):
                     break
             assert await client.models("openai")
+
+
+@pytest.mark.anyio
+async def test_every_verb_refuses_what_is_no_name(open_client: OpenClient) -> None:
+    """A provider or model that is no string is named, whichever verb gets it."""
+    wrong: Any = ["openai"]
+    async with Simulator() as sim, open_client(sim) as client:
+        for call in (
+            lambda: client.count_tokens("Hi", provider=wrong),
+            lambda: client.count_tokens("Hi", model=wrong),
+            lambda: client.estimate("Hi", model=wrong),
+            lambda: client.estimate("Hi", max_tokens=wrong),
+            lambda: client.models(wrong),
+            lambda: client.refresh_models(wrong),
+            lambda: client.validate_model(wrong, "m"),
+            lambda: client.validate_model("openai", wrong),
+            lambda: client.is_deprecated("openai", wrong),
+        ):
+            with pytest.raises(errors.BadRequestError, match=r"provider|model|max_tokens"):
+                await call()
+        for act in (lambda: client.conversation(provider=wrong), lambda: client.reset_health(wrong)):
+            with pytest.raises(errors.BadRequestError, match="provider"):
+                act()
+        assert 0 == sim.count()
