@@ -379,7 +379,7 @@ class ToolArgumentsError(AsyncLLMError):
         problems: what is wrong, a sentence each.
     """
 
-    advice = Advice(ledger="real")
+    advice: Advice = Advice(ledger="real")
 
     def __init__(self, message: str = "", *, problems: tuple[str, ...] = (), **facts: Any) -> None:
         super().__init__(message, **facts)

@@ -272,7 +272,7 @@ class Loop:
         options: Mapping[str, Any],
         before: Run[Any] | None = None,
     ) -> None:
-        self.messages = messages
+        self.messages: tuple[Message, ...] = messages
         self.pending: tuple[ToolCall, ...] = () if before is None else before.pending
         self._rules = rules
         self._offers = offered(rules.tools)

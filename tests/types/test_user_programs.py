@@ -68,3 +68,20 @@ def test_pyright_refuses_what_is_wrong_and_nothing_else() -> None:
         if one["severity"] == "error"
     }
     assert expected() == found, said
+
+
+@pytest.mark.slow
+def test_every_exported_symbol_has_a_declared_type() -> None:
+    """Nothing of the public interface is left for type checkers to guess, and nothing private is exported."""
+    pytest.importorskip("pyright", reason="the type checkers come with the extra `lint`")
+    said = json.loads(run("pyright", "--verifytypes", "asyncllm", "--ignoreexternal", "--outputjson"))
+    symbols = said["typeCompleteness"]["symbols"]
+    guessed = [
+        f"{symbol['name']}: {problem['message']}"
+        for symbol in symbols
+        if symbol["isExported"] and not (symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"])
+        for problem in symbol["diagnostics"]
+    ]
+    assert [] == guessed
+    private = re.compile(r"(^|\.)_(?!_)")
+    assert [] == [symbol["name"] for symbol in symbols if symbol["isExported"] and private.search(symbol["name"])]

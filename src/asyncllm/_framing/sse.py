@@ -42,7 +42,7 @@ class SSEFramer:
     __slots__ = ("_head", "_id", "_limit", "_odd", "_slice", "_tail", "_too_large", "last_event_id", "retry")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
-        self.last_event_id = ""
+        self.last_event_id: str = ""
         self.retry: int | None = None
         self._limit = max_event_bytes
         self._slice = min(_SLICE, max_event_bytes)

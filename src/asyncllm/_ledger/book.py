@@ -139,9 +139,9 @@ class Bookkeeper:
     __slots__ = ("estimate", "ledger", "prices")
 
     def __init__(self, ledger: Ledger | SessionCosts, prices: Prices, *, estimate: Estimate = estimate_usage) -> None:
-        self.ledger = ledger
-        self.prices = prices
-        self.estimate = estimate
+        self.ledger: Ledger | SessionCosts = ledger
+        self.prices: Prices = prices
+        self.estimate: Estimate = estimate
 
     def call(self, requested_model: str, **whose: Any) -> CallBook:
         """The books of one call.
@@ -197,7 +197,7 @@ class CallBook:
     __slots__ = ("_attempts", "_shared", "keeper")
 
     def __init__(self, keeper: Bookkeeper, shared: dict[str, Any]) -> None:
-        self.keeper = keeper
+        self.keeper: Bookkeeper = keeper
         self._shared = shared
         self._attempts = 0
 

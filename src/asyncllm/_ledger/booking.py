@@ -72,21 +72,21 @@ class Opening:
         hold: Hold | None,
         waiter: PendingAnswer | None,
     ) -> None:
-        self.id = id
-        self.time = time
-        self.head = head
-        self.hold = hold
-        self.waiter = waiter
-        self.refused = False
-        self.recovered = False
-        self.settled = False
-        self.mirrored = False
-        self.has_room = False
-        self.forced = False
+        self.id: str = id
+        self.time: int = time
+        self.head: Head = head
+        self.hold: Hold | None = hold
+        self.waiter: PendingAnswer | None = waiter
+        self.refused: bool = False
+        self.recovered: bool = False
+        self.settled: bool = False
+        self.mirrored: bool = False
+        self.has_room: bool = False
+        self.forced: bool = False
         self.give_up_at: float | None = None
-        self.owner = ""
+        self.owner: str = ""
         self.journal: Journal | None = None
-        self.generation = 0
+        self.generation: int = 0
 
 
 @dataclass(slots=True)

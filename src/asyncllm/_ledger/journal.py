@@ -164,7 +164,7 @@ class Journal:
         wake: Callable[[bool], None],
     ) -> None:
         self.owner = owner
-        self.slow_until = 0.0
+        self.slow_until: float = 0.0
         self._folder = folder
         self._wake = wake
         self._header = _PREFIX.pack(MAGIC, FORMAT) + frame(_HEADER, (database, owner, *facts))

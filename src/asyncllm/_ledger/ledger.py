@@ -79,8 +79,8 @@ class Ledger:
         places: int = PLACES,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.session = session or new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
-        self.budgets = Budgets(budgets)
+        self.session: str = session or new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
+        self.budgets: Budgets = Budgets(budgets)
         self._store = store
         self._clock = clock
         self._room = Room(places)

@@ -16,7 +16,7 @@ class SessionCosts:
 
     def __init__(self) -> None:
         self.session = ""
-        self.budgets = Budgets()
+        self.budgets: Budgets = Budgets()
         self._cost = 0
         self._unpriced = 0
 

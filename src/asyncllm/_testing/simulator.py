@@ -76,10 +76,10 @@ class Simulator:
         **behaviour: Any,
     ) -> None:
         self.requests: deque[Received] = deque(maxlen=keep)
-        self.connections = 0
-        self.open_connections = 0
-        self.in_flight = 0
-        self.peak_in_flight = 0
+        self.connections: int = 0
+        self.open_connections: int = 0
+        self.in_flight: int = 0
+        self.peak_in_flight: int = 0
         self.models = models
         self._host = host
         self._port = port

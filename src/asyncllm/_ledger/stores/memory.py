@@ -37,7 +37,7 @@ class MemoryStore:
         self._records: deque[tuple[Any, ...]] = deque(maxlen=keep)
         self._opened: dict[str, Opening] = {}
         self._windows: dict[tuple[str, int], Window] = {}
-        self.forgotten = 0
+        self.forgotten: int = 0
         self.budgets: Sequence[Budget] = ()
         self.more = False
 

@@ -67,7 +67,7 @@ class SQLStore(ABC):
         self._statements: dict[tuple[str, int], str] = {}
         self.owner = ""
         self.budgets: Sequence[Budget] = ()
-        self.more = False
+        self.more: bool = False
 
     def journal(self, wake: Callable[[bool], None]) -> Journal | None:  # a store's own choice
         """None: there is none."""

@@ -82,7 +82,7 @@ class SQLiteStore(SQLStore):
 
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
         super().__init__()
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.patience = patience
         self._connection: sqlite3.Connection | None = None
         self._lock: FileLock | None = None
@@ -109,7 +109,7 @@ class SQLiteStore(SQLStore):
             connection.execute("PRAGMA synchronous = NORMAL")
             _migrate(connection)
             if self._lock is None:
-                self.owner = new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
+                self.owner: str = new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
                 self._lock = FileLock(self._lock_path(self.owner))
         except BaseException:
             connection.close()
@@ -180,7 +180,7 @@ class SQLiteStore(SQLStore):
                 else:
                     self._adopted.append(found)
         self._adopted.sort(key=lambda file: (file.owner, file.n))
-        self.more = bool(self._adopted)
+        self.more: bool = bool(self._adopted)
 
     def _folded(self) -> list[Operation]:
         own = [] if self._journal is None else self._journal.files()
