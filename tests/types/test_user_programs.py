@@ -83,5 +83,5 @@ def test_every_exported_symbol_has_a_declared_type() -> None:
         for problem in symbol["diagnostics"]
     ]
     assert [] == guessed
-    private = re.compile(r"(^|\.)_(?!_)")
+    private = re.compile(r"(^|\.)_(?!_)\w")
     assert [] == [symbol["name"] for symbol in symbols if symbol["isExported"] and private.search(symbol["name"])]
