@@ -36,7 +36,7 @@ def error(kind: str, text: str = "m", code: str | None = None) -> dict[str, Any]
         (401, "authentication_error", errors.AuthenticationError),
         (402, "billing_error", errors.BillingError),
         (403, "permission_error", errors.PermissionDeniedError),
-        (404, "not_found_error", errors.ModelNotFoundError),
+        (404, "not_found_error", errors.NotFoundError),
         (409, "conflict_error", errors.ServerError),
         (413, "request_too_large", errors.RequestTooLargeError),
         (413, "invalid_request_error", errors.RequestTooLargeError),

@@ -55,6 +55,25 @@ def test_a_status_alone_has_its_exception(status: int, expected: type[Exception]
         (400, ["invalid_request_error"], "the prompt is too long: 9 tokens", errors.ContextWindowExceededError),
         (400, ["invalid_request_error"], "bad", errors.BadRequestError),
         (404, ["invalid_request_error"], "no such model", errors.ModelNotFoundError),
+        (404, [], "the model m does not exist", errors.ModelNotFoundError),
+        (404, [], "No such File object: file-1", errors.NotFoundError),
+        (404, [], "", errors.NotFoundError),
+        (404, [], "No endpoints found that support tool use.", errors.UnsupportedByProviderError),
+        (400, ["exceed_context_size_error"], "", errors.ContextWindowExceededError),
+        (
+            400,
+            [],
+            "This model's maximum prompt length is 9 but the request contains 10 tokens.",
+            errors.ContextWindowExceededError,
+        ),
+        (400, [], "Invalid model name passed in model=m", errors.ModelNotFoundError),
+        (
+            429,
+            ["rate_limit_exceeded"],
+            "Request too large for m on tokens per min (TPM): Limit 1",
+            errors.RequestTooLargeError,
+        ),
+        (402, [], "You can only afford 5 tokens", errors.RequestTooLargeError),
         (None, ["invalid_request_error"], "bad", errors.BadRequestError),
         (None, [503], "", errors.OverloadedError),
         (200, ["429"], "", errors.RateLimitError),
@@ -144,3 +163,16 @@ def test_every_answer_has_an_exception(text: str, codes: list[object], status: i
     """Whatever a provider says, there is one exception for it."""
     kind = classify(status, codes, text, code_rows=CODES, text_rows=TEXTS, vague_codes=VAGUE)
     assert issubclass(kind, errors.AsyncLLMError)
+
+
+def test_what_a_refusal_says_of_the_target() -> None:
+    """A path that is not there asks for the base URL; a 403 that names no model takes none away."""
+
+    def build(kind: type[errors.AsyncLLMError], message: str, status: int) -> errors.AsyncLLMError:
+        return build_error(kind, message, status=status, code=None, headers={}, context=context(), request_id=None)
+
+    missing = build(errors.NotFoundError, "Not Found", 404)
+    assert (True, "yes") == ("is base_url right?" in missing.message, missing.advice.fallback)
+    assert "none" == build(errors.PermissionDeniedError, "blocked by the firewall", 403).advice.health
+    assert "model_off" == build(errors.PermissionDeniedError, "no access to model m", 403).advice.health
+    assert "yes" == build(errors.RequestTooLargeError, "can only afford 5 tokens", 402).advice.fallback

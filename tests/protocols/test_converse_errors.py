@@ -29,7 +29,7 @@ def error(status: int, message: str = "no", *, code: str | None = None, **body: 
         (403, "UnrecognizedClientException", errors.AuthenticationError),
         (403, "InvalidSignatureException", errors.AuthenticationError),
         (403, "ExpiredTokenException", errors.AuthenticationError),
-        (404, "ResourceNotFoundException", errors.ModelNotFoundError),
+        (404, "ResourceNotFoundException", errors.NotFoundError),
         (408, "ModelTimeoutException", errors.ProviderTimeoutError),
         (424, "ModelErrorException", errors.ServerError),
         (424, "ModelStreamErrorException", errors.ServerError),

@@ -68,7 +68,7 @@ WAIT = {"@type": RPC + "RetryInfo", "retryDelay": "14s"}
         (403, google(403, "PERMISSION_DENIED", "Your API key was reported as leaked."), errors.AuthenticationError),
         (403, google(403, "PERMISSION_DENIED", "no", info("SERVICE_DISABLED")), errors.PermissionDeniedError),
         (403, google(403, "PERMISSION_DENIED", "no", info("BILLING_DISABLED")), errors.BillingError),
-        (404, google(404, "NOT_FOUND"), errors.ModelNotFoundError),
+        (404, google(404, "NOT_FOUND"), errors.NotFoundError),
         (413, b"<html>too large</html>", errors.RequestTooLargeError),
         (429, google(429, "RESOURCE_EXHAUSTED", "check your plan and billing"), errors.RateLimitError),
         (429, google(429, "RESOURCE_EXHAUSTED", "no", quota("RequestsPerMinute"), WAIT), errors.RateLimitError),

@@ -51,6 +51,7 @@ from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, Reply, Tr
 from ..errors import (
     AsyncLLMError,
     ConnectionLostError,
+    NotFoundError,
     ProtocolError,
     RequestTooLargeError,
     UnsupportedParameterError,
@@ -161,6 +162,7 @@ class HTTPAttempt:
         "_signed",
         "_ticket",
         "_unsigned",
+        "_url",
         "call",
         "position",
         "rate_limits",
@@ -229,6 +231,7 @@ class HTTPAttempt:
         plain = Headers({**provider.headers, **dict(wire.headers)}.items())
         headers = await provider.auth.sign(wire.method, url, plain, wire.body)
         self._unsigned, self._signed = plain, headers
+        self._url = url.partition("?")[0]
         timeouts = target.timeouts
         self._request = TransportRequest(
             method=wire.method,
@@ -305,7 +308,11 @@ class HTTPAttempt:
                 "travel along; set base_url to where the API is",
                 status=status,
             )
-        return self.route.protocol.decode_error(status, headers, body, self.context)
+        error = self.route.protocol.decode_error(status, headers, body, self.context)
+        if isinstance(error, NotFoundError) and "base_url" in error.message:  # the path itself is not there
+            error.message = f"{self._url} answered: {error.message}"
+            error.args = (error.message,)
+        return error
 
     def decode(self, reply: Reply) -> Response:
         """The reply, read.

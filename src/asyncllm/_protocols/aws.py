@@ -51,16 +51,16 @@ CODES: Mapping[str, ErrorType] = {
     "internalserverexception": errors.ServerError,
     "internalfailure": errors.ServerError,
 }
-VAGUE = frozenset({"validationexception", "accessdeniedexception", "throttlingexception", "modelerrorexception"})
+VAGUE = frozenset(
+    {
+        "validationexception",
+        "resourcenotfoundexception",
+        "accessdeniedexception",
+        "throttlingexception",
+        "modelerrorexception",
+    }
+)
 PHRASES: tuple[tuple[str, ErrorType], ...] = (
-    ("input is too long", errors.ContextWindowExceededError),
-    ("input tokens exceeded", errors.ContextWindowExceededError),
-    ("prompt is too long", errors.ContextWindowExceededError),
-    ("too many input tokens", errors.ContextWindowExceededError),
-    ("exceed context limit", errors.ContextWindowExceededError),
-    ("maximum context length", errors.ContextWindowExceededError),
-    ("on-demand throughput", errors.ModelNotFoundError),
-    ("model identifier is invalid", errors.ModelNotFoundError),
     ("tokens per day", errors.QuotaExhaustedError),
     ("api key is valid", errors.AuthenticationError),
     ("security token included in the request", errors.AuthenticationError),

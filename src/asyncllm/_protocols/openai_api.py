@@ -165,6 +165,8 @@ CODES: Mapping[str, ErrorType] = MappingProxyType(
         "deploymentnotfound": errors.ModelNotFoundError,
         "unknown_model": errors.ModelNotFoundError,
         # too much at once
+        "resource_exhausted": errors.RateLimitError,
+        "quota_per_day": errors.QuotaExhaustedError,
         "rate_limit_exceeded": errors.RateLimitError,
         "rate_limit_error": errors.RateLimitError,
         "ratelimitreached": errors.RateLimitError,
@@ -211,27 +213,10 @@ VAGUE = frozenset(
     }
 )
 PHRASES: tuple[tuple[str, ErrorType], ...] = (
-    ("maximum context length", errors.ContextWindowExceededError),
-    ("reduce the length of the messages", errors.ContextWindowExceededError),
-    ("context size has been exceeded", errors.ContextWindowExceededError),
-    ("exceeds the available context size", errors.ContextWindowExceededError),
-    ("exceeded max context length", errors.ContextWindowExceededError),
-    ("prompt is too long", errors.ContextWindowExceededError),
-    ("input is too long", errors.ContextWindowExceededError),
-    ("too large for model with", errors.ContextWindowExceededError),
     ("exceeded your current quota", errors.BillingError),
-    ("insufficient balance", errors.BillingError),
-    ("insufficient credits", errors.BillingError),
     ("incorrect api key", errors.AuthenticationError),
     ("invalid api key", errors.AuthenticationError),
     ("please check the api-key", errors.AuthenticationError),
-    ("is not a valid model id", errors.ModelNotFoundError),
-    ("invalid model id", errors.ModelNotFoundError),
-    ("model not exist", errors.ModelNotFoundError),
-    ("model not found:", errors.ModelNotFoundError),
-    ("supported api model names are", errors.ModelNotFoundError),
-    ("has been decommissioned", errors.ModelNotFoundError),
-    ("content violates usage guidelines", errors.ContentBlockedError),
     ("overloaded", errors.OverloadedError),
     ("over capacity", errors.OverloadedError),
 )
@@ -276,12 +261,23 @@ def read_failure(body: Any) -> Failure:
         error.get("status"),
         outer.get("code"),
     )
+    details = [item for item in error.get("details", ()) if isinstance(item, dict)] if _is_google(error) else []
+    if details or error.get("status") == "RESOURCE_EXHAUSTED":  # Google: a quota, whatever its sentence says of billing
+        daily = any("perday" in str(violation).lower() for item in details for violation in item.get("violations", ()))
+        codes = ("quota_per_day" if daily else error.get("status"), *codes)
+        delay = next((item["retryDelay"] for item in details if isinstance(item.get("retryDelay"), str)), None)
+        if delay is not None:
+            metadata = {**metadata, "headers": {"retry-after": delay.removesuffix("s")}}
     parts = [_message(error, inner, outer)]
     if metadata.get("flagged_input") is not None:  # OpenRouter: the prompt was moderated (403)
         codes = ("content_policy_violation", *codes)
     if isinstance(metadata.get("raw"), str):  # OpenRouter: the words of the host behind it
         parts.append(metadata["raw"])
     return Failure(": ".join([part for part in parts if part]), tuple(map(_plain, codes)), metadata)
+
+
+def _is_google(error: dict[str, Any]) -> bool:
+    return isinstance(error.get("details"), list) and isinstance(error.get("status"), str)
 
 
 def _plain(code: object) -> object:

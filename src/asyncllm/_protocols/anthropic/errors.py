@@ -41,17 +41,8 @@ CODES: Mapping[str, ErrorType] = {
     "timeout_error": errors.ProviderTimeoutError,
     "overloaded_error": errors.OverloadedError,
 }
-VAGUE = frozenset({"invalid_request_error", "api_error"})
-PHRASES: tuple[tuple[str, ErrorType], ...] = (
-    ("prompt is too long", errors.ContextWindowExceededError),
-    ("input is too long", errors.ContextWindowExceededError),
-    ("exceed context limit", errors.ContextWindowExceededError),
-    ("exceeds the context window", errors.ContextWindowExceededError),
-    ("credit balance is too low", errors.BillingError),
-    ("specified api usage limits", errors.BillingError),
-    ("on-demand throughput", errors.ModelNotFoundError),
-    ("model identifier is invalid", errors.ModelNotFoundError),
-)
+VAGUE = frozenset({"invalid_request_error", "not_found_error", "api_error"})
+PHRASES: tuple[tuple[str, ErrorType], ...] = ()
 
 
 def request_id_of(headers: Mapping[str, str], dialect: AnthropicDialect, body: Any = None) -> str | None:

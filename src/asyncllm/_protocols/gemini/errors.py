@@ -55,10 +55,10 @@ _CODES: Mapping[str, ErrorType] = {
     "data_loss": errors.ServerError,
     "unauthenticated": errors.AuthenticationError,
 }
-_VAGUE = frozenset({"invalid_argument", "failed_precondition", "out_of_range", "permission_denied", "unknown"})
+_VAGUE = frozenset(
+    {"invalid_argument", "not_found", "failed_precondition", "out_of_range", "permission_denied", "unknown"}
+)
 _PHRASES: tuple[tuple[str, ErrorType], ...] = (
-    ("input token count", errors.ContextWindowExceededError),
-    ("number of tokens allowed", errors.ContextWindowExceededError),
     ("api key not valid", errors.AuthenticationError),
     ("api key expired", errors.AuthenticationError),
     ("api key not found", errors.AuthenticationError),
