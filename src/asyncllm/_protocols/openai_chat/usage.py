@@ -59,11 +59,13 @@ def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any]
     input_tokens = _count(usage.get("prompt_tokens"), usage.get("input_tokens"))
     output_tokens = _count(usage.get("completion_tokens"), usage.get("output_tokens"))
     total = _count(usage.get("total_tokens"))
-    stated = stated_cost(usage, body)
+    states = "cost" in usage or "cost_in_usd_ticks" in usage or (body is not None and "cost" in body)
+    stated = stated_cost(usage, body) if states else None
     reasoning = _count(output.get("reasoning_tokens"), usage.get("reasoning_tokens"))
     if input_tokens is None and output_tokens is None and total is None:
         return UNKNOWN_USAGE if stated is None else Usage(stated_cost=stated, source="unknown")
-    output_tokens = whole_output(input_tokens, output_tokens, total)
+    if total is not None and total > (input_tokens or 0) + (output_tokens or 0):
+        output_tokens = whole_output(input_tokens, output_tokens, total)
     tier = next((tier for tier in (service_tier, usage.get("service_tier")) if isinstance(tier, str) and tier), None)
     return Usage(
         input_tokens=input_tokens,
