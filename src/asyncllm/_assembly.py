@@ -27,7 +27,7 @@ from ._models.catalog import Catalog
 from ._models.lookup import FactBook
 from ._models.prices import PriceBook
 from ._providers.provider import Provider
-from ._providers.spec import build_host
+from ._providers.spec import adapted, build_host
 from ._schema.facts import ModelFacts
 from ._schema.usage import Usage
 from ._transport.base import Transport
@@ -57,10 +57,10 @@ def entries(
     for name, entry in settings.providers.items():
 
         def make(name: str = name, kind: str = entry.kind, options: Any = entry.options) -> Provider:
-            about = partial(facts_of, name, kind)
-            return own.get(name) or build_host(
-                kind, name, {**options(), "network": network, "facts_of": about}, environ
-            )
+            if name in own:
+                return adapted(own[name], options())
+            shared = {"network": network, "facts_of": partial(facts_of, name, kind)}
+            return build_host(kind, name, {**options(), **shared}, environ)
 
         timeouts, retry = entry.timeouts or settings.timeouts, entry.retry or settings.retry
         found[name] = ProviderEntry(name, entry.fallback_models, timeouts, make, retry)

@@ -1,15 +1,20 @@
 """A key in a header: what most providers ask for.
 
 The key stays wrapped until the header is built, and the header is never part of a repr
-(`asyncllm._transport.base.Headers`).
+(`asyncllm._transport.base.Headers`). It may also come from a function, which is asked for every request: a token of
+Entra ID, a vault. A function that is not async runs in a worker thread, as it may have to ask a server.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, Union
+
+import anyio.to_thread
 
 from .._transport.base import Headers
-from ..errors import ConfigurationError
+from ..errors import Advice, AsyncLLMError, AuthenticationError, ConfigurationError
 
 
 class Secret(Protocol):
@@ -20,11 +25,15 @@ class Secret(Protocol):
         ...
 
 
+KeyFunction = Callable[[], Union[str, Secret, Awaitable[Union[str, Secret]]]]
+"""Gives the key of the moment; it may be async."""
+
+
 class HeaderKey:
     """Sends a key in one header.
 
     Args:
-        key: the key; None for servers that need none.
+        key: the key, or a function that gives it; None for servers that need none.
         header: the header's name.
         prefix: what stands before the key (``"Bearer "``).
         where: where the key came from (``"OPENAI_API_KEY"``), for the sentence about a bad one.
@@ -33,27 +42,74 @@ class HeaderKey:
         ConfigurationError: the key is empty or holds characters that no header can carry.
     """
 
-    __slots__ = ("_header", "_key", "_prefix")
+    __slots__ = ("_function", "_header", "_key", "_last", "_prefix", "_where")
 
     def __init__(
-        self, key: Secret | None, header: str = "authorization", prefix: str = "Bearer ", *, where: str = "api_key"
+        self,
+        key: Secret | KeyFunction | None,
+        header: str = "authorization",
+        prefix: str = "Bearer ",
+        *,
+        where: str = "api_key",
     ) -> None:
-        if key is not None:
-            _check(key.get_secret_value(), where)
-        self._key = key
+        self._function: KeyFunction | None = None
+        self._key: Secret | None = None
+        if is_function(key):
+            self._function = key  # type: ignore[assignment]  # that is what was asked
+        elif key is not None:
+            self._key = key  # type: ignore[assignment]  # no function, so a secret
+            _check(self._key.get_secret_value(), where)  # type: ignore[union-attr]  # it is not None
         self._header = header
         self._prefix = prefix
+        self._where = where
+        self._last = ""
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
-        """The headers with the key; any header of that name is replaced."""
-        if self._key is None:
+        """The headers with the key; any header of that name is replaced.
+
+        Raises:
+            AuthenticationError: the function that gives the key failed.
+        """
+        if self._key is not None:
+            value = self._key.get_secret_value()
+        elif self._function is not None:
+            value = self._last = await self._ask(self._function)
+        else:
             return headers
         kept = [pair for pair in headers if pair[0] != self._header]
-        return Headers([*kept, (self._header, self._prefix + self._key.get_secret_value())])
+        return Headers([*kept, (self._header, self._prefix + value)])
 
     async def refresh(self) -> bool:
-        """A key cannot be refreshed."""
-        return False
+        """A key cannot be refreshed. A function is asked again; False when it gives the same key."""
+        if self._function is None:
+            return False
+        return self._last != await self._ask(self._function)
+
+    async def _ask(self, function: KeyFunction) -> str:
+        failure: AsyncLLMError
+        try:
+            given = function() if inspect.iscoroutinefunction(function) else await anyio.to_thread.run_sync(function)
+            found: Any = await given if inspect.isawaitable(given) else given
+            value = found.get_secret_value() if hasattr(found, "get_secret_value") else found
+            if isinstance(value, str):
+                _check(value, f"what the function {self._where} returned")
+                return value
+            failure = ConfigurationError(
+                f"the function {self._where} must return the key as a string, not {type(value).__name__}"
+            )
+        except AsyncLLMError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001  # the user's own function; its text may hold a secret
+            failure = AuthenticationError(
+                f"the function {self._where} failed with {type(error).__name__}; call it by hand to see why",
+                advice=Advice(provider="yes"),
+            )
+        raise failure
+
+
+def is_function(key: Any) -> bool:
+    """Whether a key is given as a function."""
+    return callable(key) and not hasattr(key, "get_secret_value")
 
 
 def _check(value: str, where: str) -> None:

@@ -15,9 +15,24 @@ from .._providers.spec import ConfigKey, HostSpec, every_host, find_host
 from .rules import KEY, SecretStr
 
 COMMON_KEYS = frozenset(
-    {"kind", "base_url", "fallback_models", "max_tokens", "timeouts", "retry", "limits", "priced_as"}
+    {
+        "kind",
+        "base_url",
+        "fallback_models",
+        "max_tokens",
+        "timeouts",
+        "retry",
+        "limits",
+        "priced_as",
+        "headers",
+        "dialect",
+    }
 )
 """What an entry of any kind may hold."""
+
+
+_VARIABLE = re.compile(r"\$[A-Z][A-Z0-9_]*")
+"""A variable as a shell takes it, which is none here."""
 
 
 class Kinds(Mapping[str, HostSpec]):
@@ -128,10 +143,14 @@ def _check(value: Any, key: ConfigKey) -> None:
 def _text(value: Any, base: Path | None = None) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a string; put it in quotes")  # noqa: TRY004  (a sentence for the user)
+    if _VARIABLE.fullmatch(value):
+        raise ValueError(f"must be written with braces: ${{{value[1:]}}}")
     return value
 
 
-def _secret(value: Any, base: Path | None = None) -> SecretStr:
+def _secret(value: Any, base: Path | None = None) -> Any:
+    if callable(value) and not hasattr(value, "get_secret_value"):
+        return value  # a function that gives the key
     hidden: str = value.get_secret_value() if hasattr(value, "get_secret_value") else _text(value)
     found: SecretStr = KEY.read(SecretStr(hidden))
     return found

@@ -15,7 +15,7 @@ from .._schema.values import dataclass
 from ..errors import ConfigurationError
 from .interpolate import KeyPath
 from .nearest import Problem
-from .rules import BASE_URL, POPULATED, at_least
+from .rules import BASE_URL, POPULATED, SecretStr, at_least
 from .sections import (
     CatalogSettings,
     CostTrackingSettings,
@@ -56,6 +56,14 @@ class ProviderSettings:
         "A model's or deployment's name here -> the model whose prices and facts it has.",
     ] = field(default_factory=dict)
 
+    headers: Annotated[
+        Mapping[Name, SecretStr], "Headers of every request to this provider, for gateways; never shown."
+    ] = field(default_factory=dict)
+    dialect: Annotated[
+        Mapping[Name, Any],
+        "Fields of the wire format's dialect that this server needs otherwise; see docs/providers.md.",
+    ] = field(default_factory=dict)
+
     own: Mapping[str, Any] = field(default_factory=dict, repr=False)
     pending: tuple[str, ...] = field(default=(), repr=False)
 
@@ -75,8 +83,9 @@ class ProviderSettings:
             ConfigurationError: a variable that the entry needs is not set.
         """
         self.require()
-        common = {"base_url": self.base_url, "max_tokens": self.max_tokens}
-        return {name: value for name, value in common.items() if value is not None} | dict(self.own)
+        names = ("base_url", "max_tokens", "headers", "dialect")
+        common = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in common.items() if value} | dict(self.own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

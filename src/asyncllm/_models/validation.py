@@ -4,7 +4,7 @@ Which calls prove it, and in which order, is the listing's to say (`asyncllm._pr
 last one is always to let the model say a word. What decides:
 
 =============================  ===================================================================================
-an unknown name                at ``model``: it is unknown. Elsewhere the next proof is asked, as lists differ
+an unknown name                at ``model``, in a reply that names it: it is unknown. Else the next proof is asked
 a refused credential           at once
 the network                    at once
 a refused question             the next proof decides: keys may call models that they may not read about
@@ -97,7 +97,9 @@ async def validate(asker: Asker, provider: Provider, model: str) -> Validation:
         except AsyncLLMError as error:
             failure = (proof, error)
             problem = problem_of(error)
-            if problem in _AT_ONCE or (proof == "model" and problem == "unknown"):
+            # A gateway may have no page for a single model: only a reply that names the model says that it is unknown.
+            named = model.lower() in error.message.lower()
+            if problem in _AT_ONCE or (proof == "model" and problem == "unknown" and named):
                 break
             continue
         if settled is not None:

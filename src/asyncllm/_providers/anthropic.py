@@ -1,7 +1,8 @@
 """The Claude API: api.anthropic.com, or whatever serves the same format at another base URL.
 
-The key goes in ``x-api-key``, which the API prefers where both headers are present. ``base_url`` is without ``/v1``, as
-in Anthropic's own SDK. Source: anthropic SDK 2.11 (``_client.py``, ``_constants.py``), November 2026.
+The key goes in ``x-api-key``, a token (``access_token``, ``ANTHROPIC_AUTH_TOKEN``) in ``authorization``; the key is
+taken where both are set. ``base_url`` is without ``/v1``, as in Anthropic's own SDK. Source: anthropic SDK 2.11
+(``_client.py``, ``_constants.py``), November 2026.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .counting import Counting
 from .entry import find_key, max_tokens_of
 from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, moment, text
 from .provider import Provider, Route
-from .spec import ConfigKey, HostSpec, api_key, found_by_each
+from .spec import ConfigKey, HostSpec, api_key, first_set, found_by_each
 
 if TYPE_CHECKING:
     from .._protocols.anthropic import AnthropicDialect
@@ -42,7 +43,6 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     """
     from .._protocols.anthropic import AnthropicMessages
 
-    key, where = find_key(name, options, environ, HOST.keys["api_key"].variables, needed=True)
     protocol = AnthropicMessages(_dialect(name, options))
     route = Route(protocol=protocol)
     counting = AnthropicCounting(path=f"{protocol.dialect.path}/count_tokens")
@@ -50,7 +50,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         name=name,
         kind="anthropic",
         base_url=_base_url(name, options.get("base_url") or environ.get("ANTHROPIC_BASE_URL") or BASE_URL),
-        auth=HeaderKey(key, header="x-api-key", prefix="", where=where),
+        auth=_auth(name, options, environ),
         resolve=lambda operation, model, request: route,
         headers={"anthropic-version": protocol.dialect.version},
         max_request_bytes=MAX_REQUEST_BYTES,
@@ -64,16 +64,32 @@ HOST = HostSpec(
     build=build,
     keys={
         "api_key": api_key("ANTHROPIC_API_KEY"),
+        "access_token": ConfigKey(
+            about="A bearer token, instead of a key.", form="secret", variables=("ANTHROPIC_AUTH_TOKEN",)
+        ),
         "api_version": ConfigKey(about="The anthropic-version header."),
         "beta": ConfigKey(about="Values of the anthropic-beta header.", form="texts"),
     },
-    found_by=found_by_each("ANTHROPIC_API_KEY"),
+    found_by=found_by_each("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
     base_url=BASE_URL,
     models=("claude-haiku-5-5", "claude-sonnet-5-5"),
     synonyms=("claude",),
     rank=2,
     wires=("anthropic",),
 )
+
+
+def _auth(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> HeaderKey:
+    key_of, token_of = HOST.keys["api_key"].variables, HOST.keys["access_token"].variables
+    if options.get("api_key") is None:
+        token = options.get("access_token")
+        if token is not None:
+            return HeaderKey(token, where=f"providers.{name}.access_token")
+        if not first_set(environ, key_of) and first_set(environ, token_of):
+            found, where = find_key(name, {}, environ, token_of, needed=True)
+            return HeaderKey(found, where=where)
+    key, where = find_key(name, options, environ, (*key_of, *token_of), needed=True)
+    return HeaderKey(key, header="x-api-key", prefix="", where=where)
 
 
 def _dialect(name: str, options: Mapping[str, Any]) -> AnthropicDialect:

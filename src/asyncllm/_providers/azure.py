@@ -92,7 +92,7 @@ def _v1(name: str, endpoint: str | None) -> str:
 
 
 def _auth(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Auth:
-    from .._auth.keys import HeaderKey
+    from .._auth.keys import HeaderKey, is_function
 
     token: Secret | None = options.get("access_token")
     where = f"providers.{name}.access_token"
@@ -101,4 +101,6 @@ def _auth(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     if token is not None and options.get("api_key") is None:
         return HeaderKey(token, where=where)
     key, where = find_key(name, options, environ, (KEY, TOKEN), needed=True)
+    if is_function(key):  # what a function gives is a token of Entra ID; Azure takes keys in this header as well
+        return HeaderKey(key, where=where)
     return HeaderKey(key, "api-key", "", where=where)

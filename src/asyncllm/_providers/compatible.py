@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..errors import BillingError, ConfigurationError, QuotaExhaustedError
 from .entry import base_url_of, find_key
@@ -59,6 +60,8 @@ class CompatibleHost:
         default_models: what ``from_env`` puts into ``fallback_models``: current models, the cheap one first.
         needs_key: nobody is answered without one, at ``base_url``.
         found_by_key: ``from_env`` finds it when one of ``key_variables`` is set.
+        host_variable: the environment variable that says where it listens (``127.0.0.1:11434``, ``:11434``), as its own
+            programs read it.
         dialect: what it does otherwise than OpenAI: fields of `ChatDialect`.
         header_variables: header -> the environment variable it is sent from, where that is set.
         models_path: where it lists its models, below the base URL.
@@ -71,6 +74,7 @@ class CompatibleHost:
     default_models: tuple[str, ...] = ()
     needs_key: bool = True
     found_by_key: bool = True
+    host_variable: str = ""
     dialect: Mapping[str, Any] = field(default_factory=dict)
     header_variables: Mapping[str, str] = field(default_factory=dict)
     models_path: str = "/models"
@@ -227,6 +231,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
         "ollama": CompatibleHost(
             base_url="http://127.0.0.1:11434/v1",
             key_variables=("OLLAMA_API_KEY",),
+            host_variable="OLLAMA_HOST",
             needs_key=False,
             dialect=_quirks(**{**_LOCAL, "forced_tool_choice": "no", "null_finish": True}),
             model_page=True,
@@ -297,6 +302,20 @@ def dialect_of(kind: str) -> ChatDialect:
     return ChatDialect(**ROWS[kind].dialect)
 
 
+def _listening(row: CompatibleHost, environ: Mapping[str, str]) -> str | None:
+    """The base URL of a server that its own variable tells of."""
+    told = environ.get(row.host_variable, "").strip().rstrip("/") if row.host_variable else ""
+    if not told or row.base_url is None:
+        return None
+    usual = urlsplit(row.base_url)
+    parts = urlsplit(told if "://" in told else f"{usual.scheme}://{told}")
+    host = parts.hostname or usual.hostname or ""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # where it listens, not where it is asked
+    port = parts.port or (usual.port if parts.scheme == "http" and "://" not in told else None)
+    at = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{at}{f':{port}' if port else ''}{parts.path}{usual.path}"
+
+
 def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
     """The configured host.
 
@@ -314,7 +333,7 @@ def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str
     from .openai_listing import OpenAIListing
 
     row = ROWS[kind]
-    url = options.get("base_url") or row.base_url
+    url = options.get("base_url") or _listening(row, environ) or row.base_url
     if url is None:
         raise ConfigurationError(f"providers.{name} needs a base_url, such as http://127.0.0.1:8000/v1", provider=name)
     base_url = base_url_of(name, url)

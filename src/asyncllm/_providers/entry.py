@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._auth.keys import Secret
+from .._auth.keys import KeyFunction, Secret
 from ..errors import ConfigurationError
 
 
@@ -28,7 +28,7 @@ class EnvironKey:
 
 def find_key(
     name: str, options: Mapping[str, Any], environ: Mapping[str, str], variables: tuple[str, ...], *, needed: bool
-) -> tuple[Secret | None, str]:
+) -> tuple[Secret | KeyFunction | None, str]:
     """The key of an entry, and where it was found (for the sentence about a bad one).
 
     Args:
@@ -41,7 +41,7 @@ def find_key(
     Raises:
         ConfigurationError: a needed key is nowhere.
     """
-    key: Secret | None = options.get("api_key")
+    key: Secret | KeyFunction | None = options.get("api_key")
     if key is not None:
         return key, f"providers.{name}.api_key"
     for variable in variables:

@@ -54,7 +54,7 @@ class Provider:
     base_url: str
     auth: Auth
     resolve: Callable[[Operation, str, Request | None], Route]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_request_bytes: int | None = None
     origin: str = ""
     listing: Listing | None = None

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal
@@ -161,13 +161,43 @@ def build_host(kind: str, name: str, options: Mapping[str, Any], environ: Enviro
     Args:
         kind: what sort of host it is.
         name: what the configuration calls it.
-        options: the entry's own keys.
+        options: the entry's own keys, and ``headers`` and ``dialect``, which every entry may have.
         environ: where keys are looked up that the entry does not hold.
 
     Raises:
-        ConfigurationError: a key is missing, or there is no such kind of host.
+        ConfigurationError: a key is missing, there is no such kind of host, or no such field of its dialect.
     """
     spec = find_host(kind)
     if spec is None:
         raise ConfigurationError(f"providers.{name}: there is no kind {kind!r}; there are {', '.join(every_host())}")
-    return spec.build(name, options, environ)
+    return adapted(spec.build(name, options, environ), options)
+
+
+def adapted(provider: Provider, options: Mapping[str, Any]) -> Provider:
+    """The host with the ``headers`` and the ``dialect`` of its entry.
+
+    Raises:
+        ConfigurationError: a header that cannot be sent, or no such field of its dialect.
+    """
+    if options.get("dialect"):
+        from .dialects import with_dialect
+
+        provider = with_dialect(provider, options["dialect"])
+    if not options.get("headers"):
+        return provider
+    own = {header.lower(): _header(provider.name, header, value) for header, value in options["headers"].items()}
+    return replace(provider, headers={**provider.headers, **own})
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_NOT_OURS = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"})
+
+
+def _header(provider: str, name: str, value: Any) -> str:
+    where = f"providers.{provider}.headers"
+    if not _HEADER_NAME.fullmatch(name) or name.lower() in _NOT_OURS:
+        raise ConfigurationError(f"{where}: {name!r} is no header that can be set here", provider=provider)
+    text = str(value.get_secret_value() if hasattr(value, "get_secret_value") else value).strip()
+    if not text.isascii() or not text.isprintable():
+        raise ConfigurationError(f"{where}.{name} must be printable ASCII", provider=provider)
+    return text

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .. import errors
+from .._auth.keys import HeaderKey
 from .._protocols.codec import WireRequest
 from ..errors import BadRequestError, ConfigurationError, ProtocolError
 from .anthropic import AnthropicCounting
@@ -86,6 +87,9 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     """
     from .._auth.google import find_auth, find_project  # here: other hosts need none of it
 
+    key = options.get("api_key")
+    if key is not None:
+        return _express(name, key, options, environ)
     project = find_project(options, environ) or HOST.look_up("project_id", options, environ)
     if not project:
         raise ConfigurationError(
@@ -108,11 +112,30 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     )
 
 
+def _express(name: str, key: Any, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
+    """The host of express mode: an API key alone, no project, Google's own models."""
+    from .._protocols.gemini import Gemini, GeminiDialect
+
+    url = options.get("base_url") or environ.get(URL_VARIABLE) or host_of("global")
+    dialect = GeminiDialect.vertex(None, None, version=_version(name, options, environ))
+    route, counting = Route(protocol=Gemini(dialect)), GeminiCounting()
+    return Provider(
+        name=name,
+        kind="vertex",
+        base_url=_bare(name, base_url_of(name, url)),
+        auth=HeaderKey(key, header="x-goog-api-key", prefix="", where=f"providers.{name}.api_key"),
+        resolve=lambda operation, model, request: route,
+        listing=VertexListing(),
+        counting=lambda model: counting,
+    )
+
+
 HOST = HostSpec(
     kind="vertex",
     build=build,
     keys={
         "access_token": ConfigKey(about="An OAuth token, used as it is.", form="secret"),
+        "api_key": ConfigKey(about="vertex: a key of express mode; Gemini only, without a project.", form="secret"),
         "credentials_path": ConfigKey(about="A Google credentials file.", form="path"),
         "project_id": ConfigKey(
             about="The Google Cloud project.",
