@@ -188,12 +188,6 @@ async def test_where_ollama_listens(told: str, url: str) -> None:
     assert "http://h/v1" == build_host("ollama", "o", {"base_url": "http://h/v1"}, {"OLLAMA_HOST": told}).base_url
 
 
-async def test_a_variable_without_braces() -> None:
-    """$NAME is told as what it is, with the form that is meant."""
-    with pytest.raises(ConfigurationError, match=r"must be written with braces: \$\{OPENAI_API_KEY\}"):
-        load({"active_provider": "openai", "providers": {"openai": {"api_key": "$OPENAI_API_KEY"}}})
-
-
 async def test_the_token_of_anthropic_is_found() -> None:
     """from_env knows both of Anthropic's variables."""
     assert "anthropic" == from_env({"ANTHROPIC_AUTH_TOKEN": "t"}).active_provider

@@ -31,10 +31,6 @@ COMMON_KEYS = frozenset(
 """What an entry of any kind may hold."""
 
 
-_VARIABLE = re.compile(r"\$[A-Z][A-Z0-9_]*")
-"""A variable as a shell takes it, which is none here."""
-
-
 class Kinds(Mapping[str, HostSpec]):
     """Kind -> what its host declares, in the order in which ``from_env`` looks.
 
@@ -143,8 +139,6 @@ def _check(value: Any, key: ConfigKey) -> None:
 def _text(value: Any, base: Path | None = None) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a string; put it in quotes")  # noqa: TRY004  (a sentence for the user)
-    if _VARIABLE.fullmatch(value):
-        raise ValueError(f"must be written with braces: ${{{value[1:]}}}")
     return value
 
 
