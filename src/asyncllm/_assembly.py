@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ._auth.keys import with_key
 from ._config import Settings, from_env
-from ._config.rules import Unshown
+from ._config.rules import SecretStr, Unshown
 from ._config.sections import HTTPSettings, stated
 from ._engine.lifetime import Background
 from ._engine.limits import LimitRules
@@ -27,7 +29,7 @@ from ._models.catalog import Catalog
 from ._models.lookup import FactBook
 from ._models.prices import PriceBook
 from ._providers.provider import Provider
-from ._providers.spec import adapted, build_host
+from ._providers.spec import adapted, build_host, find_host
 from ._schema.facts import ModelFacts
 from ._schema.usage import Usage
 from ._transport.base import Transport
@@ -65,6 +67,36 @@ def entries(
         timeouts, retry = entry.timeouts or settings.timeouts, entry.retry or settings.retry
         found[name] = ProviderEntry(name, entry.fallback_models, timeouts, make, retry)
     return found
+
+
+def host_with_key(
+    settings: Settings,
+    name: str,
+    key: SecretStr | Callable[..., Any],
+    own: Provider | None,
+    environ: Mapping[str, str],
+    facts_of: Callable[[str, str, str], ModelFacts],
+) -> Provider:
+    """The host of an entry that signs in with another key, for a view of the client.
+
+    Args:
+        settings: the configuration.
+        name: the entry.
+        key: the key.
+        own: the host, where it was made in Python.
+        environ: where everything else is looked up that the entry does not hold.
+        facts_of: (provider, kind, model) -> what is known of the model.
+
+    Raises:
+        ConfigurationError: the host cannot be used with a key.
+    """
+    if own is not None:
+        return replace(own, auth=with_key(own.auth, key, name))
+    entry = settings.providers[name]
+    spec = find_host(entry.kind)
+    options = entry.options() if spec is None else spec.without_credentials(entry.options())
+    shared = {"network": _network(settings), "facts_of": partial(facts_of, name, entry.kind)}
+    return build_host(entry.kind, name, {**options, **shared, "api_key": key}, environ)
 
 
 def _network(settings: Settings) -> Network:

@@ -6,6 +6,8 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Union
@@ -20,7 +22,7 @@ from ._engine.forecast import CostEstimate, forecast
 from ._engine.formats import Formats
 from ._engine.health import Health, TargetHealth
 from ._engine.intake import Messages, read_messages
-from ._engine.lifetime import Background, Lifetime, Preparation, Watch
+from ._engine.lifetime import Background, Lifetime, Preparation, SharedLifetime, Watch
 from ._engine.limits import USUAL_QUESTION_LIMITS, LimitRules, Limits
 from ._engine.questions import Questions
 from ._engine.routing import Routing, Targeting
@@ -70,7 +72,8 @@ class Runtime:
         }
         is_checked, has_key = isinstance(config, Settings), secret is not None
         del config, api_key, secret  # no frame that an error leaves shows them
-        own = {provider.name: provider for provider in providers}
+        self._defaults: dict[str, Any] = {}
+        self._own = own = {provider.name: provider for provider in providers}
         self.settings: Settings = load(
             assembly.configuration(given, provider, named, providers, self._environ),
             environ=self._environ,
@@ -79,7 +82,7 @@ class Runtime:
         self._http_client = http_client
         self._json = WireJSON()
         self._formats = Formats(self._json)
-        self._lifetime = Lifetime(self._build_engine)
+        self._lifetime: Lifetime | SharedLifetime = Lifetime(self._build_engine)
         self._targeting = Targeting(
             assembly.entries(self.settings, own, self._environ, lambda *about: self._catalog.facts(*about)),
             self.settings.active_provider,
@@ -129,6 +132,66 @@ class Runtime:
         del options
         given.named["environ"], given.arguments = environ, (from_env(environ),)
         return given.into(cls)
+
+    def with_options(
+        self: Self,
+        *,
+        api_key: str | SecretStr | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
+        provider: str | None = None,
+        user: str | None = None,
+        timeout: float | None = None,
+    ) -> Self:
+        """A view of this client for another tenant.
+
+        Connections, ledger, budgets and limits are those of this client. With a key, the view has a credential and a
+        health of its own: a key that is refused or exhausted is nobody else's matter. To close a view does nothing.
+
+        Args:
+            api_key: the key that calls to the provider are made with, or a function that gives it.
+            provider: whose key it is; the active provider's by default.
+            user: for whom calls are booked that name no ``user``.
+            timeout: the total deadline in seconds of calls that name none.
+
+        Raises:
+            ConfigurationError: there is no such provider, or it does not sign in with a key.
+        """
+        view = copy(self)
+        given = {"user": user, "timeout": timeout}
+        view._defaults = {**self._defaults, **{name: value for name, value in given.items() if value is not None}}  # noqa: SLF001  # a copy of this very object
+        view._lifetime = SharedLifetime(self._lifetime, lambda engine: engine)  # noqa: SLF001  # a copy of this very object
+        if api_key is not None:
+            key = SecretStr(api_key) if isinstance(api_key, str) else api_key
+            del api_key
+            view._sign_in(self, provider or self.settings.active_provider, key)  # noqa: SLF001  # a copy of this very object
+        return view
+
+    def _sign_in(self, whole: Runtime, name: str, key: Any) -> None:
+        """Gives this view a credential, and what is known of targets with it."""
+
+        def build() -> Provider:
+            return assembly.host_with_key(
+                self.settings, name, key, self._own.get(name), self._environ, lambda *about: self._catalog.facts(*about)
+            )
+
+        self._targeting = whole._targeting.with_host(name, build)
+        self._targeting.provider(name)  # a key that cannot be is told where it is given
+        self._health = health = Health()
+        asker = Questions(self._ready, self._targeting.aim, time.time)
+        self._catalog = catalog = whole._catalog.asked_by(asker, self._targeting.provider)
+        self._routing = Routing(
+            self.settings.routing,
+            self._targeting,
+            health,
+            price_of=assembly.price_of(catalog.prices),
+            facts_of=assembly.facts_of(catalog),
+            draw=self._random.random,
+        )
+
+        def change(engine: Engine) -> Engine:
+            health.attach(engine.background.clock)
+            return replace(engine, health=health, catalog=catalog)
+
+        self._lifetime = SharedLifetime(whole._lifetime, change)
 
     @property
     def ledger(self) -> Ledger:
@@ -275,6 +338,8 @@ class Runtime:
 
         Closing twice is fine.
         """
+        if isinstance(self._lifetime, SharedLifetime):
+            return  # the connections and the ledger are those of the client that this is a view of
         await self._lifetime.aclose()
         await self._books.ledger.aclose()
 

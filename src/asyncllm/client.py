@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
@@ -86,7 +85,7 @@ class Client(Runtime):
             StructuredOutputError: the answer does not fit ``response_format``, or was cut or refused.
             AsyncLLMError: one of `asyncllm.errors`; each says what to do.
         """
-        asked = read_call(messages, response_format, options, self._formats)
+        asked = read_call(messages, response_format, self._with_defaults(options), self._formats)
         if not self._preparation.done:
             await self._preparation.run()
         request, choice = self._choose(asked)
@@ -131,7 +130,7 @@ class Client(Runtime):
             StructuredOutputError: at the end of the iteration, as `send` raises it.
             AsyncLLMError: everything else, at the first step of the iteration or later.
         """
-        asked = read_call(messages, response_format, options, self._formats, stream=True)
+        asked = read_call(messages, response_format, self._with_defaults(options), self._formats, stream=True)
         request, choice = self._choose(asked)
         return Stream(
             StreamPlan(
@@ -332,6 +331,10 @@ class Client(Runtime):
             cost=kept.get("cost", Decimal(0)),
             unpriced=kept.get("unpriced", 0),
         )
+
+    def _with_defaults(self, options: CallOptions) -> CallOptions:
+        """The keywords of the call over those of `with_options`."""
+        return cast("CallOptions", {**self._defaults, **options}) if self._defaults else options
 
     def _choose(self, asked: Arguments) -> tuple[Request, Choice]:
         """The targets of the call, and its request for the first of them."""

@@ -14,6 +14,7 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from copy import copy
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
@@ -84,6 +85,7 @@ class SyncClient:
         self._lock = threading.Lock()
         self._loop: _Loop | None = None
         self._closed = False
+        self._whole: SyncClient | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> SyncClient:
@@ -99,6 +101,20 @@ class SyncClient:
         given = Unshown(environ, **options)
         del environ, options
         return cls(given.into(Client.from_env))
+
+    def with_options(self, **options: Any) -> SyncClient:
+        """A view of this client for another tenant.
+
+        Args:
+            **options: as for `Client.with_options`: ``api_key``, ``provider``, ``user``, ``timeout``.
+
+        Raises:
+            ConfigurationError: there is no such provider, or it does not sign in with a key.
+        """
+        view = copy(self)
+        view._client = self._client.with_options(**options)  # noqa: SLF001  # a copy of this very object
+        view._whole = self._whole or self  # noqa: SLF001  # a copy of this very object
+        return view
 
     @property
     def settings(self) -> Settings:
@@ -386,6 +402,8 @@ class SyncClient:
 
     def close(self) -> None:
         """Closes every connection and ends the thread. Closing twice is fine."""
+        if self._whole is not None:
+            return  # the thread is that of the client that this is a view of
         with self._lock:
             loop, self._loop = self._loop, None
             self._closed = True
@@ -401,6 +419,8 @@ class SyncClient:
         self.close()
 
     def _call(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        if self._whole is not None:
+            return self._whole._call(work)  # noqa: SLF001  # a copy of this very object
         with self._lock:
             if self._closed:
                 raise ClientStateError("this client is closed; make a new one")

@@ -85,6 +85,10 @@ class HeaderKey:
             return False
         return self._last != await self._ask(self._function)
 
+    def changed(self, key: Secret | KeyFunction) -> HeaderKey:
+        """The same header with another key."""
+        return HeaderKey(key, self._header, self._prefix, where="api_key")
+
     async def _ask(self, function: KeyFunction) -> str:
         failure: AsyncLLMError
         try:
@@ -105,6 +109,24 @@ class HeaderKey:
                 advice=Advice(provider="yes"),
             )
         raise failure
+
+
+def with_key(auth: object, key: Secret | KeyFunction, name: str) -> HeaderKey:
+    """The same header with another key.
+
+    Args:
+        auth: what signs now.
+        key: the other key.
+        name: of the provider, for the error.
+
+    Raises:
+        ConfigurationError: it signs in another way than with a key.
+    """
+    if not isinstance(auth, HeaderKey):
+        raise ConfigurationError(
+            f"{name} does not sign in with a key, so that no other key can be given", provider=name
+        )
+    return auth.changed(key)
 
 
 def is_function(key: Any) -> bool:

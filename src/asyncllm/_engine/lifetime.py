@@ -222,6 +222,34 @@ class Preparation:
                 self.done = True
 
 
+class SharedLifetime:
+    """The engine of another client's lifetime, changed in a few parts; for a view of that client.
+
+    Args:
+        lifetime: of the client whose connections are used.
+        change: makes the view's engine of the client's.
+    """
+
+    def __init__(self, lifetime: Lifetime | SharedLifetime, change: Callable[[Engine], Engine]) -> None:
+        self._lifetime = lifetime
+        self._change = change
+        self._last: tuple[Engine, Engine] | None = None
+
+    def engine(self) -> Engine:
+        """The engine of the running loop.
+
+        Raises:
+            ClientStateError: as `Lifetime.engine`.
+        """
+        whole = self._lifetime.engine()
+        if self._last is None or self._last[0] is not whole:
+            self._last = (whole, self._change(whole))
+        return self._last[1]
+
+    async def aclose(self) -> None:
+        """Closes nothing: the connections are the client's."""
+
+
 class Lifetime:
     """Gives the engine of the running loop.
 

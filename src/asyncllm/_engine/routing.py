@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple, Union
 
 from .._config.sections import RetryPolicy, RouteTarget, RoutingRules, Timeouts
@@ -110,6 +111,26 @@ class Targeting:
         """
         entry = self._entry(provider or self._active_provider)
         return Target(self.provider(entry.name), model, entry.timeouts, entry.retry)
+
+    def with_host(self, name: str, build: Callable[[], Provider]) -> Targeting:
+        """The same chains with another host in the place of one.
+
+        Args:
+            name: the entry whose host is replaced.
+            build: makes the other host.
+
+        Raises:
+            ConfigurationError: there is no such entry.
+        """
+        entry = replace(self._entry(name), build=build)
+        other = Targeting(
+            {**self._entries, name: entry},
+            self._active_provider,
+            self._active_model,
+            cross_provider=self._cross_provider,
+        )
+        other._built.update({key: host for key, host in self._built.items() if key != name})
+        return other
 
     def aim(self, provider: Provider, model: str) -> Target:
         """A target of a provider that is there already."""

@@ -7,6 +7,7 @@ given, so it holds no connection. It asks nobody by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,17 @@ class Catalog:
         self.prices = PriceBook() if prices is None else prices
         self.registry = Registry(self._asker, self.capabilities, self.prices, path=path)
         self.in_use = self.registry.in_use
+
+    def asked_by(self, asker: Asker, provider_of: Callable[[str], Provider]) -> Catalog:
+        """The same catalog for a view of the client, whose questions go out with another key.
+
+        Args:
+            asker: asks providers.
+            provider_of: gives the host of a name.
+        """
+        other = copy(self)
+        other._asker, other._provider_of = asker, provider_of  # noqa: SLF001  # a copy of this very object
+        return other
 
     # --- questions that reach a provider ---------------------------------------------------------------------------
 

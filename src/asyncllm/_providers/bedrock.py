@@ -96,7 +96,7 @@ HOST = HostSpec(
         "aws_session_token": ConfigKey(
             about="For temporary credentials.", form="secret", variables=("AWS_SESSION_TOKEN",)
         ),
-        "profile_name": ConfigKey(about="A profile of the AWS configuration files."),
+        "profile_name": ConfigKey(about="A profile of the AWS configuration files.", signs_in=True),
         "region_name": ConfigKey(
             about="The AWS region.", variables=("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=r"^[a-z0-9-]+$"
         ),

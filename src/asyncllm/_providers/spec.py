@@ -44,6 +44,7 @@ class ConfigKey:
         variables: the environment variables that hold it, the first one that is set wins.
         choices: the texts that it may be; empty for any.
         pattern: the regular expression that the text must match; empty for any.
+        signs_in: it says who we are, though it is no secret (the name of a profile).
     """
 
     about: str
@@ -51,6 +52,7 @@ class ConfigKey:
     variables: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     pattern: str = ""
+    signs_in: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,15 @@ class HostSpec:
     def credential(self) -> str:
         """The key that holds its credential; ``""`` where it has none."""
         return next((name for name, key in self.keys.items() if key.form == "secret"), "")
+
+    def without_credentials(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of an entry without those that say who we are."""
+        known = self.keys
+        return {
+            name: value
+            for name, value in options.items()
+            if name not in known or not (known[name].signs_in or known[name].form in ("secret", "path"))
+        }
 
     def is_found(self, environ: Environ) -> bool:
         """Whether the environment says that this host can be used."""
