@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from typing_extensions import TypeForm, Unpack
 
