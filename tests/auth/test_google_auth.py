@@ -237,7 +237,7 @@ async def test_a_revoked_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
         error = await failure(on_file(written(home, USER)))
     assert isinstance(error, AuthenticationError)
     assert "invalid_grant" == error.code
-    assert "(invalid_grant: Token has been expired or revoked.)" in str(error)
+    assert "(invalid_grant)" in str(error)
     assert "run `gcloud auth application-default login`" in str(error)
 
 
@@ -267,7 +267,7 @@ async def test_a_token_server_that_is_not_there(home: Path, monkeypatch: pytest.
         ({"type": "service_account", "private_key": "canary"}, "does not hold what its kind needs"),
         ({"type": "authorized_user"}, "does not hold what its kind needs"),
         ({"type": "external_account", "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request"}, "its kind"),
-        ({"type": "external_account", "credential_source": {"executable": {}}}, "its kind"),
+        ({"type": "external_account", "credential_source": {"executable": {}}}, "names a program"),
     ],
 )
 async def test_a_file_that_is_no_key(home: Path, info: Any, words: str) -> None:

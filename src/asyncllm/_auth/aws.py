@@ -15,6 +15,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._transport.blocking import BlockingClient, Network
@@ -87,6 +88,9 @@ def find_credentials(
             "to use a profile or the credentials of the machine"
         )
     profile = _plain(options.get("profile_name"))
+    bundle = environ.get("AWS_CA_BUNDLE")
+    if bundle and (network is None or network.ca_bundle is None):
+        network = replace(network or Network(), ca_bundle=bundle)
     settings = {setting: environ[name] for name, setting in _SETTINGS if environ.get(name)}
     if region := _plain(options.get("region_name")):
         settings["region"] = region

@@ -13,8 +13,10 @@ Source: google-auth 2.62 (_default.py), November 2026.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
+from configparser import ConfigParser, ParsingError
 from dataclasses import dataclass, field
 from datetime import timezone
 from importlib import import_module
@@ -33,6 +35,7 @@ from .signing import Auth
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
+EXECUTABLES_VARIABLE = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"
 REFRESH_AHEAD = 225.0
 """Seconds before expiry. The metadata server gives the same token again until 300 are left, so it must be less."""
 SAFETY = 10.0
@@ -117,34 +120,62 @@ def credentials_file(options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     if named is not None and not isinstance(named, (str, Path)):
         named = named.get_secret_value()  # the configuration wraps the path as well
     named = named or environ.get(FILE_VARIABLE)
+    if named and ("{" in str(named) or "\n" in str(named)):
+        raise ConfigurationError(
+            f"credentials_path or {FILE_VARIABLE} holds the content of a credentials file; write that into a file and "
+            "give its path"
+        )
     if named:
         return Path(named).expanduser()
-    folder = environ.get("CLOUDSDK_CONFIG")
-    if not folder:
-        roaming, home = environ.get("APPDATA"), environ.get("HOME") or environ.get("USERPROFILE")
-        if not roaming and not home:
-            return None
-        folder = str(Path(roaming) / "gcloud" if roaming else Path(str(home)) / ".config" / "gcloud")
-    path = Path(folder) / "application_default_credentials.json"
-    return path if path.is_file() else None
+    folder = _gcloud_folder(environ)
+    path = None if folder is None else folder / "application_default_credentials.json"
+    return path if path is not None and path.is_file() else None
+
+
+def _gcloud_folder(environ: Mapping[str, str]) -> Path | None:
+    """Where gcloud keeps its files."""
+    if folder := environ.get("CLOUDSDK_CONFIG"):
+        return Path(folder)
+    if roaming := environ.get("APPDATA"):
+        return Path(roaming) / "gcloud"
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    return Path(home) / ".config" / "gcloud" if home else None
+
+
+def _gcloud_project(environ: Mapping[str, str]) -> str | None:
+    """The project of the active configuration of gcloud (``gcloud config set project``)."""
+    if named := environ.get("CLOUDSDK_CORE_PROJECT"):
+        return named
+    folder = _gcloud_folder(environ)
+    if folder is None:
+        return None
+    settings = ConfigParser(interpolation=None)
+    try:
+        active = environ.get("CLOUDSDK_ACTIVE_CONFIG_NAME") or (folder / "active_config").read_text("utf8").strip()
+        settings.read(folder / "configurations" / f"config_{active}", "utf8")
+    except (OSError, ValueError, ParsingError):
+        return None
+    return settings.get("core", "project", fallback=None) or None
 
 
 def find_project(options: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
     """The project to work in, as far as it can be told without asking a server.
 
     It is ``project_id``, else the environment's, else the one in the credentials file (service accounts' files have
-    one). The metadata server knows one too: `GoogleAuth.project` asks it.
+    one, others a quota project), else that of gcloud's active configuration. The metadata server knows one too:
+    `GoogleAuth.project` asks it.
     """
     named = options.get("project_id") or next(filter(None, map(environ.get, PROJECT_VARIABLES)), None)
     if named:
         return str(named)
     path = credentials_file(options, environ) if options.get("access_token") is None else None
-    return None if path is None else _project_in(path)
+    return (None if path is None else _project_in(path)) or _gcloud_project(environ)
 
 
 def _project_in(path: Path) -> str | None:
     try:
-        found = json.loads(path.read_bytes()).get("project_id")
+        info = json.loads(path.read_bytes())
+        found = info.get("project_id") or info.get("quota_project_id")
     except (OSError, ValueError, AttributeError):
         return None  # the first request says what is wrong with the file
     return found if isinstance(found, str) and found else None
@@ -155,6 +186,7 @@ class _Source:
 
     def __init__(self, path: Path | None, environ: Mapping[str, str], http: BlockingClient) -> None:
         self._path = path
+        self._environ = environ
         self._quota_project = environ.get("GOOGLE_CLOUD_QUOTA_PROJECT")
         self._http = http
         self._metadata = MetadataServer(http, environ)
@@ -196,7 +228,7 @@ class _Source:
         try:
             if self._found is None or renew:
                 self._found = None
-                self._found = _load(path)
+                self._found = _load(path, self._environ)
             self._found.refresh(_request(self._http))
             return str(self._found.token), _seconds_left(self._found)
         except AsyncLLMError as error:
@@ -222,7 +254,7 @@ _KINDS: Mapping[str, tuple[str, str, bool]] = {
 }
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, environ: Mapping[str, str]) -> Any:
     """The credentials in a file."""
     try:
         info = json.loads(path.read_bytes())
@@ -234,6 +266,11 @@ def _load(path: Path) -> Any:
     except ValueError:
         info = None
     kind = _kind(info) if isinstance(info, dict) else ""
+    if kind.endswith("from executable") and environ.get(EXECUTABLES_VARIABLE) != "1":
+        raise ConfigurationError(
+            f"the Google credentials file {str(path)!r} names a program that gives tokens, and programs are not "
+            f"allowed; set the environment variable {EXECUTABLES_VARIABLE} to 1 if you trust the file"
+        )
     if kind not in _KINDS:
         raise ConfigurationError(
             f"the Google credentials file {str(path)!r} is of no known kind (service_account, authorized_user, "
@@ -285,23 +322,40 @@ def _request(client: BlockingClient) -> Callable[..., Answer]:
     return ThroughOurClient()
 
 
+_CODE = re.compile(r"[a-z_]{1,60}")
+_CLOCK_WORDS = ("iat and exp", "reasonable timeframe")
+
+
+def _word(error: Exception) -> str:
+    """The name of what failed; any other text may hold more than names."""
+    text = str(error)
+    return text if text.isidentifier() else type(error).__name__
+
+
 def _explain(error: Exception, path: Path) -> AsyncLLMError:
-    """The sentence for what google-auth raised; it quotes no more than the token server's code and its reason."""
+    """The sentence for what google-auth raised. It quotes the code of the token server, none of its text: that may
+    echo what it was sent.
+    """
     from google.auth import exceptions
 
     if isinstance(error, exceptions.TransportError):
         return ConnectError(
-            f"the server that gives Google tokens could not be reached ({error}); check the network, and http.proxy "
-            "and http.ca_bundle if it is behind a proxy"
+            f"the server that gives Google tokens could not be reached ({_word(error)}); check the network, and "
+            "http.proxy and http.ca_bundle if it is behind a proxy"
         )
     if isinstance(error, exceptions.RefreshError):
         told = next((part for part in error.args if isinstance(part, Mapping)), {})
-        words = [str(told[key]) for key in ("error", "error_description") if isinstance(told.get(key), str)]
-        reason = f" ({': '.join(words)})" if words else ""
+        code = str(told.get("error", ""))
+        code = code if _CODE.fullmatch(code) else ""
+        if any(words in str(told.get("error_description", "")).lower() for words in _CLOCK_WORDS):
+            return AuthenticationError(
+                "Google refused the request for a token because of its time: this machine's clock is wrong; set it",
+                code=code or None,
+            )
         return AuthenticationError(
-            f"Google refused a token for the credentials in {str(path)!r}{reason}; if they have expired or were "
-            f"revoked, run {LOGIN} or download a new key",
-            code=words[0] if words else None,
+            f"Google refused a token for the credentials in {str(path)!r}{f' ({code})' if code else ''}; if they have "
+            f"expired or were revoked, run {LOGIN} or download a new key",
+            code=code or None,
         )
     return ConfigurationError(
         f"the Google credentials file {str(path)!r} does not hold what its kind needs ({type(error).__name__}); "

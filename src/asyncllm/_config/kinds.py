@@ -151,6 +151,8 @@ def _secret(value: Any, base: Path | None = None) -> Any:
 
 
 def _path(value: Any, base: Path | None) -> Path:
+    if "{" in str(value) or "\n" in str(value):
+        raise ValueError("must be the path of a file, not its content")
     path = Path(value if isinstance(value, Path) else _text(value))
     with suppress(RuntimeError):  # nobody's home: the path is taken literally
         path = path.expanduser()

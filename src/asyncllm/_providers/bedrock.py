@@ -67,18 +67,36 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         ConfigurationError: there is no region, two ways to say who we are, or an option is not what it must be.
     """
     api = api_of(name, options, HOST.keys["api"].choices)
-    url = options.get("base_url") or environ.get(URL_VARIABLE)
+    url = options.get("base_url") or _endpoint(URL_VARIABLE, environ)
     region = _region(name, options, environ, url)
+    fips = "-fips" if _says_yes("use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT", options, environ) else ""
     return Provider(
         name=name,
         kind="bedrock",
-        base_url=base_url_of(name, url) if url else f"https://bedrock-runtime.{region}.{_domain(region)}",
+        base_url=base_url_of(name, url) if url else f"https://bedrock-runtime{fips}.{region}.{_domain(region)}",
         auth=_auth(name, options, environ, region),
         resolve=BedrockRoutes(max_tokens_of(name, options), invoke=api == "invoke").resolve,
         max_request_bytes=MAX_INVOKE_BYTES if api == "invoke" else None,
-        listing=BedrockListing(base_url=_control_plane(name, url, region, environ)),
+        listing=BedrockListing(base_url=_control_plane(name, url, f"bedrock{fips}.{region}", environ)),
         counting=_counting,
     )
+
+
+def _is_found(environ: Mapping[str, str]) -> bool:
+    """A role of the machine (IRSA, Pod Identity, ECS) or a profile, and a region to use it in."""
+    from .._auth.aws_config import setting_of
+
+    if not any(all(environ.get(name) for name in names) for names in _SIGNS):
+        return False
+    return bool(HOST.look_up("region_name", {}, environ) or setting_of("region", {}, environ))
+
+
+_SIGNS = (
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI",),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",),
+    ("AWS_PROFILE",),
+)
 
 
 _SECRETS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
@@ -103,6 +121,7 @@ HOST = HostSpec(
         "api": ConfigKey(about="converse or invoke (default converse).", choices=("converse", "invoke")),
     },
     found_by=(frozenset({"AWS_BEARER_TOKEN_BEDROCK"}), frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"})),
+    found=_is_found,
     together=frozenset(_SECRETS),
     pairs=(("aws_access_key_id", "aws_secret_access_key"),),
     models=("global.anthropic.claude-haiku-5-5", "global.anthropic.claude-sonnet-5-5"),
@@ -113,8 +132,25 @@ HOST = HostSpec(
 )
 
 
+def _endpoint(variable: str, environ: Mapping[str, str]) -> str | None:
+    """The URL that the environment gives for a service, else the one for all services."""
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    return environ.get(variable) or environ.get("AWS_ENDPOINT_URL")
+
+
+def _says_yes(setting: str, variable: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    from .._auth.aws_config import setting_of
+
+    return (environ.get(variable) or setting_of(setting, options, environ) or "").lower() == "true"
+
+
 def _region(name: str, options: Mapping[str, Any], environ: Mapping[str, str], url: str | None) -> str:
     region = HOST.look_up("region_name", options, environ)
+    if not region:
+        from .._auth.aws_config import setting_of
+
+        region = setting_of("region", options, environ)
     if not region and url and (found := _IN_URL.search(url)):
         region = found[1]
     if not region:
@@ -128,12 +164,12 @@ def _region(name: str, options: Mapping[str, Any], environ: Mapping[str, str], u
     return str(region)
 
 
-def _control_plane(name: str, url: str | None, region: str, environ: Mapping[str, str]) -> str:
+def _control_plane(name: str, url: str | None, host: str, environ: Mapping[str, str]) -> str:
     """Where models are listed: beside the runtime endpoint, or wherever everything else is sent."""
-    own = environ.get(CONTROL_URL_VARIABLE)
+    own = _endpoint(CONTROL_URL_VARIABLE, environ)
     if own or url:
         return _RUNTIME.sub("//bedrock", base_url_of(name, own or url or ""), count=1)
-    return f"https://bedrock.{region}.{_domain(region)}"
+    return f"https://{host}.{_domain(host.rpartition('.')[2])}"
 
 
 def _counting(model: str) -> Counting | None:
