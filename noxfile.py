@@ -26,6 +26,24 @@ def tests_httpx2(session: nox.Session) -> None:
     session.run("pytest", *session.posargs, env={"ASYNCLLM_TEST_LIBRARY": "httpx2"})
 
 
+OLDEST_TESTS = (
+    "tests/transport",
+    "tests/config",
+    "tests/test_wire_json.py",
+    "tests/test_start.py",
+    "tests/auth/test_botocore_internals.py",
+    "tests/client/test_send.py",
+    "tests/client/test_stream.py",
+)
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """What depends on libraries, on the oldest versions of them that pyproject.toml allows."""
+    session.install(".[cli,httpx2,test]", "-c", "tests/oldest.txt")
+    session.run("pytest", *(session.posargs or OLDEST_TESTS))
+
+
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, in strict mode."""
