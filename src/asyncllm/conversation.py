@@ -93,7 +93,7 @@ class Conversation:
         unpriced: int = 0,
     ) -> None:
         self.provider = provider
-        self.messages = messages
+        self.messages: tuple[Message, ...] = messages
         self.dropped: tuple[str, ...] = ()
         self._client = client
         self._model = model
