@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from asyncllm import errors
-from asyncllm._engine.health import ProviderState, TargetState
+from asyncllm._auth.keys import HeaderKey
+from asyncllm._engine.health import Health, ProviderState, TargetState
+from asyncllm._engine.target import Target
+from asyncllm._providers.provider import Provider
 from asyncllm._schema.response import RateLimits
+from asyncllm._transport.base import Timeouts
 
 DOWN = errors.ServerError("down", status=500)
+
+
+def provider() -> Provider:
+    def never(*asked: Any) -> Any:
+        raise AssertionError(asked)
+
+    return Provider(name="a", kind="openai", base_url="http://x", auth=HeaderKey(None), resolve=never)
 
 
 def state() -> TargetState:
@@ -223,3 +236,49 @@ def test_clearing_lets_attempts_pass() -> None:
     target.failed(errors.RateLimitError("x", retry_after=50), "plain", 0)
     target.clear()
     assert ("plain", 10) == (target.admit(0), target.failures)
+
+
+def test_no_pause_lasts_longer_than_ten_minutes_without_a_probe() -> None:
+    """A provider that asks for a day is probed after ten minutes, by one attempt at a time."""
+    target = state()
+    target.failed(errors.RateLimitError("x", status=429, retry_after=86_400), "plain", 0)
+    assert (None, ("open", "cooldown")) == (target.admit(599), target.describe(599))
+    assert ("probe", None) == (target.admit(600), target.admit(600))
+    target.succeeded("probe", 0.1)
+    assert "plain" == target.admit(601)
+
+
+def test_a_quota_is_probed_every_hour() -> None:
+    """A quota that comes back tomorrow is asked for after an hour, and after another one."""
+    target = state()
+    used_up = errors.QuotaExhaustedError("x", status=429, retry_after=86_400)
+    target.failed(used_up, "plain", 0)
+    assert (None, "probe") == (target.admit(3599), target.admit(3600))
+    target.failed(used_up, "probe", 3600)
+    assert (None, "probe") == (target.admit(7199), target.admit(7200))
+
+
+@pytest.mark.parametrize("seconds", [0.0, -5.0])
+def test_a_pause_of_nothing_is_none(seconds: float) -> None:
+    """Retry-After of 0 or in the past keeps nobody away."""
+    target = state()
+    target.failed(errors.RateLimitError("x", status=429, retry_after=seconds), "plain", 0)
+    assert "plain" == target.admit(0)
+
+
+def test_what_a_call_brought_itself_switches_nothing_off() -> None:
+    """A refusal of a call with headers of its own is no evidence; a failing server is one all the same."""
+    target = state()
+    target.failed(errors.ModelNotFoundError("x", status=404), "plain", 0, own_headers=True)
+    assert "plain" == target.admit(0)
+    target.failed(errors.ModelNotFoundError("x", status=404), "plain", 0)
+    assert target.admit(0) is None
+
+
+def test_the_memory_of_targets_is_bounded() -> None:
+    """Names of models come from callers: those that are off are forgotten too, the oldest first."""
+    health, host = Health(), provider()
+    for number in range(3000):
+        target = Target(host, f"m{number}", Timeouts())
+        health.of(target).failed(errors.ModelNotFoundError("x", status=404), "plain", 0)
+    assert len(health.report(lambda key: (0, None))) <= 1000

@@ -223,3 +223,59 @@ async def test_what_is_not_limited_does_not_wait() -> None:
     assert await limits.acquire(target(), tokens, 0, 0.02)
     assert not LimitRules()
     assert LimitRules(models={("a", "m"): LimitBounds(concurrent=1)})
+
+
+def test_a_low_priority_waits_and_is_served() -> None:
+    """Calls of a higher priority that keep coming hold up a lower one for a minute at most."""
+
+    async def run() -> float:
+        meter = Meter("x", trio.current_time, requests=6)  # one every ten seconds, on average
+        for _ in range(6):
+            await meter.acquire(0, 0, math.inf)
+        began, served = trio.current_time(), 0.0
+
+        async def low() -> None:
+            nonlocal served
+            await meter.acquire(0, -100, math.inf)
+            served = trio.current_time() - began
+
+        async def high() -> None:
+            await meter.acquire(0, 100, math.inf)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(low)
+            for _ in range(60):
+                nursery.start_soon(high)
+                await trio.sleep(5)
+        return served
+
+    assert 60 <= on_mock_clock(run) <= 180
+
+
+def test_a_header_that_nothing_is_left_blocks_for_a_minute_at_most() -> None:
+    """A reset an hour away is not waited for: after a minute one attempt shows how things are."""
+
+    async def run() -> float:
+        meter = Meter("x", trio.current_time, concurrent=5)
+        meter.observe(RateLimits(requests_remaining=0, requests_reset=3600.0))
+        began = trio.current_time()
+        await meter.acquire(0, 0, math.inf)
+        return trio.current_time() - began
+
+    assert 60 == on_mock_clock(run)
+
+
+@pytest.mark.anyio
+async def test_names_of_models_do_not_add_up() -> None:
+    """However many names callers ask for, those with limits of their own keep them, and the others are forgotten."""
+    rules = LimitRules(whole=LimitBounds(concurrent=5), models={("a", "m"): LimitBounds(concurrent=1)})
+    limits = Limits(rules, anyio.current_time)
+    held = await limits.acquire(target(), tokens, 0, math.inf)
+    for number in range(1500):
+        turn = await limits.acquire(target(model=f"x{number}"), tokens, 0, math.inf)
+        assert turn is not None
+        turn.ended(None, None)
+    assert len(limits._meters) <= 1001
+    assert held is not None
+    with pytest.raises(errors.LimitTimeoutError):
+        await limits.acquire(target(), tokens, 0, 0.02)
