@@ -70,6 +70,10 @@ class SyncLedger:
     def report(self) -> None:
         """As `Ledger.report`."""
 
+    @_of_ledger(Ledger.delete)
+    def delete(self) -> None:
+        """As `Ledger.delete`."""
+
     @_of_ledger(Ledger.export_csv)
     def export_csv(self) -> None:
         """As `Ledger.export_csv`."""

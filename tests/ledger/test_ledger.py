@@ -666,3 +666,72 @@ async def test_the_room_of_a_dead_process_comes_back(new_store: Callable[[], Sto
     await living.flush()
     assert {"ok", "unknown"} == {one.status async for one in living.records()}
     await living.aclose()
+
+
+async def test_reports_by_the_clock_of_a_zone(store: Store) -> None:
+    """Hours, days, weeks and months begin where the zone's clock says, also on the day of 25 hours."""
+    now = [0.0]
+    ledger = Ledger(store, clock=lambda: now[0])
+    for moment in ("2026-10-24T21:30", "2026-10-24T22:30", "2026-10-25T22:30", "2026-10-25T23:30", "2026-11-01T00:00"):
+        now[0] = datetime.fromisoformat(f"{moment}+00:00").timestamp()
+        ledger.settle(await ledger.open(HEAD), DONE)
+
+    async def counted(by: str, timezone: str) -> dict[str, int]:
+        rows = await ledger.report(by=[by], timezone=timezone)
+        return {row.group[by].isoformat(): row.requests for row in rows}
+
+    assert {
+        "2026-10-24T00:00:00+02:00": 1,
+        "2026-10-25T00:00:00+02:00": 2,
+        "2026-10-26T00:00:00+01:00": 1,
+        "2026-11-01T00:00:00+01:00": 1,
+    } == await counted("day", "Europe/Berlin")
+    assert {"2026-10-19T00:00:00+02:00": 3, "2026-10-26T00:00:00+01:00": 2} == await counted("week", "Europe/Berlin")
+    assert {"2026-10-01T00:00:00+00:00": 4, "2026-11-01T00:00:00+00:00": 1} == await counted("month", "UTC")
+    assert {"2026-10-24T00:00:00+00:00": 2, "2026-10-25T00:00:00+00:00": 2, "2026-11-01T00:00:00+00:00": 1} == (
+        await counted("day", "UTC")
+    )
+    assert 5 == len(await counted("hour", "Asia/Kolkata"))
+    with pytest.raises(ValueError, match="'Mars' is no known time zone"):
+        await ledger.report(timezone="Mars")
+    (total,) = await ledger.report()
+    assert (5, 5, 30 * 5, "0.00000015") == (
+        total.requests,
+        total.calls,
+        total.total_tokens,
+        f"{total.as_dict()['cost']:f}",
+    )
+    assert 0.5 == total.latency_mean
+    await ledger.aclose()
+
+
+async def test_records_are_deleted_by_age_and_user(store: Store) -> None:
+    """What is deleted is gone from reports; budgets remember what it cost."""
+    now = [1_800_000_000.0]
+    ledger = Ledger(store, budgets=[Budget(limit=DOLLAR, per="total")], clock=lambda: now[0])
+    for user in ("ann", "bob", "ann"):
+        head = HEAD._replace(user=user)
+        ledger.settle(await ledger.open(head, hold(ledger, 100, head)), DONE)
+        now[0] += 3600
+    with pytest.raises(ValueError, match="say what to delete"):
+        await ledger.delete()
+    assert 1 == await ledger.delete(before=datetime.fromtimestamp(1_800_000_001), user="ann")
+    assert ["bob", "ann"] == [record.user for record in await read(ledger)]
+    assert 2 == await ledger.delete(before=datetime.fromtimestamp(now[0], timezone.utc))
+    assert [] == await read(ledger)
+    assert [Decimal("0.00000009")] == [status.spent for status in await ledger.budget_statuses()]
+    await ledger.aclose()
+
+
+async def test_exports_to_one_path_do_not_meet(tmp_path: Path) -> None:
+    """Two at once write a file each, and the later one is what is left; nothing else is."""
+    ledger = Ledger(MemoryStore())
+    for _ in range(500):
+        ledger.settle(await ledger.open(HEAD._replace(user=" =1+1", agent="＠x", variant="\nx")), DONE)
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(ledger.export_csv, tmp_path / "x.csv")
+    text = (tmp_path / "x.csv").read_text()  # a small file
+    assert 500 == text.count("' =1+1") == text.count("'＠x") == text.count("'\nx")
+    assert ["x.csv"] == [path.name for path in tmp_path.iterdir()]  # noqa: ASYNC240
+    await ledger.aclose()

@@ -50,6 +50,20 @@ Period = Literal["hour", "day", "week", "month", "session", "total"]
 _HOUR = timedelta(hours=1)
 
 
+def zone_of(name: str) -> tzinfo:
+    """The time zone of a name.
+
+    Raises:
+        ValueError: it is not known on this system.
+    """
+    if name == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(f"{name!r} is no known time zone") from error
+
+
 def window_of(period: Period, zone: tzinfo, microseconds: int) -> tuple[int, int | None]:
     """The first microsecond of the window that a moment is in, and of the next one; None where it never ends."""
     bounds = _BOUNDS.get(period)
@@ -188,7 +202,7 @@ class Budget:
     @property
     def zone(self) -> tzinfo:
         """The time zone whose clock begins the windows."""
-        return timezone.utc if self.timezone == "UTC" else ZoneInfo(self.timezone)
+        return zone_of(self.timezone)
 
     def __str__(self) -> str:
         return f"${to_dollars(self.limit):f} for {self.name}"

@@ -5,8 +5,8 @@ write a batch, so several processes may share a file. Where it cannot be written
 goes on.
 
 An export is written beside its target and moved into its place when it is complete. A spreadsheet takes a cell that
-begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: such text gets an apostrophe before it
-(OWASP's rule for CSV injection). Numbers are left as they are.
+begins with ``=``, ``+``, ``-``, ``@`` (also as wide characters, or behind blanks), a tab or the end of a line for a
+formula: such text gets an apostrophe before it (OWASP's rule for CSV injection). Numbers are left as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -28,7 +29,7 @@ from .units import MICROSECONDS, to_dollars, to_moment
 Pages = Iterator[list[Sequence[Any]]]
 
 _log = logging.getLogger("asyncllm.ledger")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _PLACES = tuple((PLACE[column.name], column) for column in EXPORTED)
 # Money as dollars with nine places, durations as seconds with six: text made of integers, so nothing is rounded.
 _DIGITS: Mapping[str, int] = MappingProxyType({"money": 9, "duration": 6})
@@ -104,13 +105,12 @@ def _told(column: Column, value: Any) -> Any:
 def export_csv(path: Path, pages: Pages) -> int:
     """Writes CSV with a heading; returns the number of records."""
     count = 0
-    with _beside(path).open("w", encoding="utf8", newline="") as file:
+    with _complete(path) as part, part.open("w", encoding="utf8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([column.name for column in EXPORTED])
         for page in pages:
             writer.writerows(map(_cells, page))
             count += len(page)
-    _beside(path).replace(path)
     return count
 
 
@@ -137,7 +137,8 @@ def _cells(row: Sequence[Any]) -> list[Any]:
 
 def harmless(text: str) -> str:
     """Text as a spreadsheet takes it for text."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    begins = text.startswith(("\t", "\r", "\n")) or text.lstrip().startswith(_FORMULA)
+    return f"'{text}" if begins else text
 
 
 def scaled(value: int, digits: int) -> str:
@@ -150,11 +151,10 @@ def scaled(value: int, digits: int) -> str:
 def export_jsonl(path: Path, pages: Pages) -> int:
     """Writes a JSON object a line; returns the number of records."""
     count = 0
-    with _beside(path).open("w", encoding="utf8") as file:
+    with _complete(path) as part, part.open("w", encoding="utf8") as file:
         for page in pages:
             file.write("".join(f"{line(row)}\n" for row in page))
             count += len(page)
-    _beside(path).replace(path)
     return count
 
 
@@ -177,17 +177,23 @@ def export_parquet(path: Path, pages: Pages) -> int:
         ]
     )
     count = 0
-    with parquet.ParquetWriter(_beside(path), schema) as writer:
+    with _complete(path) as part, parquet.ParquetWriter(part, schema) as writer:
         for page in pages:
             columns = list(zip(*page, strict=True))
             writer.write_table(pyarrow.table([columns[place] for place in _WRITTEN], schema=schema))
             count += len(page)
-    _beside(path).replace(path)
     return count
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+@contextmanager
+def _complete(path: Path) -> Iterator[Path]:
+    """A file beside the target that takes its place when it is complete; each export has one of its own."""
+    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 EXPORTS: Mapping[str, Callable[[Path, Pages], int]] = MappingProxyType(

@@ -26,11 +26,11 @@ from anyio import to_thread
 
 from ..errors import LedgerError
 from .booking import Adjusting, Opening, Settling
-from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of
+from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of, zone_of
 from .columns import Head, Record, Settlement, end_facts, record_of
 from .export import EXPORTS, LogFile
 from .journal import OPEN, SETTLE, VOID, Journal
-from .reports import ReportRow, check_dimensions, merge
+from .reports import ReportRow, check_dimensions, merge, step_of
 from .stores import NOTHING, Query, Store
 from .thread import LAST_SECONDS, Appraise, Flushing, LedgerThread, Written
 from .units import new_ulid, to_dollars, to_microseconds, to_nano
@@ -254,6 +254,7 @@ class Ledger:
         by: Sequence[str] = (),
         *,
         where: Mapping[str, str] = NOTHING,
+        timezone: str = "UTC",
     ) -> list[ReportRow]:
         """What was used and what it cost.
 
@@ -262,9 +263,10 @@ class Ledger:
             end: the first moment after it.
             by: what to group by: ``provider``, ``deployment``, ``model``, ``requested_model``, ``operation``,
                 ``session``, ``user``, ``agent``, ``tag``, ``tag:NAME``, ``variant``, ``status``, ``error``,
-                ``service_tier``, ``cost_source``, ``unpriced_reason``, ``day``, ``hour`` (both in UTC). An attempt with
-                several tags counts in each group of ``tag``.
+                ``service_tier``, ``cost_source``, ``unpriced_reason``, ``hour``, ``day``, ``week`` (from Monday),
+                ``month``. An attempt with several tags counts in each group of ``tag``.
             where: column (or ``tag:NAME``) -> the value it must have.
+            timezone: whose clock begins hours, days, weeks and months, as ``"Europe/Berlin"``.
 
         Listing, counting and validating models generate nothing: they are left out where they cost nothing, unless
         ``by`` or ``where`` names the ``operation``.
@@ -273,12 +275,14 @@ class Ledger:
             A row for each group, the dearest first; one row for everything without ``by``; none without records.
 
         Raises:
-            ValueError: an unknown dimension.
+            ValueError: an unknown dimension or time zone.
             LedgerError: the store cannot be read.
         """
         check_dimensions(by)
-        query = _query(start, end, where, billed="operation" not in by and "operation" not in where)
-        return await self._read(lambda: merge(by, self._store.report(query, by)))
+        zone = zone_of(timezone)
+        step = step_of(by, zone)
+        query = _query(start, end, where, billed="operation" not in by and "operation" not in where, step=step)
+        return await self._read(lambda: merge(by, self._store.report(query, by), zone, step))
 
     async def records(
         self, start: datetime | None = None, end: datetime | None = None, *, where: Mapping[str, str] = NOTHING
@@ -322,6 +326,22 @@ class Ledger:
             ConfigurationError: pyarrow is not installed.
         """
         return await self._export("parquet", path, start, end)
+
+    async def delete(self, *, before: datetime | None = None, user: str | None = None) -> int:
+        """Deletes records for good, and returns how many; what budgets have counted stays.
+
+        Args:
+            before: only those opened before this moment; local time where it has no time zone.
+            user: only those of this user.
+
+        Raises:
+            ValueError: neither is given: everything would go.
+            LedgerError: the store cannot be written.
+        """
+        if before is None and user is None:
+            raise ValueError("say what to delete: before=, user=, or both")
+        query = _query(None, before, NOTHING if user is None else {"user": user})
+        return await self._read(lambda: self._store.delete(query))
 
     async def _export(
         self, form: str, path: str | os.PathLike[str], start: datetime | None, end: datetime | None
@@ -402,12 +422,15 @@ class Ledger:
         raise ValueError(f"the budget {budget.name!r} does not count such a call")
 
 
-def _query(start: datetime | None, end: datetime | None, where: Mapping[str, str], *, billed: bool = False) -> Query:
+def _query(
+    start: datetime | None, end: datetime | None, where: Mapping[str, str], *, billed: bool = False, step: int = 1
+) -> Query:
     return Query(
         start=None if start is None else to_microseconds(start),
         end=None if end is None else to_microseconds(end),
         where=where,
         billed=billed,
+        step=step,
     )
 
 

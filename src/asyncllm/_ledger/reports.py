@@ -8,15 +8,18 @@ beside.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from .budgets import Period, window_of
 from .columns import DIMENSIONS, TOKENS, latency_of
 from .units import MICROSECONDS, to_dollars, to_moment
 
 FAILED = ("error", "interrupted", "unknown")
-TIME_DIMENSIONS: Mapping[str, int] = {"day": 86_400 * MICROSECONDS, "hour": 3_600 * MICROSECONDS}
+TIME_DIMENSIONS: tuple[Period, ...] = ("hour", "day", "week", "month")
+_QUARTER, _HOUR, _DAY = 900 * MICROSECONDS, 3_600 * MICROSECONDS, 86_400 * MICROSECONDS
 TAG = "tag"
 ONE_TAG = "tag:"
 SUMS = ("requests", "calls", "failures", "unpriced", "cost", *TOKENS)
@@ -28,7 +31,8 @@ class ReportRow:
     """What a group of attempts used and cost.
 
     Attributes:
-        group: dimension -> value; None where the records have none. Days and hours are moments in UTC.
+        group: dimension -> value; None where the records have none. Hours, days, weeks and months are the moments at
+            which they begin, in the report's time zone.
         requests: HTTP attempts.
         calls: calls whose first attempt is in the group.
         failures: those that ended in an error, interrupted or unknown; cancelled ones are none.
@@ -65,6 +69,11 @@ class ReportRow:
         """The part of the attempts that failed, 0 to 1."""
         return self.failures / self.requests
 
+    def as_dict(self) -> dict[str, Any]:
+        """The group and the figures in one flat dict, for a table: ``DataFrame([row.as_dict() for row in rows])``."""
+        figures = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "group"}
+        return {**self.group, **figures, "failure_rate": self.failure_rate}
+
 
 def check_dimensions(dimensions: Sequence[str]) -> None:
     """Refuses what reports cannot group by.
@@ -80,16 +89,44 @@ def check_dimensions(dimensions: Sequence[str]) -> None:
         raise ValueError("a report groups by each dimension once")
 
 
-def merge(dimensions: Sequence[str], sums: Iterable[Sequence[Any]]) -> list[ReportRow]:
-    """Adds the buckets of each group up; the dearest group comes first, times in their order."""
+def step_of(dimensions: Sequence[str], zone: tzinfo) -> int:
+    """Microseconds of the pieces of time by which a store adds up: whole quarters of an hour fit into every zone."""
+    if zone is not timezone.utc:
+        return _QUARTER
+    return _HOUR if "hour" in dimensions else _DAY
+
+
+def merge(
+    dimensions: Sequence[str], sums: Iterable[Sequence[Any]], zone: tzinfo = timezone.utc, step: int = _DAY
+) -> list[ReportRow]:
+    """Adds the buckets of each group up; the dearest group comes first, times in their order.
+
+    Args:
+        dimensions: what is grouped by.
+        sums: from a store.
+        zone: whose clock begins hours, days, weeks and months.
+        step: from `step_of`, as the store was told.
+    """
     width = len(dimensions)
     groups: dict[tuple[Any, ...], _Group] = {}
+    begins: dict[tuple[Period, int], int] = {}
+
+    def begin(period: Period, piece: int) -> int:
+        found = begins.get((period, piece))
+        if found is None:
+            found = begins[period, piece] = window_of(period, zone, piece * step)[0]
+        return found
+
+    times = [(place, period) for place, period in enumerate(dimensions) if period in TIME_DIMENSIONS]
     for row in sums:
-        group = groups.get(key := tuple(row[:width]))
+        key = tuple(row[:width])
+        for place, period in times:
+            key = (*key[:place], begin(period, int(row[place])), *key[place + 1 :])
+        group = groups.get(key)
         if group is None:
             group = groups[key] = _Group()
         group.add(row[width], row[width + 1], row[width + 2 :])
-    rows = [group.row(dimensions, key) for key, group in groups.items()]
+    rows = [group.row(dimensions, key, zone) for key, group in groups.items()]
     by_time = [name for name in dimensions if name in TIME_DIMENSIONS]
     rows.sort(key=lambda row: (*(row.group[name] for name in by_time), -row.cost, -row.requests, str(row.group)))
     return rows
@@ -112,10 +149,10 @@ class _Group:
             self.buckets[bucket] = self.buckets.get(bucket, 0) + int(sums[0])
             self.latency += int(latency or 0)
 
-    def row(self, dimensions: Sequence[str], key: tuple[Any, ...]) -> ReportRow:
+    def row(self, dimensions: Sequence[str], key: tuple[Any, ...], zone: tzinfo) -> ReportRow:
         named = dict(zip(SUMS, self.sums, strict=True))
         return ReportRow(
-            group={name: _value(name, value) for name, value in zip(dimensions, key, strict=True)},
+            group={name: _value(name, value, zone) for name, value in zip(dimensions, key, strict=True)},
             requests=named.pop("requests") or 0,
             calls=named.pop("calls") or 0,
             failures=named.pop("failures") or 0,
@@ -140,6 +177,5 @@ class _Group:
         return None
 
 
-def _value(dimension: str, value: Any) -> Any:
-    unit = TIME_DIMENSIONS.get(dimension)
-    return value if unit is None else to_moment(int(value) * unit)
+def _value(dimension: str, value: Any, zone: tzinfo) -> Any:
+    return to_moment(int(value)).astimezone(zone) if dimension in TIME_DIMENSIONS else value

@@ -53,12 +53,14 @@ class Query:
         end: the first microsecond after it; None without an end.
         where: column -> value it must have; ``tag:name`` for a tag.
         billed: leave out what generates nothing and costs nothing.
+        step: microseconds of the pieces of time that a report groups by.
     """
 
     start: int | None = None
     end: int | None = None
     where: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     billed: bool = False
+    step: int = 1
 
 
 class Store(Protocol):
@@ -120,6 +122,10 @@ class Store(Protocol):
 
     def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
         """Rows of `COLUMNS` in the order of their ids, in pages of at most ``size``."""
+        ...
+
+    def delete(self, query: Query) -> int:
+        """Deletes records; returns how many. What budgets have counted stays."""
         ...
 
     def after_fork(self) -> None:

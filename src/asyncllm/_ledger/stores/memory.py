@@ -104,8 +104,16 @@ class MemoryStore:
             cost = row[_PLACE("cost")]
             began = int(row[_PLACE("attempt")] == 1)
             sums = (1, began, failed, int(cost is None), cost, *(row[_PLACE(name)] for name in TOKENS))
-            for key in _keys(row, dimensions):
+            for key in _keys(row, dimensions, query.step):
                 yield (*key, row[_PLACE("latency_bucket")], row[_PLACE("latency")], *sums)
+
+    def delete(self, query: Query) -> int:
+        """Forgets records; budgets remember what they cost."""
+        with self._lock:
+            gone = {row[0] for row in self._chosen(query)}
+            left = [row for row in self._records if row[0] not in gone]
+            self._records = deque(left, maxlen=self._records.maxlen)
+            return len(gone)
 
     def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
         """The kept records, oldest first."""
@@ -130,18 +138,18 @@ def _tags(row: Sequence[Any]) -> dict[str, str]:
     return dict(json.loads(text)) if text else {}
 
 
-def _value(row: Sequence[Any], name: str) -> Any:
+def _value(row: Sequence[Any], name: str, step: int = 1) -> Any:
     if name.startswith(ONE_TAG):
         return _tags(row).get(name[len(ONE_TAG) :])
     if name in TIME_DIMENSIONS:
-        return row[_PLACE("time")] // TIME_DIMENSIONS[name]
+        return row[_PLACE("time")] // step
     return row[_PLACE(name)]
 
 
-def _keys(row: Sequence[Any], dimensions: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def _keys(row: Sequence[Any], dimensions: Sequence[str], step: int) -> Iterator[tuple[Any, ...]]:
     """The groups that a record belongs to: several where it has several tags."""
     tags: list[str | None] = []
     if TAG in dimensions:
         tags += [f"{name}={value}" for name, value in _tags(row).items()]
     for tag in tags or [None]:
-        yield tuple(tag if name == TAG else _value(row, name) for name in dimensions)
+        yield tuple(tag if name == TAG else _value(row, name, step) for name in dimensions)

@@ -175,6 +175,10 @@ class PostgresStore(SQLStore):
         with self._open(self.patience) as connection:
             yield lambda sql, values: connection.execute(sql.replace("?", "%s"), values).fetchall()
 
+    def _change(self, sql: str, values: Sequence[Any]) -> int:
+        with self._open(self.patience) as connection:
+            return connection.execute(sql.replace("?", "%s"), values).rowcount
+
     def _translated(self, action: Callable[[], Any]) -> Any:
         try:
             return action()

@@ -38,6 +38,7 @@ Execute = Callable[[str, Sequence[Any]], Rows]
 
 # Rows of one statement: each statement gives the interpreter's lock away, and must wait to have it back.
 _CHUNKS = (64, 16, 4, 1)
+_AT_ONCE = 5000  # records that are deleted in one transaction
 _BY_MODEL = ("provider", "model")
 _UNBILLED = ", ".join(f"'{name}'" for name in UNBILLED)
 _BILLED = f"(operation NOT IN ({_UNBILLED}) OR cost IS NULL OR cost <> 0)"
@@ -263,7 +264,7 @@ class SQLStore(ABC):
         chosen: list[str] = []
         values: list[Any] = []
         for name in dimensions:
-            expression, value = self._dimension(name)
+            expression, value = self._dimension(name, query.step)
             chosen.append(expression)
             values += value
         condition, more = self._condition(query)
@@ -274,9 +275,9 @@ class SQLStore(ABC):
             rows: Rows = execute(sql, (*values, *more))
             return rows
 
-    def _dimension(self, name: str) -> tuple[str, list[Any]]:
+    def _dimension(self, name: str, step: int) -> tuple[str, list[Any]]:
         if name in TIME_DIMENSIONS:
-            return f"time / {TIME_DIMENSIONS[name]}", []
+            return f"time / {step}", []
         if name == TAG:
             return "tag.key || '=' || tag.value", []
         if name.startswith(ONE_TAG):
@@ -313,6 +314,21 @@ class SQLStore(ABC):
                 raise ValueError(f"records cannot be chosen by {name!r}")
             values.append(wanted)
         return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
+
+    def delete(self, query: Query) -> int:
+        """Some thousand at a time, so that nobody waits for long who writes."""
+        condition, values = self._condition(query)
+        sql = f"DELETE FROM records WHERE id IN (SELECT id FROM records {condition} LIMIT {_AT_ONCE})"  # noqa: S608
+        deleted = 0
+        while True:
+            count: int = self._translated(partial(self._change, sql, values))
+            deleted += count
+            if count < _AT_ONCE:
+                return deleted
+
+    @abstractmethod
+    def _change(self, sql: str, values: Sequence[Any]) -> int:
+        """Runs a statement on a connection of the calling thread's own; how many rows were changed."""
 
     def pages(self, query: Query, size: int) -> Iterator[Rows]:
         """Records by id, each page a query of its own: nothing is held open while somebody reads."""

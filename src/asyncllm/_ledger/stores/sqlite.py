@@ -341,6 +341,10 @@ class SQLiteStore(SQLStore):
             connection.execute("PRAGMA query_only = 1")
             yield lambda sql, values: connection.execute(sql, values).fetchall()
 
+    def _change(self, sql: str, values: Sequence[Any]) -> int:
+        with closing(self._open(self.patience)) as connection:
+            return connection.execute(sql, values).rowcount
+
     def _translated(self, action: Callable[[], Any]) -> Any:
         try:
             return action()
