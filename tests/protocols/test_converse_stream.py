@@ -459,8 +459,9 @@ def test_every_recorded_stream_goes_back_as_a_whole_answer_would() -> None:
 
 
 def plain(message: Message) -> list[Any]:
-    """The parts of a message, calls by their meaning: whole answers hold no text of arguments."""
-    return [(part.id, part.name, part.arguments) if isinstance(part, ToolCall) else part for part in message.content]
+    """The parts of a message, calls by their meaning; blank texts do not go back, since Bedrock refuses them."""
+    said = [part for part in message.content if not isinstance(part, Text) or part.text.strip()]
+    return [(part.id, part.name, part.arguments) if isinstance(part, ToolCall) else part for part in said]
 
 
 @pytest.mark.slow

@@ -546,7 +546,7 @@ def test_unknown_usage_is_unknown() -> None:
 
 # -- recordings -------------------------------------------------------------------------------------------------------
 
-BLOCKED = {"vertex-gemini-3c05d3e0d1": "a blocked prompt"}
+BLOCKED = {"vertex-gemini-3c05d3e0d1": "a blocked prompt", "gemini-53e3dde4f9": "a reply of which nothing came"}
 
 
 def test_every_recorded_body_is_read() -> None:

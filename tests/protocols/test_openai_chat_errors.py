@@ -20,6 +20,7 @@ from asyncllm.errors import (
     ContentBlockedError,
     ContextWindowExceededError,
     ModelNotFoundError,
+    NotFoundError,
     OverloadedError,
     PermissionDeniedError,
     ProviderTimeoutError,
@@ -27,6 +28,7 @@ from asyncllm.errors import (
     RateLimitError,
     RequestTooLargeError,
     ServerError,
+    UnsupportedByProviderError,
 )
 from chat_recordings import context_of, exchanges, protocol_of
 from recordings import body_of, context, headers_of
@@ -241,7 +243,9 @@ def test_recorded_errors() -> None:
         BillingError: 1,
         ContentBlockedError: 2,
         ContextWindowExceededError: 3,
-        ModelNotFoundError: 37,
+        ModelNotFoundError: 28,
+        NotFoundError: 5,
+        UnsupportedByProviderError: 4,
         PermissionDeniedError: 5,
         RateLimitError: 3,
         ServerError: 8,
