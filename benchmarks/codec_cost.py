@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from time import process_time
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._protocols.codec import Context, WireProtocol
 from asyncllm._protocols.wire_json import WireJSON
 from asyncllm._schema.content import Origin

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from struct import pack
 from typing import Any
 
-from asyncllm._framing.base import Framer
 from asyncllm._framing.eventstream import EventStreamFramer
+from asyncllm._framing.framer import Framer
 from asyncllm._framing.sse import SSEFramer
 from asyncllm._protocols.wire_json import WireJSON
 

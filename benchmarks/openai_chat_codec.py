@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from codec_cost import Codec, frame
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._protocols.openai_chat import OpenAIChat
 
 CODEC = Codec(OpenAIChat(), "openai", "m")

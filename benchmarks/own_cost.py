@@ -15,7 +15,7 @@ from typing import Any
 
 from asyncllm import Client
 from asyncllm._protocols.wire_json import WireJSON
-from asyncllm._transport.base import Reply, TransportRequest
+from asyncllm._transport.base import HTTPReply, TransportRequest
 
 CHUNKS = 1000
 WORDS = (" lorem", " ipsum", " dolor", " sit", " amet")
@@ -81,11 +81,11 @@ class AtOnce:
 
     def __init__(self, body: bytes, pieces: list[bytes]) -> None:
         self.headers = {"content-type": "text/event-stream", "x-request-id": "req_1"}
-        self.reply = Reply(status=200, headers={**self.headers, "content-type": "application/json"}, body=body)
+        self.reply = HTTPReply(status=200, headers={**self.headers, "content-type": "application/json"}, body=body)
         self.pieces = pieces
         self.waiting: Iterator[bytes] = iter(())
 
-    async def send(self, request: TransportRequest) -> Reply:
+    async def send(self, request: TransportRequest) -> HTTPReply:
         return self.reply
 
     async def stream(self, request: TransportRequest) -> AtOnce:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm._protocols.codec import Codec, Context
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat

@@ -419,3 +419,35 @@ def test_the_map_names_files_that_exist(page: str) -> None:
         and not list((ROOT / "src/asyncllm").rglob(name.rstrip("/")))
     ]
     assert [] == missing
+
+
+def twice(names: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
+    """The names that stand in more than one file."""
+    found: dict[str, list[str]] = {}
+    for name, file in names:
+        found.setdefault(name, []).append(file)
+    return {name: files for name, files in found.items() if len(set(files)) > 1}
+
+
+def test_no_class_name_stands_twice() -> None:
+    """A class is found by its name alone."""
+    names = (
+        (node.name, module.file) for module in ALL for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)
+    )
+    assert {} == twice(names)
+
+
+def test_no_file_name_stands_twice() -> None:
+    """A file is found by its name alone, except in the folders whose files are alike: wire formats and hosts.
+
+    The public modules at the top have the names that users know, whatever lies below.
+    """
+    alike = ("_protocols/", "_providers/", "_testing/wires/")
+    names = (
+        (module.file.rpartition("/")[2], module.file)
+        for module in ALL
+        if not module.file.endswith(("__init__.py", "__main__.py"))
+        and not (module.file.startswith(alike) and module.file.count("/") >= 1)
+        and module.file not in ("errors.py", "ledger.py", "models.py", "providers.py", "schema.py", "wires.py")
+    )
+    assert {} == twice(names)

@@ -32,7 +32,7 @@ class Wait(Protocol):
         ...
 
 
-class _Source(Protocol[E]):
+class _Batches(Protocol[E]):
     """What is read in the loop."""
 
     async def batch(self) -> list[E]: ...
@@ -43,7 +43,7 @@ class _Source(Protocol[E]):
 class _Pulled(Generic[E]):
     """A blocking iterator over an async source."""
 
-    def __init__(self, source: _Source[E], call: Wait) -> None:
+    def __init__(self, source: _Batches[E], call: Wait) -> None:
         self._source = source
         self._call = call
         self._ready: deque[E] = deque()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ._auth.keys import HeaderKey, Secret
 from ._auth.signing import Auth
-from ._framing.base import Frame, Framer
 from ._framing.eventstream import EventStreamFramer
+from ._framing.framer import Frame, Framer
 from ._framing.sse import SSEFramer
 from ._protocols.anthropic import AnthropicDialect, AnthropicMessages
 from ._protocols.classify import build_error, by_status, classify, parse_retry_after, snippet

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm._framing.base import Frame
 from asyncllm._framing.eventstream import EventStreamFramer, decode_headers
+from asyncllm._framing.framer import Frame
 from asyncllm.errors import ProtocolError, ResponseTooLargeError
 from recordings import body_of, recorded
 

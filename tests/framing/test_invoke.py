@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._framing.invoke import InvokeFramer
 from asyncllm.errors import AsyncLLMError, ProtocolError
 

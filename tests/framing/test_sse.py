@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm._framing.base import UNFINISHED, Frame
+from asyncllm._framing.framer import UNFINISHED, Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm.errors import ResponseTooLargeError
 from recordings import FOLDER, body_of, recorded

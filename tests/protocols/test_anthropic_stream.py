@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm._protocols.anthropic import AnthropicDialect, AnthropicMessages
 from asyncllm._protocols.anthropic.stream import AnthropicStreamDecoder

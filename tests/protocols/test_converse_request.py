@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asyncllm._protocols.aws import base_model
+from asyncllm._protocols.aws_shapes import base_model
 from asyncllm._protocols.converse import Converse, ConverseDialect
 from asyncllm._schema.content import (
     Audio,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm._framing.base import Frame
 from asyncllm._framing.eventstream import EventStreamFramer
+from asyncllm._framing.framer import Frame
 from asyncllm._protocols.converse import Converse
 from asyncllm._protocols.converse.stream import ConverseStreamDecoder
 from asyncllm._protocols.wire_json import WireJSON

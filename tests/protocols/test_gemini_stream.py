@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_gemini_response import CHUNKS
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm._protocols.codec import StreamDecoder
 from asyncllm._protocols.gemini import Gemini, GeminiDialect

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._protocols.invoke import FAMILIES, InvokeModel
 from asyncllm._protocols.invoke.stream import InvokeStreamDecoder
 from asyncllm._protocols.wire_json import WireJSON

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._protocols.openai_chat import ChatDialect, OpenAIChat
 from asyncllm._providers.compatible import ROWS, dialect_of
 from asyncllm._schema.content import (

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncllm._framing.base import Frame
+from asyncllm._framing.framer import Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm._protocols.openai_responses import OpenAIResponses
 from asyncllm._schema.content import ProviderToolCall, Reasoning, Refusal, Text, ToolCall, Unknown

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .._providers.spec import HostSpec
-from .document import Document, shown
+from .document import ConfigDocument, shown
 from .interpolate import KeyPath, Unresolved, unresolved_in
 from .kinds import COMMON_KEYS, KindsOfOneFile, read_own
-from .nearest import Problem
+from .nearest import ConfigProblem
 from .rules import SecretStr
 from .sections import MEMORY
 
@@ -24,8 +24,8 @@ _FILE_DATABASE = "sqlite:///asyncllm.db"
 
 
 def complete(
-    document: Document, tree: dict[str, Any], extra_kinds: frozenset[str], *, check_active: bool = True
-) -> list[Problem]:
+    document: ConfigDocument, tree: dict[str, Any], extra_kinds: frozenset[str], *, check_active: bool = True
+) -> list[ConfigProblem]:
     """Completes a resolved tree, in place; returns what is wrong with it."""
     problems = list(_take_unresolved(tree))
     providers = tree.get("providers")
@@ -47,12 +47,12 @@ def complete(
     return problems
 
 
-def _take_unresolved(tree: dict[str, Any]) -> Iterator[Problem]:
+def _take_unresolved(tree: dict[str, Any]) -> Iterator[ConfigProblem]:
     """Takes out what could not be resolved, but for variables in the keys of an entry, which may wait."""
     for path, unresolved in list(unresolved_in(tree)):
         if path[0] != "providers" or len(path) < 3 or unresolved.malformed:
             _remove(tree, path)
-            yield from (Problem(path, sentence) for sentence in _sentences(unresolved))
+            yield from (ConfigProblem(path, sentence) for sentence in _sentences(unresolved))
 
 
 def _remove(tree: Any, path: KeyPath) -> None:
@@ -74,10 +74,10 @@ def _sentences(unresolved: Unresolved) -> Iterator[str]:
 
 def _complete_entry(
     path: KeyPath, entry: dict[str, Any], kinds: KindsOfOneFile, extra_kinds: frozenset[str], base: Path | None
-) -> tuple[list[Problem], list[Problem]]:
+) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
     """Completes one entry, in place; returns what is wrong, and what is wrong only for whoever uses it."""
     missing = list(unresolved_in(entry))
-    pending = [Problem((*path, *where), text) for where, unresolved in missing for text in _sentences(unresolved)]
+    pending = [ConfigProblem((*path, *where), text) for where, unresolved in missing for text in _sentences(unresolved)]
     for where, _ in missing:
         entry.pop(str(where[0]), None)
     if any(where == ("kind",) for where, _ in missing):
@@ -92,16 +92,16 @@ def _complete_entry(
     spec = kinds.get(name)
     if spec is None:
         meant = kinds.meant_by(name)
-        unknown = Problem((*path, "kind"), "there is no such kind", name, extra_kinds.union(kinds))
+        unknown = ConfigProblem((*path, "kind"), "there is no such kind", name, extra_kinds.union(kinds))
         if meant is not None:
-            unknown = Problem((*path, "kind"), f"there is no such kind; use kind: {meant}")
+            unknown = ConfigProblem((*path, "kind"), f"there is no such kind; use kind: {meant}")
         _keep_common(entry)
         return [] if pending else [unknown], pending
     entry["own"], troubles = read_own(spec, entry, base)
-    wrong = [Problem((*path, key) if key else path, text) for key, text in troubles if key or not pending]
+    wrong = [ConfigProblem((*path, key) if key else path, text) for key, text in troubles if key or not pending]
     wrong += _unknown_keys(path, entry, spec, kinds)
     if spec.needs_base_url and entry.get("base_url") is None and not pending:
-        wrong.append(Problem(path, f"an entry of kind {name} needs base_url"))
+        wrong.append(ConfigProblem(path, f"an entry of kind {name} needs base_url"))
     return wrong, pending
 
 
@@ -111,14 +111,16 @@ def _keep_common(entry: dict[str, Any]) -> None:
         del entry[key]
 
 
-def _unknown_keys(path: KeyPath, entry: dict[str, Any], spec: HostSpec, kinds: KindsOfOneFile) -> Iterator[Problem]:
+def _unknown_keys(
+    path: KeyPath, entry: dict[str, Any], spec: HostSpec, kinds: KindsOfOneFile
+) -> Iterator[ConfigProblem]:
     """Takes out the keys that the kind does not know."""
     unknown = [key for key in entry if key not in COMMON_KEYS and key != "own"]
     everywhere = kinds.every_key() if unknown else frozenset()
     for key in unknown:
         del entry[key]
         what = "not a key of this kind of provider" if key in everywhere else "unknown key"
-        yield Problem((*path, key), what, key, COMMON_KEYS.union(spec.keys))
+        yield ConfigProblem((*path, key), what, key, COMMON_KEYS.union(spec.keys))
 
 
 def _hide(key: str, value: Any) -> Any:

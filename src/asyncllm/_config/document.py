@@ -48,7 +48,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class ConfigDocument:
     """What was written.
 
     Attributes:
@@ -108,7 +108,7 @@ def shown(key: str) -> str:
     return key if key.isprintable() and key and " " not in key else repr(key)
 
 
-def read_file(path: str | os.PathLike[str]) -> Document:
+def read_file(path: str | os.PathLike[str]) -> ConfigDocument:
     """The configuration file at ``path``.
 
     Raises:
@@ -131,16 +131,16 @@ def read_file(path: str | os.PathLike[str]) -> Document:
     except UnicodeDecodeError as error:
         raise RefusedError("the file is not UTF-8", data.count(b"\n", 0, error.start) + 1) from None
     tree, lines = parse(text)
-    return Document(tree=tree, lines=lines, name=os.fspath(path), base=(Path.cwd() / file).parent)
+    return ConfigDocument(tree=tree, lines=lines, name=os.fspath(path), base=(Path.cwd() / file).parent)
 
 
-def read_mapping(mapping: Mapping[Any, Any]) -> Document:
+def read_mapping(mapping: Mapping[Any, Any]) -> ConfigDocument:
     """A configuration made in Python; values other than mappings, lists and tuples are kept as they are.
 
     Raises:
         RefusedError: a key is not a string, or the mapping is nested without end.
     """
-    return Document(tree=_plain(mapping, ()))
+    return ConfigDocument(tree=_plain(mapping, ()))
 
 
 def _plain(value: Any, path: KeyPath) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._providers.spec import HostSpec
 from ..errors import ConfigurationError
-from .document import Document
+from .document import ConfigDocument
 from .interpolate import KeyPath
 from .kinds import KINDS
 from .loading import refusal, settle
@@ -51,7 +51,7 @@ def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
         )
     written, variables = _own_variables(environ)
     tree = {**written, "active_provider": chosen or next(iter(providers)), "providers": providers}
-    return settle(Document(tree=written, variables=variables), tree)
+    return settle(ConfigDocument(tree=written, variables=variables), tree)
 
 
 def _get(environ: Mapping[str, str], *names: str) -> str:

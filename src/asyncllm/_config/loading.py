@@ -16,9 +16,9 @@ from typing import Any
 
 from ..errors import ConfigurationError, redact
 from .complete import complete
-from .document import Document, RefusedError, place, read_file, read_mapping
+from .document import ConfigDocument, RefusedError, place, read_file, read_mapping
 from .interpolate import resolve_values
-from .nearest import Problem
+from .nearest import ConfigProblem
 from .reading import Reader
 from .settings import Settings
 
@@ -77,7 +77,7 @@ def _read(
 
 
 def settle(
-    document: Document,
+    document: ConfigDocument,
     tree: dict[str, Any],
     extra_kinds: frozenset[str] = frozenset(),
     *,
@@ -106,7 +106,7 @@ def refusal(sentences: Sequence[str]) -> ConfigurationError:
     return ConfigurationError("the configuration cannot be used", problems=tuple(sentences))
 
 
-def _sentence(document: Document, problem: Problem) -> str:
+def _sentence(document: ConfigDocument, problem: ConfigProblem) -> str:
     path = problem.path
     written = document.written(path)
     quotable = isinstance(written, (str, int, float)) and not any(_SECRET_KEY.search(str(key)) for key in path)

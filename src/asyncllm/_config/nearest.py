@@ -15,7 +15,7 @@ from .interpolate import KeyPath
 _LONGEST = 64  # a longer name is no misspelling, and comparing takes time
 
 
-class Problem(NamedTuple):
+class ConfigProblem(NamedTuple):
     """Something wrong.
 
     Attributes:

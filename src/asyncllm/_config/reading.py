@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from .interpolate import KeyPath
-from .nearest import Problem
+from .nearest import ConfigProblem
 from .rules import Rule, SecretStr
 
 _TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
@@ -91,7 +91,7 @@ class Reader:
     """
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[ConfigProblem] = []
         self._sections: dict[type, tuple[Mapping[str, Meant], frozenset[str]]] = {}
 
     def read(self, annotation: Any, written: Any, path: KeyPath = ()) -> Any:
@@ -114,7 +114,7 @@ class Reader:
                 for rule in meant.rules:
                     value = rule.read(value)
         except ValueError as error:
-            self.problems.append(Problem(path, str(error)))
+            self.problems.append(ConfigProblem(path, str(error)))
             return FAULTY
         return value
 
@@ -147,11 +147,11 @@ class Reader:
         for key, value in written.items():
             meant = known.get(key)
             if meant is None:
-                self.problems.append(Problem((*path, key), "unknown key", key, frozenset(known)))
+                self.problems.append(ConfigProblem((*path, key), "unknown key", key, frozenset(known)))
             else:
                 found[key] = self._read(meant, value, (*path, key))
         if not required <= found.keys():
-            self.problems += [Problem((*path, key), "is required") for key in sorted(required - found.keys())]
+            self.problems += [ConfigProblem((*path, key), "is required") for key in sorted(required - found.keys())]
         return FAULTY if len(self.problems) > before else section(**found)
 
 

@@ -14,7 +14,7 @@ from .._ledger.budgets import EACH, Budget
 from .._schema.values import dataclass
 from ..errors import ConfigurationError
 from .interpolate import KeyPath
-from .nearest import Problem
+from .nearest import ConfigProblem
 from .rules import BASE_URL, POPULATED, SecretStr, at_least
 from .sections import (
     CatalogSettings,
@@ -119,16 +119,16 @@ class Settings:
     ] = "drop"
     cost_tracking: CostTrackingSettings = field(default_factory=CostTrackingSettings)
 
-    def contradictions(self) -> list[Problem]:
+    def contradictions(self) -> list[ConfigProblem]:
         """What does not fit together over several sections."""
         known = frozenset(self.providers)
         problems = [
-            Problem(path, "there is no such provider", name, known)
+            ConfigProblem(path, "there is no such provider", name, known)
             for path, name in self._named_providers()
             if name not in known
         ]
         if self.budgets and not self.cost_tracking.enabled:
-            problems.append(Problem(("budgets",), "budgets need cost_tracking.enabled: true"))
+            problems.append(ConfigProblem(("budgets",), "budgets need cost_tracking.enabled: true"))
         return problems
 
     def _named_providers(self) -> Iterator[tuple[KeyPath, str]]:

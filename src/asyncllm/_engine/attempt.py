@@ -47,7 +47,7 @@ from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.response import Attempt, Outcome, RateLimits, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._schema.values import dataclass
-from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, Reply, Transport, TransportRequest
+from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, HTTPReply, Transport, TransportRequest
 from ..errors import (
     AsyncLLMError,
     ConnectionLostError,
@@ -271,7 +271,7 @@ class HTTPAttempt:
         path = wire.path if route.path is None else route.path
         return wire, f"{provider.base_url}{path}{'?' + query if query else ''}"
 
-    async def send(self) -> Reply:
+    async def send(self) -> HTTPReply:
         """Sends, and gives the whole reply.
 
         Raises:
@@ -314,7 +314,7 @@ class HTTPAttempt:
             error.args = (error.message,)
         return error
 
-    def decode(self, reply: Reply) -> Response:
+    def decode(self, reply: HTTPReply) -> Response:
         """The reply, read.
 
         Raises:

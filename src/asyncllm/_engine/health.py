@@ -35,7 +35,7 @@ from .._schema.response import Outcome, RateLimits
 from .._schema.usage import Usage
 from .._schema.values import dataclass
 from ..errors import AsyncLLMError, CircuitOpenError, ConnectError, ConnectionLostError
-from .limits import SAMPLES, Turn
+from .limits import SAMPLES, LimitTurn
 from .target import Target
 
 State = Literal["closed", "open", "half_open"]
@@ -368,7 +368,7 @@ class Permit:
         self,
         state: TargetState | None,
         grant: Grant,
-        turn: Turn | None,
+        turn: LimitTurn | None,
         now: Callable[[], float],
         told: Callable[[], TargetState] | None = None,
     ) -> None:

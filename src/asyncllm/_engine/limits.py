@@ -265,7 +265,7 @@ USUAL_QUESTION_LIMITS = LimitBounds(concurrent=32)
 """Of what is asked of a provider besides calls (lists, counts, proofs), each provider by itself."""
 
 
-class Turn:
+class LimitTurn:
     """What one attempt holds of the meters it passed."""
 
     __slots__ = ("_held", "waited")
@@ -343,7 +343,9 @@ class Limits:
                 self._waits.pop(key, None)
                 return
 
-    async def acquire(self, target: Target, count: Callable[[], int], priority: int, seconds: float) -> Turn | None:
+    async def acquire(
+        self, target: Target, count: Callable[[], int], priority: int, seconds: float
+    ) -> LimitTurn | None:
         """Waits for its turn under every limit; None where nothing limits the target.
 
         Args:
@@ -366,14 +368,14 @@ class Limits:
                 reservation = await meter.acquire(tokens, priority, began + seconds)
                 held.append((meter, reservation))
         except BaseException:
-            Turn(0.0, held).cancel()
+            LimitTurn(0.0, held).cancel()
             raise
         waited = self._clock() - began
         waits = self._waits.get(target.key)
         if waits is None:
             waits = self._waits[target.key] = deque(maxlen=SAMPLES)
         waits.append(waited)
-        return Turn(waited, held)
+        return LimitTurn(waited, held)
 
     def queue(self, key: tuple[str, str]) -> tuple[int, float | None]:
         """How many calls wait on the way to a target, and how many seconds the last ones waited, on average."""

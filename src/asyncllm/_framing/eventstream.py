@@ -24,7 +24,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from ..errors import ProtocolError, ResponseTooLargeError
-from .base import Frame
+from .framer import Frame
 
 MAX_HEADERS_BYTES = 128 * 1024
 MAX_PAYLOAD_BYTES = 24 * 1024 * 1024

@@ -12,8 +12,8 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 
 from ..errors import ProtocolError
-from .base import Frame
 from .eventstream import EventStreamFramer
+from .framer import Frame
 
 _BYTES = re.compile(rb'"bytes"\s*:\s*"([A-Za-z0-9+/=\\]*)"')
 

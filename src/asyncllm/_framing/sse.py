@@ -19,7 +19,7 @@ Rules.
 from __future__ import annotations
 
 from ..errors import ResponseTooLargeError
-from .base import MAX_EVENT_BYTES, UNFINISHED, Frame
+from .framer import MAX_EVENT_BYTES, UNFINISHED, Frame
 
 _new = tuple.__new__  # a Frame without the detour through its constructor
 _BOM = b"\xef\xbb\xbf"

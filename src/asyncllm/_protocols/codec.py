@@ -15,7 +15,7 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
-from .._framing.base import UNFINISHED, Frame
+from .._framing.framer import UNFINISHED, Frame
 from .._schema.content import Origin
 from .._schema.events import Event
 from .._schema.facts import NOTHING_KNOWN, ModelFacts

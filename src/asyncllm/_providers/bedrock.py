@@ -228,7 +228,7 @@ class BedrockRoutes:
     def _to_invoke(self, model: str, request: Request | None) -> Route | None:
         """The route to InvokeModel; None for a model whose own body is not known here."""
         from .._framing.invoke import InvokeFramer
-        from .._protocols.aws import base_model, model_path
+        from .._protocols.aws_shapes import base_model, model_path
         from .._protocols.invoke import InvokeModel, family_of
 
         if base_model(model).startswith("anthropic."):
@@ -246,7 +246,7 @@ class BedrockRoutes:
 def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
     """Bedrock takes this one version for every Claude; a later one it refuses for models with a version in their id."""
     from .._protocols.anthropic import AnthropicDialect
-    from .._protocols.aws import CODES, PHRASES, VAGUE
+    from .._protocols.aws_shapes import CODES, PHRASES, VAGUE
 
     most: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
     return AnthropicDialect(
@@ -345,7 +345,7 @@ class BedrockListing(Listing):
 
 
 def _base_model(model: str) -> str:
-    from .._protocols.aws import base_model
+    from .._protocols.aws_shapes import base_model
 
     return base_model(model)
 
@@ -389,7 +389,7 @@ class BedrockCounting(Counting):
 
     def derived_path(self, path: str, model: str) -> str:
         """The path of the model itself."""
-        from .._protocols.aws import model_path
+        from .._protocols.aws_shapes import model_path
 
         return model_path(_base_model(model), "count-tokens")
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .._auth.signing import Auth
-from .._framing.base import Framer
+from .._framing.framer import Framer
 from .._framing.sse import SSEFramer
 from .._protocols.codec import WireProtocol
 from .._schema.request import Operation, Request

@@ -20,7 +20,7 @@ from .model import ModelBehaviour, ModelRequest, tokens
 from .record import CREDENTIALS, Arrival, Received
 from .script import Script, failure, plain, stream, unary
 from .server import RawRequest
-from .wires.base import Operation, Problem, Rules, Turn, Wire, dumps, token_of
+from .wires.wire import Operation, Problem, Rules, Turn, Wire, dumps, token_of
 
 
 class Answering:

@@ -13,13 +13,13 @@ from types import MappingProxyType
 from .._providers.spec import HostSpec, every_host, find_host
 from .wires.anthropic import Anthropic
 from .wires.azure import AzureChat
-from .wires.base import Wire
 from .wires.converse import ConverseServer
 from .wires.gemini import GeminiServer
 from .wires.hosted_claude import InvokeClaude, VertexClaude
 from .wires.openai_chat import ChatServer
 from .wires.openai_responses import ResponsesServer
 from .wires.vertex import VertexChat, VertexGemini
+from .wires.wire import Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from typing import Literal
 
 from .faults import Fault
 from .model import ModelBehaviour
-from .wires.base import Events, Headers, Problem, Turn, Wire
 from .wires.framings import WHOLE, Framing
+from .wires.wire import Events, Headers, Problem, Turn, Wire
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>\n"
 JSON = "application/json"

@@ -44,7 +44,7 @@ class HungUpError(Exception):
     """The script ended the connection."""
 
 
-class Connection:
+class ServerConnection:
     """A connection from its first request to its end.
 
     Args:
@@ -53,7 +53,7 @@ class Connection:
     """
 
     def __init__(
-        self, socket_stream: SocketStream, respond: Callable[[Connection, RawRequest], Awaitable[None]]
+        self, socket_stream: SocketStream, respond: Callable[[ServerConnection, RawRequest], Awaitable[None]]
     ) -> None:
         self._stream = socket_stream
         self._respond = respond

@@ -26,8 +26,8 @@ from .hosts import main_hosts, simulated, simulated_kinds
 from .listing import Models, models_of
 from .model import ModelBehaviour
 from .record import Received
-from .server import Connection, GoneError, HungUpError, RawRequest
-from .wires.base import Rules
+from .server import GoneError, HungUpError, RawRequest, ServerConnection
+from .wires.wire import Rules
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -287,11 +287,11 @@ class Simulator:
         self.open_connections += 1
         number = self.connections
         try:
-            await Connection(stream, lambda connection, request: self._respond(connection, request, number)).run()
+            await ServerConnection(stream, lambda connection, request: self._respond(connection, request, number)).run()
         finally:
             self.open_connections -= 1
 
-    async def _respond(self, connection: Connection, raw: RawRequest, number: int) -> None:
+    async def _respond(self, connection: ServerConnection, raw: RawRequest, number: int) -> None:
         self._received += 1
         record, script = self._answering.answer(raw, number, self._received)
         self.requests.append(record)

@@ -66,7 +66,7 @@ class TransportRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class HTTPReply:
     """A whole answer: status, headers with lower-case names (repeated ones joined by ``, ``), decoded body."""
 
     status: int
@@ -107,7 +107,7 @@ class Exchange(Protocol):
 class Transport(Protocol):
     """A pool of connections."""
 
-    async def send(self, request: TransportRequest) -> Reply:
+    async def send(self, request: TransportRequest) -> HTTPReply:
         """Sends and reads the whole answer.
 
         Raises:

@@ -26,7 +26,7 @@ import anyio
 
 from ..errors import ConfigurationError, ConnectionLostError, ProtocolError, ResponseTooLargeError
 from .anyio_internals import abandon
-from .base import Headers, Reply, TransportRequest
+from .base import Headers, HTTPReply, TransportRequest
 from .decompress import ACCEPT_ENCODING, Inflater, inflater
 from .failures import Closing, surfaced
 from .httpx_internals import opened_socket
@@ -439,7 +439,7 @@ def open_exchange(
     return exchange
 
 
-async def whole(exchange: HTTPExchange, most: int) -> Reply:
+async def whole(exchange: HTTPExchange, most: int) -> HTTPReply:
     """The whole answer.
 
     Raises:
@@ -452,7 +452,7 @@ async def whole(exchange: HTTPExchange, most: int) -> Reply:
             exchange.abort()
             raise exchange.too_large(most)
         pieces.append(piece)
-    return Reply(status=exchange.status, headers=exchange.headers, body=b"".join(pieces))
+    return HTTPReply(status=exchange.status, headers=exchange.headers, body=b"".join(pieces))
 
 
 async def _released() -> bytes:

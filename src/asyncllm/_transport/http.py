@@ -36,7 +36,7 @@ from ..errors import (
     WriteTimeoutError,
 )
 from .anyio_internals import load_backend
-from .base import Reply, Spawn, TransportRequest
+from .base import HTTPReply, Spawn, TransportRequest
 from .connection import HTTPExchange, OutgoingRequests, Slot, Work, open_exchange, whole
 from .failures import surfaced, translate
 from .httpx_internals import load_core
@@ -136,7 +136,7 @@ class HTTPTransport:
         """The certificate authorities in use, for others who open connections of their own; None for certifi's."""
         return self._tls.ca_bundle
 
-    async def send(self, request: TransportRequest) -> Reply:
+    async def send(self, request: TransportRequest) -> HTTPReply:
         """Sends and reads the whole answer; `base.Transport.send` names the errors."""
         return await whole(await self.stream(request), request.max_body)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .base import Reply, Spawn, TransportRequest
+from .base import HTTPReply, Spawn, TransportRequest
 from .connection import ACCEPTED, HTTPExchange, Slot, Work, encoded, open_exchange, whole
 from .failures import surfaced
 
@@ -28,7 +28,7 @@ class ClientTransport:
         self._spawn = spawn
         self._exchanges: dict[HTTPExchange, Slot] = {}
 
-    async def send(self, request: TransportRequest) -> Reply:
+    async def send(self, request: TransportRequest) -> HTTPReply:
         """Sends and reads the whole answer; `base.Transport.send` names the errors."""
         return await whole(await self.stream(request), request.max_body)
 

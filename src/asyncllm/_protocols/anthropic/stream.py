@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._framing.base import UNFINISHED, Frame
+from ..._framing.framer import UNFINISHED, Frame
 from ..._schema.content import Part, ProviderToolCall, ToolCall
 from ..._schema.events import (
     Event,

@@ -1,11 +1,11 @@
 """Amazon Bedrock's Converse format: one body for the models of every vendor there.
 
-Failures are read in `asyncllm._protocols.aws`, since InvokeModel has the same.
+Failures are read in `asyncllm._protocols.aws_shapes`, since InvokeModel has the same.
 """
 
 from __future__ import annotations
 
-from ..aws import read_error
+from ..aws_shapes import read_error
 from ..codec import Codec
 from .dialect import ConverseDialect
 from .request import write_request

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from ..._schema.content import CacheMark
 from ..._schema.facts import ReasoningRules
 from ..._schema.request import ProviderTool, Request, Tool, ToolChoice
-from ..aws import model_path
+from ..aws_shapes import model_path
 from ..blocks import AnyTool, Block, as_instruction, check_forced, constrain, narrowed, parameters_of, schema_of
 from ..caching import cached
 from ..claude import ROOM_FOR_THE_ANSWER, plan_thinking, unthought

@@ -27,7 +27,7 @@ from ..._schema.content import (
 from ..._schema.messages import Message
 from ..._schema.response import Response
 from ...errors import AsyncLLMError, ProtocolError
-from ..aws import request_id_of
+from ..aws_shapes import request_id_of
 from ..classify import snippet
 from ..codec import Context, load_whole
 from ..finish import check_reply, finish_reason

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..._framing.base import Frame
+from ..._framing.framer import Frame
 from ..._schema.accumulate import Accumulator
 from ..._schema.content import Citation, Part, ProviderToolResult, Reasoning, Text, ToolCall
 from ..._schema.events import (

@@ -1,12 +1,13 @@
 """The bodies that Bedrock's older text models take through InvokeModel: a row of data for each vendor.
 
-Failures are read in `asyncllm._protocols.aws`, as Converse's are. There is no ``messages`` file, since a conversation
-becomes one prompt, which the vendor's row writes (``dialect``); and no ``parts``, since only text can be sent.
+Failures are read in `asyncllm._protocols.aws_shapes`, as Converse's are. There is no ``messages`` file, since a
+conversation becomes one prompt, which the vendor's row writes (``dialect``); and no ``parts``, since only text can be
+sent.
 """
 
 from __future__ import annotations
 
-from ..aws import read_error
+from ..aws_shapes import read_error
 from ..codec import Codec
 from .dialect import FAMILIES, InvokeDialect, TextFamily, family_of
 from .request import write_request

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..aws import base_model
+from ..aws_shapes import base_model
 
 
 class Dialogue(NamedTuple):

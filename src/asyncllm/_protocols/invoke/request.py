@@ -13,7 +13,7 @@ from ..._schema.content import Refusal, Text
 from ..._schema.facts import ReasoningRules
 from ..._schema.messages import Message
 from ..._schema.request import Request
-from ..aws import model_path
+from ..aws_shapes import model_path
 from ..codec import Context, WireRequest, deep_merge
 from ..parts import PartWriter, settings_without_tools
 from ..reasoning import ask

@@ -15,7 +15,7 @@ from ..._schema.messages import Message
 from ..._schema.response import FinishReason, Response
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError
-from ..aws import request_id_of
+from ..aws_shapes import request_id_of
 from ..classify import snippet
 from ..codec import Context, load_whole
 from ..finish import check_reply, finish_reason

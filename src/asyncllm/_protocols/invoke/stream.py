@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._framing.base import Frame
+from ..._framing.framer import Frame
 from ..._schema.content import Text
 from ..._schema.events import Event, PartEnd, PartStart, ResponseEnd, ResponseStart, TextDelta
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
-from ..aws import error_from, request_id_of
+from ..aws_shapes import error_from, request_id_of
 from ..classify import snippet
 from ..codec import Context, Halves, complete
 from ..finish import check_reply

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from ..._framing.base import Frame
+from ..._framing.framer import Frame
 from ..._schema.content import Audio, Citation, Part, Reasoning, Refusal, Text, ToolCall, parse_arguments
 from ..._schema.events import (
     Event,

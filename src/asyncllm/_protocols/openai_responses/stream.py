@@ -33,7 +33,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Union
 
-from ..._framing.base import Frame
+from ..._framing.framer import Frame
 from ..._schema.content import Refusal, Text
 from ..._schema.events import (
     Event,

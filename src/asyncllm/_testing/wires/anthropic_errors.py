@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .base import Problem
+from .wire import Problem
 
 STATUSES: Mapping[int, tuple[str, str]] = {
     400: ("invalid_request_error", "Invalid request"),

@@ -16,7 +16,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from ..record import Arrival
-from .base import Problem, accepted
+from .wire import Problem, accepted
 
 SECRET = "sk-sim-secret"  # noqa: S105 - nothing secret: it is the same for everybody
 SERVICE = "bedrock"

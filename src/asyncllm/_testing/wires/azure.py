@@ -10,9 +10,9 @@ import json
 from typing import Any
 
 from ..model import ModelRequest, Reply
-from .base import Events, Headers, Problem, Turn, dumps
 from .openai_chat import ChatServer, openai_headers
 from .openai_errors import body
+from .wire import Events, Headers, Problem, Turn, dumps
 
 BLOCKED = "content_filter"
 

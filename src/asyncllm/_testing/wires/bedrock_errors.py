@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .base import Headers, Problem, Rules, Turn, dumps
 from .framings import message
+from .wire import Headers, Problem, Rules, Turn, dumps
 
 STATUSES: Mapping[int, tuple[str, str]] = {
     400: ("ValidationException", "The request is not valid."),

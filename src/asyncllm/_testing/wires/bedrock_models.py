@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote
 
 from ..listing import ListedModel, listed, moment
 from ..record import Arrival
-from .base import Operation, dumps
+from .wire import Operation, dumps
 
 _REGION = "us-east-1"
 _ACCOUNT = "123456789012"

@@ -17,8 +17,8 @@ from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
 from . import aws_auth, bedrock_errors, bedrock_models, converse_checks
 from .anthropic import signature
-from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
 from .framings import EVENT_STREAM, message
+from .wire import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
 
 _FINISH: Mapping[str, str] = {
     "stop": "end_turn",

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .base import Problem
 from .bedrock_errors import bad
+from .wire import Problem
 
 _ROLES = ("user", "assistant", "system")
 _RANGES: Mapping[str, tuple[float, float]] = {"temperature": (0, 1), "topP": (0, 1), "maxTokens": (1, float("inf"))}

@@ -17,8 +17,8 @@ from ..listing import ListedModel, listed, moment
 from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
 from . import gemini_errors
-from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
 from .framings import SSE
+from .wire import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
 
 _FINISH: Mapping[str, str] = {"length": "MAX_TOKENS", "content_filter": "SAFETY", "refusal": "SAFETY"}
 _CHOICE: Mapping[str, str] = {"ANY": "required", "NONE": "none"}

@@ -19,9 +19,9 @@ from ..model import ModelRequest, Reply
 from ..record import Arrival
 from . import anthropic_errors, aws_auth, bedrock_errors, vertex_hosting
 from .anthropic import Anthropic, signature
-from .base import Events, Headers, Operation, Problem, Rules, Turn
 from .converse import Bedrock, model_operation, padded
 from .framings import CHUNKS, message
+from .wire import Events, Headers, Operation, Problem, Rules, Turn
 
 _VERBS: Mapping[str, Operation] = {
     "invoke": Operation(name="generate"),

@@ -19,8 +19,8 @@ from ..listing import ListedModel, listed
 from ..model import ModelRequest, OfferedTool, Reply, pieces
 from ..record import Arrival
 from . import openai_errors
-from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
 from .framings import SSE, Framing
+from .wire import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
 
 _FINISH: Mapping[str, str] = {
     "stop": "stop",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..._schema.facts import ModelFacts
-from .base import Problem, Rules, accepted
+from .wire import Problem, Rules, accepted
 
 STATUSES: Mapping[int, tuple[str, str | None, str]] = {
     400: ("invalid_request_error", None, "Invalid request."),

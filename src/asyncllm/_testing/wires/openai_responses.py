@@ -17,10 +17,10 @@ from ..listing import ListedModel
 from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
 from . import openai_errors, responses_checks
-from .base import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
 from .framings import SSE
 from .openai_chat import openai_headers
 from .responses_checks import SEALED
+from .wire import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
 
 ENCRYPTED = "reasoning.encrypted_content"
 # The API's words for a failure in mid-answer (response_error.py); other failures are `error` events.

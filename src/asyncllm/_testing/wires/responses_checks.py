@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from .base import Problem
 from .openai_errors import bad
+from .wire import Problem
 
 # Parameters of chat completions that this API does not have.
 _UNKNOWN = (

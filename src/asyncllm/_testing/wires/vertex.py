@@ -11,10 +11,10 @@ from ..listing import ListedModel
 from ..model import ModelRequest, Reply
 from ..record import Arrival
 from . import openai_errors, vertex_hosting
-from .base import Events, Headers, Operation, Problem, Rules, Turn
 from .gemini import GeminiServer
 from .openai_chat import ChatServer
 from .partial_arguments import in_pieces
+from .wire import Events, Headers, Operation, Problem, Rules, Turn
 
 _VERBS: Mapping[str, Operation] = {
     "generateContent": Operation(name="generate"),

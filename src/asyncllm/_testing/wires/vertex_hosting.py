@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 from ..listing import ListedModel, listed
 from ..record import Arrival
 from . import gemini_errors
-from .base import Headers, Operation, Problem, Rules, accepted, dumps
+from .wire import Headers, Operation, Problem, Rules, accepted, dumps
 
 _VERSION = r"/v1(?:beta1)?"
 _PLACE = r"(?:/projects/[a-zA-Z0-9_-][a-zA-Z0-9_.:-]*/locations/[a-z0-9-]+)"

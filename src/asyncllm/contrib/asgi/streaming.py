@@ -176,7 +176,7 @@ class _Lines:
         return b"data: " + json.dumps(chunk, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n\n"
 
 
-class _Chunks:
+class _Written:
     """What the events of a source are written as, one list for each event."""
 
     def __init__(self, source: Source) -> None:
@@ -184,7 +184,7 @@ class _Chunks:
         self._ready: list[Mapping[str, Any]] = []
         self._over = False
 
-    def __aiter__(self) -> _Chunks:
+    def __aiter__(self) -> _Written:
         return self
 
     async def __anext__(self) -> Mapping[str, Any]:
@@ -216,7 +216,7 @@ class _Chunks:
         return ({"type": "error", **_error(error)},)
 
 
-class _PlainChunks(_Chunks):
+class _PlainChunks(_Written):
     def write(self, event: Event) -> Iterable[Mapping[str, Any]]:
         match event:
             case TextDelta():
@@ -241,7 +241,7 @@ class _PlainChunks(_Chunks):
                 return
 
 
-class _UIChunks(_Chunks):
+class _UIChunks(_Written):
     """Parts of several replies of a run are parts of one message there; a number keeps their ids apart."""
 
     def __init__(self, source: Source, message_id: str | None) -> None:
