@@ -15,7 +15,7 @@ from asyncllm._models.catalog import Catalog
 from asyncllm._models.validation import Validation, problem_of, validate
 from asyncllm._providers.listings import Listing
 from asyncllm._providers.provider import Provider
-from asyncllm._transport.base import Headers, Reply, TransportRequest
+from asyncllm._transport.base import Headers, HTTPReply, TransportRequest
 from asyncllm.errors import BillingError, ConfigurationError, ConnectError, ProtocolError, RateLimitError
 from asyncllm.testing import Fault, ListedModel, Simulator
 from catalog_driver import hosts, open_catalog, questions
@@ -48,11 +48,11 @@ class ByPath:
         self.headers = headers
         self.asked: list[str] = []
 
-    async def send(self, request: TransportRequest) -> Reply:
+    async def send(self, request: TransportRequest) -> HTTPReply:
         base = next(base for base in self.bases if request.url.startswith(base))
         self.asked.append(request.url[len(base) :].partition("?")[0])
         status, body = self.answer(self.asked[-1])
-        return Reply(status=status, headers=self.headers, body=json.dumps(body).encode())
+        return HTTPReply(status=status, headers=self.headers, body=json.dumps(body).encode())
 
 
 @pytest.fixture

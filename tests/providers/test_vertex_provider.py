@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ def google(status: str, message: str = "no") -> dict[str, Any]:
         (429, [GOOGLE], RateLimitError),
         (401, google("UNAUTHENTICATED"), AuthenticationError),
         (403, google("PERMISSION_DENIED"), PermissionDeniedError),
-        (404, google("NOT_FOUND"), ModelNotFoundError),
+        (404, google("NOT_FOUND", "The model MODEL was not found."), ModelNotFoundError),
         (503, google("UNAVAILABLE"), OverloadedError),
         (400, [google("INVALID_ARGUMENT", "told so")], BadRequestError),
     ],
@@ -227,9 +228,12 @@ def test_errors_of_google_are_read_by_every_format(
 ) -> None:
     """Google's own errors come for its partners' models as well, in a list or not, and keep their words."""
     protocol = vertex().resolve("chat", model, None).protocol
-    error = protocol.decode_error(status, {}, json.dumps(body).encode(), context("vertex", protocol.name))
+    told = replace(context("vertex", protocol.name), model=model)
+    text = json.dumps(body).replace("MODEL", model)
+    error = protocol.decode_error(status, {}, text.encode(), told)
     assert expected is type(error)
-    found = body[0] if isinstance(body, list) else body
+    whole = json.loads(text)
+    found = whole[0] if isinstance(whole, list) else whole
     assert found["error"]["message"] in str(error)
 
 

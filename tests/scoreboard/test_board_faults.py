@@ -17,7 +17,7 @@ import trio
 import trio.testing
 
 from asyncllm import Client, errors
-from asyncllm._transport.base import Reply
+from asyncllm._transport.base import HTTPReply
 from asyncllm.testing import Fault, Simulator
 
 pytestmark = pytest.mark.slow
@@ -190,14 +190,14 @@ class ByModel:
         self.dead: set[str] = set()
         self.asked: list[str] = []
 
-    async def send(self, request: Any) -> Reply:
+    async def send(self, request: Any) -> HTTPReply:
         model = "first" if b'"first"' in request.body else "second"
         self.asked.append(model)
         if model in self.dead:
-            return Reply(status=503, headers={}, body=b"{}")
+            return HTTPReply(status=503, headers={}, body=b"{}")
         message = {"role": "assistant", "content": "ok"}
         body = f'{{"id":"1","model":"{model}","choices":[{{"index":0,"message":{message},"finish_reason":"stop"}}]}}'
-        return Reply(status=200, headers={}, body=body.replace("'", '"').encode())
+        return HTTPReply(status=200, headers={}, body=body.replace("'", '"').encode())
 
     def forget(self) -> None: ...
     async def aclose(self) -> None: ...
