@@ -1,8 +1,8 @@
 """A key in a header: what most providers ask for.
 
-The key stays wrapped until the header is built, and the header is never part of a repr
-(`asyncllm._transport.base.Headers`). It may also come from a function, which is asked for every request: a token of
-Entra ID, a vault. A function that is not async runs in a worker thread, as it may have to ask a server.
+The header is built once, and is never part of a repr (`asyncllm._transport.base.Headers`). The key may also come from
+a function, which is asked for every request: a token of Entra ID, a vault. A function that is not async runs in a
+worker thread, as it may have to ask a server.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class HeaderKey:
         ConfigurationError: the key is empty or holds characters that no header can carry.
     """
 
-    __slots__ = ("_function", "_header", "_key", "_last", "_prefix", "_where")
+    __slots__ = ("_function", "_header", "_last", "_line", "_prefix", "_where")
 
     def __init__(
         self,
@@ -53,16 +53,17 @@ class HeaderKey:
         where: str = "api_key",
     ) -> None:
         self._function: KeyFunction | None = None
-        self._key: Secret | None = None
-        if is_function(key):
-            self._function = key  # type: ignore[assignment]  # that is what was asked
-        elif key is not None:
-            self._key = key  # type: ignore[assignment]  # no function, so a secret
-            _check(self._key.get_secret_value(), where)  # type: ignore[union-attr]  # it is not None
         self._header = header
         self._prefix = prefix
         self._where = where
         self._last = ""
+        self._line: Headers | None = None  # which no repr shows
+        if is_function(key):
+            self._function = key  # type: ignore[assignment]  # that is what was asked
+        elif key is not None:
+            value = key.get_secret_value()  # type: ignore[union-attr]  # no function, so a secret
+            _check(value, where)
+            self._line = Headers([(header, prefix + value)])
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
         """The headers with the key; any header of that name is replaced.
@@ -70,14 +71,13 @@ class HeaderKey:
         Raises:
             AuthenticationError: the function that gives the key failed.
         """
-        if self._key is not None:
-            value = self._key.get_secret_value()
-        elif self._function is not None:
-            value = self._last = await self._ask(self._function)
-        else:
-            return headers
-        kept = [pair for pair in headers if pair[0] != self._header]
-        return Headers([*kept, (self._header, self._prefix + value)])
+        line = self._line
+        if line is None:
+            if self._function is None:
+                return headers
+            self._last = await self._ask(self._function)
+            line = Headers([(self._header, self._prefix + self._last)])
+        return Headers([*[pair for pair in headers if pair[0] != self._header], *line])
 
     async def refresh(self) -> bool:
         """A key cannot be refreshed. A function is asked again; False when it gives the same key."""

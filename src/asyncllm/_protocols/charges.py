@@ -25,10 +25,13 @@ def stated_cost(usage: Mapping[str, Any], body: Mapping[str, Any] | None = None)
         usage: the wire's usage object.
         body: the body or chunk that holds it.
     """
-    ticks = _dollars(usage.get("cost_in_usd_ticks"))
-    if ticks is not None:
-        return ticks.scaleb(-_TICKS)
+    if "cost_in_usd_ticks" in usage:
+        ticks = _dollars(usage["cost_in_usd_ticks"])
+        if ticks is not None:
+            return ticks.scaleb(-_TICKS)
     found = usage.get("cost")
+    if found is None and "cost" not in (body or ()):
+        return None
     if isinstance(found, dict):
         return _dollars(found.get("total_cost")) if found.get("currency") in (None, "USD") else None
     told = _dollars(found)

@@ -40,17 +40,14 @@ def repaired(
         detached: the request goes on where the provider left off, so that results may lack their calls here.
     """
     for message in messages if writer.context.repairs else ():
-        content = message.content
-        if message.role == "tool" or (message.role != "system" and not _is_plain(content)):
+        if message.role == "system":
+            continue
+        if message.role == "tool":
             return _Repair(writer, unique=unique, detached=detached).run(messages)
+        for part in message.content:
+            if type(part) is ToolCall or type(part) is ToolResult:
+                return _Repair(writer, unique=unique, detached=detached).run(messages)
     return messages
-
-
-def _is_plain(content: tuple[Part, ...]) -> bool:
-    if len(content) == 1:
-        kind = type(content[0])
-        return kind is not ToolCall and kind is not ToolResult
-    return not any(type(part) is ToolCall or type(part) is ToolResult for part in content)
 
 
 class _Repair:

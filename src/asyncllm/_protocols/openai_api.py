@@ -38,8 +38,16 @@ _REQUEST_IDS = (
 )
 
 # Cerebras and Mistral name the window; the shortest one is the one that is hit first.
-_REQUEST_WORDS = ("requests", "requests-minute", "req-minute", "requests-day")
-_TOKEN_WORDS = ("tokens", "tokens-minute", "tokens-day")
+_WINDOWS = (
+    ("requests", ("requests", "requests-minute", "req-minute", "requests-day")),
+    ("tokens", ("tokens", "tokens-minute", "tokens-day")),
+)
+# A field of `RateLimits`, the headers that may hold it, and how they are read.
+_RATE_LIMITS = tuple(
+    (f"{unit}_{what}", tuple(f"x-ratelimit-{what}-{word}" for word in words), read)
+    for unit, words in _WINDOWS
+    for what, read in (("limit", parse_count), ("remaining", parse_count), ("reset", parse_duration))
+)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -52,21 +60,15 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """The ``x-ratelimit-*`` headers; None where there are none that tell a number."""
-
-    def text(what: str, words: tuple[str, ...]) -> str | None:
-        return next((headers[name] for word in words if (name := f"x-ratelimit-{what}-{word}") in headers), None)
-
-    if not any(name.startswith("x-ratelimit-") for name in headers):
-        return None
-    found = RateLimits(
-        requests_limit=parse_count(text("limit", _REQUEST_WORDS)),
-        requests_remaining=parse_count(text("remaining", _REQUEST_WORDS)),
-        requests_reset=parse_duration(text("reset", _REQUEST_WORDS)),
-        tokens_limit=parse_count(text("limit", _TOKEN_WORDS)),
-        tokens_remaining=parse_count(text("remaining", _TOKEN_WORDS)),
-        tokens_reset=parse_duration(text("reset", _TOKEN_WORDS)),
-    )
-    return None if found == RateLimits() else found
+    told: dict[str, Any] = {}
+    for field, names, read in _RATE_LIMITS:
+        for name in names:
+            if name in headers:
+                value = read(headers[name])
+                if value is not None:
+                    told[field] = value
+                break
+    return RateLimits(**told) if told else None
 
 
 Body = dict[str, Any]

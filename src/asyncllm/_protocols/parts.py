@@ -128,34 +128,31 @@ class PartWriter(Generic[D]):
         context: of the call.
         dialect: of the host.
         api: what refusals call the format.
+
+    Attributes:
+        warnings: what was changed so far, each sentence once, in order.
+        left_out: the keywords that were left out so far.
     """
 
-    __slots__ = ("_left_out", "_warnings", "api", "context", "dialect")
+    __slots__ = ("api", "context", "dialect", "left_out", "warnings")
 
     def __init__(self, context: Context, dialect: D, api: str) -> None:
         self.context = context
         self.dialect = dialect
         self.api = api
-        self._left_out: dict[LeftOut, None] = {}
-        self._warnings: dict[str, None] = {}
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was changed so far, each sentence once, in order."""
-        return tuple(self._warnings)
-
-    @property
-    def left_out(self) -> tuple[LeftOut, ...]:
-        """The keywords that were left out so far."""
-        return tuple(self._left_out)
+        self.left_out: tuple[LeftOut, ...] = ()
+        self.warnings: tuple[str, ...] = ()
 
     def warn(self, sentence: str) -> None:
         """Adds a sentence to the response's warnings."""
-        self._warnings[sentence] = None
+        if sentence not in self.warnings:
+            self.warnings += (sentence,)
 
     def leave_out(self, keyword: str, reason: str) -> None:
         """Says that a keyword of the request is not sent, and why."""
-        self._left_out[LeftOut(keyword, reason)] = None
+        found = LeftOut(keyword, reason)
+        if found not in self.left_out:
+            self.left_out += (found,)
 
     def drop(self, what: str, origin: Origin | None) -> None:
         """Warns that part of the history is not sent, because only its own host understands it."""

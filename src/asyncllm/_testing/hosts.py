@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 
 from .._providers.spec import HostSpec, every_host, find_host
@@ -78,6 +79,7 @@ _OTHERS = ("sim", "sim-mini", "sim-nano")
 _MARKS: Mapping[str, str] = MappingProxyType({"anthropic": "anthropic-version", "gemini": "x-goog-api-key"})
 
 
+@lru_cache(maxsize=256)
 def simulated(kind: str) -> Host | None:
     """The host of this kind as the simulator plays it; None where there is none."""
     spec = find_host(kind)

@@ -208,7 +208,9 @@ class _Turns:
     """The list being written, and what waits for the end of the current run of tool messages."""
 
     writer: ChatWriter
-    assistant: AssistantWriter
+    messages: Sequence[Message]
+    thinking: bool
+    assistant: AssistantWriter | None = None
     written: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[dict[str, Any]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
@@ -222,6 +224,8 @@ class _Turns:
         if message.role == "assistant":
             self.flush()
             self.names.update({part.id: part.name for part in message.content if isinstance(part, ToolCall)})
+            if self.assistant is None:
+                self.assistant = AssistantWriter(self.writer, self.messages, thinking=self.thinking)
             written = self.assistant.write(message)
             if written is not None:
                 self.written.append(written)
@@ -301,7 +305,7 @@ def write_messages(messages: Iterable[Message], writer: ChatWriter, *, thinking:
         thinking: the request leaves reasoning on, for hosts that want it back on every turn with calls.
     """
     messages = tuple(messages)
-    turns = _Turns(writer, AssistantWriter(writer, messages, thinking=thinking))
+    turns = _Turns(writer, messages, thinking)
     written = turns.written
     for message in messages:
         content = message.content
@@ -315,5 +319,6 @@ def write_messages(messages: Iterable[Message], writer: ChatWriter, *, thinking:
                 written.append({"role": message.role, "content": part.text})
                 continue
         turns.add(message)
-    turns.flush()
+    if turns.waiting:
+        turns.flush()
     return written

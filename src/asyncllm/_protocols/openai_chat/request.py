@@ -37,7 +37,17 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
         "model": request.model,
         "messages": write_messages(repaired(request.messages, writer), writer, thinking=asked.value != "none"),
     }
-    _sampling(body, request, asked, writer)
+    if request.max_tokens is not None:
+        body[dialect.max_tokens_field] = request.max_tokens
+    if request.seed is not None:
+        body[dialect.seed_field] = request.seed
+    if request.temperature is not None or request.top_p is not None:
+        hints = sampling_hints(request, writer, asked)
+        body.update({name: value for name, value in hints.items() if value is not None})
+    if request.stop:
+        if not dialect.supports_stop:
+            raise writer.cannot("stop", "takes no stop sequences; cut the text yourself, or use another provider")
+        body["stop"] = list(request.stop)
     if asked.value is not None:
         _reasoning(body, asked.value, writer)
     if request.tools:
@@ -51,18 +61,6 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
         if dialect.stream_usage == "option":
             body["stream_options"] = {"include_usage": True}
     return post(PATH, body, request, writer, dialect.adapt)
-
-
-def _sampling(body: dict[str, Any], request: Request, asked: Amount, writer: ChatWriter) -> None:
-    dialect = writer.dialect
-    given: dict[str, Any] = {dialect.max_tokens_field: request.max_tokens, dialect.seed_field: request.seed}
-    if request.temperature is not None or request.top_p is not None:
-        given.update(sampling_hints(request, writer, asked))
-    body.update({name: value for name, value in given.items() if value is not None})
-    if request.stop:
-        if not dialect.supports_stop:
-            raise writer.cannot("stop", "takes no stop sequences; cut the text yourself, or use another provider")
-        body["stop"] = list(request.stop)
 
 
 def _ask(request: Request, writer: ChatWriter) -> Amount:

@@ -18,7 +18,7 @@ from ...errors import ContentBlockedError, ProtocolError
 from ..codec import Context
 from ..finish import check_reply, finish_reason
 from ..openai_api import failure_error, rate_limits, read_failure, read_whole, request_id
-from ..parts import as_dict, as_text, objects
+from ..parts import as_dict, objects
 from .dialect import ChatDialect
 from .parts import (
     AudioTrack,
@@ -45,7 +45,8 @@ def read_response(
     whole, warnings = read_whole(status, headers, body, context, "a chat completion")
     choice = _choice(whole, status, headers, context, dialect)
     parts = read_parts(choice, whole, context, dialect)
-    word, request = as_text(choice.get("finish_reason")), request_id(headers)
+    word, request = choice.get("finish_reason"), request_id(headers)
+    word = word if isinstance(word, str) else None
     usage = read_usage(usage_of(whole), whole.get("service_tier"), whole)
     if word == "stop" and len(parts) == 1 and type(parts[0]) is Text:
         reason: FinishReason = "stop"
@@ -112,7 +113,9 @@ def read_parts(
     choice: Mapping[str, Any], whole: Mapping[str, Any], context: Context, dialect: ChatDialect
 ) -> list[Part]:
     """The parts of the message of a choice."""
-    message, origin = _message(choice, context), context.origin
+    origin, message = context.origin, choice.get("message")
+    if not isinstance(message, dict):
+        message = _other_message(choice, context)
     get = message.get
     parts: list[Part] = []
     if get("reasoning_details") or any(get(name) for name in dialect.reasoning_fields):
@@ -144,16 +147,15 @@ def read_parts(
     return parts
 
 
-def _message(choice: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """The message of a choice; ``text`` of the older completions and a lone ``delta`` are read as one.
+def _other_message(choice: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """What a choice holds in place of a message: a lone ``delta``, or ``text`` of the older completions.
 
     Raises:
         ProtocolError: the choice holds none of them.
     """
-    for name in ("message", "delta"):
-        found = choice.get(name)
-        if isinstance(found, dict):
-            return found
+    found = choice.get("delta")
+    if isinstance(found, dict):
+        return found
     if isinstance(choice.get("text"), str):
         return {"content": choice["text"]}
     if choice.get("finish_reason") is not None:

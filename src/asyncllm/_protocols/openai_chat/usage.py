@@ -66,6 +66,7 @@ def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any]
         return UNKNOWN_USAGE if stated is None else Usage(stated_cost=stated, source="unknown")
     if total is not None and total > (input_tokens or 0) + (output_tokens or 0):
         output_tokens = whole_output(input_tokens, output_tokens, total)
+    tools = usage.get("server_tool_use_details")
     tier = next((tier for tier in (service_tier, usage.get("service_tier")) if isinstance(tier, str) and tier), None)
     return Usage(
         input_tokens=input_tokens,
@@ -88,7 +89,7 @@ def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any]
         output_audio_tokens=_count(output.get("audio_tokens")),
         input_image_tokens=_count(prompt.get("image_tokens")),
         output_image_tokens=_count(output.get("image_tokens")),
-        provider_tool_requests=_tool_requests(as_dict(usage.get("server_tool_use_details"))),
+        provider_tool_requests=_tool_requests(tools) if isinstance(tools, dict) else None,
         service_tier=tier,
         stated_cost=stated,
     )
