@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
@@ -25,6 +25,7 @@ from .conversation import Conversation, Keep, read_saved
 from .errors import FallbackReason
 
 if TYPE_CHECKING:
+    from ._engine.target import Target
     from .bulk import Inputs, MapStream
     from .map_item import Item
     from .run_stream import RunStream
@@ -86,19 +87,11 @@ class Client(Runtime):
             StructuredOutputError: the answer does not fit ``response_format``, or was cut or refused.
             AsyncLLMError: one of `asyncllm.errors`; each says what to do.
         """
-        asked = read_call(messages, response_format, self._with_defaults(options), self._formats)
+        given = {**self._defaults, **options} if self._defaults else options
+        asked = read_call(messages, response_format, given, self._formats)
         if not self._preparation.done:
             await self._preparation.run()
-        request, choice = self._choose(asked)
-        call = Call(
-            self._lifetime.engine(),
-            choice.targets,
-            request,
-            self._patience(asked, choice),
-            _payer(asked),
-            choice.variant,
-            fallback_on=self._fallback_on(asked),
-        )
+        call = Call(self._lifetime.engine(), **self._plan(asked))
         return await send(call, parse=asked.parse, reasks=asked.validation_retries)
 
     @overload
@@ -131,21 +124,16 @@ class Client(Runtime):
             StructuredOutputError: at the end of the iteration, as `send` raises it.
             AsyncLLMError: everything else, at the first step of the iteration or later.
         """
-        asked = read_call(messages, response_format, self._with_defaults(options), self._formats, stream=True)
-        request, choice = self._choose(asked)
+        given = {**self._defaults, **options} if self._defaults else options
+        asked = read_call(messages, response_format, given, self._formats, stream=True)
         return Stream(
             StreamPlan(
                 engine=self._ready,
-                targets=choice.targets,
-                request=request,
-                patience=self._patience(asked, choice),
                 parse=asked.parse,
                 on_interrupt=asked.on_interrupt,
-                payer=_payer(asked),
-                variant=choice.variant,
-                fallback_on=self._fallback_on(asked),
                 reasks=asked.validation_retries,
                 asked=response_format,
+                **self._plan(asked),
             )
         )
 
@@ -333,44 +321,50 @@ class Client(Runtime):
             unpriced=kept.get("unpriced", 0),
         )
 
-    def _with_defaults(self, options: CallOptions) -> CallOptions:
-        """The keywords of the call over those of `with_options`."""
-        return cast("CallOptions", {**self._defaults, **options}) if self._defaults else options
-
-    def _choose(self, asked: Arguments) -> tuple[Request, Choice]:
-        """The targets of the call, and its request for the first of them."""
-        if self._routing.named(asked.provider, asked.model, asked.fallback, asked.task):
-            choice = Choice(self._targeting.resolve(asked.provider, asked.model, asked.fallback))
-        else:
-            choice = self._routing.choose(asked.request, task=asked.task, sticky_key=asked.sticky_key)
-        return replace(asked.request, model=choice.targets[0].model), choice
-
-    def _fallback_on(self, asked: Arguments) -> Sequence[FallbackReason]:
-        return self.settings.fallback_on if asked.fallback_on is None else asked.fallback_on
-
-    def _patience(self, asked: Arguments, choice: Choice) -> Patience:
-        """How the call waits: as it says, else as the configuration says."""
-        after, percentile = self.settings.hedging.after, self.settings.hedging.percentile
+    def _plan(self, asked: Arguments) -> _Plan:
+        """Where a call goes, and how it waits: as it says, else as the configuration says."""
+        key = (asked.provider, asked.model) if asked.fallback is None and asked.task is None else None
+        choice = None if key is None else self._routing.fixed.get(key)
+        if choice is None:
+            if self._routing.named(asked.provider, asked.model, asked.fallback, asked.task):
+                choice = Choice(self._targeting.resolve(asked.provider, asked.model, asked.fallback))
+                self._routing.fix(key, choice)
+            else:
+                choice = self._routing.choose(asked.request, task=asked.task, sticky_key=asked.sticky_key)
+        settings, first = self.settings, choice.targets[0]
+        after, percentile = settings.hedging.after, settings.hedging.percentile
         if asked.hedge is True and after is None and percentile is None:
             percentile = _HEDGE_PERCENTILE
         elif asked.hedge is False:
             after = percentile = None
         elif asked.hedge is not None and asked.hedge is not True:
             after, percentile = asked.hedge, None
-        return Patience(
-            total=choice.targets[0].timeouts.total if asked.timeout is None else asked.timeout,
-            whole=asked.timeout,
-            priority=asked.priority,
-            hedge=after,
-            hedge_percentile=percentile,
-        )
+        paid = asked.user is not None or asked.agent is not None or asked.tags is not None
+        return {
+            "targets": choice.targets,
+            "request": replace(asked.request, model=first.model),
+            "patience": Patience(
+                total=first.timeouts.total if asked.timeout is None else asked.timeout,
+                whole=asked.timeout,
+                priority=asked.priority,
+                hedge=after,
+                hedge_percentile=percentile,
+            ),
+            "payer": Payer(user=asked.user, agent=asked.agent, tags=asked.tags) if paid else None,
+            "variant": choice.variant,
+            "fallback_on": settings.fallback_on if asked.fallback_on is None else asked.fallback_on,
+        }
 
 
 _HEDGE_PERCENTILE = 95.0
 
 
-def _payer(asked: Arguments) -> Payer | None:
-    """For whom the call is made."""
-    if asked.user is None and asked.agent is None and asked.tags is None:
-        return None
-    return Payer(user=asked.user, agent=asked.agent, tags=asked.tags)
+class _Plan(TypedDict):
+    """What a call in one piece and a stream are told alike: arguments of `Call` and of `StreamPlan`."""
+
+    targets: tuple[Target, ...]
+    request: Request
+    patience: Patience
+    payer: Payer | None
+    variant: str | None
+    fallback_on: Sequence[FallbackReason]

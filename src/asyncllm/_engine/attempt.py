@@ -207,44 +207,41 @@ class HTTPAttempt:
             AuthenticationError: no credential could be had.
         """
         try:
-            await self._prepare()
+            call, target, provider = self.call, self.target, self.target.provider
+            engine = call.engine
+            wire, url = self._encode()
+            if call.book is not None:
+                input_tokens, max_tokens = call.expected
+                self._ticket = await call.book.open(
+                    provider=provider.name,
+                    kind=provider.kind,
+                    model=target.model,
+                    input_tokens=input_tokens,
+                    max_tokens=max_tokens,
+                    operation=call.operation,
+                    bound=functools.partial(_bound, wire, target.model, engine.json),
+                )
+            plain = Headers({**provider.headers, **dict(wire.headers)}.items())
+            headers = await provider.auth.sign(wire.method, url, plain, wire.body)
+            self._unsigned, self._signed = plain, headers
+            self._url = url.partition("?")[0]
+            timeouts = target.timeouts
+            self._request = TransportRequest(
+                method=wire.method,
+                url=url,
+                headers=headers,
+                body=wire.body,
+                connect_timeout=timeouts.connect,
+                write_timeout=timeouts.write,
+                read_timeout=timeouts.idle,
+                on_reconnect=self._reconnect,
+            )
+            call.made += 1
+            self._began = engine.background.clock()
         except BaseException as error:
             self._leave(error)
             raise
         return self
-
-    async def _prepare(self) -> None:
-        call, target, provider = self.call, self.target, self.target.provider
-        engine = call.engine
-        wire, url = self._encode()
-        if call.book is not None:
-            input_tokens, max_tokens = call.expected
-            self._ticket = await call.book.open(
-                provider=provider.name,
-                kind=provider.kind,
-                model=target.model,
-                input_tokens=input_tokens,
-                max_tokens=max_tokens,
-                operation=call.operation,
-                bound=functools.partial(_bound, wire, target.model, engine.json),
-            )
-        plain = Headers({**provider.headers, **dict(wire.headers)}.items())
-        headers = await provider.auth.sign(wire.method, url, plain, wire.body)
-        self._unsigned, self._signed = plain, headers
-        self._url = url.partition("?")[0]
-        timeouts = target.timeouts
-        self._request = TransportRequest(
-            method=wire.method,
-            url=url,
-            headers=headers,
-            body=wire.body,
-            connect_timeout=timeouts.connect,
-            write_timeout=timeouts.write,
-            read_timeout=timeouts.idle,
-            on_reconnect=self._reconnect,
-        )
-        call.made += 1
-        self._began = engine.background.clock()
 
     def _encode(self) -> tuple[WireRequest, str]:
         """The request on the wire, and its whole URL."""
@@ -256,7 +253,7 @@ class HTTPAttempt:
             wire = question.write(self)
             query = f"?{wire.query}" if wire.query else ""
             return wire, f"{question.base_url or provider.base_url}{wire.path}{query}"
-        route = self.route
+        route = self._route = provider.resolve(call.operation, target.model, call.request)
         wire = route.protocol.encode(request, self.context)
         if wire.left_out and engine.sampling == "error":
             _refuse_hints(wire.left_out, target)
@@ -321,7 +318,8 @@ class HTTPAttempt:
             ProtocolError: it is not what its protocol says.
             AsyncLLMError: it is an error inside a success status.
         """
-        response = self.route.protocol.decode(reply.status, reply.headers, reply.body, self.context)
+        protocol, context = (self._route or self.route).protocol, self._context or self.context
+        response = protocol.decode(reply.status, reply.headers, reply.body, context)
         self.request_id, self.rate_limits = response.request_id, response.rate_limits
         return response
 
@@ -339,7 +337,7 @@ class HTTPAttempt:
         if self._context is None:
             engine, provider = self.call.engine, self.target.provider
             self._context = Context(
-                origin=Origin(provider.origin or provider.kind, self.route.protocol.name),
+                origin=Origin(provider.origin or provider.kind, (self._route or self.route).protocol.name),
                 provider=provider.name,
                 model=self.target.model,
                 json=engine.json,
@@ -376,7 +374,9 @@ class HTTPAttempt:
 
     def succeed(self, response: Response) -> Response:
         """Settles the attempt as one that was answered, and gives the reply with all that is known of it."""
-        self.settle("ok", usage=response.usage, partial=response)
+        if not self.settled:
+            self.settled = True
+            self._settle("ok", None, response.usage, response)
         return self.dress(response)
 
     def settle(

@@ -29,7 +29,7 @@ from ..errors import (
 )
 from .attempt import Engine, Question
 from .formats import Parse
-from .health import Permit, ProviderState, TargetState
+from .health import Permit, TargetState
 from .target import Target, allows
 
 MOST_PAUSES = 10  # of one reply, after which it is handed over as it is
@@ -233,12 +233,6 @@ class Call:
         """A stream begins again: its new first content has as long as the first one had."""
         if self.patience.total is not None:
             self.deadline = self.engine.background.clock() + self.patience.total
-
-    def state_of(self, target: Target) -> TargetState:
-        """The health of a target, as far as it concerns the call: what generates nothing passes every circuit."""
-        if self.operation in GENERATING:
-            return self.engine.health.of(target)
-        return TargetState(ProviderState())
 
     # What may be asked.
 

@@ -26,6 +26,7 @@ from .health import Health
 from .strategies import PriceOf, by_cost, by_latency, by_weight, fit, for_task
 from .target import USUAL_RETRIES, FactsOf, Target, order
 
+_MOST_REMEMBERED = 1000  # chains: names come from callers, so the memory of them is bounded
 Fallback = Sequence[Union[str, tuple[str, str]]]
 
 
@@ -88,7 +89,7 @@ class Targeting:
         chain = self._chains.get(key)
         if chain is None:
             chain = self._chain(provider, model, None)
-            if len(self._chains) < 1000:  # names come from callers: the memory of them is bounded
+            if len(self._chains) < _MOST_REMEMBERED:
                 self._chains[key] = chain
         return chain
 
@@ -192,6 +193,9 @@ class Routing:
         price_of: knows the prices.
         facts_of: knows what models can do.
         draw: a random number of at least 0 and less than 1.
+
+    Attributes:
+        fixed: what every call gets that names the same provider and model, and no more; None stands for no name.
     """
 
     def __init__(
@@ -211,6 +215,7 @@ class Routing:
         self._facts_of = facts_of
         self._draw = draw
         self._made: dict[RouteTarget, Target] = {}
+        self.fixed: dict[tuple[str | None, str | None], Choice] = {}
 
     def named(self, provider: str | None, model: str | None, fallback: Fallback | None, task: str | None) -> bool:
         """Whether the call itself says where it goes, so that no strategy is asked.
@@ -228,6 +233,11 @@ class Routing:
                     "task= needs `routing: {strategy: capability, tiers: {...}}` in the configuration"
                 )
         return named or self._rules.strategy == "fallback" or (self._rules.strategy == "capability" and task is None)
+
+    def fix(self, named: tuple[str | None, str | None] | None, choice: Choice) -> None:
+        """Remembers a choice for the calls that name the same; None where a call says more than that."""
+        if named is not None and len(self.fixed) < _MOST_REMEMBERED:
+            self.fixed[named] = choice
 
     def choose(self, request: Request, *, task: str | None, sticky_key: str | None) -> Choice:
         """The targets of a call that names none, by the configured strategy.

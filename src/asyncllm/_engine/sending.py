@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -39,7 +39,7 @@ from ..errors import AsyncLLMError, CircuitOpenError, ClientStateError, ContentB
 from .attempt import HTTPAttempt
 from .call import MOST_PAUSES, Call, Tries, finish, joined
 from .formats import WITHOUT_ANSWER, Parse, asking_again
-from .health import RETRY_QUOTA, TargetState
+from .health import RETRY_QUOTA, ProviderState, TargetState
 from .target import LONGEST_RETRY_AFTER, SPREAD, Target, pause
 
 Answer = TypeVar("Answer")
@@ -94,29 +94,25 @@ async def _send_fitting(call: Call, parse: Parse | None, reasks: int) -> Respons
 
 async def _send_whole(call: Call) -> Response:
     """A whole reply; one that the provider paused is continued."""
-    request = call.request
-    response = await _send_once(call)
-    for _ in range(MOST_PAUSES):
-        if response.finish_reason != "pause":
-            break
+    request, before, pauses = call.request, None, 0
+    while True:
+        try:
+            response = await send_hedged(call, answer, _ignore)
+        except AsyncLLMError:
+            if call.blocked is None:
+                raise
+            response = call.blocked  # no other target did better
+        if len(response.attempts) < len(call.records):  # the line of attempts that lost was settled after it
+            used = response.attempts[-1]
+            others = [attempt for attempt in call.records if attempt is not used]
+            response = replace(response, attempts=(*others, used))
+        if before is not None:
+            response = joined(before, response)
+        if response.finish_reason != "pause" or pauses == MOST_PAUSES:
+            call.request = request
+            return response
+        before, pauses = response, pauses + 1
         call.go_on(request, response)
-        response = joined(response, await _send_once(call))
-    call.request = request
-    return response
-
-
-async def _send_once(call: Call) -> Response:
-    try:
-        response = await send_hedged(call, answer, _ignore)
-    except AsyncLLMError:
-        if call.blocked is None:
-            raise
-        response = call.blocked  # no other target did better
-    if len(response.attempts) < len(call.records):  # the line of attempts that lost was settled after it
-        used = response.attempts[-1]
-        others = [attempt for attempt in call.records if attempt is not used]
-        response = replace(response, attempts=(*others, used))
-    return response
 
 
 async def answer(attempt: HTTPAttempt) -> Response:
@@ -145,6 +141,7 @@ def _ignore(late: Response) -> None:
 # --- hedging ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Line:
     """One line of attempts through the chain of a call. A hedged call has two; the first content wins.
 
@@ -156,13 +153,11 @@ class Line:
         beside: the other line; None where there is none.
     """
 
-    __slots__ = ("begun", "beside", "current", "over", "start")
-
-    def __init__(self, start: int = 0) -> None:
-        self.start = start
-        self.current: HTTPAttempt | None = None
-        self.beside: Line | None = None
-        self.begun = self.over = False
+    start: int = 0
+    current: HTTPAttempt | None = None
+    beside: Line | None = None
+    begun: bool = False
+    over: bool = False
 
     @property
     def alone(self) -> bool:
@@ -224,11 +219,9 @@ class HedgedLine(Line, Generic[Answer]):
                 self.current.settle("cancelled")
 
 
-def hedge_after(call: Call) -> float | None:
-    """Seconds after which the call asks a second target; None for never."""
+def _hedge_after(call: Call) -> float | None:
+    """Seconds after which a call that may be hedged asks a second target; None for never."""
     patience = call.patience
-    if len(call.targets) < 2 or (patience.hedge is None and patience.hedge_percentile is None):
-        return None
     if patience.hedge is not None or patience.hedge_percentile is None:
         return patience.hedge
     health = call.engine.health
@@ -253,7 +246,9 @@ async def send_hedged(call: Call, run: Run[Answer], discard: Callable[[Answer], 
         ClientStateError: the client was closed meanwhile.
         AsyncLLMError: as `send_with_fallback`.
     """
-    seconds = None if start else hedge_after(call)
+    patience, seconds = call.patience, None
+    if not start and len(call.targets) > 1 and (patience.hedge, patience.hedge_percentile) != (None, None):
+        seconds = _hedge_after(call)
     if seconds is None:
         return await send_with_fallback(call, run, Line(start))
     changed = anyio.Event()
@@ -387,7 +382,8 @@ async def send_with_retries(call: Call, run: Run[Answer], line: Line, position: 
         AsyncLLMError: what its last attempt failed with.
     """
     target = call.targets[position]
-    state = call.state_of(target)
+    generates = call.operation in GENERATING  # what generates nothing passes every circuit
+    state = call.engine.health.of(target) if generates else TargetState(ProviderState())
     failure: AsyncLLMError | None = None
     while True:
         try:
