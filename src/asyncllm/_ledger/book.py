@@ -134,14 +134,18 @@ class Bookkeeper:
         ledger: where rows go.
         prices: what tokens cost.
         estimate: counts what the provider did not.
+
+    Attributes:
+        budgeted: there are budgets, so that attempts may have to reserve something.
     """
 
-    __slots__ = ("estimate", "ledger", "prices")
+    __slots__ = ("budgeted", "estimate", "ledger", "prices")
 
     def __init__(self, ledger: Ledger | SessionCosts, prices: Prices, *, estimate: Estimate = estimate_usage) -> None:
         self.ledger: Ledger | SessionCosts = ledger
         self.prices: Prices = prices
         self.estimate: Estimate = estimate
+        self.budgeted: bool = bool(ledger.budgets)
 
     def call(self, requested_model: str, **whose: Any) -> CallBook:
         """The books of one call.
@@ -192,13 +196,18 @@ class Bookkeeper:
 
 
 class CallBook:
-    """The books of one call; numbers its attempts."""
+    """The books of one call; numbers its attempts.
 
-    __slots__ = ("_attempts", "_shared", "keeper")
+    Attributes:
+        keeper: of the client.
+        shared: fields of `Head` that its attempts have in common.
+    """
+
+    __slots__ = ("_attempts", "keeper", "shared")
 
     def __init__(self, keeper: Bookkeeper, shared: dict[str, Any]) -> None:
         self.keeper: Bookkeeper = keeper
-        self._shared = shared
+        self.shared = shared
         self._attempts = 0
 
     async def open(
@@ -239,21 +248,17 @@ class CallBook:
             attempt=self._attempts,
             input_estimate=input_tokens,
             output_estimate=max_tokens,
-            **self._shared,
+            **self.shared,
         )
         keeper = self.keeper
-        hold = keeper.hold(head, bound) if keeper.ledger.budgets else None
+        hold = keeper.hold(head, bound) if keeper.budgeted else None
         return BookedAttempt(self, await keeper.ledger.open(head, hold))
 
     def open_again(self, opening: Opening) -> BookedAttempt:
         """A row for an attempt that follows another one at once, with its reservation: see `BookedAttempt.again`."""
         self._attempts += 1
-        head = opening.head._replace(attempt=self._attempts, call=self._shared.get("call"))
+        head = opening.head._replace(attempt=self._attempts, call=self.shared.get("call"))
         return BookedAttempt(self, self.keeper.ledger.open_at_once(head, opening.hold))
-
-    def begun(self, opening: Opening) -> None:
-        """Names the call after its first attempt."""
-        self._shared.setdefault("call", opening.id)
 
 
 class BookedAttempt:
@@ -264,7 +269,7 @@ class BookedAttempt:
     def __init__(self, book: CallBook, opening: Opening) -> None:
         self._book = book
         self._opening = opening
-        book.begun(opening)
+        book.shared.setdefault("call", opening.id)  # a call is named after its first attempt
 
     @property
     def id(self) -> str:
@@ -304,7 +309,11 @@ class BookedAttempt:
         """
         keeper, opening = self._book.keeper, self._opening
         head = opening.head
-        advice = "zero" if free else _advice(outcome, error)
+        advice: LedgerAdvice = "real" if outcome == "ok" else "partial"
+        if free:
+            advice = "zero"
+        elif error is not None:
+            advice = error.advice.ledger
         if advice == "zero":
             usage = UNKNOWN_USAGE
             cost, source, version, reason = _NOTHING_BILLED
@@ -362,12 +371,6 @@ def _billed(usage: Usage, priced: Priced) -> _Bill:
     if priced.source == "provider":
         return priced.nano_dollars, "provider", None, None
     return priced.nano_dollars, "estimate" if usage.source == "estimated" else "table", priced.version, None
-
-
-def _advice(outcome: Outcome, error: AsyncLLMError | None) -> LedgerAdvice:
-    if error is not None:
-        return error.advice.ledger
-    return "real" if outcome == "ok" else "partial"
 
 
 def _count(

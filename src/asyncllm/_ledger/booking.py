@@ -25,6 +25,7 @@ WindowId = tuple[str, int]
 _LEVELS = (90, 100)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Opening:
     """An attempt on its way through the ledger, and the operation that opens it.
 
@@ -46,47 +47,21 @@ class Opening:
         generation: counts the forks of the process that opened it; a child leaves its parent's attempts alone.
     """
 
-    __slots__ = (
-        "forced",
-        "generation",
-        "give_up_at",
-        "has_room",
-        "head",
-        "hold",
-        "id",
-        "journal",
-        "mirrored",
-        "owner",
-        "recovered",
-        "refused",
-        "settled",
-        "time",
-        "waiter",
-    )
-
-    def __init__(
-        self,
-        id: str,
-        time: int,
-        head: Head,
-        hold: Hold | None,
-        waiter: PendingAnswer | None,
-    ) -> None:
-        self.id: str = id
-        self.time: int = time
-        self.head: Head = head
-        self.hold: Hold | None = hold
-        self.waiter: PendingAnswer | None = waiter
-        self.refused: bool = False
-        self.recovered: bool = False
-        self.settled: bool = False
-        self.mirrored: bool = False
-        self.has_room: bool = False
-        self.forced: bool = False
-        self.give_up_at: float | None = None
-        self.owner: str = ""
-        self.journal: Journal | None = None
-        self.generation: int = 0
+    id: str
+    time: int
+    head: Head
+    hold: Hold | None
+    waiter: PendingAnswer | None
+    refused: bool = False
+    recovered: bool = False
+    settled: bool = False
+    mirrored: bool = False
+    has_room: bool = False
+    forced: bool = False
+    give_up_at: float | None = None
+    owner: str = ""
+    journal: Journal | None = None
+    generation: int = 0
 
 
 @dataclass(slots=True)
@@ -97,25 +72,21 @@ class JournalledEnd:
     facts: tuple[Any, ...]
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Settling:
     """The operation that ends an open attempt; without a settlement nothing was sent and the row is voided."""
 
-    __slots__ = ("opening", "settlement")
-
-    def __init__(self, opening: Opening, settlement: Settlement | JournalledEnd | None) -> None:
-        self.opening = opening
-        self.settlement = settlement
+    opening: Opening
+    settlement: Settlement | JournalledEnd | None
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Adjusting:
     """The operation that resets a window, or raises its limit."""
 
-    __slots__ = ("charge", "raised", "waiter")
-
-    def __init__(self, charge: Charge, raised: int | None, waiter: PendingAnswer) -> None:
-        self.charge = charge
-        self.raised = raised
-        self.waiter = waiter
+    charge: Charge
+    raised: int | None
+    waiter: PendingAnswer
 
 
 Operation = Opening | Settling | Adjusting

@@ -34,7 +34,7 @@ from .reports import ReportRow, check_dimensions, merge, step_of
 from .stores import NOTHING, Query, Store
 from .thread import LAST_SECONDS, Appraise, Flushing, LedgerThread, Written
 from .units import new_ulid, to_dollars, to_microseconds, to_nano
-from .waiting import PendingAnswer, Room, new_waiter
+from .waiting import Room, new_waiter
 
 PLACES = 65_536
 _PAGE = 1000
@@ -143,8 +143,9 @@ class Ledger:
             raise LedgerError(thread.full())
         await room.take()
         waiter = new_waiter()
-        opening = self._new_opening(head, hold, waiter)
-        opening.has_room = True
+        now = int(self._clock() * 1e6)
+        opening = Opening(new_ulid(now // 1000, os.urandom(16)), now, head, hold, waiter)
+        opening.generation, opening.has_room = thread.generation, True
         thread.put(opening)
         try:
             refusal = await waiter.wait()
@@ -157,12 +158,6 @@ class Ledger:
             raise refusal
         return opening
 
-    def _new_opening(self, head: Head, hold: Hold | None, waiter: PendingAnswer | None) -> Opening:
-        now = int(self._clock() * 1e6)
-        opening = Opening(new_ulid(now // 1000, os.urandom(16)), now, head, hold, waiter)
-        opening.generation = self._thread.generation
-        return opening
-
     def open_at_once(self, head: Head, hold: Hold | None = None) -> Opening:
         """Gives an attempt its row without waiting for a commit, and takes over a reservation that has just ended.
 
@@ -173,8 +168,9 @@ class Ledger:
             written = self._open_in(thread.journal, head, hold)
             if written is not None:
                 return written
-        opening = self._new_opening(head, hold, None)
-        opening.forced = True
+        now = int(self._clock() * 1e6)
+        opening = Opening(new_ulid(now // 1000, os.urandom(16)), now, head, hold, None)
+        opening.generation, opening.forced = thread.generation, True
         thread.put(opening)
         if thread.ended:
             thread.start()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..._schema.content import Text
 from ..._schema.facts import ReasoningRules
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..caching import cached
@@ -33,9 +34,12 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
     if request.cache is not None and dialect.cache_marks == "cache_control":
         request = cached(request, writer)
     asked = NOTHING if request.reasoning is None else _ask(request, writer)
+    messages = request.messages
+    if not all(len(one.content) == 1 and type(one.content[0]) is Text and one.role != "tool" for one in messages):
+        messages = repaired(messages, writer)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": write_messages(repaired(request.messages, writer), writer, thinking=asked.value != "none"),
+        "messages": write_messages(messages, writer, thinking=asked.value != "none"),
     }
     if request.max_tokens is not None:
         body[dialect.max_tokens_field] = request.max_tokens
