@@ -12,8 +12,8 @@ from asyncllm._protocols.charges import later_usage, stated_cost, whole_output
 from asyncllm._protocols.converse.usage import read_usage as read_converse
 from asyncllm._protocols.gemini.response import read_searches
 from asyncllm._protocols.gemini.usage import read_usage as read_gemini
-from asyncllm._protocols.openai_chat.usage import read_usage as read_chat
-from asyncllm._protocols.openai_chat.usage import usage_of
+from asyncllm._protocols.openai_chat.response import read_usage as read_chat
+from asyncllm._protocols.openai_chat.response import usage_of
 from asyncllm._protocols.openai_responses.usage import read_usage as read_responses
 
 

@@ -260,10 +260,6 @@ class LedgerThread:
             due = max(due, self._retry_at)
         return None if due == _NEVER else max(0.0, due - time.monotonic())
 
-    def _wake(self, at_once: bool) -> None:
-        """There are frames to fold; called from anywhere."""
-        self._queue.put(at_once)
-
     def _finish(self, flushes: Sequence[Flushing]) -> bool:
         last = False
         for flush in flushes:
@@ -329,7 +325,7 @@ class LedgerThread:
             self._recover()
             self._recovered = True
         if self._journal is None:
-            self._journal = self.store.journal(self._wake)
+            self._journal = self.store.journal(self.put)  # a bool in the queue: there are frames to fold
 
     def _next_renewal(self) -> float:
         every = self.store.renew_every

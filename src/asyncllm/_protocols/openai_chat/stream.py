@@ -60,8 +60,7 @@ from .parts import (
     thinking_part,
     thinking_text,
 )
-from .response import MoreChoices, reasoning_text, unknown_item
-from .usage import read_usage, usage_of
+from .response import MoreChoices, read_usage, reasoning_text, unknown_item, usage_of
 
 
 class OpenCall:
