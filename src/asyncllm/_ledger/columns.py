@@ -333,13 +333,10 @@ PLACE: Mapping[str, int] = MappingProxyType({name: place for place, name in enum
 
 # From the two halves of an attempt to a row
 
-_usage_values = attrgetter(*_USAGE)
-
-
-def end_facts(settlement: Settlement) -> tuple[Any, ...]:
-    """What is known after an attempt, as one tuple."""
-    return settlement[:-1] + tuple(_usage_values(settlement.usage))
-
+end_facts: Callable[[Settlement], tuple[Any, ...]] = attrgetter(
+    *Settlement._fields[:-1], *(f"usage.{name}" for name in _USAGE)
+)
+"""What is known after an attempt, as one tuple."""
 
 _picked = itemgetter(*(_AT[column.of or column.name] if isinstance(column.of, str) else 0 for column in COLUMNS))
 _CONVERTED = tuple(

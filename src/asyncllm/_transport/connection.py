@@ -116,26 +116,6 @@ class Slot:
             closing.close()
 
 
-class Blocks:
-    """A request body as an async iterator of blocks."""
-
-    __slots__ = ("_at", "_body")
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._at = 0
-
-    def __aiter__(self) -> Blocks:
-        return self
-
-    async def __anext__(self) -> bytes:
-        start = self._at
-        if start >= len(self._body):
-            raise StopAsyncIteration
-        self._at = start + BLOCK_BYTES
-        return self._body if len(self._body) <= BLOCK_BYTES else self._body[start : self._at]
-
-
 class OutgoingRequests:
     """Makes requests of one library.
 
@@ -159,9 +139,18 @@ class OutgoingRequests:
         class Body(module.AsyncByteStream):  # type: ignore[misc]  # the class depends on the library
             def __init__(self, body: bytes) -> None:
                 self._body = body
+                self._at = 0
 
-            def __aiter__(self) -> Blocks:
-                return Blocks(self._body)
+            def __aiter__(self) -> Any:
+                self._at = 0
+                return self
+
+            async def __anext__(self) -> bytes:
+                start = self._at
+                if start >= len(self._body):
+                    raise StopAsyncIteration
+                self._at = start + BLOCK_BYTES
+                return self._body if len(self._body) <= BLOCK_BYTES else self._body[start : self._at]
 
         self.headers: Any = NamesOnly
         self._body = Body

@@ -154,7 +154,12 @@ class HTTPTransport:
             failure = surfaced(error, target.host)
         if failure is not None:
             raise self._explained(failure)
-        return self._exchange(response, request, target, slot)
+        lease = _PoolLease(self, target.pool, slot)
+        exchange = open_exchange(response, request, host=target.host, lease=lease, background=self._background)
+        self._exchanges.add(exchange)
+        if self._stop_sweeping is None:
+            self._start_sweeping()
+        return exchange
 
     def _explained(self, failure: BaseException) -> BaseException:
         """Where no connection could be had: with what the environment says of it that is not read."""
@@ -190,14 +195,6 @@ class HTTPTransport:
         slot.network = response.extensions.get("network_stream")
         slot.reused = True
         return response
-
-    def _exchange(self, response: Any, request: TransportRequest, target: _Target, slot: Slot) -> HTTPExchange:
-        lease = _PoolLease(self, target.pool, slot)
-        exchange = open_exchange(response, request, host=target.host, lease=lease, background=self._background)
-        self._exchanges.add(exchange)
-        if self._stop_sweeping is None:
-            self._start_sweeping()
-        return exchange
 
     def _target(self, url: str) -> _Target:
         if self._closed:
