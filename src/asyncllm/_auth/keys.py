@@ -61,9 +61,9 @@ class HeaderKey:
         if is_function(key):
             self._function = key  # type: ignore[assignment]  # that is what was asked
         elif key is not None:
-            value = key.get_secret_value()  # type: ignore[union-attr]  # no function, so a secret
-            _check(value, where)
-            self._line = Headers([(header, prefix + value)])
+            secret: Secret = key  # type: ignore[assignment]  # no function
+            _check(secret.get_secret_value(), where)
+            self._line = Headers([(header, prefix + secret.get_secret_value())])
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
         """The headers with the key; any header of that name is replaced.
