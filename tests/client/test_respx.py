@@ -75,7 +75,7 @@ async def test_a_client_of_the_users_own() -> None:
         route = router.post("https://api.anthropic.com/v1/messages").mock(httpx.Response(404, json={}))
         async with httpx.AsyncClient(headers={"x-team": "a"}) as http:
             async with asyncllm.Client(CONFIG, http_client=http) as client:
-                with pytest.raises(asyncllm.ModelNotFoundError):
+                with pytest.raises(asyncllm.NotFoundError):
                     await client.send("Hi", provider="anthropic")
             assert not http.is_closed
     sent = route.calls.last.request.headers
