@@ -244,11 +244,16 @@ class AsyncLLMError(Exception):
         self.request_id = self.request_id or request_id
         return self
 
+    def tell(self, sentence: str) -> None:
+        """Adds a sentence that only the attempt knows, such as the URL that was asked."""
+        self.message = f"{self.message} {sentence}"
+        self.args = (self.message,)
+
     def conceal(self, secret: str) -> None:
         """Takes a credential out of the sentence: a server that echoes it may have any shape of key."""
         if secret in self.message:
             self.message = self.message.replace(secret, "[redacted]")
-            self.args: tuple[Any, ...] = (self.message,)
+            self.args = (self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The facts travel as state, not as arguments: an error and its attempts refer to each other.

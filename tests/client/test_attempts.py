@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import socket
 from typing import Any
 
 import pytest
@@ -178,3 +179,16 @@ async def test_an_error_names_the_targets_that_were_not_asked(open_client: OpenC
     assert {
         "openai/gpt-sim-mini": "AuthenticationError of openai/gpt-sim allows no attempt there"
     } == caught.value.not_asked
+
+
+async def test_an_error_of_connecting_names_the_address_that_was_asked(http_library: str) -> None:
+    """Whoever has a wrong base_url sees the whole URL that came of it."""
+    with socket.socket() as closed:  # bound, and never listening
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+        entry = {"kind": "ollama", "base_url": url, "fallback_models": ["m"]}
+        config = {"active_provider": "p", "providers": {"p": entry}, "retry": {"max_attempts": 1}}
+        async with Client({**config, "http": {"library": http_library}}, environ={}) as client:
+            with pytest.raises(errors.ConnectError) as caught:
+                await client.send("hi")
+    assert f"{url}/chat/completions" in str(caught.value)

@@ -50,6 +50,7 @@ from .._schema.values import dataclass
 from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, HTTPReply, Transport, TransportRequest
 from ..errors import (
     AsyncLLMError,
+    ConnectError,
     ConnectionLostError,
     NotFoundError,
     ProtocolError,
@@ -490,6 +491,8 @@ class HTTPAttempt:
     def complete(self, error: AsyncLLMError) -> AsyncLLMError:
         """The error with what its raiser could not know: whom it is about; and without the call's own credential."""
         error.about(provider=self.target.provider.name, model=self.target.model, request_id=self.request_id)
+        if isinstance(error, ConnectError) and self._url and self._url not in error.message:
+            error.tell(f"The request was for {self._url}, which follows from base_url.")
         for pair in self._signed or ():
             if pair not in self._unsigned:
                 secret = pair[1].rpartition(" ")[2]
