@@ -212,7 +212,7 @@ class Preparation:
         if sniffio.current_async_library() == "asyncio":  # anyio's part for asyncio is what has to be imported first
             await asyncio.get_running_loop().run_in_executor(None, self._run)
         else:
-            await anyio.to_thread.run_sync(self._run)
+            await anyio.to_thread.run_sync(self._run, abandon_on_cancel=True)
 
     def _run(self) -> None:
         with self._lock:  # whoever comes second waits for the first
