@@ -164,7 +164,7 @@ PURE_MAY = frozenset(
 )
 
 # Files that are one table from end to end, with what the table is of.
-TABLES: dict[str, str] = {}
+TABLES = {"errors.py": "the exception tree, a row a class"}
 MOST_LINES = 600
 
 PROVIDERS = frozenset(
