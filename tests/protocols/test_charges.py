@@ -68,6 +68,8 @@ def test_zeros_of_a_later_usage_are_no_counts() -> None:
     assert first == later_usage(first, {"prompt_tokens": 0, "completion_tokens": 0})
     assert {**first, "completion_tokens": 9} == later_usage(first, {"completion_tokens": 9, "prompt_tokens": None})
     assert {**first, "total_tokens": 0} == later_usage(first, {"total_tokens": 0})
+    nulls = {"prompt_tokens": 7, "cached_tokens": None}  # OpenRouter's first event; its last one counts
+    assert {"prompt_tokens": 7, "cached_tokens": 0} == later_usage(nulls, {"prompt_tokens": 0, "cached_tokens": 0})
     assert first == later_usage(None, first) == later_usage(first, None)
 
 

@@ -345,7 +345,10 @@ def test_a_blocked_prompt_is_an_error_with_its_reason() -> None:
     assert ("JAILBREAK", 9) == (caught.value.code, vars(caught.value)["usage"].input_tokens)
 
 
-@pytest.mark.parametrize("word", ["MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "TOO_MANY_TOOL_CALLS"])
+FAILURES = ["MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "TOO_MANY_TOOL_CALLS", "UNEXPECTED_TOOL_CALL"]
+
+
+@pytest.mark.parametrize("word", FAILURES)
 def test_an_empty_failed_generation_is_an_error(word: str) -> None:
     """When the model produced nothing that could be read, trying again is better than an empty reply."""
     for parts in ((), ({"text": "hm", "thought": True},), ({"text": "", "thoughtSignature": "AAAA"},)):
@@ -353,6 +356,17 @@ def test_an_empty_failed_generation_is_an_error(word: str) -> None:
             decode(answer(*parts, finishReason=word, finishMessage="oops"))
 
         assert word == caught.value.code
+
+
+def test_a_call_of_an_undeclared_function_is_a_reply() -> None:
+    """The call came whole and can be answered; any other word for a failure makes an error of the same call."""
+    called = {"functionCall": {"name": "list_files", "args": {}}, "thoughtSignature": "AAAA"}
+    found = decode(answer(called, finishReason="UNEXPECTED_TOOL_CALL", finishMessage="undeclared: list_files"))
+    assert ("tool_calls", "UNEXPECTED_TOOL_CALL") == (found.finish_reason, found.raw_finish_reason)
+    assert ["list_files"] == [call.name for call in found.tool_calls]
+    assert ("the reply ended with UNEXPECTED_TOOL_CALL: undeclared: list_files",) == found.warnings
+    with pytest.raises(ServerError):
+        decode(answer(called, finishReason="MALFORMED_FUNCTION_CALL"))
 
 
 UNFINISHED = b'[{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}]'
@@ -546,7 +560,13 @@ def test_unknown_usage_is_unknown() -> None:
 
 # -- recordings -------------------------------------------------------------------------------------------------------
 
-BLOCKED = {"vertex-gemini-3c05d3e0d1": "a blocked prompt", "gemini-53e3dde4f9": "a reply of which nothing came"}
+# A prompt that was blocked, and replies of which a filter left nothing at all, are errors; with any content, replies.
+BLOCKED = {
+    "vertex-gemini-3c05d3e0d1": "a blocked prompt",
+    "gemini-53e3dde4f9": "a reply of which nothing came (SAFETY)",
+    "vertex-gemini-727ff9a25b": "a reply of which nothing came (SAFETY)",
+    "vertex-gemini-6c43a79451": "a reply of which nothing came (MODEL_ARMOR)",
+}
 
 
 def test_every_recorded_body_is_read() -> None:
@@ -565,7 +585,7 @@ def test_every_recorded_body_is_read() -> None:
         if usage.output_tokens is not None and usage.input_tokens is not None:
             assert usage.total_tokens == usage.input_tokens + usage.output_tokens, exchange["id"]
 
-    assert {"stop": 50, "tool_calls": 12, "length": 3, "content_filter": 3, "other": 2, "blocked": 1} == outcomes
+    assert {"stop": 50, "tool_calls": 13, "length": 3, "other": 1, "blocked": 4} == outcomes
 
 
 def test_recorded_parts_go_back_as_they_came() -> None:
@@ -581,7 +601,7 @@ def test_recorded_parts_go_back_as_they_came() -> None:
         assert said == encoded_again(response), exchange["id"]
         compared += 1
 
-    assert 61 == compared
+    assert 58 == compared
 
 
 # -- anything at all --------------------------------------------------------------------------------------------------

@@ -416,7 +416,7 @@ def test_the_request_id_is_the_answers_own() -> None:
 # -- recordings -------------------------------------------------------------------------------------------------------
 
 LEFT_OVER = {
-    "gemini-fb21fdde1b": "the recorder cut the blank line that ends its only event, so there is no event",
+    "gemini-fb21fdde1b": "a blocked prompt; the event that says so, the last one, lacks its blank line and counts",
     "vertex-gemini-56b3e61848": "a blocked prompt",
 }
 
@@ -457,11 +457,25 @@ def test_every_recorded_stream_is_read() -> None:
     assert {"stop": 41, "tool_calls": 11, "length": 5, "content_filter": 2} == outcomes
 
 
+def test_a_streamed_call_of_an_undeclared_function_is_a_reply() -> None:
+    """The call came whole and can be answered; after thoughts only, the same word is an error."""
+    call = {"functionCall": {"name": "list_files", "args": {}}}
+    for part, replies in ((call, True), ({"text": "hm", "thought": True}, False)):
+        found = decoder()
+        events = found.feed([frame(chunk(part, finishReason="UNEXPECTED_TOOL_CALL"))])
+        if replies:
+            response = gather(events + found.close())
+            assert ("tool_calls", ["list_files"]) == (response.finish_reason, [x.name for x in response.tool_calls])
+        else:
+            with pytest.raises(ServerError):
+                found.close()
+
+
 def test_the_streams_left_over() -> None:
-    """Two recorded streams hold no reply: a blocked prompt, and one whose only event was cut by its recorder."""
+    """Two recorded streams hold no reply: their prompts were blocked."""
     for exchange in recorded("gemini", "vertex-gemini", kind="generate", status=200, response_kind="sse"):
         if exchange["id"] in LEFT_OVER:
-            with pytest.raises(ContentBlockedError if "vertex" in exchange["id"] else StreamTruncatedError):
+            with pytest.raises(ContentBlockedError, match="the prompt was blocked"):
                 replay(exchange)
 
 

@@ -591,12 +591,13 @@ def test_recorded_streams() -> None:
         "groq-2dc3e51eb6": BadRequestError,
         "openrouter-34dc64da9f": ServerError,
         "openrouter-35670edf8a": BadRequestError,
+        "openrouter-3621ee6007": ServerError,  # an empty text and [DONE]: nothing at all, and no reason
         "openrouter-50ca6130f8": ServerError,
         "alibaba-20b365f6a7": BadRequestError,
     } == failed
-    # [DONE] with no finish reason: spoken answers, and two hosts that sent none
-    assert 4 == len(others)
-    assert 339 == count
+    # [DONE] with no finish reason: two spoken answers, and a host that sent none
+    assert 3 == len(others)
+    assert 338 == count
 
 
 @pytest.mark.slow

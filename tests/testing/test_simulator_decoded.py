@@ -225,8 +225,15 @@ async def test_limits(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker,
 async def test_refusals(sim: Simulator, http: httpx.AsyncClient, speaker: Speaker, stream: bool) -> None:
     """A refusal is no success: each wire's word for it is understood, or it is blocked content."""
     sim.behave("*", reply=Reply(refusal="I will not."))
-    found = await ask(sim, http, speaker, Message.user("Do evil"), stream=stream)
-    assert found.finish_reason in ("refusal", "content_filter")
+    if speaker.model.startswith(
+        "gemini-"
+    ):  # it has no refusals: its filter leaves no content at all, which is an error
+        with pytest.raises(errors.ContentBlockedError, match="I will not") as caught:
+            await ask(sim, http, speaker, Message.user("Do evil"), stream=stream)
+        assert "SAFETY" == caught.value.code
+    else:
+        found = await ask(sim, http, speaker, Message.user("Do evil"), stream=stream)
+        assert found.finish_reason in ("refusal", "content_filter")
     sim.behave("*", reply=Reply(text="Well, ", finish="content_filter"))
     found = await ask(sim, http, speaker, Message.user("Do evil"), stream=stream)
     assert found.finish_reason in ("refusal", "content_filter")

@@ -69,9 +69,9 @@ def whole_output(read: int | None, written: int | None, total: int | None) -> in
 def later_usage(before: Any, after: Any) -> Any:
     """Returns a usage object as it stands after a later one of the same stream.
 
-    Counts are cumulative, so the later one holds. Zeros and gaps in it are no counts: some servers close a stream with
-    a usage of zeros.
+    Counts are cumulative, so the later one holds. Zeros and gaps in it replace no count: some servers close a stream
+    with a usage of zeros. A zero where nothing or null stood before is a count: OpenRouter begins with nulls.
     """
     if not isinstance(before, dict) or not isinstance(after, dict):
         return after or before
-    return {**before, **{name: value for name, value in after.items() if value or name not in before}}
+    return {**before, **{name: value for name, value in after.items() if value or before.get(name) is None}}

@@ -6,6 +6,10 @@ Rules.
 * A reply that holds calls for the caller and ended normally has the reason ``tool_calls``, whatever the word.
 * A word that means that generation failed (``error``, ``MALFORMED_FUNCTION_CALL``, ``malformed_*``) is an error and no
   reply, also after thoughts or text; so is an answer that holds nothing and gives no reason.
+* ``UNEXPECTED_TOOL_CALL`` complains of the call itself: the model called a function that was not declared. Where the
+  call came whole, it is a reply with a call, as on the hosts that do not check names: the caller can answer "there is
+  no such tool", the host takes that history, and the model corrects itself (recorded on Vertex). Without a call it
+  failed.
 """
 
 from __future__ import annotations
@@ -46,7 +50,8 @@ WORDS: Mapping[str, FinishReason] = MappingProxyType(
 two hosts disagree."""
 
 _FAILED = frozenset({"error", "failed", "failure", "internal_error", "server_error", "model_error"})
-_FAILED_PARTS = ("malformed", "unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature")
+_UNDECLARED = "unexpected_tool_call"
+_FAILED_PARTS = ("malformed", _UNDECLARED, "too_many_tool_calls", "missing_thought_signature")
 _ONCE = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="real")
 
 
@@ -68,9 +73,16 @@ def finish_reason(word: str | None, *, calls: bool, refused: bool = False) -> Fi
     return found
 
 
-def means_failure(word: str | None) -> bool:
-    """Whether a word says that the generation failed."""
+def means_failure(word: str | None, *, calls: bool = False) -> bool:
+    """Whether a word says that the generation failed.
+
+    Args:
+        word: the wire's own word.
+        calls: the reply holds calls for the caller.
+    """
     plain = (word or "").lower()
+    if calls and _UNDECLARED in plain:
+        return False
     return plain in _FAILED or any(part in plain for part in _FAILED_PARTS)
 
 
@@ -79,6 +91,7 @@ def check_reply(
     *,
     said: object,
     context: Context,
+    calls: bool = False,
     request_id: str | None = None,
     status: int | None = None,
     usage: Usage | None = None,
@@ -90,6 +103,7 @@ def check_reply(
         word: the wire's own word for the end.
         said: what came; false for nothing at all.
         context: of the call.
+        calls: the reply holds whole calls for the caller.
         request_id: of the answer.
         status: of the answer; None in a stream.
         usage: what the provider counted.
@@ -100,7 +114,7 @@ def check_reply(
         ContentBlockedError: a filter left nothing at all.
     """
     told = f": {remark}" if isinstance(remark, str) and remark else ""
-    if means_failure(word):
+    if means_failure(word, calls=calls):
         sentence = f"the provider says that the generation failed ({word}){told}"
     elif said:
         return

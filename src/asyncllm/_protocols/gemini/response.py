@@ -101,13 +101,15 @@ def read_whole(body: dict[str, Any], context: Context, warnings: tuple[str, ...]
     parts = unique_calls(_read_parts(candidate, context), context)
     parts = list(with_citations(parts, read_citations(candidate), context))
     raw_reason, counted = reason_word(candidate.get("finishReason")), read_usage(usage, read_searches(candidate))
+    calls = any(type(part) is ToolCall for part in parts)
     if feedback.get("blockReason") is None:
-        check_reply(raw_reason, said=parts, context=context, usage=counted, remark=candidate.get("finishMessage"))
+        remark = candidate.get("finishMessage")
+        check_reply(raw_reason, said=parts, context=context, calls=calls, usage=counted, remark=remark)
     model, response_id = body.get("modelVersion"), body.get("responseId")
     response_id = response_id if isinstance(response_id, str) else None
     return Response(
         message=Message("assistant", tuple(parts)),
-        finish_reason=finish_reason(raw_reason, calls=any(type(part) is ToolCall for part in parts)),
+        finish_reason=finish_reason(raw_reason, calls=calls),
         raw_finish_reason=raw_reason,
         usage=counted,
         provider=context.provider,

@@ -182,7 +182,14 @@ class GeminiStreamDecoder:
             cited = Text("", citations=tuple(self._citations), origin=self._context.origin)
             self._whole(cited, None, events)
         if self._blocked is None:
-            check_reply(self._reason, said=self._count, context=self._context, usage=usage, remark=self._remark)
+            check_reply(
+                self._reason,
+                said=self._count,
+                context=self._context,
+                calls=self._has_calls,
+                usage=usage,
+                remark=self._remark,
+            )
         reason, raw = finish_reason(self._reason, calls=self._has_calls), self._reason
         if self._blocked is not None:
             reason, raw = "content_filter", reason_word(self._blocked.get("blockReason"))

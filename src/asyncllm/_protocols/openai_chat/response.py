@@ -57,8 +57,9 @@ def read_response(
         reason: FinishReason = "stop"
     else:
         kinds = {type(part) for part in parts}
-        check_reply(word, said=parts, context=context, request_id=request, status=status, usage=usage)
-        reason = finish_reason(word, calls=ToolCall in kinds, refused=Refusal in kinds)
+        calls = ToolCall in kinds
+        check_reply(word, said=parts, context=context, calls=calls, request_id=request, status=status, usage=usage)
+        reason = finish_reason(word, calls=calls, refused=Refusal in kinds)
     model, ident, stopped = whole.get("model"), whole.get("id"), choice.get("stop_reason")
     return Response(
         message=Message("assistant", tuple(parts)),

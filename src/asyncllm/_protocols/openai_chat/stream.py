@@ -558,8 +558,16 @@ class ChatStream:
         ends.sort(key=_index_of)
         events += ends
         usage = read_usage(self._usage, self._tier, self._beside)
-        check_reply(self._finish, said=self._next, context=self._context, request_id=self.request_id, usage=usage)
-        reason = finish_reason(self._finish, calls=len(self._calls) > 0, refused=self._refused)
+        calls = len(self._calls) > 0
+        check_reply(
+            self._finish,
+            said=self._next,
+            context=self._context,
+            calls=calls,
+            request_id=self.request_id,
+            usage=usage,
+        )
+        reason = finish_reason(self._finish, calls=calls, refused=self._refused)
         events.append(
             ResponseEnd(
                 reason,
