@@ -40,11 +40,14 @@ def repaired(
         detached: the request goes on where the provider left off, so that results may lack their calls here.
     """
     for message in messages if writer.context.repairs else ():
+        content = message.content
+        if len(content) == 1 and type(content[0]) is Text and message.role != "tool":
+            continue  # nearly every message: long conversations pay for each step here
         if message.role == "system":
             continue
         if message.role == "tool":
             return _Repair(writer, unique=unique, detached=detached).run(messages)
-        for part in message.content:
+        for part in content:
             if type(part) is ToolCall or type(part) is ToolResult:
                 return _Repair(writer, unique=unique, detached=detached).run(messages)
     return messages
