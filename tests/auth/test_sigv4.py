@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from asyncllm._auth.sigv4 import AWSKeys, SigV4
 from asyncllm._transport.base import Headers
+from machine_speed import slowness
 
 KEYS = AWSKeys(access_key="AKIDEXAMPLE", secret_key="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 NOON = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.timezone.utc)
@@ -193,4 +194,4 @@ def test_signing_is_cheap() -> None:
             await auth.sign("POST", url, headers, b"x" * 300)
         return (time.process_time() - began) / 1000
 
-    assert 20e-6 > min(asyncio.run(measure()) for _ in range(5))
+    assert 20e-6 * slowness() > min(asyncio.run(measure()) for _ in range(5))
