@@ -32,7 +32,7 @@ from asyncllm.errors import (
     ProtocolError,
     ServerError,
 )
-from chat_recordings import NOT_CHAT, decode, exchanges
+from chat_recordings import NOT_CHAT, chunk, decode, exchanges, reply_of, streamed
 from recordings import context
 
 OWN = Origin("openai", "openai_chat")
@@ -161,6 +161,20 @@ def test_a_failed_generation_is_an_error(word: str) -> None:
         assert ("once", word) == (caught.value.advice.retry, caught.value.code)
     with pytest.raises(ServerError, match="gives no reason"):
         read({"content": None}, None)
+
+
+def test_a_call_of_an_undeclared_function_is_a_reply() -> None:
+    """Gemini's word behind the chat format: with the whole call a reply in both forms, without a call an error."""
+    word, function = "UNEXPECTED_TOOL_CALL", {"name": "list_files", "arguments": "{}"}
+    whole = read({"content": None, "tool_calls": [{"id": "c", "type": "function", "function": function}]}, word)
+    call = {"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": function}]}
+    for found in (whole, reply_of(streamed(chunk(call), chunk({}, word)))):
+        assert ("tool_calls", word) == (found.finish_reason, found.raw_finish_reason)
+        assert ["list_files"] == [call.name for call in found.tool_calls]
+    with pytest.raises(ServerError):
+        read({"content": None, "reasoning_content": "hm"}, word)
+    with pytest.raises(ServerError):
+        streamed(chunk({"reasoning_content": "hm"}), chunk({}, word))
 
 
 def test_shapes_of_other_servers() -> None:
