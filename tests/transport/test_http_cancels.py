@@ -9,6 +9,7 @@ from loopback import Peer, Visit, answer, ask, chunk, chunked, hello, opened, se
 
 from asyncllm._transport.http import HTTPTransport
 from asyncllm.errors import ConnectionLostError
+from versions import closes_at_once
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +34,7 @@ async def sweep_of_cancels(transport: HTTPTransport, url: str, cancelled: Cancel
                 tasks.start_soon(cancelled, call, 0.008 * number / CANCELS)
 
 
+@closes_at_once
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [native, scope])
 async def test_cancelled_calls_lose_no_connection(library: str, anyio_backend: str, how: Cancel) -> None:

@@ -15,6 +15,7 @@ import trio
 from loopback import Peer, Spawner, Visit, ask, chunk, chunked, hello, serving
 
 from asyncllm._transport.http import HTTPTransport
+from versions import closes_at_once
 
 RUNS = 5
 
@@ -41,6 +42,7 @@ def hold_warnings_to_account() -> None:
         gc.collect()
 
 
+@closes_at_once
 def test_five_loops_in_a_row(lane: tuple[str, Callable[[Any], None]], caplog: pytest.LogCaptureFixture) -> None:
     """A transport goes on in a new loop after ``forget``, and an ended loop leaves no warning behind."""
     library, run = lane
