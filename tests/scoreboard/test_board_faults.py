@@ -19,6 +19,7 @@ import trio.testing
 from asyncllm import Client, errors
 from asyncllm._transport.base import HTTPReply
 from asyncllm.testing import Fault, Simulator
+from machine_speed import slowness
 
 pytestmark = pytest.mark.slow
 AT_ONCE = 64
@@ -95,7 +96,8 @@ def test_thirty_percent_of_faults(record: Any, full: bool, tmp_path: Path, most:
         async with Simulator(seed=1, reply="ok", keep=0) as sim:
             inject(sim, stalls)
             retry = {"base_delay": 0.05 if not full else 0.5, "max_attempts_per_call": most}
-            patience = {"first_content": 2, "idle": 2} if full else {"first_content": 1, "idle": 1}
+            seconds = 2.0 if full else slowness()  # 64 calls and their server share a core with everything else
+            patience = {"first_content": seconds, "idle": seconds}
             ledger = {"database": f"sqlite:///{tmp_path}/ledger.db"}
             config = sim.config(retry=retry, timeouts=patience, cost_tracking=ledger)
             async with Client(config, environ={}) as client:
