@@ -186,6 +186,7 @@ class AsyncLLMError(Exception):
     """
 
     advice: Advice = Advice()
+    args: tuple[Any, ...]
 
     def __init__(
         self,
