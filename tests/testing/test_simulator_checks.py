@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from asyncllm._testing.wires.gemini import signature
 from asyncllm.testing import Simulator
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +172,17 @@ async def test_gemini_accepts_foreign_history(http: httpx.AsyncClient) -> None:
         url = f"{sim.url('gemini')}/v1beta/models/m:generateContent"
         answer = await http.post(url, json={"contents": [*PARTS, ASKED, TOLD]})
         assert "The tool answered: 1" == answer.json()["candidates"][0]["content"]["parts"][0]["text"]
+
+
+async def test_gemini_signature_in_either_alphabet(sim: Simulator, http: httpx.AsyncClient) -> None:
+    """A signature in the URL-safe alphabet, padded or not, is the same bytes; other bytes are refused."""
+    url = f"{sim.url('gemini')}/v1beta/models/m:generateContent"
+    calls = [{"name": "f", "args": {"at": at}} for at in range(20)]
+    call = next(call for call in calls if {"+", "/"} & set(signature(call)))
+    safe = signature(call).replace("+", "-").replace("/", "_")
+    for given, status in ((safe, 200), (safe.rstrip("="), 200), ("AAAA" + safe[4:], 400)):
+        asked = {"role": "model", "parts": [{"functionCall": call, "thoughtSignature": given}]}
+        assert status == (await http.post(url, json={"contents": [*PARTS, asked, TOLD]})).status_code
 
 
 async def test_gemini_listings_and_counts(sim: Simulator, http: httpx.AsyncClient) -> None:

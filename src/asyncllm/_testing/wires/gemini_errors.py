@@ -27,6 +27,7 @@ _NO_KEY = (
     "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other "
     "form of API consumer identity to call this API."
 )
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 # What Google documents for histories that another model wrote; as the text or as its base64.
 _DUMMY = "skip_thought_signature_validator"
 _DUMMIES = (_DUMMY, b64encode(_DUMMY.encode()).decode())
@@ -104,9 +105,15 @@ def _check_calls(
         name = calls[0]["functionCall"].get("name")
         if given is None and at > since:
             return _bad(f"Function call is missing a thought_signature in functionCall parts: {name}.")
-        if given is not None and given not in (*_DUMMIES, signature(calls[0]["functionCall"])):
+        known = (*_DUMMIES, signature(calls[0]["functionCall"]))
+        if given is not None and _plain(given) not in map(_plain, known):
             return _bad("Thought signature is not valid")
     return None
+
+
+def _plain(signature: object) -> str:
+    """The same bytes as one text: Google takes both alphabets of base64, and its SDK sends the URL-safe one."""
+    return str(signature).translate(_STANDARD_ALPHABET).rstrip("=")
 
 
 def _speaks(content: Mapping[str, Any]) -> bool:
