@@ -251,10 +251,12 @@ class AsyncLLMError(Exception):
         self.args = (self.message,)
 
     def conceal(self, secret: str) -> None:
-        """Takes a credential out of the sentence: a server that echoes it may have any shape of key."""
+        """Takes a credential out of all texts of a server: one that echoes it may have any shape of key."""
         if secret in self.message:
             self.message = self.message.replace(secret, "[redacted]")
             self.args = (self.message,)
+        self.code = self.code and self.code.replace(secret, "[redacted]")
+        self.request_id = self.request_id and self.request_id.replace(secret, "[redacted]")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The facts travel as state, not as arguments: an error and its attempts refer to each other.
