@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,14 +13,16 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+import respx
 
 from asyncllm import Client, SyncClient, errors
 from asyncllm.testing import Fault, Simulator
 
 KEY = "sk-canary-KEY-4f1d7c2ab9"
+PLAIN = "canaryPLAIN0192837465"  # a key that nothing but its value tells to be one
 OTHER = "canary-OTHER-77aa12"  # a variable that has nothing to do with us
 PASSWORD = "canary-PASSWORD-90ffe1"
-CANARIES = (KEY, OTHER, PASSWORD)
+CANARIES = (KEY, PLAIN, OTHER, PASSWORD)
 ENVIRON = {"OPENAI_API_KEY": KEY, "DATABASE_PASSWORD": OTHER}
 CLOSED = "http://127.0.0.1:9/v1"
 PROXY = f"http://user:{PASSWORD}@127.0.0.1:9"
@@ -169,3 +172,73 @@ async def test_a_deadline() -> None:
                 await client.send("Hi", timeout=0.2)
             await anyio.lowlevel.checkpoint()
     assert [] == in_reach(caught.value)
+
+
+CHUNK = {
+    "id": "1",
+    "object": "chat.completion.chunk",
+    "model": "m",
+    "choices": [{"index": 0, "delta": {"content": "a"}}],
+}
+FAILURE = {"error": {"message": f"the key is {PLAIN}", "code": PLAIN, "type": PLAIN}}
+SSE = {"content-type": "text/event-stream"}
+ECHOES: dict[str, tuple[int, dict[str, str], bytes]] = {
+    "as its code": (400, {}, json.dumps(FAILURE).encode()),
+    "in a page": (502, {"content-type": "text/html"}, f"<html>{PLAIN}</html>".encode()),
+    "in broken JSON": (200, {"content-type": "application/json"}, b'{"id": "' + PLAIN.encode() + b'", "cho'),
+    "where the text is cut": (400, {}, json.dumps({"error": {"message": "x" * 490 + PLAIN}}).encode()),
+    "in a redirect": (302, {"location": f"http://127.0.0.1:9/?key={PLAIN}"}, b""),
+    "in a stream": (200, SSE, f"data: {json.dumps(CHUNK)}\n\ndata: {json.dumps(FAILURE)}\n\n".encode()),
+}
+
+
+def kept_in(folder: Path) -> bytes:
+    """What all files of a folder hold."""
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize(("status", "headers", "body"), ECHOES.values(), ids=ECHOES)
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.anyio
+async def test_a_key_without_a_known_shape(
+    status: int, headers: dict[str, str], body: bytes, kind: str, streamed: bool, tmp_path: Path
+) -> None:
+    """A server that echoes a key of any shape, in its body or its headers, puts it into no error, frame or record."""
+    config = {
+        "active_provider": kind,
+        "active_model": "m",
+        "providers": {kind: {"api_key": PLAIN, "base_url": "http://echo.test" + ("/v1" if kind == "openai" else "")}},
+        "retry": {"max_attempts": 1},
+        "cost_tracking": {"database": f"sqlite:///{tmp_path / 'ledger.db'}"},
+    }
+    with respx.mock(base_url="http://echo.test") as server, pytest.raises(errors.AsyncLLMError) as caught:
+        server.route().respond(status, headers={**headers, "x-request-id": PLAIN, "request-id": PLAIN}, content=body)
+        async with Client(config, environ={}) as client:
+            if streamed:
+                async for _ in client.stream("Hi"):
+                    pass
+            else:
+                await client.send("Hi")
+    assert [] == [place for place in in_reach(caught.value) if "respx" not in place]
+    assert PLAIN not in repr(getattr(caught.value, "partial", None))
+    kept = kept_in(tmp_path)
+    assert kept and PLAIN.encode() not in kept
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+@pytest.mark.anyio
+async def test_a_key_in_the_head_of_a_good_reply(kind: str) -> None:
+    """A request id that holds the key is shown without it."""
+    bodies = {
+        "openai": {"choices": [{"message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}]},
+        "anthropic": {"type": "message", "content": [{"type": "text", "text": "a"}], "stop_reason": "end_turn"},
+    }
+    named = {"api_key": PLAIN, "base_url": "http://echo.test" + ("/v1" if kind == "openai" else "")}
+    config = {"active_provider": kind, "active_model": "m", "providers": {kind: named}}
+    with respx.mock(base_url="http://echo.test") as server:
+        ids = {"x-request-id": f"r-{PLAIN}", "request-id": f"r-{PLAIN}"}
+        server.route().respond(200, headers=ids, json={"id": "1", "model": "m", **bodies[kind]})
+        async with Client(config, environ={}) as client:
+            reply = await client.send("Hi")
+    assert ("a", "r-[redacted]", "r-[redacted]") == (reply.text, reply.request_id, reply.attempts[0].request_id)

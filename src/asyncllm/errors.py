@@ -48,14 +48,15 @@
 Each class carries its `Advice`: retry the same model, go on to the next one, to the next provider, count it against the
 target's health, and what to book. The engine reads the advice; it never asks for a class by name.
 
-The text of an exception never holds a key (`redact`) and at most 500 characters of what a provider said.
+The text of an exception never holds a key and at most 500 characters of what a provider said.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+from ._schema.redaction import redact, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,26 +147,6 @@ class Advice:
     fallback_on: FallbackReason | None = None
 
 
-_SECRETS = re.compile(
-    r"""(?ix)
-    (\b(?:bearer|basic)\s+)[^\s"',;]{6,}                                    # an Authorization value
-    | \b(?:sk|pk|rk|gsk|hf|key|r8|pplx|csk|fw|nvapi|ghp|gho|ya29)[-_.][A-Za-z0-9*._\-]{6,}   # vendor key shapes
-    | \bxai-[A-Za-z0-9*]{6,}                                               # not XAI_API_KEY, not providers.xai.api_key
-    | \bAIza[0-9A-Za-z_\-*]{10,}
-    | \b(?:AKIA|ASIA|ABIA|ABSK)[0-9A-Za-z+/=]{12,}
-    | \beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*            # a JWT
-    | ([?&](?:key|api_key|access_token|token)=)[^&\s"']+
-    """
-)
-_MOST_TEXT = 500
-
-
-def redact(text: str) -> str:
-    """The text without anything that looks like a credential, cut to 500 characters."""
-    text = _SECRETS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
-    return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"
-
-
 class AsyncLLMError(Exception):
     """The root of all exceptions of this library.
 
@@ -252,11 +233,10 @@ class AsyncLLMError(Exception):
 
     def conceal(self, secret: str) -> None:
         """Takes a credential out of all texts of a server: one that echoes it may have any shape of key."""
-        if secret in self.message:
-            self.message = self.message.replace(secret, "[redacted]")
-            self.args = (self.message,)
-        self.code = self.code and self.code.replace(secret, "[redacted]")
-        self.request_id = self.request_id and self.request_id.replace(secret, "[redacted]")
+        self.message = without(secret, self.message)
+        self.args = (self.message,)
+        self.code = self.code and without(secret, self.code)
+        self.request_id = self.request_id and without(secret, self.request_id)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The facts travel as state, not as arguments: an error and its attempts refer to each other.

@@ -61,7 +61,7 @@ PROGRAMS = {
             client = SyncClient(sim.config(), environ={})
             threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT)).start()
             try:
-                client.send("Hi")
+                client.send("Hi", fallback=[])  # going on to another model would be told on stderr
             except KeyboardInterrupt:
                 print("ok")
         """,

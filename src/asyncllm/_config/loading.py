@@ -14,7 +14,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import ConfigurationError, redact
+from .._schema.redaction import redact
+from ..errors import ConfigurationError
 from .complete import complete
 from .document import ConfigDocument, RefusedError, place, read_file, read_mapping
 from .interpolate import resolve_values

@@ -44,6 +44,7 @@ from .._protocols.codec import Context, JSONCodec, LeftOut, WireRequest
 from .._providers.provider import Route
 from .._schema.content import Origin
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
+from .._schema.redaction import forget_locals, without
 from .._schema.response import Attempt, Outcome, RateLimits, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._schema.values import dataclass
@@ -294,8 +295,7 @@ class HTTPAttempt:
         exchange = await self.call.engine.transport.stream(request)
         self.status = exchange.status
         if not 200 <= exchange.status < 300:
-            body = await exchange.read(MAX_ERROR_BODY_BYTES)
-            raise self._judge(exchange.status, exchange.headers, body)
+            raise self._judge(exchange.status, exchange.headers, await exchange.read(MAX_ERROR_BODY_BYTES))
         return exchange
 
     def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> AsyncLLMError:
@@ -321,8 +321,15 @@ class HTTPAttempt:
         """
         protocol, context = (self._route or self.route).protocol, self._context or self.context
         response = protocol.decode(reply.status, reply.headers, reply.body, context)
-        self.request_id, self.rate_limits = response.request_id, response.rate_limits
+        self.answered(response.request_id, response.rate_limits)
         return response
+
+    def answered(self, request_id: str | None, rate_limits: RateLimits | None) -> None:
+        """Notes what the head of a good reply says; a server may echo a key in every header."""
+        if request_id is not None:
+            for secret in self._credentials():
+                request_id = without(secret, request_id)
+        self.request_id, self.rate_limits = request_id, rate_limits
 
     @property
     def route(self) -> Route:
@@ -493,12 +500,15 @@ class HTTPAttempt:
         error.about(provider=self.target.provider.name, model=self.target.model, request_id=self.request_id)
         if isinstance(error, ConnectError) and self._url and self._url not in error.message:
             error.tell(f"The request was for {self._url}, which follows from base_url.")
-        for pair in self._signed or ():
-            if pair not in self._unsigned:
-                secret = pair[1].rpartition(" ")[2]
-                if len(secret) > _SHORTEST_SECRET:
-                    error.conceal(secret)
+        for secret in self._credentials():
+            error.conceal(secret)
+        forget_locals(error)
         return error
+
+    def _credentials(self) -> list[str]:
+        """What signing has added to the headers: it may have any shape, so it is looked for by its value."""
+        added = (value.rpartition(" ")[2] for name, value in self._signed or () if (name, value) not in self._unsigned)
+        return [secret for secret in added if len(secret) > _SHORTEST_SECRET]
 
     def dress(self, response: Response) -> Response:
         """A reply with what its wire does not say: who answered, at which cost, with which warnings and attempts."""

@@ -44,8 +44,7 @@ class Channel:
         self._exchange = exchange
         self._framer = attempt.route.framing()
         self._decoder = attempt.route.protocol.decoder(exchange.headers, attempt.context)
-        attempt.request_id = self._decoder.request_id
-        attempt.rate_limits = self._decoder.rate_limits
+        attempt.answered(self._decoder.request_id, self._decoder.rate_limits)
 
     @property
     def usage(self) -> Usage:
@@ -71,8 +70,10 @@ class Channel:
         Raises:
             AsyncLLMError: the body is an error, or not of this protocol.
         """
+        return self._take_whole(await self._exchange.read(MAX_BODY_BYTES))
+
+    def _take_whole(self, body: bytes) -> list[Event]:
         exchange, attempt = self._exchange, self.attempt
-        body = await exchange.read(MAX_BODY_BYTES)
         if body.lstrip()[:1] not in (b"{", b"[", b"<"):  # a stream under the wrong name
             return [*self.take(body), *(() if self.ended else self.take(None))]
         self.ended = True

@@ -67,11 +67,14 @@ class TransportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPReply:
-    """A whole answer: status, headers with lower-case names (repeated ones joined by ``, ``), decoded body."""
+    """A whole answer: status, headers with lower-case names (repeated ones joined by ``, ``), decoded body.
+
+    Its repr is the status alone: it stands in the frames of errors, and a server may echo the key in the rest.
+    """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class Exchange(Protocol):
