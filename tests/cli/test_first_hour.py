@@ -130,3 +130,18 @@ def test_no_flag_ends_in_a_traceback(folder: Path, words: list[str], capsys: pyt
     said = capsys.readouterr().err
     assert said.startswith("asyncllm: ")
     assert 1 == said.count("\n")
+
+
+def test_problems_can_be_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing is configured, the sentence that says so comes first, then what each provider wants."""
+    monkeypatch.chdir(tmp_path)
+    for variable in [name for name in os.environ if name.endswith(("_KEY", "_TOKEN", "_HOST"))]:
+        monkeypatch.delenv(variable)
+    assert 1 == main(["check"])
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert "PROBLEM configuration: no provider is configured; set the variables of one" == first
+    assert second.startswith("PROBLEM configuration: openai: OPENAI_API_KEY")
+    assert 1 == main(["models"])
+    assert "set the variables of one: openai: OPENAI_API_KEY; anthropic: " in capsys.readouterr().err

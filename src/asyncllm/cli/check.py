@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         client = open_client(arguments.config)
     except ConfigurationError as error:
-        for problem in error.problems or (error.message,):
-            print(Verdict("configuration", problem, works=False).line)
+        for sentence in (error.message, *error.problems):
+            print(Verdict("configuration", sentence, works=False).line)
         return PROBLEMS
     return interrupt.run(_check(client, arguments.provider, quiet=arguments.quiet))
 

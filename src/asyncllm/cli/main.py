@@ -11,7 +11,7 @@ from importlib.metadata import distributions
 from types import MappingProxyType, ModuleType
 
 from .._version import __version__
-from ..errors import AsyncLLMError
+from ..errors import AsyncLLMError, ConfigurationError
 from . import chat, check, costs, demo, list_models, show_prices, simulate
 
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
@@ -69,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return READER_GONE
     except UnicodeError:
         print("asyncllm: what was read is no text in UTF-8", file=sys.stderr)
+        return FAILED
+    except ConfigurationError as error:
+        told = f"{error.message}: {'; '.join(error.problems)}" if error.problems else str(error)
+        print(f"asyncllm: {' '.join(told.split())}", file=sys.stderr)
         return FAILED
     except (AsyncLLMError, OSError) as error:
         print(f"asyncllm: {' '.join(str(error).split())}", file=sys.stderr)
