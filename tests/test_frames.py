@@ -242,3 +242,17 @@ async def test_a_key_in_the_head_of_a_good_reply(kind: str) -> None:
         async with Client(config, environ={}) as client:
             reply = await client.send("Hi")
     assert ("a", "r-[redacted]", "r-[redacted]") == (reply.text, reply.request_id, reply.attempts[0].request_id)
+
+
+@pytest.mark.anyio
+async def test_a_key_in_a_header_of_the_configuration() -> None:
+    """A gateway that echoes the key that its header carries puts it into no error."""
+    config = entry(base_url="http://echo.test/v1", headers={"x-gateway-key": PLAIN})
+    given: tuple[dict[str, Any], ...] = ({}, {"extra_headers": {"X-Other-Key": PASSWORD}})
+    for options in given:
+        with respx.mock(base_url="http://echo.test") as server, pytest.raises(errors.AsyncLLMError) as caught:
+            server.route().respond(401, json={"error": {"message": f"no such key: {PLAIN} or {PASSWORD}"}})
+            async with Client(config, environ=ENVIRON) as client:
+                await client.send("Hi", **options)
+        assert PLAIN not in str(caught.value)
+    assert "no such key: [redacted] or [redacted]" in str(caught.value)

@@ -506,8 +506,16 @@ class HTTPAttempt:
         return error
 
     def _credentials(self) -> list[str]:
-        """What signing has added to the headers: it may have any shape, so it is looked for by its value."""
-        added = (value.rpartition(" ")[2] for name, value in self._signed or () if (name, value) not in self._unsigned)
+        """The secrets among the headers: they may have any shape, so they are looked for by their values.
+
+        These are what signing has added, and what the configuration or the call has set.
+        """
+        named = self.target.provider.secret_headers | {name.lower() for name in self.call.request.extra_headers or ()}
+        added = (
+            value.rpartition(" ")[2]
+            for name, value in self._signed or ()
+            if name.lower() in named or (name, value) not in self._unsigned
+        )
         return [secret for secret in added if len(secret) > _SHORTEST_SECRET]
 
     def dress(self, response: Response) -> Response:

@@ -40,7 +40,8 @@ class Provider:
         base_url: without a trailing slash.
         resolve: (operation, model, request) -> `Route`: how one request travels. The request is None where there is
             none (lists, error texts). Raises `UnsupportedParameterError` for what the host cannot carry at all.
-        headers: sent with every request; no credentials.
+        headers: sent with every request.
+        secret_headers: which of them the configuration has set, in lower case: a gateway's key may be among them.
         max_request_bytes: bodies above this are refused before sending; None for no known limit.
         origin: whose words its parts are (`asyncllm._schema.content.Origin.provider`); ``""`` for the kind. Two
             servers of one kind that cannot read each other's signatures need two of them.
@@ -55,6 +56,7 @@ class Provider:
     auth: Auth
     resolve: Callable[[Operation, str, Request | None], Route]
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_headers: frozenset[str] = frozenset()
     max_request_bytes: int | None = None
     origin: str = ""
     listing: Listing | None = None

@@ -197,7 +197,7 @@ def adapted(provider: Provider, options: Mapping[str, Any]) -> Provider:
     if not options.get("headers"):
         return provider
     own = {header.lower(): _header(provider.name, header, value) for header, value in options["headers"].items()}
-    return replace(provider, headers={**provider.headers, **own})
+    return replace(provider, headers={**provider.headers, **own}, secret_headers=frozenset(own))
 
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
