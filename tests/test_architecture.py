@@ -45,6 +45,7 @@ SIDEWAYS = frozenset(
         ("_transport.proxy", "errors"),
         ("_transport.tls", "errors"),
         ("_transport.blocking", "errors"),
+        ("_transport.blocking", "_config.sections"),
         ("_transport.blocking", "_transport.base"),
         ("_transport.blocking", "_transport.proxy"),
         ("_transport.blocking", "_transport.tls"),

@@ -33,7 +33,7 @@ from ._providers.spec import adapted, build_host, find_host
 from ._schema.facts import ModelFacts
 from ._schema.usage import Usage
 from ._transport.base import Transport
-from ._transport.blocking import LONGEST_READ, Network
+from ._transport.blocking import Network
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -101,15 +101,7 @@ def host_with_key(
 
 def _network(settings: Settings) -> Network:
     """How the traffic that fetches credentials reaches its servers: the way of all other traffic."""
-    http = settings.http
-    return Network(
-        proxy=http.proxy,
-        no_proxy=http.no_proxy,
-        ca_bundle=None if http.ca_bundle is None else str(http.ca_bundle),
-        trust_env=http.trust_env,
-        connect_timeout=settings.timeouts.connect,
-        read_timeout=min(settings.timeouts.idle, LONGEST_READ),
-    )
+    return Network(http=settings.http, timeouts=settings.timeouts)
 
 
 def limit_rules(settings: Settings) -> LimitRules:
@@ -236,18 +228,7 @@ def transport(
         return ClientTransport(client, spawn=background.spawn)
     from ._transport.http import HTTPTransport
 
-    return HTTPTransport(
-        spawn=background.spawn,
-        library=http.library,
-        max_connections=http.max_connections,
-        idle_connections=http.idle_connections,
-        keepalive=http.keepalive,
-        trust_env=http.trust_env,
-        proxy=None if http.proxy is None else http.proxy.get_secret_value(),
-        no_proxy=http.no_proxy,
-        ca_bundle=None if http.ca_bundle is None else str(http.ca_bundle),
-        environ=environ,
-    )
+    return HTTPTransport(http, spawn=background.spawn, environ=environ)
 
 
 def library_loader(http: HTTPSettings, client: httpx.AsyncClient | None) -> Callable[[], object]:

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from asyncllm._auth.aws import FixedKeys, find_credentials
 from asyncllm._auth.sigv4 import AWSCredentials, AWSKeys, SigV4
+from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.base import Headers
 from asyncllm._transport.blocking import Network
 from asyncllm.errors import AuthenticationError, ConfigurationError, ConnectError
@@ -170,7 +171,7 @@ async def test_container_credentials(home: Path, monkeypatch: pytest.MonkeyPatch
     with credential_server(script) as server:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{server.url}/creds")
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Bearer abc")
-        found = chain(network=Network(proxy=SecretStr("http://127.0.0.1:9"), trust_env=True))
+        found = chain(network=Network(http=HTTPSettings(proxy=SecretStr("http://127.0.0.1:9"), trust_env=True)))
         got: list[AWSKeys] = []
 
         async def call() -> None:
@@ -342,7 +343,8 @@ async def test_the_token_service_through_a_proxy(home: Path, monkeypatch: pytest
 
     with credential_server(script) as server, credential_server(script) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
-        network = Network(proxy=SecretStr(f"http://me:pass@{proxy.host}"), no_proxy=("127.0.0.1",) if direct else ())
+        http = HTTPSettings(proxy=SecretStr(f"http://me:pass@{proxy.host}"), no_proxy=("127.0.0.1",) if direct else ())
+        network = Network(http=http)
         assert "ASIA4" == (await chain({"profile_name": "role"}, network).get()).access_key
         assert (1, 0) == ((len(server.asked), len(proxy.asked)) if direct else (len(proxy.asked), len(server.asked)))
         if not direct:
@@ -400,7 +402,7 @@ async def test_a_proxy_that_cannot_be_used(home: Path, monkeypatch: pytest.Monke
     )
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://sts.test")
     with pytest.raises(ConnectError, match=r"http\.proxy"):
-        await chain({"profile_name": "role"}, Network(proxy=SecretStr("https://127.0.0.1:9"))).get()
+        await chain({"profile_name": "role"}, Network(http=HTTPSettings(proxy=SecretStr("https://127.0.0.1:9")))).get()
 
 
 async def test_the_chain_runs_off_the_loop(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

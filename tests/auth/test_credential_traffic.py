@@ -10,6 +10,7 @@ import trustme
 from credential_server import Asked, Told, credential_server
 from pydantic import SecretStr
 
+from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.blocking import BlockingClient, Network
 from asyncllm.errors import ConfigurationError, ConnectError
 
@@ -35,7 +36,7 @@ def test_through_a_proxy() -> None:
         credential_server(lambda asked: Told("x")) as server,
     ):
         url = f"http://me:p%40ss@{proxy.host}"
-        http = BlockingClient(Network(proxy=SecretStr(url), no_proxy=("127.0.0.1",)), {})
+        http = BlockingClient(Network(http=HTTPSettings(proxy=SecretStr(url), no_proxy=("127.0.0.1",))), {})
         assert b"by proxy" == ask(http, "http://sts.test/a")
         assert ("http://sts.test/a", "Basic bWU6cEBzcw==") == (
             proxy.asked[0].path,
@@ -48,7 +49,7 @@ def test_through_a_proxy() -> None:
 def test_a_secure_server_is_asked_through_a_tunnel() -> None:
     """For an https address the proxy sees the host and nothing else."""
     with credential_server(lambda asked: Told(status=403)) as proxy:
-        http = BlockingClient(Network(proxy=SecretStr(f"http://{proxy.host}")), {})
+        http = BlockingClient(Network(http=HTTPSettings(proxy=SecretStr(f"http://{proxy.host}"))), {})
         with pytest.raises(ConnectError, match="ProxyError"):
             ask(http, "https://sts.test/secret")
     assert [("CONNECT", "sts.test:443", b"")] == [(asked.method, asked.path, asked.body) for asked in proxy.asked]
@@ -59,9 +60,9 @@ def test_the_environment_names_a_proxy_only_if_it_is_trusted() -> None:
     """Proxies of the environment count where the configuration says so; metadata servers never have one."""
     environ = {"https_proxy": "http://proxy.test:1"}
     assert BlockingClient(Network(), environ).proxy_of("https://sts.test/") is None
-    trusting = BlockingClient(Network(trust_env=True), environ)
+    trusting = BlockingClient(Network(http=HTTPSettings(trust_env=True)), environ)
     assert "http://proxy.test:1" == trusting.proxy_of("https://sts.test/")
-    named = BlockingClient(Network(proxy=SecretStr("http://proxy.test:2")), environ)
+    named = BlockingClient(Network(http=HTTPSettings(proxy=SecretStr("http://proxy.test:2"))), environ)
     assert "http://proxy.test:2" == named.proxy_of("https://sts.test/")
     for host in ("169.254.169.254", "169.254.170.2", "[fd00:ec2::254]", "metadata.google.internal"):
         assert named.proxy_of(f"http://{host}/latest") is None
@@ -69,11 +70,11 @@ def test_the_environment_names_a_proxy_only_if_it_is_trusted() -> None:
 
 def test_a_proxy_that_cannot_be_reached() -> None:
     """The error of a proxy holds neither its password nor the exception that does."""
-    http = BlockingClient(Network(proxy=SecretStr("https://me:canary@127.0.0.1:9")), {})
+    http = BlockingClient(Network(http=HTTPSettings(proxy=SecretStr("https://me:canary@127.0.0.1:9"))), {})
     with pytest.raises(ConnectError) as info:
         ask(http, "https://sts.test/")
     assert ("ConnectError", None, None) == (str(info.value), info.value.__cause__, info.value.__context__)
-    assert "canary" not in repr(Network(proxy=SecretStr("https://me:canary@proxy.test")))
+    assert "canary" not in repr(Network(http=HTTPSettings(proxy=SecretStr("https://me:canary@proxy.test"))))
 
 
 def test_certificates(tmp_path: Path) -> None:
@@ -86,9 +87,11 @@ def test_certificates(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with credential_server(lambda asked: Told("secure"), context) as server:
         url = f"https://{server.host}/"
-        assert b"secure" == ask(BlockingClient(Network(ca_bundle=str(bundle)), {}), url)
-        assert b"secure" == ask(BlockingClient(Network(trust_env=True), {"SSL_CERT_FILE": str(bundle)}), url)
-        for strange in (None, Network(ca_bundle=str(tmp_path / "empty"))):
+        assert b"secure" == ask(BlockingClient(Network(http=HTTPSettings(ca_bundle=bundle)), {}), url)
+        assert b"secure" == ask(
+            BlockingClient(Network(http=HTTPSettings(trust_env=True)), {"SSL_CERT_FILE": str(bundle)}), url
+        )
+        for strange in (None, Network(http=HTTPSettings(ca_bundle=tmp_path / "empty"))):
             with pytest.raises(ConnectError):
                 ask(BlockingClient(strange, {}), url)
 
@@ -96,7 +99,7 @@ def test_certificates(tmp_path: Path) -> None:
 def test_a_bundle_that_cannot_be_read(tmp_path: Path) -> None:
     """A bundle that is none is named."""
     (tmp_path / "ca.pem").write_text("nothing", encoding="utf8")
-    http = BlockingClient(Network(ca_bundle=str(tmp_path / "ca.pem")), {})
+    http = BlockingClient(Network(http=HTTPSettings(ca_bundle=tmp_path / "ca.pem")), {})
     with pytest.raises(ConfigurationError, match=r"ca\.pem' holds no certificates"):
         ask(http, "https://127.0.0.1:9/")
 

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from asyncllm._auth.google import SCOPE, GoogleAuth, GoogleToken, credentials_file, find_auth, find_project
 from asyncllm._auth.google_metadata import MetadataServer, MetadataUnavailableError
 from asyncllm._auth.signing import Auth
+from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.base import Headers
 from asyncllm._transport.blocking import BlockingClient, Network
 from asyncllm.errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
@@ -187,7 +188,7 @@ async def test_the_metadata_server(home: Path, monkeypatch: pytest.MonkeyPatch, 
     if not requests:
         monkeypatch.setitem(sys.modules, "requests", None)
     with credential_server(metadata) as server:
-        auth = find_auth({}, {**os.environ, "GCE_METADATA_HOST": server.host}, Network(proxy=None))
+        auth = find_auth({}, {**os.environ, "GCE_METADATA_HOST": server.host}, Network(http=HTTPSettings(proxy=None)))
         assert isinstance(auth, GoogleAuth)
         assert {"authorization": "Bearer ya29.machine"} == await signed(auth)
         assert "machine-project" == await auth.project()

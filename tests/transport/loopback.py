@@ -22,6 +22,8 @@ import anyio.streams.tls
 import sniffio
 import trio
 
+from asyncllm._config.rules import SecretStr
+from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.base import Headers, TransportRequest
 from asyncllm._transport.http import HTTPTransport
 
@@ -156,7 +158,10 @@ class Spawner:
 @asynccontextmanager
 async def opened(library: str = "httpx", **options: Any) -> AsyncIterator[HTTPTransport]:
     """A transport for the length of the block."""
-    transport = HTTPTransport(spawn=Spawner(), library=library, **options)  # type: ignore[arg-type]
+    own = {name: options.pop(name) for name in ("max_age", "environ") if name in options}
+    if "proxy" in options:
+        options["proxy"] = SecretStr(options["proxy"])
+    transport = HTTPTransport(HTTPSettings(library=library, **options), spawn=Spawner(), **own)  # type: ignore[arg-type]
     try:
         yield transport
     finally:

@@ -14,6 +14,7 @@ import pytest
 import trio
 from loopback import Peer, Spawner, Visit, ask, chunk, chunked, hello, serving
 
+from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.http import HTTPTransport
 from versions import closes_at_once
 
@@ -46,7 +47,7 @@ def hold_warnings_to_account() -> None:
 def test_five_loops_in_a_row(lane: tuple[str, Callable[[Any], None]], caplog: pytest.LogCaptureFixture) -> None:
     """A transport goes on in a new loop after ``forget``, and an ended loop leaves no warning behind."""
     library, run = lane
-    transport = HTTPTransport(spawn=Spawner(), library=library)  # type: ignore[arg-type]
+    transport = HTTPTransport(HTTPSettings(library=library), spawn=Spawner())  # type: ignore[arg-type]
 
     async def script(peer: Peer, visit: Visit) -> None:
         if visit.body == b"stream":
@@ -79,7 +80,7 @@ def test_five_loops_in_a_row(lane: tuple[str, Callable[[Any], None]], caplog: py
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 def test_a_loop_that_ends_abruptly(library: str) -> None:
     """``forget`` closes the sockets of a loop that was closed without being wound up."""
-    transport = HTTPTransport(spawn=Spawner(), library=library)  # type: ignore[arg-type]
+    transport = HTTPTransport(HTTPSettings(library=library), spawn=Spawner())  # type: ignore[arg-type]
     left: list[int] = []
 
     async def use() -> None:

@@ -9,6 +9,8 @@ import anyio
 import pytest
 from loopback import Peer, Spawner, Visit, answer, ask, chunk, chunked, close_waits, hello, opened, serving, until
 
+from asyncllm._config.rules import SecretStr
+from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.http import HTTPTransport
 from asyncllm.errors import ClientStateError, ConfigurationError, ConnectionLostError, WriteTimeoutError
 
@@ -326,10 +328,10 @@ async def test_many_addresses_are_remembered_only_so_long(library: str) -> None:
 def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown library, and one that is not installed, are errors of the configuration that say what to do."""
     with pytest.raises(ConfigurationError, match="must be one of"):
-        HTTPTransport(spawn=Spawner(), library="requests")  # type: ignore[arg-type]
+        HTTPTransport(HTTPSettings(library="requests"), spawn=Spawner())  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'asyncllm-client\[httpx2\]'"):
-        HTTPTransport(spawn=Spawner(), library="httpx2")
+        HTTPTransport(HTTPSettings(library="httpx2"), spawn=Spawner())
 
 
 @pytest.mark.parametrize("lane", ["httpx", "aiohttp"])
@@ -337,7 +339,9 @@ async def test_socks_works_where_it_can(lane: str, anyio_backend: str, monkeypat
     """A socks proxy is handed to httpx with its credentials; aiohttp cannot use one and says so."""
     pytest.importorskip("httpx_aiohttp")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    transport = HTTPTransport(spawn=Spawner(), library=lane, proxy="socks5://user:pass@127.0.0.1:1")  # type: ignore[arg-type]
+    transport = HTTPTransport(
+        HTTPSettings(library=lane, proxy=SecretStr("socks5://user:pass@127.0.0.1:1")), spawn=Spawner()
+    )  # type: ignore[arg-type]
     if lane == "aiohttp":
         with pytest.raises(ConfigurationError, match="socks"):
             await transport.send(ask("http://host/"))

@@ -16,6 +16,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from .._transport.blocking import BlockingClient, Network
@@ -89,8 +90,9 @@ def find_credentials(
         )
     profile = _plain(options.get("profile_name"))
     bundle = environ.get("AWS_CA_BUNDLE")
-    if bundle and (network is None or network.ca_bundle is None):
-        network = replace(network or Network(), ca_bundle=bundle)
+    network = network or Network()
+    if bundle and network.http.ca_bundle is None:
+        network = replace(network, http=replace(network.http, ca_bundle=Path(bundle)))
     settings = {setting: environ[name] for name, setting in _SETTINGS if environ.get(name)}
     if region := _plain(options.get("region_name")):
         settings["region"] = region

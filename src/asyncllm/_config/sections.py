@@ -22,6 +22,7 @@ from .rules import FILLED, MONEY, PROXY_URL, Rule, SecretStr, above, at_least, b
 MEMORY = ":memory:"  # the ledger's database when nothing is to be kept on disk
 
 Name = Annotated[str, FILLED]
+Library = Literal["httpx", "httpx2", "aiohttp"]
 Strategy = Literal["fallback", "cost", "latency", "capability", "load_balance"]
 
 
@@ -35,7 +36,7 @@ class HTTPSettings:
     """The HTTP connections, also those that fetch credentials."""
 
     library: Annotated[
-        Literal["httpx", "httpx2", "aiohttp"],
+        Library,
         "The HTTP library under the pool. httpx2 and aiohttp are extras; aiohttp runs on asyncio only.",
     ] = "httpx"
     max_connections: Annotated[int, at_least(1), "The most connections to one origin at a time."] = 1000

@@ -13,9 +13,10 @@ environment in their own ways. They are given a `BlockingClient` instead. The ru
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from .._config.sections import HTTPSettings, Timeouts
 from ..errors import ConnectError, ConnectionLostError, TransportError
 from .base import MAX_ERROR_BODY_BYTES
 from .proxy import ProxyRules, split_credentials
@@ -30,33 +31,17 @@ LONGEST_READ = 20.0
 """Seconds until the next byte of an answer with credentials, at most."""
 
 
-class HiddenText(Protocol):
-    """A text that does not show itself."""
-
-    def get_secret_value(self) -> str:
-        """The text."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """The configuration's ``http`` and ``timeouts``, as far as they concern credential traffic.
+    """The sections of the configuration that credential traffic follows, as all other traffic does.
 
     Attributes:
-        proxy: for everything; its URL may hold a password.
-        no_proxy: hosts that are reached directly.
-        ca_bundle: a file or a directory of certificate authorities; None for certifi's.
-        trust_env: whether the environment may name proxies and certificates.
-        connect_timeout: seconds.
-        read_timeout: seconds until the next byte.
+        http: proxies and certificates.
+        timeouts: how long connecting and reading may take; reading `LONGEST_READ` at most.
     """
 
-    proxy: HiddenText | None = None
-    no_proxy: tuple[str, ...] = ()
-    ca_bundle: str | None = None
-    trust_env: bool = False
-    connect_timeout: float = 5.0
-    read_timeout: float = LONGEST_READ
+    http: HTTPSettings = field(default_factory=HTTPSettings)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 class Answer(NamedTuple):
@@ -80,11 +65,12 @@ class BlockingClient:
 
     def __init__(self, network: Network | None, environ: Mapping[str, str]) -> None:
         self.network = network = network or Network()
-        trusted = environ if network.trust_env else {}
-        self._tls = TLS(ca_bundle=network.ca_bundle, environ=trusted)
+        http = network.http
+        trusted = environ if http.trust_env else {}
+        self._tls = TLS(ca_bundle=http.ca_bundle, environ=trusted)
         self._rules = ProxyRules(
-            proxy=network.proxy.get_secret_value() if network.proxy is not None else None,
-            no_proxy=(*network.no_proxy, *METADATA_HOSTS),
+            proxy=http.proxy.get_secret_value() if http.proxy is not None else None,
+            no_proxy=(*http.no_proxy, *METADATA_HOSTS),
             environ=trusted,
         )
 
@@ -121,7 +107,8 @@ class BlockingClient:
 
         proxy = None if direct else self._proxy(url)
         context = self._tls.load() if url.startswith("https") else True
-        limits = httpx.Timeout(timeout or self.network.read_timeout, connect=timeout or self.network.connect_timeout)
+        bounds = self.network.timeouts
+        limits = httpx.Timeout(timeout or min(bounds.idle, LONGEST_READ), connect=timeout or bounds.connect)
         failure: TransportError
         try:
             with (

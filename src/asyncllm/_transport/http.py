@@ -19,14 +19,15 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 
 from .._config.rules import Environment
+from .._config.sections import HTTPSettings, Library
 from ..errors import (
     AsyncLLMError,
     ClientStateError,
@@ -43,8 +44,6 @@ from .httpx_internals import load_core
 from .pool import Pool
 from .proxy import ProxyRules, ProxyURL, split_credentials, unread
 from .tls import TLS
-
-Library = Literal["httpx", "httpx2", "aiohttp"]
 
 _PACKAGES: Mapping[str, tuple[str, str]] = {
     "httpx": ("httpx", "httpx"),
@@ -76,15 +75,8 @@ class HTTPTransport:
 
     Args:
         spawn: starts background tasks.
-        library: which HTTP library carries the connections; ``aiohttp`` runs on asyncio only.
-        max_connections: connections to one origin; further requests wait their turn.
-        idle_connections: connections to one origin that are kept while nobody uses them.
-        keepalive: seconds an idle connection is kept.
+        http: the library, the bounds of the pool, proxies and certificates: the configuration's section as it is.
         max_age: seconds after which a connection is not used again.
-        trust_env: whether the environment's proxy and certificate variables are obeyed.
-        proxy: the proxy for everything; credentials may be part of the URL.
-        no_proxy: hosts that are reached directly; `proxy.ProxyRules` says what an entry may be.
-        ca_bundle: certificate authorities, a PEM file or a directory, in place of certifi's.
         environ: the environment that ``trust_env`` speaks of; by default the process's.
 
     Raises:
@@ -93,32 +85,29 @@ class HTTPTransport:
 
     def __init__(
         self,
+        http: HTTPSettings = HTTPSettings(),  # noqa: B008  # frozen
         *,
         spawn: Spawn,
-        library: Library = "httpx",
-        max_connections: int = 1000,
-        idle_connections: int = 20,
-        keepalive: float = 15.0,
         max_age: float = 600.0,
-        trust_env: bool = False,
-        proxy: str | None = None,
-        no_proxy: Sequence[str] = (),
-        ca_bundle: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        proxy = None if proxy is None else ProxyURL(proxy)
+        proxy = None if http.proxy is None else ProxyURL(http.proxy.get_secret_value())
         known = os.environ if environ is None else environ
-        self._unread = partial(unread, Environment(known), trust_env=trust_env)
-        environ = known if trust_env else _NOTHING
+        self._unread = partial(unread, Environment(known), trust_env=http.trust_env)
+        environ = known if http.trust_env else _NOTHING
         del known
-        self._lane = _Lane(library)
+        self._lane = _Lane(http.library)
         self._spawn = spawn
         self._new_pool = partial(
-            Pool[Slot], limit=max_connections, most_idle=idle_connections, keepalive=keepalive, max_age=max_age
+            Pool[Slot],
+            limit=http.max_connections,
+            most_idle=http.idle_connections,
+            keepalive=http.keepalive,
+            max_age=max_age,
         )
-        self._sweep_every = min(_SWEEP_SECONDS, max(keepalive / 2, 0.01))
-        self.proxies = ProxyRules(proxy=proxy, no_proxy=no_proxy, environ=environ)
-        self._tls = TLS(ca_bundle=ca_bundle, environ=environ)
+        self._sweep_every = min(_SWEEP_SECONDS, max(http.keepalive / 2, 0.01))
+        self.proxies = ProxyRules(proxy=proxy, no_proxy=http.no_proxy, environ=environ)
+        self._tls = TLS(ca_bundle=http.ca_bundle, environ=environ)
         self._closed = False
         self._begin()
 

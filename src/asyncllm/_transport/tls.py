@@ -27,8 +27,9 @@ class TLS:
         ConfigurationError: the bundle does not exist.
     """
 
-    def __init__(self, *, ca_bundle: str | None, environ: Mapping[str, str]) -> None:
-        self.ca_bundle = ca_bundle or environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR")
+    def __init__(self, *, ca_bundle: str | Path | None, environ: Mapping[str, str]) -> None:
+        named = ca_bundle or environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR")
+        self.ca_bundle = None if named is None else str(named)
         if self.ca_bundle is not None and not Path(self.ca_bundle).exists():
             raise ConfigurationError(f"The CA bundle {self.ca_bundle!r} does not exist.")
         self._context: ssl.SSLContext | None = None
