@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asyncllm._models.tokens import ERROR_BAND, IMAGE_TOKENS, MEDIA_TOKENS, estimate_tokens, family_of
+from asyncllm._models.tokens import ERROR_BAND, IMAGE_TOKENS, MEDIA_TOKENS, estimate_tokens, prompt_family_of
 from asyncllm._schema.content import (
     Audio,
     Document,
@@ -103,7 +103,7 @@ def test_tools_and_schemas() -> None:
 )
 def test_families(model: str, mark: str) -> None:
     """A model belongs to the first family whose mark is in its name."""
-    assert mark == family_of(model).marks[0]
+    assert mark == prompt_family_of(model).marks[0]
 
 
 @pytest.mark.slow

@@ -6,10 +6,10 @@ sent: after ``extra_body``, with the ``max_tokens`` that the codec writes, in ea
 - **Output**: the limit that the body names, times the number of answers. A body without one has no bound here; whoever
   asks assumes `asyncllm._schema.request.ASSUMED_OUTPUT_TOKENS` or what a budget says.
 - **Text**: tokens for each character, by the worst ratio that was measured for its kind (`text_tokens`). Everything in
-  the body counts, keys too, which covers the marks of the chat templates; `asyncllm._models.tokens` knows what a family
-  of models adds unseen.
-- **Pictures and pages** by the rule of the model's vendor, at its largest (`_PICTURES`). Sound and films by their
-  length, which their size bounds.
+  the body counts, keys too, which covers the marks of the chat templates; `data.token_rules` knows what a family of
+  models adds unseen.
+- **Pictures and pages** by the rule of the model's vendor, at its largest (`data.token_rules`). Sound and films by
+  their length, which their size bounds.
 - **Tools of the provider** at their limit (``max_uses``, ``max_tool_calls``), else at `ASSUMED_REQUESTS` each. What a
   tool reads is taken at `READ_TOKENS` a request.
 - **What the body only names** (a file id, an address, a stored conversation) cannot be bounded: it is taken at
@@ -31,8 +31,9 @@ from typing import Any
 
 from .._schema.request import ASSUMED_OUTPUT_TOKENS
 from .._schema.values import dataclass
+from .data.token_rules import PICTURE_RULES, PictureRule
 from .text_tokens import RATIOS, most_tokens
-from .tokens import family_of
+from .tokens import prompt_family_of
 
 ASSUMED_REQUESTS = 10
 """Requests of a provider's tool for which nobody set a limit."""
@@ -43,66 +44,6 @@ _UNSEEN = 400  # what hosts and templates add unseen beyond what `tokens` knows 
 _CITED = 500  # what Claude adds to a document that it may cite; 460 measured
 
 
-@dataclass(frozen=True, slots=True)
-class PictureRule:
-    """How a vendor counts pictures: by pixels, by tiles, or at most so many tokens.
-
-    Attributes:
-        marks: names of its models hold one of these.
-        most: tokens of the largest picture.
-        page: tokens of a page of a document: its text and its picture.
-        high: tokens of the largest picture in detail "high", where that is less; else 0.
-        pixels: pixels a token; 0 where they do not count.
-        tile: the side of a tile in pixels; 0 where tiles do not count.
-        per_tile: tokens of a tile.
-        base: tokens besides the tiles.
-    """
-
-    marks: tuple[str, ...]
-    most: int
-    page: int
-    high: int = 0
-    pixels: int = 0
-    tile: int = 0
-    per_tile: float = 0
-    base: int = 0
-
-    def tokens(self, data: Any, detail: Any) -> float:
-        """The most tokens of a picture.
-
-        Args:
-            data: its base64; anything else for a picture whose size is not known.
-            detail: the detail that is asked for.
-        """
-        if detail == "low" and self.most < 48_000:
-            return _LOW_DETAIL
-        most = self.high if self.high and detail == "high" else self.most
-        size = size_of(data) if (self.pixels or self.tile) and isinstance(data, str) else None
-        if size is None:
-            return most
-        width, height = size
-        if self.pixels:
-            return min(most, -(-width * height // self.pixels) + 10)
-        return min(most, self.base + self.per_tile * -(-width // self.tile) * -(-height // self.tile))
-
-
-# The first row whose marks a model's name holds counts.
-_PICTURES: tuple[PictureRule, ...] = (
-    PictureRule(("gpt-4o-mini",), 48_200, page=50_000, tile=512, per_tile=5667, base=2833),
-    PictureRule(("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-4-", "o1", "o3", "o4"), 3900, page=6000),
-    # Patches of 32 pixels, times 2.46 for the smallest models: 1,536 of them, 10,000 in detail "original".
-    PictureRule(("gpt",), 25_000, page=6000, high=3900, tile=32, per_tile=2.46, base=260),
-    PictureRule(
-        ("claude-3", "claude-sonnet-4", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-5"),
-        *(1640, 4700),
-        pixels=750,
-    ),
-    PictureRule(("claude",), 4800, page=7800, pixels=750),  # sides of up to 2,576 pixels
-    PictureRule(("gemini-1", "gemini-2"), 4200, page=1200, tile=256, per_tile=258, base=258),
-    PictureRule(("gemini",), 2250, page=1200),  # 1,120 tokens, 2,240 in the highest resolution
-    PictureRule(("grok",), 1800, page=3500),
-    PictureRule(("",), 5000, page=7000),
-)
 _LOW_DETAIL = 160  # the dearest of the small pictures: 85 tokens, times 1.72
 _SOUND_PER_BYTE = 0.032  # 32 tokens a second (Gemini), at least 1,000 bytes a second
 _WAVE_PER_BYTE = 0.002  # the same, at least 16,000 bytes a second
@@ -247,7 +188,7 @@ def _hosted(body: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _input(body: Mapping[str, Any], model: str, tools: Mapping[str, int]) -> int:
-    family = family_of(model)
+    family = prompt_family_of(model)
     declared = body.get("tools") or body.get("functions") or body.get("toolConfig")
     tokens = _UNSEEN + 1.5 * (family.base + (family.tools if declared else 0.0) + family.answer)
     tokens += sum(tools.values()) * READ_TOKENS
@@ -256,7 +197,7 @@ def _input(body: Mapping[str, Any], model: str, tools: Mapping[str, int]) -> int
             one for one in declared if isinstance(one, Mapping) and one.get("type", "function") not in _OF_THE_CALLER
         ]
         tokens += len(own) * _TOOL_PROMPT
-    rule = next(row for row in _PICTURES if any(mark in model.lower() for mark in row.marks))
+    rule = next(row for row in PICTURE_RULES if any(mark in model.lower() for mark in row.marks))
     return int(tokens + _weigh(body, rule)) + 1
 
 
@@ -289,7 +230,7 @@ def _medium(part: Mapping[str, Any], rule: PictureRule) -> float | None:
         inner, source = part.get("image_url"), part.get("source")
         detail = part.get("detail") or (inner.get("detail") if isinstance(inner, Mapping) else None)
         data = inner.get("url") if isinstance(inner, Mapping) else inner
-        return rule.tokens(source.get("data") if isinstance(source, Mapping) else data, detail)
+        return picture_tokens(rule, source.get("data") if isinstance(source, Mapping) else data, detail)
     inline = part.get("inlineData") or part.get("inline_data")
     if isinstance(inline, Mapping):
         return _of_type(str(inline.get("mimeType") or inline.get("mime_type")), inline.get("data"), rule)
@@ -313,10 +254,30 @@ def _medium(part: Mapping[str, Any], rule: PictureRule) -> float | None:
     return None
 
 
+def picture_tokens(rule: PictureRule, data: Any, detail: Any) -> float:
+    """The most tokens of a picture.
+
+    Args:
+        rule: how its vendor counts.
+        data: its base64; anything else for a picture whose size is not known.
+        detail: the detail that is asked for.
+    """
+    if detail == "low" and rule.most < 48_000:
+        return _LOW_DETAIL
+    most = rule.high if rule.high and detail == "high" else rule.most
+    size = size_of(data) if (rule.pixels or rule.tile) and isinstance(data, str) else None
+    if size is None:
+        return most
+    width, height = size
+    if rule.pixels:
+        return min(most, -(-width * height // rule.pixels) + 10)
+    return min(most, rule.base + rule.per_tile * -(-width // rule.tile) * -(-height // rule.tile))
+
+
 def _of_type(media_type: str, data: Any, rule: PictureRule) -> float:
     """The most tokens of a medium; ``data`` is its base64, also as the address that holds it."""
     if media_type.startswith("image/"):
-        return rule.tokens(data, None)
+        return picture_tokens(rule, data, None)
     if not isinstance(data, str) or not data:
         return ASSUMED_OUTPUT_TOKENS
     if data.startswith("data:"):

@@ -1,7 +1,7 @@
 """The data files of the catalog: JSON inside the package, dated, with their sources; read when somebody first asks.
 
-They are compiled by ``nox -s prices`` (``tools/``) and never edited by hand. Reading one is blocking and takes a few
-milliseconds: whoever minds does it in a thread.
+All but ``families.json`` are compiled by ``nox -s prices`` (``tools/``) and never edited by hand. Reading one is
+blocking and takes a few milliseconds: whoever minds does it in a thread.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 
 No tokenizer and no download: a prompt is weighed by its bytes in UTF-8, whose ratio to tokens is much the same for
 prose of any script, by its messages, and by what the chat template of a model's family adds unseen, which for short
-prompts is most of it (Claude's instructions for tools are 340 tokens and more). `PromptFamily` has a row for each; its
-numbers, and `ERROR_BAND`, are measured by ``benchmarks/token_estimates.py`` over recorded exchanges.
+prompts is most of it (Claude's instructions for tools are 340 tokens and more). `data.token_rules` has a row for each;
+its numbers, and `ERROR_BAND`, are measured by ``benchmarks/token_estimates.py`` over recorded exchanges.
 
 A picture is taken for a thousand tokens, any other medium for two thousand: what they really take depends on sizes
 that are not known here.
@@ -21,6 +21,7 @@ from .._schema.request import ProviderTool, Request, Tool
 from .._schema.values import dataclass
 from ..errors import BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError
 from .asker import Asker, Way
+from .data.token_rules import PROMPT_FAMILIES, PromptFamily
 
 ERROR_BAND = 0.85
 """95 of 100 estimates are within this part of what the provider counted (half of them within 0.15), by
@@ -30,69 +31,15 @@ MEDIA_TOKENS = 2000
 _PER_CALL = 5  # the marks around a call or a result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptFamily:
-    """What models of one family add to a prompt, in tokens; a token of text is so many bytes.
-
-    Attributes:
-        marks: their names hold one of these.
-        base: once.
-        message: for each message.
-        tools: once, if there is any tool.
-        tool: for each tool.
-        text: bytes a token.
-        schema: bytes a token in descriptions and schemas of tools.
-        answer: once, if the answer must fit a schema.
-        answer_schema: for each byte of that schema; 0 where it does not count.
-    """
-
-    marks: tuple[str, ...]
-    base: float = 3.0
-    message: float = 4.0
-    tools: float = 0.0
-    tool: float = 12.0
-    text: float = 4.3
-    schema: float = 4.0
-    answer: float = 0.0
-    answer_schema: float = 0.0
-
-
-# The first one that fits counts; the last one fits every name.
-FAMILIES: tuple[PromptFamily, ...] = (
-    PromptFamily(marks=("gpt-oss",), base=65, schema=5, answer_schema=0.3),
-    PromptFamily(marks=("gpt", "o1", "o3", "o4"), base=2, tool=4, text=4, schema=5, answer=20, answer_schema=0.15),
-    PromptFamily(
-        marks=(
-            *("claude-3", "claude-v", "claude-instant", "sonnet-4-0", "sonnet-4-2", "sonnet-4@"),
-            *("opus-4-0", "opus-4-1", "opus-4-2", "opus-4@", "opus-4.1"),
-        ),
-        tools=320,
-    ),
-    PromptFamily(marks=("claude",), base=5, tools=540, answer=160, answer_schema=0.18),
-    PromptFamily(marks=("gemini",), base=0, message=0, tool=0, schema=6),
-    PromptFamily(marks=("grok-2",), base=5, message=5),
-    PromptFamily(marks=("grok-3",), base=5, tools=190),
-    PromptFamily(marks=("grok",), base=190, tools=100),
-    PromptFamily(marks=("deepseek",), base=1, tools=230, schema=3.5),
-    PromptFamily(marks=("glm",), base=5, message=3, tools=100, text=4.6),
-    PromptFamily(marks=("qwen",), base=5, message=5, tools=100, text=4.9),
-    PromptFamily(marks=("llama",), base=8, tools=140),
-    PromptFamily(marks=("nova",), tools=340, text=3.6),
-    PromptFamily(marks=("kimi",), base=50),
-    PromptFamily(marks=("mistral", "magistral", "ministral", "codestral"), base=1, tools=40, text=4.9),
-    PromptFamily(marks=("",), base=1, text=4.6),
-)
-
-
-def family_of(model: str) -> PromptFamily:
-    """The row of a model's family."""
+def prompt_family_of(model: str) -> PromptFamily:
+    """Returns what the family of a model adds to a prompt."""
     name = model.lower()
-    return next(row for row in FAMILIES if any(mark in name for mark in row.marks))
+    return next(row for row in PROMPT_FAMILIES if any(mark in name for mark in row.marks))
 
 
 def estimate_tokens(request: Request) -> int:
     """The input tokens of a request, roughly; pure, and some microseconds for a short prompt."""
-    row = family_of(request.model)
+    row = prompt_family_of(request.model)
     messages = request.messages
     size, tokens = 0, row.base + row.message * len(messages)
     for message in messages:
