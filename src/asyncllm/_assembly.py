@@ -137,6 +137,7 @@ def price_of(book: PriceBook) -> PriceOf:
                 Usage(input_tokens=input_tokens, output_tokens=output_tokens),
                 when=now,
                 provider=host.name,
+                place=host.place,
             ).dollars
             for input_tokens, output_tokens in ((1000, 0), (0, 1000))
         ]

@@ -468,8 +468,8 @@ def test_importing_the_catalog_loads_nothing_heavy() -> None:
         (
             "anthropic",
             "claude-opus-5",
-            replace(PLAIN, region="us"),
-            "what the region 'us' adds to the price is not known",
+            replace(PLAIN, region="mars"),
+            "what 'mars' adds to the price of claude-opus-5 is not known",
         ),
         (
             "anthropic",
@@ -561,3 +561,11 @@ def test_a_reservation_holds_the_fees_of_tools(book: PriceBook) -> None:
     most = book.worst_case("openai", "gpt-5.4", 10, 10, when=NOW, tools={"web_search": 3, "mcp": 5, "code": 2})
     assert plain + 3 * 10_000_000 + 2 * 35_000_000 == most
     assert 0 == book.worst_case("openrouter", "openai/gpt-oss-20b:free", 10, 10, when=NOW, tools={"code": 2})
+
+
+def test_a_model_that_always_searches_has_the_fee_of_a_search(book: PriceBook) -> None:
+    """Its answers do not say that it searched; the cost is unknown until the configuration has the fee."""
+    own = PriceBook({"gpt-5-search-api": {"web_search": Decimal(10)}})
+
+    assert book.cost("openai", "gpt-5-search-api", PLAIN, when=NOW).reason is not None
+    assert own.cost("openai", "gpt-5-search-api", PLAIN, when=NOW).breakdown["web_search"] == 10_000_000

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncllm._ledger.estimates import further_tokens
 from asyncllm._models.text_tokens import completed, kinds_of, likely_tokens, most_tokens
-from asyncllm._schema.content import Reasoning, Text, ToolCall
+from asyncllm._schema.content import Audio, Image, Reasoning, Refusal, Text, ToolCall, Unknown
 from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 
 
@@ -60,6 +61,12 @@ TEXT = (Text("word " * 100),)  # 125 tokens, likely
             (Reasoning("word " * 20), ToolCall("1", "f", raw_arguments="word " * 20)),
             (7, 50, "estimated"),
         ),
+        (UNKNOWN_USAGE, (Refusal("word " * 100),), (7, 125, "estimated")),
+        (UNKNOWN_USAGE, (*TEXT, Image(data=b"x", media_type="image/png")), (7, None, "estimated")),
+        (Usage(input_tokens=9, output_tokens=0), (Audio(data=b"x", transcript="hi"),), (9, None, "estimated")),
+        (UNKNOWN_USAGE, (Unknown(type="film", raw={}),), (7, None, "estimated")),
+        (Usage(total_tokens=1000), (Image(data=b"x"),), (7, 993, "estimated")),
+        (Usage(input_tokens=9, output_tokens=1290), (Image(data=b"x"),), (9, 1290, "provider")),
     ],
 )
 def test_what_nobody_counted_is_estimated(said: Usage, parts: tuple[object, ...], expected: tuple[object, ...]) -> None:
@@ -72,3 +79,13 @@ def test_an_estimate_keeps_what_was_counted_beside_it() -> None:
     """Cached tokens, tiers and tools that the provider named stay in an estimated usage."""
     said = Usage(input_tokens=9, output_tokens=0, cache_read_tokens=3, service_tier="flex")
     assert replace(said, output_tokens=125, total_tokens=134, source="estimated") == completed(said, TEXT, 7)
+
+
+def test_further_answers_without_a_usage_are_counted() -> None:
+    """Of two answers, whole or streamed, both are in the estimate; an answer without the others is one."""
+    message = {"role": "assistant", "content": "word " * 100}
+    both = {"choices": [{"index": index, "message": message} for index in (0, 1)]}
+    second = {"choices": [{"index": 1, "message": message}]}
+    gemini = {"candidates": [{"index": 0}, {"index": 1, "content": {"parts": [{"text": "word " * 100}]}}]}
+
+    assert [125, 125, 125, 0] == [further_tokens(body) for body in (both, second, gemini, {"choices": [message]})]

@@ -222,6 +222,7 @@ class HTTPAttempt:
                     max_tokens=max_tokens,
                     operation=call.operation,
                     bound=functools.partial(_bound, wire, target.model, engine.json),
+                    place=provider.place,
                 )
             plain = Headers({**provider.headers, **dict(wire.headers)}.items())
             headers = await provider.auth.sign(wire.method, url, plain, wire.body)

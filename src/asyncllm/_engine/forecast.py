@@ -78,6 +78,7 @@ def forecast(books: Bookkeeper, target: Target, request: Request, facts: ModelFa
         provider=provider.name,
         tools=bound.tools,
         without=bound.without,
+        place=bound.place or provider.place,
     )
     return CostEstimate(
         provider=provider.name,

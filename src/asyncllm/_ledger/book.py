@@ -71,6 +71,7 @@ class Prices(Protocol):
         when: datetime,
         provider: str | None = None,
         answered: str | None = None,
+        place: str | None = None,
     ) -> Priced:
         """What a call cost, or why that is not known."""
         ...
@@ -87,6 +88,7 @@ class Prices(Protocol):
         provider: str | None = None,
         tools: Mapping[str, int] | None = None,
         without: Collection[str] = (),
+        place: str | None = None,
     ) -> int | None:
         """The most a call can cost, in nano-dollars; None where the price is not known."""
         ...
@@ -163,13 +165,14 @@ class Bookkeeper:
         ]
         return max(budgets, default=ASSUMED_OUTPUT_TOKENS)
 
-    def hold(self, head: Head, bound: BoundOf | None = None) -> Hold | None:
+    def hold(self, head: Head, bound: BoundOf | None = None, place: str = "") -> Hold | None:
         """What an attempt must reserve; None where no budget counts it.
 
         Args:
             head: the attempt.
             bound: reads from the request on the wire what it can use at most; without it the estimates of the head
                 are taken.
+            place: where it is served.
         """
         ledger = self.ledger
         if head.operation not in GENERATING:
@@ -191,6 +194,7 @@ class Bookkeeper:
             provider=head.provider,
             tools=most.tools,
             without=most.without,
+            place=most.place or place,
         )
         return Hold(amount, charges)
 
@@ -221,6 +225,7 @@ class CallBook:
         operation: Operation = "chat",
         deployment: str | None = None,
         bound: BoundOf | None = None,
+        place: str = "",
     ) -> BookedAttempt:
         """Gives the next attempt its row; await it before the first byte leaves.
 
@@ -233,6 +238,7 @@ class CallBook:
             operation: what the attempt is for.
             deployment: the key, region or endpoint that is used; None where the provider has only one.
             bound: reads from the request on the wire what it can use at most; asked only where a budget counts it.
+            place: where the provider serves it, which its price may depend on.
 
         Raises:
             BudgetExceededError: a hard budget has no room, or the model has no price under one.
@@ -251,24 +257,25 @@ class CallBook:
             **self.shared,
         )
         keeper = self.keeper
-        hold = keeper.hold(head, bound) if keeper.budgeted else None
-        return BookedAttempt(self, await keeper.ledger.open(head, hold))
+        hold = keeper.hold(head, bound, place) if keeper.budgeted else None
+        return BookedAttempt(self, await keeper.ledger.open(head, hold), place)
 
-    def open_again(self, opening: Opening) -> BookedAttempt:
+    def open_again(self, opening: Opening, place: str) -> BookedAttempt:
         """A row for an attempt that follows another one at once, with its reservation: see `BookedAttempt.again`."""
         self._attempts += 1
         head = opening.head._replace(attempt=self._attempts, call=self.shared.get("call"))
-        return BookedAttempt(self, self.keeper.ledger.open_at_once(head, opening.hold))
+        return BookedAttempt(self, self.keeper.ledger.open_at_once(head, opening.hold), place)
 
 
 class BookedAttempt:
     """One HTTP attempt in the books. Settle it once, whatever happens; a second time does nothing."""
 
-    __slots__ = ("_book", "_opening")
+    __slots__ = ("_book", "_opening", "_place")
 
-    def __init__(self, book: CallBook, opening: Opening) -> None:
+    def __init__(self, book: CallBook, opening: Opening, place: str = "") -> None:
         self._book = book
         self._opening = opening
+        self._place = place
         book.shared.setdefault("call", opening.id)  # a call is named after its first attempt
 
     @property
@@ -327,6 +334,7 @@ class BookedAttempt:
                 when=to_moment(opening.time),
                 provider=head.provider,
                 answered=None if partial is None else partial.model or None,
+                place=self._place,
             )
             cost, source, version, reason = _billed(usage, priced)
         keeper.ledger.settle(
@@ -357,7 +365,7 @@ class BookedAttempt:
 
         It is queued right behind the end of this one, and takes its reservation over.
         """
-        return self._book.open_again(self._opening)
+        return self._book.open_again(self._opening, self._place)
 
 
 _Bill = tuple[int | None, CostSource | None, str | None, str | None]

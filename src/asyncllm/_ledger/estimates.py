@@ -7,12 +7,16 @@ to. And a 0 beside a text is no count. What is estimated is marked so.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from .._models.text_tokens import completed, tokens_of
+from .._models.text_tokens import completed, has_uncountable, likely_tokens, tokens_of
 from .._schema.response import Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .columns import Head
+
+_TEXTS = ("content", "text", "reasoning_content", "reasoning", "refusal", "arguments")
 
 
 def complete_usage(head: Head, response: Response | None, said: Usage) -> Usage:
@@ -23,7 +27,31 @@ def complete_usage(head: Head, response: Response | None, said: Usage) -> Usage:
         response: the reply; None where there is none.
         said: what the provider counted.
     """
-    return completed(said, () if response is None else response.message.content, head.input_estimate)
+    if response is None:
+        return completed(said, (), head.input_estimate)
+    besides = 0 if said.output_tokens else further_tokens(response.raw)
+    return completed(said, response.message.content, head.input_estimate, besides)
+
+
+def further_tokens(body: Any) -> int:
+    """Returns the tokens that the answers after the first one are taken to have (``n``, ``candidateCount``)."""
+    if not isinstance(body, Mapping):
+        return 0
+    answers = body.get("choices") or body.get("candidates")
+    if not isinstance(answers, list):
+        return 0
+    numbered = [(one.get("index", at), one) for at, one in enumerate(answers) if isinstance(one, Mapping)]
+    return sum([_tokens_within(one) for index, one in numbered if index])
+
+
+def _tokens_within(value: Any) -> int:
+    """Tokens of the texts in an answer of a wire."""
+    if isinstance(value, list):
+        return sum([_tokens_within(one) for one in value])
+    if not isinstance(value, Mapping):
+        return 0
+    texts = [likely_tokens(text) for name in _TEXTS if isinstance(text := value.get(name), str)]
+    return sum(texts) + sum([_tokens_within(one) for one in value.values() if isinstance(one, (list, Mapping))])
 
 
 def estimate_usage(head: Head, partial: Response | None, said: Usage = UNKNOWN_USAGE) -> Usage:
@@ -37,11 +65,11 @@ def estimate_usage(head: Head, partial: Response | None, said: Usage = UNKNOWN_U
     if partial is not None and said.source == "unknown":
         said = partial.usage
     parts = () if partial is None else partial.message.content
-    output = tokens_of(parts)
+    output = max(tokens_of(parts), said.output_tokens or 0)
     return replace(
         completed(said, parts, head.input_estimate),
         input_tokens=said.input_tokens or head.input_estimate,
-        output_tokens=max(output, said.output_tokens or 0),
+        output_tokens=None if has_uncountable(parts) and not said.output_tokens else output,
         total_tokens=None,  # added up anew
         source="estimated",
     )

@@ -99,6 +99,7 @@ class Bound:
         tier: the service tier or speed that is asked for, in the provider's word; None for the ordinary one.
         tools: tool of the provider -> the most requests to it.
         without: units of the price list that the request cannot use.
+        place: where it asks to be served, in the provider's word; None where it does not say.
     """
 
     input_tokens: int
@@ -107,6 +108,7 @@ class Bound:
     tier: str | None = None
     tools: Mapping[str, int] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
+    place: str | None = None
 
     def output(self, assumed: int = ASSUMED_OUTPUT_TOKENS) -> int:
         """Tokens of all answers together; ``assumed`` stands for one without a limit."""
@@ -132,6 +134,7 @@ def bound_of(body: Mapping[str, Any], model: str, headers: Mapping[str, str] | N
         tier=_tier(body, headers or {}),
         tools=tools,
         without=frozenset(_unused(body, model)),
+        place=body["inference_geo"] if isinstance(body.get("inference_geo"), str) else None,
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from .files import read_data
 from .names import matches, spellings
-from .prices import Condition, ModelPrice, Rate, Rates, Schedule
+from .prices import ModelPrice, Rate, Rates
+from .schedule import Condition, Schedule
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,10 @@ why. What a provider says it charged is the cost. These are the rules for the re
 - A service tier (batch and fast mode included) has a price only where the data says so.
 - Tools that the provider runs have fees. Free allowances are left out: each request counts. Where a prompt is charged
   whatever the number of its searches, the unit is ``grounded_prompt``.
+- The place that serves a call multiplies the price of its tokens (`regions`), but not a price of the configuration.
 - Unknown are: counts that nobody made or that contradict each other; cached *and* audio (or image) tokens, as nobody
-  says how many were both; cache writes of a lifetime without a price; a region that costs more; a fee not in the data.
+  says how many were both; cache writes of a lifetime without a price; a place whose factor nobody knows; a fee that
+  is not in the data.
 
 The prices of the configuration stand above the data, unit by unit, and hold in every service tier. `price_data` reads
 the data when somebody first asks (blocking; `PriceBook.load` does it where it does not matter). The first question
@@ -25,16 +27,20 @@ about a model goes through its provider's rows; every later one is a lookup.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .._schema.usage import Usage
 from .._schema.values import dataclass
 from .names import is_custom
+from .regions import MOST, factor_of
+from .schedule import Schedule
 
 if TYPE_CHECKING:
     from .price_data import PriceData
@@ -59,11 +65,11 @@ _ORDINARY_TIERS = frozenset(
 )
 _SAME_TIER: Mapping[str, str] = MappingProxyType({"on_demand_priority": "priority", "on_demand_flex": "flex"})
 _BATCH = "batch"
-# Regions that cost what the price list says; elsewhere the provider adds a part that the data does not know.
-_ORDINARY_REGIONS = frozenset({"", "global", "not_available"})
 # What the plain price of cache writes is for: Anthropic's and Bedrock's usual lifetime, and OpenAI's.
 _ORDINARY_LIFETIMES = frozenset({"5m", "30m"})
 _LONG_LIFETIME = "1h"
+# OpenAI's models that search before every answer on chat completions, which says nothing of it.
+_ALWAYS_SEARCHES = re.compile(r"^gpt-.*-search-(?:preview|api)")
 # Only their tokens are billed (Anthropic's, Google's and OpenAI's price lists, November 2026).
 _FREE_TOOLS = frozenset(["web_fetch", "tool_search", "url_context", "mcp", "computer", "local_shell", "apply_patch"])
 ASSUMED_FEE = 35 * 10**21
@@ -148,77 +154,6 @@ def nano_up(amount: int) -> int:
 
 
 Rates = Mapping[str, Rate]
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """When a price holds: from a day on, within a span of every day, or always. Times are UTC."""
-
-    start: date | None = None
-    span: tuple[time, time] | None = None
-
-    def holds(self, when: datetime) -> bool:
-        """Whether it does at a moment in UTC."""
-        if self.start is not None:
-            return when.date() >= self.start
-        if self.span is None:
-            return True
-        begin, end = self.span
-        now = when.time()
-        return now >= begin or now < end if end < begin else begin <= now < end
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """All prices of a model.
-
-    Attributes:
-        standard: conditions and prices of the ordinary tier; the last one that holds counts.
-        tiers: service tier -> conditions and the prices that differ there; the first one that holds counts.
-    """
-
-    standard: tuple[tuple[Condition, Rates], ...] = ()
-    tiers: Mapping[str, tuple[tuple[Condition, Rates], ...]] = field(default_factory=dict)
-
-    def rates(self, when: datetime, tier: str | None = None) -> Rates | None:
-        """The prices at a moment.
-
-        Args:
-            when: the moment of the call; without a time zone it is UTC.
-            tier: a service tier, or ``None`` for the ordinary one.
-
-        Returns:
-            Unit -> rate; ``None`` where the tier's price is not known.
-        """
-        moment = in_utc(when)
-        standard = next((rates for condition, rates in reversed(self.standard) if condition.holds(moment)), None)
-        if standard is None:
-            standard = self.standard[0][1] if self.standard else {}
-        if tier is None:
-            return standard
-        found = [rates for condition, rates in self.tiers.get(tier, ()) if condition.holds(moment)]
-        if not found:
-            return None
-        merged = dict(standard)
-        for rates in reversed(found):
-            merged.update(rates)
-        return merged
-
-    def moments(self, when: datetime) -> Iterator[datetime]:
-        """A moment, and those of the day after it at which a price may be another: midnight and the ends of spans."""
-        moment = in_utc(when)
-        yield moment
-        times = {time(0)}
-        for rows in (self.standard, *self.tiers.values()):
-            times.update(edge for condition, _ in rows for edge in condition.span or ())
-        for edge in sorted(times):
-            at = datetime.combine(moment.date(), edge, timezone.utc)
-            yield at if at >= moment else at + timedelta(days=1)
-
-
-def in_utc(when: datetime) -> datetime:
-    """A moment in UTC, which is also meant where it has no time zone."""
-    return when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)
 
 
 def bill(rates: Rates, usage: Usage) -> dict[str, int]:
@@ -446,6 +381,7 @@ class PriceBook:
         batch: bool = False,
         provider: str | None = None,
         answered: str | None = None,
+        place: str | None = None,
     ) -> Cost:
         """Returns what a call cost, or why that is not known.
 
@@ -458,6 +394,7 @@ class PriceBook:
             batch: it was part of a batch.
             provider: the name of the provider's entry in the configuration.
             answered: the model that answered, in the provider's words.
+            place: where it was served, as far as the address says; the usage's own word counts more.
         """
         if usage.stated_cost is not None:
             nano = round(usage.stated_cost.scaleb(9))
@@ -465,8 +402,11 @@ class PriceBook:
         found = self._answering(kind, model, provider, answered)
         if found is None:
             return Cost(nano_dollars=None, reason=f"{answered or model} of {provider or kind} has no known price")
+        where = usage.region or place
         try:
             amounts = self._amounts(found, usage, when, _tier(service_tier or usage.service_tier, batch, usage.speed))
+            if where:
+                amounts = _at_place(amounts, kind, where, answered or model, found.overrides)
         except UnknownCostError as error:
             return Cost(nano_dollars=None, reason=str(error), version=found.version, source=found.source)
         parts: dict[str, int] = {}
@@ -480,15 +420,11 @@ class PriceBook:
     def _amounts(self, found: ModelPrice, usage: Usage, when: datetime, tier: str | None) -> Mapping[str, int]:
         if usage.source == "unknown":
             raise UnknownCostError("the provider counted no tokens")
+        if _ALWAYS_SEARCHES.search(found.model) and not (usage.provider_tool_requests or {}).get("web_search"):
+            usage = replace(usage, provider_tool_requests={**(usage.provider_tool_requests or {}), "web_search": 1})
         rates = found.rates(when, tier)
         if rates is None:
             raise UnknownCostError(f"{found.model} has no known price in the tier {tier!r}")
-        if (
-            usage.region is not None
-            and usage.region.lower() not in _ORDINARY_REGIONS
-            and any(rate.base for rate in rates.values())
-        ):
-            raise UnknownCostError(f"what the region {usage.region!r} adds to the price is not known")
         return bill(rates, usage)
 
     def _answering(self, kind: str, model: str, provider: str | None, answered: str | None) -> ModelPrice | None:
@@ -519,6 +455,7 @@ class PriceBook:
         provider: str | None = None,
         tools: Mapping[str, int] | None = None,
         without: Collection[str] = (),
+        place: str | None = None,
     ) -> int | None:
         """Returns the most a call can cost, in nano-dollars, rounded up: what a budget reserves before it.
 
@@ -535,6 +472,7 @@ class PriceBook:
             provider: the name of the provider's entry in the configuration.
             tools: tool of the provider -> the most requests to it.
             without: units of the price list that it cannot use.
+            place: where it is served.
 
         Returns:
             None where a price that is needed is not known.
@@ -542,10 +480,14 @@ class PriceBook:
         found = self.find(kind, model, provider=provider)
         if found is None:
             return None
+        if _ALWAYS_SEARCHES.search(found.model):
+            tools = {"web_search": 1, **(tools or {})}
         tier = _tier(service_tier, batch, None)
         rows = [found.rates(moment, tier) or {} for moment in found.schedule.moments(when)]
+        factor = factor_of(kind, place, model)
         try:
-            return nano_up(max([dearest(rates, input_tokens, max_tokens, tools or {}, without) for rates in rows]))
+            most = max([dearest(rates, input_tokens, max_tokens, tools or {}, without) for rates in rows])
+            return nano_up(_times(most, MOST if factor is None else factor))
         except UnknownCostError:
             return None
 
@@ -586,6 +528,23 @@ def _read_overrides(name: str, prices: Mapping[str, Decimal]) -> Rates:
 def _only_config(model: str, rates: Rates, version: str, *kinds: str) -> ModelPrice:
     version = f"{version}+{CONFIG}"
     return ModelPrice(kinds=kinds, model=model, source=CONFIG, version=version, schedule=Schedule(), overrides=rates)
+
+
+def _at_place(amounts: Mapping[str, int], kind: str, place: str, model: str, own: Rates) -> Mapping[str, int]:
+    """The amounts with what the place adds to tokens whose price is not the configuration's own."""
+    factor = factor_of(kind, place, model)
+    if factor == 1:
+        return amounts
+    raised = [unit for unit in amounts if unit not in FEE_UNITS and unit not in own and amounts[unit]]
+    if factor is None:
+        if raised:
+            raise UnknownCostError(f"what {place!r} adds to the price of {model} is not known")
+        return amounts
+    return {**amounts, **{unit: _times(amounts[unit], factor) for unit in raised}}
+
+
+def _times(amount: int, factor: Fraction) -> int:
+    return -(-amount * factor.numerator // factor.denominator)
 
 
 def _tier(word: str | None, batch: bool, speed: str | None) -> str | None:

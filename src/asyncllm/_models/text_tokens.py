@@ -14,7 +14,18 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .._schema.content import ProviderToolCall, Reasoning, Text, ToolCall
+from .._schema.content import (
+    Audio,
+    Document,
+    Image,
+    ProviderToolCall,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    Unknown,
+    Video,
+)
 from .._schema.usage import Usage
 
 
@@ -77,12 +88,20 @@ def most_tokens(text: str) -> float:
 
 
 def tokens_of(parts: Iterable[Any]) -> int:
-    """Returns the tokens that the parts of a reply are taken to have: texts, reasoning, arguments of calls."""
+    """Returns the tokens that the parts of a reply are taken to have: texts, reasoning, arguments of calls.
+
+    Pictures, sound and what is not known count nothing here: see `has_uncountable`.
+    """
     return sum([likely_tokens(text) for part in parts if (text := _written(part))])
 
 
+def has_uncountable(parts: Iterable[Any]) -> bool:
+    """Whether a reply holds something whose tokens nobody can tell from looking at it: media, unknown parts."""
+    return any(isinstance(part, (Image, Audio, Video, Document, Unknown)) for part in parts)
+
+
 def _written(part: Any) -> str:
-    if isinstance(part, (Text, Reasoning)):
+    if isinstance(part, (Text, Reasoning, Refusal)):
         return part.text
     return part.raw_arguments if isinstance(part, ToolCall) else ""
 
@@ -121,17 +140,18 @@ def tools_of(parts: Iterable[Any]) -> dict[str, int]:
     return found
 
 
-def completed(usage: Usage, parts: Sequence[Any], input_tokens: int | None) -> Usage:
+def completed(usage: Usage, parts: Sequence[Any], input_tokens: int | None, besides: int = 0) -> Usage:
     """Returns a usage in which nothing that can be known is missing; the same usage where nothing was.
 
     What nobody counted is estimated, and the usage then says so. A count of 0 beside a text is no count: servers that
     do not count send zeros. No prompt has 0 tokens. Requests to tools that the reply shows and that nobody counted are
-    added.
+    added. The output stays unknown where the reply holds a picture or a sound that nobody counted.
 
     Args:
         usage: what the provider counted.
         parts: the reply.
         input_tokens: the estimate of the prompt; None where there is none.
+        besides: tokens of the answers that are not in ``parts``.
     """
     shown = tools_of(parts)
     counted = usage.provider_tool_requests or {}
@@ -142,9 +162,11 @@ def completed(usage: Usage, parts: Sequence[Any], input_tokens: int | None) -> U
         return usage
     read = read or input_tokens
     if not written:
-        found = tokens_of(parts)
+        found = tokens_of(parts) + besides
         left = (usage.total_tokens or 0) - (read or 0)
         written = max(found, left, 0)
+        if left <= 0 and has_uncountable(parts):
+            written = None
     if read == usage.input_tokens and written == usage.output_tokens:
         return usage
     return replace(usage, input_tokens=read, output_tokens=written, total_tokens=None, source="estimated")

@@ -79,6 +79,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         max_request_bytes=MAX_INVOKE_BYTES if api == "invoke" else None,
         listing=BedrockListing(base_url=_control_plane(name, url, f"bedrock{fips}.{region}", environ)),
         counting=_counting,
+        place=region,
     )
 
 

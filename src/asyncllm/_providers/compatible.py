@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import BillingError, ConfigurationError, QuotaExhaustedError
-from .entry import base_url_of, find_key
+from .entry import base_url_of, find_key, place_of
 from .provider import Provider, Route
 from .spec import HostSpec, api_key, found_by_each
 
@@ -67,6 +67,8 @@ class CompatibleHost:
         models_path: where it lists its models, below the base URL.
         models_url: where it lists them, if not below the base URL.
         model_page: one model can be read by its name as well (``GET /models/{name}``).
+        placed: what the name of its host ends with after the place where it serves (``us-api.together.ai``); ``""``
+            where it has one place.
     """
 
     base_url: str | None
@@ -80,6 +82,7 @@ class CompatibleHost:
     models_path: str = "/models"
     models_url: str | None = None
     model_page: bool = False
+    placed: str = ""
 
 
 def _quirks(**own: Any) -> Mapping[str, Any]:
@@ -121,6 +124,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
             base_url="https://api.groq.com/openai/v1",
             key_variables=("GROQ_API_KEY",),
             default_models=("openai/gpt-oss-20b", "openai/gpt-oss-120b"),
+            placed="-api.together.ai",
             dialect=_quirks(
                 max_tokens_field="max_completion_tokens",
                 reasoning_fields=("reasoning", "reasoning_content"),
@@ -192,6 +196,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
             base_url="https://api.together.xyz/v1",
             key_variables=("TOGETHER_API_KEY",),
             default_models=("openai/gpt-oss-20b", "openai/gpt-oss-120b"),
+            placed="-api.together.ai",
             dialect=_quirks(reasoning_fields=("reasoning", "reasoning_content"), video_urls=True),
         ),
         "fireworks": CompatibleHost(
@@ -352,5 +357,6 @@ def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str
         listing=OpenAIListing(
             path=row.models_path, base_url=row.models_url if at_home else None, single=row.model_page
         ),
+        place=place_of(base_url, row.placed),
         origin="" if row.base_url else f"{kind}:{base_url}",  # of such servers no two need be the same
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from .._auth.keys import KeyFunction, Secret
 from ..errors import ConfigurationError
@@ -68,6 +69,17 @@ def base_url_of(name: str, url: str) -> str:
             f"providers.{name}.base_url ends where the paths begin: leave out /chat/completions", provider=name
         )
     return url
+
+
+def place_of(base_url: str, ending: str) -> str:
+    """Where a host serves, by its name: ``"eu"`` for ``https://eu.api.openai.com``; ``""`` where the name does not say.
+
+    Args:
+        base_url: of the entry.
+        ending: what follows the place in the names of its hosts; ``""`` for a host that has one place.
+    """
+    host = urlsplit(base_url).hostname or ""
+    return host[: -len(ending)] if ending and host.endswith(ending) else ""
 
 
 def max_tokens_of(name: str, options: Mapping[str, Any]) -> int | None:

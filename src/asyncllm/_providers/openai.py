@@ -19,7 +19,7 @@ from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.request import Operation, ProviderTool, Request
 from ..errors import UnsupportedParameterError
 from .counting import Counting
-from .entry import api_of, base_url_of, find_key
+from .entry import api_of, base_url_of, find_key, place_of
 from .provider import Provider, Route
 from .spec import ConfigKey, HostSpec, api_key, found_by_each
 
@@ -73,6 +73,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         headers={header: str(value) for header, value in named.items() if value},
         listing=OpenAIListing(single=True),
         counting=lambda model: counting,
+        place=place_of(base_url, ".api.openai.com"),
     )
 
 

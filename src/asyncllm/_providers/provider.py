@@ -47,6 +47,7 @@ class Provider:
             servers of one kind that cannot read each other's signatures need two of them.
         listing: how it lists its models; None where it does not.
         counting: model -> how it counts the tokens of a request; None where it does not.
+        place: where it serves requests, as its address says (a region, ``"eu"``); ``""`` where that is not said.
         settings: options of the entry that only its own file reads.
     """
 
@@ -61,6 +62,7 @@ class Provider:
     origin: str = ""
     listing: Listing | None = None
     counting: Callable[[str], Counting | None] | None = None
+    place: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

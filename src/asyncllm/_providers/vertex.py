@@ -109,6 +109,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         resolve=routes.resolve,
         listing=VertexListing(),
         counting=routes.counting,
+        place=location,
     )
 
 

@@ -377,10 +377,16 @@ def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any]
         output_audio_tokens=_count(output.get("audio_tokens")),
         input_image_tokens=_count(prompt.get("image_tokens")),
         output_image_tokens=_count(output.get("image_tokens")),
-        provider_tool_requests=_tool_requests(tools) if isinstance(tools, dict) else None,
+        provider_tool_requests=_tool_requests(tools) if isinstance(tools, dict) else _sources(usage),
         service_tier=tier,
         stated_cost=stated,
     )
+
+
+def _sources(usage: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """xAI: ``num_sources_used``, which it charges one by one."""
+    found = usage.get("num_sources_used")
+    return {"live_search_sources": count} if found and (count := _count(found)) else None
 
 
 def _tool_requests(raw: dict[str, Any]) -> Mapping[str, int] | None:
