@@ -277,7 +277,6 @@ class Loop:
         self._rules = rules
         self._offers = offered(rules.tools)
         self._functions = {one.name: one for one in self._offers if isinstance(one, FunctionTool)}
-        self._without_function = {_name_of(one) for one in self._offers if not isinstance(one, FunctionTool)}
         self._check_names()
         self._options = dict(options)
         self._definitions = [one.definition if isinstance(one, FunctionTool) else one for one in self._offers]

@@ -62,7 +62,6 @@ class PostgresStore(SQLStore):
         self.patience = patience
         self._driver = _driver()
         self._connection: psycopg.Connection[Any] | None = None
-        self._tried = 0
 
     def __repr__(self) -> str:
         return "PostgresStore()"
