@@ -27,12 +27,12 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset(
         {"errors", *(f"_transport.{name}" for name in ("base", "proxy", "tls", "blocking")), "_models.names", *SECTIONS}
     ),
-    frozenset({"_checks", "tools", "_options", "_run_options", "map_item", "_framing", "_protocols", "_auth"}),
+    frozenset({"_checks", "tools", "_options", "_run_options", "_map_item", "_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
-    frozenset({"client", "_assembly", "conversation", "_runtime", "runs", "run_stream", "bulk", "checkpoint"}),
+    frozenset({"client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"}),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
-    frozenset({"sync", "sync_streams", "sync_ledger", "sync_conversation", "_testing", "testing", "contrib", "cli"}),
+    frozenset({"sync", "_sync_streams", "_sync_ledger", "_sync_conversation", "_testing", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
 )
 # (importer, imported) within one level.
@@ -56,23 +56,23 @@ SIDEWAYS = frozenset(
         ("_checks", "tools"),
         ("_run_options", "_options"),
         ("_run_options", "_checks"),
-        ("run_stream", "runs"),
-        ("checkpoint", "runs"),
+        ("_run_stream", "runs"),
+        ("_checkpoint", "runs"),
         ("bulk", "runs"),
-        ("bulk", "checkpoint"),
-        ("client", "run_stream"),
-        ("sync", "sync_streams"),
-        ("sync", "sync_ledger"),
-        ("sync", "sync_conversation"),
-        ("sync_conversation", "sync_streams"),
-        ("sync_ledger", "sync_streams"),
+        ("bulk", "_checkpoint"),
+        ("client", "_run_stream"),
+        ("sync", "_sync_streams"),
+        ("sync", "_sync_ledger"),
+        ("sync", "_sync_conversation"),
+        ("_sync_conversation", "_sync_streams"),
+        ("_sync_ledger", "_sync_streams"),
         ("client", "runs"),
         ("client", "bulk"),
         ("client", "_runtime"),
         ("_runtime", "_assembly"),
         ("client", "conversation"),
         ("conversation", "runs"),
-        ("conversation", "run_stream"),
+        ("conversation", "_run_stream"),
         ("testing", "_testing"),
         ("_testing", "sync"),
         ("cli", "sync"),
@@ -84,7 +84,7 @@ SIDEWAYS = frozenset(
 # Named for the type checker only, never imported at run time: exceptions carry responses, attempts carry exceptions,
 # a conversation holds the client that made it.
 FOR_TYPES_ONLY = frozenset(
-    {("errors", "_schema"), ("_schema", "errors"), ("conversation", "client"), ("map_item", "runs")}
+    {("errors", "_schema"), ("_schema", "errors"), ("conversation", "client"), ("_map_item", "runs")}
 )
 
 # What is installed besides the standard library, and who may import it.
@@ -100,7 +100,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "client",
             "tools",
             "runs",
-            "run_stream",
+            "_run_stream",
             "bulk",
             "sync",
             "_testing",
@@ -122,11 +122,11 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "client",
             "conversation",
             "sync",
-            "sync_conversation",
-            "sync_ledger",
+            "_sync_conversation",
+            "_sync_ledger",
             "tools",
             "runs",
-            "run_stream",
+            "_run_stream",
             "bulk",
         }
     ),
@@ -136,7 +136,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "certifi": frozenset({"_transport.tls"}),
     "h11": frozenset({"_testing"}),
     "pydantic": frozenset({"_providers", "_config", "_engine", "client", "_testing", "tools", "contrib"}),
-    "pydantic_core": frozenset({"_protocols.wire_json", "_config", "_engine", "tools", "bulk", "checkpoint"}),
+    "pydantic_core": frozenset({"_protocols.wire_json", "_config", "_engine", "tools", "bulk", "_checkpoint"}),
     "orjson": frozenset({"_protocols.wire_json"}),
     "yaml": frozenset({"_config"}),
     "botocore": frozenset({"_auth"}),

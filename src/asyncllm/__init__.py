@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from ._engine.forecast import CostEstimate
     from ._engine.health import TargetHealth
     from ._engine.stream import Stream, TextStream
+    from ._map_item import Item
     from ._models.registry import ModelInfo, RefreshResult
     from ._models.tokens import TokenCount
     from ._models.validation import Validation
     from ._options import CallOptions
     from ._providers.provider import Provider, Route
+    from ._run_stream import RunStream
     from ._schema.content import (
         Audio,
         CacheMark,
@@ -58,6 +60,9 @@ if TYPE_CHECKING:
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
     from ._schema.stored import dump_messages
     from ._schema.usage import Usage
+    from ._sync_conversation import SyncConversation
+    from ._sync_ledger import SyncLedger
+    from ._sync_streams import SyncMap, SyncRunStream, SyncStream
     from ._transport.base import Timeouts
     from .bulk import MapProgress, MapStream
     from .client import Client
@@ -107,13 +112,8 @@ if TYPE_CHECKING:
         UnsupportedParameterError,
         WriteTimeoutError,
     )
-    from .map_item import Item
-    from .run_stream import RunStream
     from .runs import AnswerTool, PostponeTool, RefuseTool, Run, Step, ToolRun
     from .sync import SyncClient
-    from .sync_conversation import SyncConversation
-    from .sync_ledger import SyncLedger
-    from .sync_streams import SyncMap, SyncRunStream, SyncStream
     from .tools import FunctionTool, RunContext, tool
 
 __all__ = [
@@ -249,10 +249,10 @@ _HOME = MappingProxyType(
         "PostponeTool": ".runs",
         "RefuseTool": ".runs",
         "Run": ".runs",
-        "RunStream": ".run_stream",
+        "RunStream": "._run_stream",
         "Step": ".runs",
         "ToolRun": ".runs",
-        "Item": ".map_item",
+        "Item": "._map_item",
         "MapProgress": ".bulk",
         "MapStream": ".bulk",
         "dump_messages": "._schema.stored",
@@ -268,8 +268,8 @@ _HOME = MappingProxyType(
         "Settings": "._config",
         "CostEstimate": "._engine.forecast",
         "CallOptions": "._options",
-        "SyncConversation": ".sync_conversation",
-        "SyncLedger": ".sync_ledger",
+        "SyncConversation": "._sync_conversation",
+        "SyncLedger": "._sync_ledger",
         "Conversation": ".conversation",
         "Keep": ".conversation",
         "Stream": "._engine.stream",
@@ -358,9 +358,9 @@ _HOME = MappingProxyType(
         "Response": "._schema.response",
         "Usage": "._schema.usage",
         "SyncClient": ".sync",
-        "SyncStream": ".sync_streams",
-        "SyncRunStream": ".sync_streams",
-        "SyncMap": ".sync_streams",
+        "SyncStream": "._sync_streams",
+        "SyncRunStream": "._sync_streams",
+        "SyncMap": "._sync_streams",
         "Timeouts": "._transport.base",
     }
 )

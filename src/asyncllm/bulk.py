@@ -36,12 +36,12 @@ import anyio
 from anyio import to_thread
 from typing_extensions import TypeVar
 
+from ._checkpoint import Checkpoint, salt_of
+from ._map_item import Item
 from ._run_options import MAP_KEYWORDS, RUN_KEYWORDS, take
 from ._schema.response import Response
 from ._schema.stored import load_response
-from .checkpoint import Checkpoint, salt_of
 from .errors import BadRequestError, BudgetExceededError, ConfigurationError, RateLimitError
-from .map_item import Item
 from .runs import Run
 
 __all__ = ["MapProgress", "MapStream"]

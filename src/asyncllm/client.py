@@ -26,9 +26,9 @@ from .errors import FallbackReason
 
 if TYPE_CHECKING:
     from ._engine.target import Target
+    from ._map_item import Item
+    from ._run_stream import RunStream
     from .bulk import Inputs, MapStream
-    from .map_item import Item
-    from .run_stream import RunStream
     from .runs import Run
 
 T = TypeVar("T")
@@ -205,7 +205,7 @@ class Client(Runtime):
             BadRequestError: a message or a keyword is wrong; at once.
             AsyncLLMError: everything else, while it is iterated.
         """
-        from .run_stream import RunStream
+        from ._run_stream import RunStream
         from .runs import begin
 
         return RunStream(self.stream, begin(messages, response_format, options), self._spawn)

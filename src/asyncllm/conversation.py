@@ -36,8 +36,8 @@ from ._schema.stored import load_messages as read_stored
 from .errors import AsyncLLMError, BadRequestError
 
 if TYPE_CHECKING:
+    from ._run_stream import RunStream
     from .client import Client
-    from .run_stream import RunStream
     from .runs import Run
 
 T = TypeVar("T")

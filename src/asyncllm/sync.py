@@ -33,16 +33,16 @@ from ._options import CallOptions, with_keywords
 from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
 from ._runtime import Config
 from ._schema.response import Response
+from ._sync_conversation import SyncConversation
+from ._sync_ledger import SyncLedger
+from ._sync_streams import SyncMap, SyncRunStream, SyncStream
 from .client import Client
 from .conversation import Keep
 from .errors import ClientStateError
-from .sync_conversation import SyncConversation
-from .sync_ledger import SyncLedger
-from .sync_streams import SyncMap, SyncRunStream, SyncStream
 
 if TYPE_CHECKING:
+    from ._map_item import Item
     from .bulk import Inputs, MapStream
-    from .map_item import Item
     from .runs import Run
 
 Result = TypeVar("Result")

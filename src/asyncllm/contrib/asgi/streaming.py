@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from ..._engine.stream import Stream
-    from ...run_stream import RunStream
+    from ..._run_stream import RunStream
 
     Source = Union[Stream[Any], RunStream[Any]]
 

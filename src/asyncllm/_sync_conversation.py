@@ -13,8 +13,8 @@ from ._options import CallOptions, with_keywords
 from ._run_options import RunOptions, with_run_keywords
 from ._schema.messages import Message
 from ._schema.response import Response
+from ._sync_streams import SyncRunStream, SyncStream, Wait
 from .conversation import Conversation
-from .sync_streams import SyncRunStream, SyncStream, Wait
 
 if TYPE_CHECKING:
     from .runs import Run

@@ -8,13 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ._engine.stream import Stream
+from ._map_item import Item
 from ._schema.events import Event
 from ._schema.response import Parsed, Response
-from .map_item import Item
 
 if TYPE_CHECKING:
+    from ._run_stream import RunStream
     from .bulk import MapProgress, MapStream
-    from .run_stream import RunStream
     from .runs import Run
 
 __all__ = ["SyncMap", "SyncRunStream", "SyncStream", "Wait"]

@@ -12,7 +12,7 @@ from typing_extensions import ParamSpec
 
 from ._ledger.budgets import Budgets
 from ._ledger.ledger import Ledger
-from .sync_streams import Wait
+from ._sync_streams import Wait
 
 __all__ = ["SyncLedger"]
 
