@@ -238,7 +238,6 @@ def test_what_is_unknown_is_kept() -> None:
         ),
         ({"status": "incomplete", "incomplete_details": {"reason": "steered"}}, [], ("other", "steered")),
         ({"status": "incomplete", "incomplete_details": None}, [], ("other", "incomplete")),
-        ({"status": "cancelled"}, [], ("other", "cancelled")),
         ({"status": "queued"}, [], ("other", "queued")),
     ],
 )
@@ -246,6 +245,12 @@ def test_finish_reasons(fields: dict[str, Any], output: list[Any], expected: tup
     """The status and the reason of an incomplete reply in our words, with the wire's own beside it."""
     found = read(*output, **fields)
     assert expected == (found.finish_reason, found.raw_finish_reason)
+
+
+def test_a_response_that_was_cancelled_is_no_reply() -> None:
+    """What was broken off is an error, also with text in it."""
+    with pytest.raises(ServerError, match=r"failed \(cancelled\)"):
+        read(message(text("a")), status="cancelled")
 
 
 def test_usage() -> None:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import anyio
 
 from .._schema.accumulate import Accumulator
-from .._schema.content import ToolCall
-from .._schema.events import Event, PartStart, ResponseStart
+from .._schema.content import Text, ToolCall
+from .._schema.events import Event, PartEnd, PartStart, ResponseStart
 from .._schema.replay import events_of
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._transport.base import MAX_BODY_BYTES, Exchange
@@ -177,7 +177,11 @@ def has_content(events: Sequence[Event]) -> bool:
     """Whether any event is content: from then on a failure can no longer be hidden by another target."""
     for event in events:
         kind = type(event)
-        if kind is ResponseStart or (kind is PartStart and not isinstance(event.part, ToolCall)):  # type: ignore[union-attr]
+        if kind is ResponseStart:
+            continue
+        if kind is PartStart and not isinstance(event.part, ToolCall):  # type: ignore[union-attr]
+            continue
+        if kind is PartEnd and type(part := event.part) is Text and not part.text and not part.citations:  # type: ignore[union-attr]
             continue
         return True
     return False

@@ -4,8 +4,10 @@ Rules.
 
 * Case does not matter, and a word counts on every wire: Gemini's ``MAX_TOKENS`` behind the chat format is a length.
 * A reply that holds calls for the caller and ended normally has the reason ``tool_calls``, whatever the word.
-* A word that means that generation failed (``error``, ``MALFORMED_FUNCTION_CALL``, ``malformed_*``) is an error and no
-  reply, also after thoughts or text; so is an answer that holds nothing and gives no reason.
+* A word that means that generation failed (``error``, ``MALFORMED_FUNCTION_CALL``, ``malformed_*``) or was broken off
+  (``abort``, ``cancelled``) is an error and no reply, also after thoughts or text.
+* An answer that holds nothing and gives no reason is an error; thoughts alone, and empty texts, are nothing. So is one
+  that holds nothing and ends with the word for calls.
 * ``UNEXPECTED_TOOL_CALL`` complains of the call itself: the model called a function that was not declared. Where the
   call came whole, it is a reply with a call, as on the hosts that do not check names: the caller can answer "there is
   no such tool", the host takes that history, and the model corrects itself (recorded on Vertex). Without a call it
@@ -14,9 +16,11 @@ Rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
+from .._schema.content import Part, Reasoning, Refusal, Text
 from .._schema.response import FinishReason
 from .._schema.usage import Usage
 from ..errors import Advice, ContentBlockedError, ServerError
@@ -49,7 +53,15 @@ WORDS: Mapping[str, FinishReason] = MappingProxyType(
 """Lower-case word -> reason. The digits are Gemini's reasons, from servers that write enums as numbers; from 5 on its
 two hosts disagree."""
 
-_FAILED = frozenset({"error", "failed", "failure", "internal_error", "server_error", "model_error"})
+# vLLM and SGLang say `abort`, DeepSeek `insufficient_system_resource`, Z.ai `network_error`, Cohere the last three.
+_FAILED = frozenset(
+    {
+        *("error", "failed", "failure", "internal_error", "server_error", "model_error", "network_error"),
+        *("abort", "aborted", "cancelled", "canceled", "interrupted", "insufficient_system_resource"),
+        *("timeout", "user_cancel", "error_limit"),
+    }
+)
+_NO_REASON = frozenset({"", "null", "none", "unspecified", "finish_reason_unspecified"})
 _UNDECLARED = "unexpected_tool_call"
 _FAILED_PARTS = ("malformed", _UNDECLARED, "too_many_tool_calls", "missing_thought_signature")
 _ONCE = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="real")
@@ -86,10 +98,40 @@ def means_failure(word: str | None, *, calls: bool = False) -> bool:
     return plain in _FAILED or any(part in plain for part in _FAILED_PARTS)
 
 
+class Said(NamedTuple):
+    """Whether a reply holds anything.
+
+    Attributes:
+        anything: there are parts.
+        answer: one of them is more than a thought or an empty text.
+    """
+
+    anything: bool
+    answer: bool
+
+
+def said_by(parts: Iterable[Part]) -> Said:
+    """What these parts come to."""
+    anything = False
+    for part in parts:
+        if says_something(part):
+            return Said(True, True)
+        anything = anything or type(part) is not Text
+    return Said(anything, False)
+
+
+def says_something(part: Part) -> bool:
+    """Whether a part is an answer, or some of it: a thought is none, and neither is an empty text."""
+    kind = type(part)
+    if kind is Text or kind is Refusal:
+        return bool(part.text or getattr(part, "citations", ()))  # type: ignore[union-attr]  # both have a text
+    return kind is not Reasoning
+
+
 def check_reply(
     word: str | None,
     *,
-    said: object,
+    said: Said,
     context: Context,
     calls: bool = False,
     request_id: str | None = None,
@@ -101,7 +143,7 @@ def check_reply(
 
     Args:
         word: the wire's own word for the end.
-        said: what came; false for nothing at all.
+        said: what came.
         context: of the call.
         calls: the reply holds whole calls for the caller.
         request_id: of the answer.
@@ -116,7 +158,13 @@ def check_reply(
     told = f": {remark}" if isinstance(remark, str) and remark else ""
     if means_failure(word, calls=calls):
         sentence = f"the provider says that the generation failed ({word}){told}"
-    elif said:
+    elif said.answer:
+        return
+    elif (word or "").lower() in _NO_REASON:
+        sentence = f"the provider's answer holds nothing{' but thoughts' * said.anything} and gives no reason{told}"
+    elif (word or "").lower() in _CALLS:
+        sentence = f"the provider says that there are calls ({word}), and the answer holds none{told}"
+    elif said.anything:
         return
     elif finish_reason(word, calls=False) in ("content_filter", "refusal"):
         raise ContentBlockedError(
@@ -128,10 +176,8 @@ def check_reply(
             request_id=request_id,
             usage=usage,
         )
-    elif word:
-        return
     else:
-        sentence = f"the provider's answer holds nothing and gives no reason{told}"
+        return
     raise ServerError(
         sentence,
         provider=context.provider,

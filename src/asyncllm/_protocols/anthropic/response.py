@@ -16,7 +16,7 @@ from ..._schema.response import FinishReason, Response
 from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
 from ..classify import snippet
 from ..codec import Context, load_whole
-from ..finish import check_reply, finish_reason
+from ..finish import check_reply, finish_reason, said_by
 from ..parts import as_dict, as_text, unique_calls
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
@@ -53,7 +53,7 @@ def read_response(
     raw_finish, usage = as_text(value.get("stop_reason")), read_usage(value.get("usage"))
     finish = finish_reason(raw_finish, calls=any(type(part) is ToolCall for part in parts))
     check_blocked(finish, parts, value.get("stop_details"), context, request_id)
-    check_reply(raw_finish, said=parts, context=context, request_id=request_id, status=status, usage=usage)
+    check_reply(raw_finish, said=said_by(parts), context=context, request_id=request_id, status=status, usage=usage)
     return Response(
         message=Message("assistant", tuple(parts)),
         finish_reason=finish,
@@ -75,7 +75,7 @@ def check_blocked(
     finish: FinishReason, parts: Sequence[Part], details: Any, context: Context, request_id: str | None
 ) -> None:
     """Raises ContentBlockedError for a refusal that says nothing at all."""
-    if finish != "refusal" or parts:
+    if finish != "refusal" or said_by(parts).anything:
         return
     facts = as_dict(details)
     category, explanation = as_text(facts.get("category")), as_text(facts.get("explanation"))

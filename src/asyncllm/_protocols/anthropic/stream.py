@@ -41,7 +41,7 @@ from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
 from ..codec import Context, Halves, complete
-from ..finish import check_reply, finish_reason
+from ..finish import check_reply, finish_reason, said_by
 from ..parts import as_dict, as_object, as_text
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
@@ -311,7 +311,7 @@ class AnthropicStreamDecoder:
         word = as_text(self._stop.get("stop_reason"))
         finish = finish_reason(word, calls=any(type(part) is ToolCall for part in parts))
         check_blocked(finish, parts, self._stop.get("stop_details"), self._context, self.request_id)
-        check_reply(word, said=parts, context=self._context, request_id=self.request_id, usage=self.usage)
+        check_reply(word, said=said_by(parts), context=self._context, request_id=self.request_id, usage=self.usage)
         more = {**self._more, **{name: value for name, value in self._stop.items() if name not in _OF_STOPS}}
         more = {name: value for name, value in more.items() if value is not None}
         events.append(

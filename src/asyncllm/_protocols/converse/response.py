@@ -30,7 +30,7 @@ from ...errors import AsyncLLMError, ProtocolError
 from ..aws_shapes import request_id_of
 from ..classify import snippet
 from ..codec import Context, load_whole
-from ..finish import check_reply, finish_reason
+from ..finish import check_reply, finish_reason, said_by
 from ..parts import as_dict, as_text, unique_calls
 from .dialect import ConverseDialect
 from .parts import IMAGES, media_type_of
@@ -57,7 +57,7 @@ def read_response(
         )
     parts = unique_calls(read_blocks(content, context), context)
     word, usage = as_text(value.get("stopReason")), read_usage(value.get("usage"), value.get("serviceTier"))
-    check_reply(word, said=parts, context=context, request_id=request_id, status=status, usage=usage)
+    check_reply(word, said=said_by(parts), context=context, request_id=request_id, status=status, usage=usage)
     finish = finish_reason(word, calls=any(type(part) is ToolCall for part in parts))
     return Response(
         message=Message("assistant", tuple(parts)),

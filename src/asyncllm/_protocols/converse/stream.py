@@ -50,7 +50,7 @@ from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..aws_shapes import error_from, request_id_of
 from ..classify import snippet
 from ..codec import Context, Halves, complete
-from ..finish import check_reply, finish_reason
+from ..finish import check_reply, finish_reason, said_by
 from ..parts import as_dict, as_object, as_text
 from .dialect import ConverseDialect
 from .response import read_block, stop_sequence
@@ -353,7 +353,7 @@ class ConverseStreamDecoder:
         stop = self._stop or {}
         parts = [part for part in self._parts if part is not None]
         word = as_text(stop.get("stopReason"))
-        check_reply(word, said=parts, context=self._context, request_id=self.request_id, usage=self.usage)
+        check_reply(word, said=said_by(parts), context=self._context, request_id=self.request_id, usage=self.usage)
         finish = finish_reason(word, calls=any(type(part) is ToolCall for part in parts))
         more = {name: value for name, value in {**stop, **self._more}.items() if name not in _KNOWN and value}
         events.append(

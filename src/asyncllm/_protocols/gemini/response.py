@@ -36,7 +36,7 @@ from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
 from ..classify import snippet
 from ..codec import Context, load_whole
-from ..finish import check_reply, finish_reason
+from ..finish import check_reply, finish_reason, said_by
 from ..parts import as_dict, unique_calls
 from .errors import error_object, read_inner_error
 from .parts import OpenCalls, PartReader
@@ -104,7 +104,7 @@ def read_whole(body: dict[str, Any], context: Context, warnings: tuple[str, ...]
     calls = any(type(part) is ToolCall for part in parts)
     if feedback.get("blockReason") is None:
         remark = candidate.get("finishMessage")
-        check_reply(raw_reason, said=parts, context=context, calls=calls, usage=counted, remark=remark)
+        check_reply(raw_reason, said=said_by(parts), context=context, calls=calls, usage=counted, remark=remark)
     model, response_id = body.get("modelVersion"), body.get("responseId")
     response_id = response_id if isinstance(response_id, str) else None
     return Response(

@@ -39,7 +39,7 @@ from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
 from ..codec import Context, Halves
-from ..finish import check_reply, finish_reason
+from ..finish import Said, check_reply, finish_reason
 from ..parts import as_dict
 from .dialect import GeminiDialect
 from .errors import error_object, read_inner_error
@@ -90,6 +90,7 @@ class GeminiStreamDecoder:
         "_reason",
         "_remark",
         "_searches",
+        "_silent",
         "_started",
         "_status",
         "_usage",
@@ -109,6 +110,7 @@ class GeminiStreamDecoder:
         self._reader = PartReader(context)
         self._started = False
         self._count = 0  # parts begun so far
+        self._silent = 0  # how many of them are thoughts or empty
         self._open: type[Text | Reasoning] | None = None  # the kind of the last part, while it goes on
         self._pieces: list[str] = []
         self._citations: list[Citation] = []
@@ -184,7 +186,7 @@ class GeminiStreamDecoder:
         if self._blocked is None:
             check_reply(
                 self._reason,
-                said=self._count,
+                said=Said(self._count > 0, self._count > self._silent),
                 context=self._context,
                 calls=self._has_calls,
                 usage=usage,
@@ -329,6 +331,8 @@ class GeminiStreamDecoder:
             self._begin(kind, events)
             if text:
                 self._delta(text, events)
+            elif kind is Text:
+                self._silent += 1
             self._open = None
             events.append(PartEnd(self._count - 1, self._cited(whole)))
 
@@ -344,6 +348,7 @@ class GeminiStreamDecoder:
         self._pieces = []
         events.append(PartStart(self._count, kind("", origin=self._context.origin)))
         self._count += 1
+        self._silent += kind is Reasoning
 
     def _end_text(self, events: list[Event]) -> None:
         if self._open is not None:

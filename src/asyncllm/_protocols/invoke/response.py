@@ -18,7 +18,7 @@ from ...errors import AsyncLLMError, ProtocolError
 from ..aws_shapes import request_id_of
 from ..classify import snippet
 from ..codec import Context, load_whole
-from ..finish import check_reply, finish_reason
+from ..finish import Said, check_reply, finish_reason
 from ..parts import as_dict, as_text, parse_count
 from .dialect import InvokeDialect, TextFamily, find
 
@@ -48,7 +48,14 @@ def read_response(
         )
     word, usage = as_text(find(value, dialect.family.finish)), usage_of(headers, value, dialect.family)
     blocked, request_id = intervened(value), request_id_of(headers)
-    check_reply(word, said=text or blocked, context=context, request_id=request_id, status=status, usage=usage)
+    check_reply(
+        word,
+        said=Said(*[bool(text or blocked)] * 2),
+        context=context,
+        request_id=request_id,
+        status=status,
+        usage=usage,
+    )
     return Response(
         message=Message("assistant", (Text(text, origin=context.origin),)),
         finish_reason=why_ended(word, blocked=blocked),

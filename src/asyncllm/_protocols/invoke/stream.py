@@ -19,7 +19,7 @@ from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..aws_shapes import error_from, request_id_of
 from ..classify import snippet
 from ..codec import Context, Halves, complete
-from ..finish import check_reply
+from ..finish import Said, check_reply
 from .dialect import InvokeDialect, find
 from .response import METRICS, intervened, usage_of, why_ended
 
@@ -135,7 +135,13 @@ class InvokeStreamDecoder:
     def _end(self, events: list[Event]) -> None:
         finish = why_ended(self._word, blocked=self._blocked)
         word = self._word or ("guardrail_intervened" if self._blocked else None)
-        check_reply(word, said=self._pieces, context=self._context, request_id=self.request_id, usage=self.usage)
+        check_reply(
+            word,
+            said=Said(*[bool(self._pieces or self._blocked)] * 2),
+            context=self._context,
+            request_id=self.request_id,
+            usage=self.usage,
+        )
         if self._pieces:
             events.append(PartEnd(0, Text("".join(self._pieces), origin=self._context.origin)))
         events.append(

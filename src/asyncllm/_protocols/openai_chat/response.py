@@ -22,7 +22,7 @@ from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import ContentBlockedError, ProtocolError
 from ..charges import stated_cost, whole_output
 from ..codec import Context
-from ..finish import check_reply, finish_reason
+from ..finish import check_reply, finish_reason, said_by
 from ..openai_api import failure_error, rate_limits, read_failure, read_whole, request_id
 from ..parts import as_dict, objects
 from .dialect import ChatDialect
@@ -58,7 +58,9 @@ def read_response(
     else:
         kinds = {type(part) for part in parts}
         calls = ToolCall in kinds
-        check_reply(word, said=parts, context=context, calls=calls, request_id=request, status=status, usage=usage)
+        check_reply(
+            word, said=said_by(parts), context=context, calls=calls, request_id=request, status=status, usage=usage
+        )
         reason = finish_reason(word, calls=calls, refused=Refusal in kinds)
     model, ident, stopped = whole.get("model"), whole.get("id"), choice.get("stop_reason")
     return Response(

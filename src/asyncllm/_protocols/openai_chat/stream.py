@@ -39,7 +39,7 @@ from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
 from ..codec import Context, Halves, complete
-from ..finish import check_reply, finish_reason
+from ..finish import Said, check_reply, finish_reason
 from ..openai_api import failure_error, rate_limits, read_failure, request_id
 from ..parts import objects
 from .dialect import ChatDialect
@@ -212,6 +212,7 @@ class ChatStream:
         "_spoken",
         "_started",
         "_stopped",
+        "_thoughts",
         "_tier",
         "_usage",
         "done",
@@ -241,6 +242,7 @@ class ChatStream:
         self._executed: dict[object, dict[str, Any]] = {}
         self._audio: AudioTrack | None = None
         self._spoken = -1
+        self._thoughts = 0  # how many of the parts are reasoning
         self._refused = False
         self._finish: str | None = None
         self._finished = False
@@ -509,6 +511,7 @@ class ChatStream:
         if kind is _TEXT and self._executed:
             self._flush_executed(events)
         self._run, self._index, self._next = kind, self._next, self._next + 1
+        self._thoughts += kind is _REASONING
         events.append(PartStart(self._index, part))
 
     def _shut(self, events: list[Event]) -> None:
@@ -561,7 +564,7 @@ class ChatStream:
         calls = len(self._calls) > 0
         check_reply(
             self._finish,
-            said=self._next,
+            said=Said(self._next > 0, self._next > self._thoughts),
             context=self._context,
             calls=calls,
             request_id=self.request_id,

@@ -40,6 +40,7 @@ from ..._schema.content import (
 )
 from ..._schema.events import Event, PartEnd, PartStart, ReasoningDelta, ToolCallDelta
 from ..codec import Context
+from ..finish import Said, said_by
 from ..openai_api import OpenAIWriter
 from ..parts import as_dict, objects
 from .dialect import ResponsesDialect
@@ -346,12 +347,13 @@ def missing(whole: str, taken: list[str]) -> str:
 class Tally:
     """What the items of one stream share: the numbers of the parts, and what kinds of parts there were."""
 
-    __slots__ = ("calls", "context", "dialect", "parts", "refused")
+    __slots__ = ("calls", "context", "dialect", "parts", "refused", "said")
 
     def __init__(self, context: Context, dialect: ResponsesDialect) -> None:
         self.context = context
         self.dialect = dialect
         self.parts = 0
+        self.said = Said(False, False)
         self.calls = False
         self.refused = False
 
@@ -364,6 +366,8 @@ class Tally:
 
     def end(self, index: int, part: Part, events: list[Event]) -> None:
         """Ends a part."""
+        told = said_by((part,))
+        self.said = Said(self.said.anything or told.anything, self.said.answer or told.answer)
         self.calls = self.calls or type(part) is ToolCall
         self.refused = self.refused or type(part) is Refusal
         events.append(PartEnd(index, part))

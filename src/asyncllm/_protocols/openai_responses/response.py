@@ -11,7 +11,7 @@ from ..._schema.response import Response
 from ...errors import AsyncLLMError, ProtocolError
 from ..classify import snippet
 from ..codec import Context
-from ..finish import check_reply
+from ..finish import check_reply, said_by
 from ..openai_api import failure_error, rate_limits, read_failure, read_whole, request_id
 from ..parts import unique_calls
 from .dialect import ResponsesDialect
@@ -41,7 +41,7 @@ def read_response(
         refused=any(type(part) is Refusal for part in parts),
     )
     usage = read_usage(whole)
-    check_reply(word, said=parts, context=context, request_id=request_id(headers), status=status, usage=usage)
+    check_reply(word, said=said_by(parts), context=context, request_id=request_id(headers), status=status, usage=usage)
     if word in ("queued", "in_progress"):
         warnings = (
             *warnings,

@@ -467,7 +467,7 @@ class ResponsesStream:
         status = {"status": str(event["type"]).removeprefix("response.")}
         reason, word = read_finish({**status, **response}, calls=self._tally.calls, refused=self._tally.refused)
         usage = self.usage = read_usage(response)
-        check_reply(word, said=self._tally.parts, context=self._context, request_id=self.request_id, usage=usage)
+        check_reply(word, said=self._tally.said, context=self._context, request_id=self.request_id, usage=usage)
         events.append(
             ResponseEnd(
                 reason, raw_finish_reason=word, usage=usage, warnings=self._halves.warnings, raw=response or None
