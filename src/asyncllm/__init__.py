@@ -14,7 +14,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from ._config import Settings
     from ._engine.forecast import CostEstimate
-    from ._engine.health import TargetHealth
+    from ._engine.health_report import TargetHealth
     from ._engine.stream import Stream, TextStream
     from ._map_item import Item
     from ._models.registry import ModelInfo, RefreshResult
@@ -274,7 +274,7 @@ _HOME = MappingProxyType(
         "Keep": ".conversation",
         "Stream": "._engine.stream",
         "TextStream": "._engine.stream",
-        "TargetHealth": "._engine.health",
+        "TargetHealth": "._engine.health_report",
         "Advice": ".errors",
         "AllFallbacksFailedError": ".errors",
         "AsyncLLMError": ".errors",

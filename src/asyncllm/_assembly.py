@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from ._auth.keys import with_key
 from ._config import Settings, from_env
 from ._config.rules import SecretStr, Unshown
-from ._config.sections import HTTPSettings, stated
+from ._config.sections import HTTPSettings, ProviderLimits, stated
+from ._config.settings import DeploymentSettings, ProviderSettings
 from ._engine.lifetime import Background
 from ._engine.limits import LimitRules
-from ._engine.routing import ProviderEntry
+from ._engine.routing import Deployment, ProviderEntry
 from ._engine.strategies import PriceOf
-from ._engine.target import FactsOf, Target
+from ._engine.target import FactsOf, Key, Target
 from ._ledger.book import Bookkeeper, Prices, appraiser
 from ._ledger.budgets import Alert
 from ._ledger.ledger import Ledger
@@ -56,6 +57,7 @@ def entries(
     """
     found = {}
     network = _network(settings)
+    balance = settings.routing.balance or "weighted"
     for name, entry in settings.providers.items():
 
         def make(name: str = name, kind: str = entry.kind, options: Any = entry.options) -> Provider:
@@ -64,9 +66,38 @@ def entries(
             shared = {"network": network, "facts_of": partial(facts_of, name, kind)}
             return build_host(kind, name, {**options(), **shared}, environ)
 
-        timeouts, retry = entry.timeouts or settings.timeouts, entry.retry or settings.retry
-        found[name] = ProviderEntry(name, entry.fallback_models, timeouts, make, retry)
+        def deploy(
+            deployment: DeploymentSettings,
+            entry: ProviderSettings = entry,
+            name: str = name,
+            make: Callable[..., Provider] = make,
+        ) -> Provider:
+            options = partial(entry.options_of, deployment)
+            host = make(options=options)
+            if name in own:
+                host = _redirected(host, options())
+            return replace(host, deployment=deployment.name, account=f"{name}/{deployment.name}")
+
+        deployments = tuple([Deployment(one.weight, partial(deploy, one)) for one in entry.deployments])
+        found[name] = ProviderEntry(
+            name,
+            entry.fallback_models,
+            entry.timeouts or settings.timeouts,
+            deployments[0].build if deployments else make,
+            entry.retry or settings.retry,
+            deployments,
+            entry.balance or balance,
+        )
     return found
+
+
+def _redirected(host: Provider, options: Mapping[str, Any]) -> Provider:
+    """A deployment of a host that was made in Python: elsewhere, or with another key."""
+    if "base_url" in options:
+        host = replace(host, base_url=options["base_url"].rstrip("/"))
+    if "api_key" in options:
+        host = replace(host, auth=with_key(host.auth, options["api_key"], host.name))
+    return host
 
 
 def host_with_key(
@@ -106,21 +137,35 @@ def _network(settings: Settings) -> Network:
 
 def limit_rules(settings: Settings) -> LimitRules:
     """The limits of the whole client, of its providers and of their models."""
-    limited = {name: entry.limits for name, entry in settings.providers.items() if entry.limits is not None}
+    limited: dict[Key, ProviderLimits] = {}
+    for name, entry in settings.providers.items():
+        if entry.limits is not None:
+            limited[(name,)] = entry.limits
+        limited.update(
+            {(name, one.name): one.limits for one in entry.deployments if one.limits is not None},
+        )
     return LimitRules(
         whole=settings.limits,
-        providers=limited,
-        models={(name, model): own for name, limits in limited.items() for model, own in limits.models.items()},
+        accounts=limited,
+        models={
+            (name, model, *deployment): own
+            for (name, *deployment), limits in limited.items()
+            for model, own in limits.models.items()
+        },
     )
 
 
 def price_book(settings: Settings) -> PriceBook:
     """The package's prices under those of the configuration, read when they are needed."""
-    known = settings.catalog.prices
-    return PriceBook(
-        {name: stated(price) for name, price in known.items()},
-        {name: entry.priced_as for name, entry in settings.providers.items()},
-    )
+    known = {name: stated(price) for name, price in settings.catalog.prices.items()}
+    priced_as = {name: entry.priced_as for name, entry in settings.providers.items()}
+    for name, entry in settings.providers.items():
+        for deployment in entry.deployments:  # it costs what its entry says, where it has no price of its own
+            whole = f"{name}/{deployment.name}"
+            priced_as[whole] = entry.priced_as
+            inherited = {key: price for key, price in known.items() if key.startswith(f"{name}/")}
+            known = {**{f"{whole}/{key[len(name) + 1 :]}": price for key, price in inherited.items()}, **known}
+    return PriceBook(known, priced_as)
 
 
 def price_of(book: PriceBook) -> PriceOf:
@@ -136,7 +181,7 @@ def price_of(book: PriceBook) -> PriceOf:
                 target.model,
                 Usage(input_tokens=input_tokens, output_tokens=output_tokens),
                 when=now,
-                provider=host.name,
+                provider=host.label,
                 place=host.place,
             ).dollars
             for input_tokens, output_tokens in ((1000, 0), (0, 1000))

@@ -20,7 +20,8 @@ from ._config.rules import Environment, SecretStr, Unshown
 from ._engine.attempt import Engine
 from ._engine.forecast import CostEstimate, forecast
 from ._engine.formats import Formats
-from ._engine.health import Health, TargetHealth
+from ._engine.health import Health
+from ._engine.health_report import TargetHealth
 from ._engine.intake import Messages, read_messages
 from ._engine.lifetime import Background, Lifetime, Preparation, SharedLifetime, Watch
 from ._engine.limits import USUAL_QUESTION_LIMITS, LimitRules, Limits
@@ -101,6 +102,7 @@ class Runtime:
             self.settings.routing,
             self._targeting,
             self._health,
+            limits=self._limits,
             price_of=assembly.price_of(prices),
             facts_of=assembly.facts_of(self._catalog),
             draw=self._random.random,
@@ -182,6 +184,7 @@ class Runtime:
             self.settings.routing,
             self._targeting,
             health,
+            limits=self._limits,
             price_of=assembly.price_of(catalog.prices),
             facts_of=assembly.facts_of(catalog),
             draw=self._random.random,

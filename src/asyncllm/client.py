@@ -331,7 +331,10 @@ class Client(Runtime):
                 self._routing.fix(key, choice)
             else:
                 choice = self._routing.choose(asked.request, task=asked.task, sticky_key=asked.sticky_key)
-        settings, first = self.settings, choice.targets[0]
+        targets = choice.targets
+        if self._routing.has_deployments:
+            targets = self._routing.spread(targets, asked.request, asked.sticky_key)
+        settings, first = self.settings, targets[0]
         after, percentile = settings.hedging.after, settings.hedging.percentile
         if asked.hedge is True and after is None and percentile is None:
             percentile = _HEDGE_PERCENTILE
@@ -341,7 +344,7 @@ class Client(Runtime):
             after, percentile = asked.hedge, None
         paid = asked.user is not None or asked.agent is not None or asked.tags is not None
         return {
-            "targets": choice.targets,
+            "targets": targets,
             "request": replace(asked.request, model=first.model),
             "patience": Patience(
                 total=first.timeouts.total if asked.timeout is None else asked.timeout,

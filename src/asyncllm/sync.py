@@ -26,7 +26,7 @@ from typing_extensions import ParamSpec, TypeForm, Unpack
 from ._checks import JSONFormat
 from ._config import Settings
 from ._config.rules import Unshown
-from ._engine.health import TargetHealth
+from ._engine.health_report import TargetHealth
 from ._engine.intake import Messages
 from ._ledger.reports import ReportRow
 from ._options import CallOptions, with_keywords

@@ -191,7 +191,7 @@ async def test_a_call_passes_every_limit_that_holds_for_it() -> None:
     """The model's, the provider's and the client's; another provider is held up by the client's alone."""
     rules = LimitRules(
         whole=LimitBounds(concurrent=3),
-        providers={"a": LimitBounds(concurrent=2)},
+        accounts={("a",): LimitBounds(concurrent=2)},
         models={("a", "m"): LimitBounds(concurrent=1)},
     )
     limits = Limits(rules, anyio.current_time)
@@ -215,7 +215,7 @@ async def test_a_call_passes_every_limit_that_holds_for_it() -> None:
 @pytest.mark.anyio
 async def test_what_is_not_limited_does_not_wait() -> None:
     """Without a bound there is no ticket; after the loop is gone nothing is under way any more."""
-    limits = Limits(LimitRules(providers={"a": LimitBounds(concurrent=1)}), anyio.current_time)
+    limits = Limits(LimitRules(accounts={("a",): LimitBounds(concurrent=1)}), anyio.current_time)
     assert await limits.acquire(target("b"), tokens, 0, math.inf) is None
     assert (0, None) == limits.queue(("b", "m"))
     await limits.acquire(target(), tokens, 0, math.inf)

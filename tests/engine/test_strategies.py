@@ -16,7 +16,8 @@ from asyncllm import errors
 from asyncllm._auth.keys import HeaderKey
 from asyncllm._config.sections import RouteTarget, RoutingRules
 from asyncllm._engine.forecast import estimate
-from asyncllm._engine.health import Health, percentile
+from asyncllm._engine.health import Health
+from asyncllm._engine.health_report import percentile
 from asyncllm._engine.routing import ProviderEntry, Routing, Targeting
 from asyncllm._engine.strategies import by_cost, by_latency, by_weight, fit, for_task
 from asyncllm._engine.target import Target

@@ -14,7 +14,7 @@ from typing import Any
 from .._providers.spec import HostSpec
 from .document import ConfigDocument, shown
 from .interpolate import KeyPath, Unresolved, unresolved_in
-from .kinds import COMMON_KEYS, KindsOfOneFile, read_own
+from .kinds import COMMON_KEYS, DEPLOYMENT_KEYS, KindsOfOneFile, read_own
 from .nearest import ConfigProblem
 from .rules import SecretStr
 from .sections import MEMORY
@@ -88,6 +88,9 @@ def _complete_entry(
         return [], pending
     if name in extra_kinds:
         entry["own"] = {key: _hide(key, entry.pop(key)) for key in list(entry) if key not in COMMON_KEYS}
+        for _, deployment in _deployments(path, entry):
+            own = [key for key in deployment if key not in DEPLOYMENT_KEYS]
+            deployment["own"] = {key: _hide(key, deployment.pop(key)) for key in own}
         return [], pending
     spec = kinds.get(name)
     if spec is None:
@@ -99,10 +102,32 @@ def _complete_entry(
         return [] if pending else [unknown], pending
     entry["own"], troubles = read_own(spec, entry, base)
     wrong = [ConfigProblem((*path, key) if key else path, text) for key, text in troubles if key or not pending]
-    wrong += _unknown_keys(path, entry, spec, kinds)
-    if spec.needs_base_url and entry.get("base_url") is None and not pending:
-        wrong.append(ConfigProblem(path, f"an entry of kind {name} needs base_url"))
+    wrong += _unknown_keys(path, entry, spec, kinds, COMMON_KEYS)
+    for where, deployment in _deployments(path, entry):
+        deployment["own"], troubles = read_own(spec, deployment, base)
+        wrong += [ConfigProblem((*where, key) if key else where, text) for key, text in troubles if key]
+        wrong += _unknown_keys(where, deployment, spec, kinds, DEPLOYMENT_KEYS)
+    if spec.needs_base_url and not pending:
+        wrong += [
+            ConfigProblem(where, f"an entry of kind {name} needs base_url")
+            for where, one in _deployments(path, entry) or [(path, entry)]
+            if entry.get("base_url") is None and one.get("base_url") is None
+        ]
     return wrong, pending
+
+
+def _deployments(path: KeyPath, entry: dict[str, Any]) -> list[tuple[KeyPath, dict[str, Any]]]:
+    """The deployments of an entry that are mappings, each with a name and its place."""
+    written = entry.get("deployments")
+    if not isinstance(written, list):
+        return []
+    found = [(number, one) for number, one in enumerate(written) if isinstance(one, dict)]
+    for number, one in found:
+        if one.get("name") is None:
+            one["name"] = str(number + 1)
+        elif isinstance(one["name"], int) and not isinstance(one["name"], bool):
+            one["name"] = str(one["name"])
+    return [((*path, "deployments", number), one) for number, one in found]
 
 
 def _keep_common(entry: dict[str, Any]) -> None:
@@ -112,15 +137,15 @@ def _keep_common(entry: dict[str, Any]) -> None:
 
 
 def _unknown_keys(
-    path: KeyPath, entry: dict[str, Any], spec: HostSpec, kinds: KindsOfOneFile
+    path: KeyPath, entry: dict[str, Any], spec: HostSpec, kinds: KindsOfOneFile, common: frozenset[str]
 ) -> Iterator[ConfigProblem]:
     """Takes out the keys that the kind does not know."""
-    unknown = [key for key in entry if key not in COMMON_KEYS and key != "own"]
+    unknown = [key for key in entry if key not in common and key != "own"]
     everywhere = kinds.every_key() if unknown else frozenset()
     for key in unknown:
         del entry[key]
         what = "not a key of this kind of provider" if key in everywhere else "unknown key"
-        yield ConfigProblem((*path, key), what, key, COMMON_KEYS.union(spec.keys))
+        yield ConfigProblem((*path, key), what, key, common.union(spec.keys))
 
 
 def _hide(key: str, value: Any) -> Any:

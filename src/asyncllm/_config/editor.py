@@ -31,10 +31,11 @@ def json_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     whole = _section(Settings, definitions)
     entry = definitions["ProviderSettings"]
-    for internal in ("own", "pending"):
-        del entry["properties"][internal]
-    del entry["required"]
-    entry["properties"].update(key_schemas())
+    for section in (entry, definitions["DeploymentSettings"]):
+        for internal in ("own", "pending"):
+            section["properties"].pop(internal, None)
+        del section["required"]
+        section["properties"].update(key_schemas())
     entry["properties"]["kind"]["examples"] = sorted(KINDS)
     target = definitions["RouteTarget"]
     pair = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "string"}], "minItems": 2, "maxItems": 2}

@@ -26,9 +26,13 @@ COMMON_KEYS = frozenset(
         "priced_as",
         "headers",
         "dialect",
+        "deployments",
+        "balance",
     }
 )
 """What an entry of any kind may hold."""
+DEPLOYMENT_KEYS = frozenset({"name", "base_url", "weight", "limits", "headers"})
+"""What a deployment of an entry of any kind may hold."""
 
 
 class Kinds(Mapping[str, HostSpec]):

@@ -23,7 +23,8 @@ MEMORY = ":memory:"  # the ledger's database when nothing is to be kept on disk
 
 Name = Annotated[str, FILLED]
 Library = Literal["httpx", "httpx2", "aiohttp"]
-Strategy = Literal["fallback", "cost", "latency", "capability", "load_balance"]
+Strategy = Literal["fallback", "cost", "latency", "capability", "load_balance", "least_busy", "cache_affinity"]
+Balance = Literal["weighted", "least_busy", "latency", "cache_affinity"]
 
 
 def stated(section: Any) -> dict[str, Any]:
@@ -157,6 +158,14 @@ _ROUTING_KEYS: Mapping[str, frozenset[str]] = {
     "latency": frozenset({"targets"}),
     "capability": frozenset({"tasks", "tiers"}),
     "load_balance": frozenset({"targets"}),
+    "least_busy": frozenset({"targets"}),
+    "cache_affinity": frozenset({"targets"}),
+}
+_BALANCES: Mapping[str, Balance] = {
+    "load_balance": "weighted",
+    "latency": "latency",
+    "least_busy": "least_busy",
+    "cache_affinity": "cache_affinity",
 }
 
 
@@ -170,11 +179,14 @@ class RoutingRules:
     strategy: Annotated[
         Strategy,
         "fallback: the chain in order. cost: the cheapest first. latency: the fastest first. "
-        "capability: by the call's task. load_balance: at random by weight.",
+        "capability: by the call's task. load_balance: at random by weight. least_busy: the one with the fewest "
+        "requests under way. cache_affinity: a conversation returns to the one that has its beginning cached. The last "
+        "four and latency also choose among the deployments of an entry.",
     ] = "fallback"
     targets: Annotated[
         tuple[RouteTarget, ...],
-        "cost, latency, load_balance: what to choose from; empty: the chain of the active provider.",
+        "cost, latency, load_balance, least_busy, cache_affinity: what to choose from; empty: the chain of the active "
+        "provider.",
     ] = ()
     tiers: Annotated[
         Mapping[Name, tuple[RouteTarget, ...]],
@@ -204,10 +216,15 @@ class RoutingRules:
             raise ValueError(f"strategy {self.strategy} has no key {' or '.join(sorted(foreign))}")
         if self.strategy == "capability" and not (self.tasks or self.tiers):
             raise ValueError("strategy capability needs tiers or tasks")
-        if self.strategy == "load_balance" and len(self.targets) < 2:
+        if self.strategy == "load_balance" and len(self.targets) == 1:
             raise ValueError("strategy load_balance needs two targets or more")
         if self.strategy != "load_balance" and any(target.weight is not None for target in self.all_targets()):
             raise ValueError("a weight is for strategy load_balance only")
+
+    @property
+    def balance(self) -> Balance | None:
+        """How deployments are chosen by this strategy; None where it says nothing of them."""
+        return _BALANCES.get(self.strategy)
 
     @property
     def weights(self) -> tuple[float, ...]:

@@ -15,8 +15,9 @@ from .._schema.values import dataclass
 from ..errors import ConfigurationError
 from .interpolate import KeyPath
 from .nearest import ConfigProblem
-from .rules import BASE_URL, POPULATED, SecretStr, at_least
+from .rules import BASE_URL, POPULATED, SecretStr, above, at_least
 from .sections import (
+    Balance,
     CatalogSettings,
     CostTrackingSettings,
     Hedging,
@@ -29,6 +30,27 @@ from .sections import (
     RoutingRules,
     Timeouts,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSettings:
+    """A key, region or endpoint of an entry.
+
+    What it does not set is as in the entry. Which keys it may hold depends on the entry's kind.
+
+    Attributes:
+        own: the keys that belong to its kind, those that are set; secrets are `SecretStr`.
+    """
+
+    name: Annotated[Name, "Its name in reports and in the health; without it its place in the list, from 1."]
+    base_url: Annotated[str | None, BASE_URL, "Where it is reached; without it as the entry."] = None
+    weight: Annotated[float, above(0), "Its share of the calls, in proportion to the other weights."] = 1.0
+    limits: Annotated[ProviderLimits | None, "Its own, besides those of the entry."] = None
+    headers: Annotated[
+        Mapping[Name, SecretStr], "Headers of every request to it, besides those of the entry; never shown."
+    ] = field(default_factory=dict)
+
+    own: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +86,15 @@ class ProviderSettings:
         "Fields of the wire format's dialect that this server needs otherwise; see docs/providers.md.",
     ] = field(default_factory=dict)
 
+    deployments: Annotated[
+        tuple[DeploymentSettings, ...],
+        "Several keys, regions or endpoints for the same models; each has its own health and limits.",
+    ] = ()
+    balance: Annotated[
+        Balance | None,
+        "Which deployment a call tries first; null: as routing.strategy says, else weighted.",
+    ] = None
+
     own: Mapping[str, Any] = field(default_factory=dict, repr=False)
     pending: tuple[str, ...] = field(default=(), repr=False)
 
@@ -86,6 +117,19 @@ class ProviderSettings:
         names = ("base_url", "max_tokens", "headers", "dialect")
         common = {name: getattr(self, name) for name in names}
         return {name: value for name, value in common.items() if value} | dict(self.own)
+
+    def options_of(self, deployment: DeploymentSettings) -> dict[str, Any]:
+        """The same for one of its deployments.
+
+        Raises:
+            ConfigurationError: a variable that the entry needs is not set.
+        """
+        options = self.options()
+        if deployment.base_url is not None:
+            options["base_url"] = deployment.base_url
+        if deployment.headers:
+            options["headers"] = {**options.get("headers", {}), **deployment.headers}
+        return options | dict(deployment.own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +171,23 @@ class Settings:
             for path, name in self._named_providers()
             if name not in known
         ]
+        for name, entry in self.providers.items():
+            names = [deployment.name for deployment in entry.deployments]
+            problems += [
+                ConfigProblem(("providers", name, "deployments", index, "name"), "two deployments have this name")
+                for index, one in enumerate(names)
+                if one in names[:index]
+            ]
+        if (
+            self.routing.strategy == "load_balance"
+            and not self.routing.targets
+            and not any(entry.deployments for entry in self.providers.values())
+        ):
+            problems.append(
+                ConfigProblem(
+                    ("routing",), "strategy load_balance needs two targets or more, or a provider with deployments"
+                )
+            )
         if self.budgets and not self.cost_tracking.enabled:
             problems.append(ConfigProblem(("budgets",), "budgets need cost_tracking.enabled: true"))
         return problems

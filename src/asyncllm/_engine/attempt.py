@@ -104,7 +104,7 @@ class Engine:
         catalog = self.catalog
         if catalog is None:
             return NOTHING_KNOWN
-        known = catalog.in_use.get(target.key)
+        known = catalog.in_use.get(target.entry_key)
         return known or catalog.use(target.provider.name, target.provider.kind, target.model)
 
 
@@ -221,6 +221,7 @@ class HTTPAttempt:
                     input_tokens=input_tokens,
                     max_tokens=max_tokens,
                     operation=call.operation,
+                    deployment=provider.deployment,
                     bound=functools.partial(_bound, wire, target.model, engine.json),
                     place=provider.place,
                 )
@@ -346,7 +347,11 @@ class HTTPAttempt:
         if self._context is None:
             engine, provider = self.call.engine, self.target.provider
             self._context = Context(
-                origin=Origin(provider.origin or provider.kind, (self._route or self.route).protocol.name),
+                origin=Origin(
+                    provider.origin or provider.kind,
+                    (self._route or self.route).protocol.name,
+                    provider.account,
+                ),
                 provider=provider.name,
                 model=self.target.model,
                 json=engine.json,
@@ -466,6 +471,7 @@ class HTTPAttempt:
         self.record = Attempt(
             provider=self.target.provider.name,
             model=self.target.model,
+            deployment=self.target.provider.deployment,
             outcome=outcome,
             error=error,
             status=status,

@@ -208,18 +208,18 @@ class Call:
             request: what was asked at first.
             paused: everything that has come of the reply so far.
         """
-        self.targets = [target for target in self.targets if target.key == (paused.provider, self._answered_by(paused))]
+        last = paused.attempts[-1]
+        self.targets = [
+            target
+            for target in self.targets
+            if target.entry_key == (paused.provider, last.model) and target.provider.deployment == last.deployment
+        ]
         if paused.continuation is not None:
             self.request = replace(request, extra_body={**(request.extra_body or {}), **paused.continuation})
         else:
             self.request = replace(request, messages=(*request.messages, paused.message))
         self._expected = None
         self.begin_again()
-
-    @staticmethod
-    def _answered_by(response: Response) -> str:
-        """The model that was asked for the reply, by its last attempt."""
-        return response.attempts[-1].model
 
     def may_go_on_from(self, response: Response, position: int) -> bool:
         """Whether a blocked or refused reply is left for the next target, and there is one."""
@@ -324,7 +324,7 @@ class Call:
         last = told[-1]
         if len(told) == 1:
             return last
-        names = ", ".join(f"{attempt.provider}/{attempt.model}" for attempt in self.records)
+        names = ", ".join(attempt.label for attempt in self.records)
         skipped = ", ".join(str(self.targets[there]) for there in range(len(self.targets)) if there not in self.asked)
         error = AllFallbacksFailedError(
             f"all {len(told)} targets failed (attempts: {names or 'none was sent'}"

@@ -57,7 +57,7 @@ def forecast(books: Bookkeeper, target: Target, request: Request, facts: ModelFa
     provider = target.provider
     route = provider.resolve("chat", target.model, request)
     context = Context(
-        origin=Origin(provider.origin or provider.kind, route.protocol.name),
+        origin=Origin(provider.origin or provider.kind, route.protocol.name, provider.account),
         provider=provider.name,
         model=target.model,
         json=json,

@@ -25,18 +25,17 @@ The rules:
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from .._schema.response import Outcome, RateLimits
 from .._schema.usage import Usage
-from .._schema.values import dataclass
 from ..errors import AsyncLLMError, CircuitOpenError, ConnectError, ConnectionLostError
+from .health_report import TargetHealth, describe, describe_whole, percentile
 from .limits import SAMPLES, LimitTurn
-from .target import Target
+from .target import Key, Target
 
 State = Literal["closed", "open", "half_open"]
 Reason = Literal["failures", "cooldown", "model", "quota", "credential", "account"]
@@ -115,6 +114,7 @@ class TargetState:
     """The health of one model on one host.
 
     Attributes:
+        under_way: attempts that were let pass and have not ended.
         guarded: something may keep attempts away; while it is False nothing needs to be asked.
         attempts: how many ended.
         failures: how many of them failed in a way that counts against the target.
@@ -127,6 +127,7 @@ class TargetState:
     __slots__ = (
         "_cooling_until",
         "_counted",
+        "_doubted_until",
         "_next_pass",
         "_off_reason",
         "_off_until",
@@ -143,10 +144,12 @@ class TargetState:
         "latencies",
         "provider",
         "quota",
+        "under_way",
     )
 
     def __init__(self, provider: ProviderState) -> None:
         self.provider = provider
+        self.under_way = 0
         self.attempts = 0
         self.failures = 0
         self.latencies: deque[float] = deque(maxlen=SAMPLES)
@@ -169,6 +172,7 @@ class TargetState:
         self._probing = False
         self._outcomes = 0  # the last ones as bits, 1 for a failure
         self._counted = 0
+        self._doubted_until = 0.0
         self.consecutive = 0
         self._streak = 0
 
@@ -205,6 +209,10 @@ class TargetState:
         self._next_pass = now + SECONDS_BETWEEN_PASSES
         return "pass"
 
+    def is_doubted(self, now: float) -> bool:
+        """Whether it failed a moment ago: a call that has the choice goes elsewhere, though the circuit is closed."""
+        return now < self._doubted_until and self.consecutive > 0
+
     def off(self, at: float) -> bool:
         """Whether at that moment only probes and passes go there, as far as it is known now."""
         return at < max(self._open_until, self._off_until, self.provider.off_until)
@@ -237,6 +245,11 @@ class TargetState:
         if until == 0:
             return "closed", None
         return ("open" if now < until else "half_open"), reason
+
+    @property
+    def counted(self) -> int:
+        """How many of the last 100 attempts count for the failure rate."""
+        return self._counted
 
     @property
     def failure_rate(self) -> float | None:
@@ -305,6 +318,7 @@ class TargetState:
         self.failures += 1
         self.consecutive += 1
         self._streak = 0
+        self._doubted_until = now + min(2.0 ** (self.consecutive - 1), OPEN_SECONDS)
         self._count(1)
         worn = self._counted >= WINDOW and 2 * self._outcomes.bit_count() >= WINDOW
         if grant == "probe" or (self._open_until == 0 and (self.consecutive >= MOST_CONSECUTIVE or worn)):
@@ -325,6 +339,7 @@ class TargetState:
 
     def forget_probe(self) -> None:
         """Whatever was under way is gone with its event loop."""
+        self.under_way = 0
         self._probing = self.provider.probing = False
 
     def revive(self) -> None:
@@ -378,6 +393,8 @@ class Permit:
         self._grant = grant
         self._turn = turn
         self._now = now
+        if state is not None:
+            state.under_way += 1
 
     def has_content(self) -> None:
         """A stream has its first content: a probe need not wait for its end."""
@@ -408,6 +425,8 @@ class Permit:
         """
         state = self._state
         if state is not None:
+            if state.under_way > 0:  # 0 where its event loop is gone
+                state.under_way -= 1
             if outcome == "ok":
                 state.succeeded(self._grant, latency, first_content)
             elif error is not None:
@@ -423,49 +442,11 @@ class Permit:
     def cancel(self) -> None:
         """No attempt was made."""
         if self._state is not None:
+            if self._state.under_way > 0:
+                self._state.under_way -= 1
             self._state.released(self._grant)
         if self._turn is not None:
             self._turn.cancel()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetHealth:
-    """What a client knows of one target.
-
-    Attributes:
-        state: ``"closed"`` while attempts pass, ``"open"`` while they are kept away, ``"half_open"`` while a probe may.
-        reason: why it is not closed: ``"failures"``, ``"cooldown"``, ``"model"``, ``"quota"``, ``"credential"`` or
-            ``"account"``; the one that lasts longest.
-        retry_after: seconds until an attempt may pass; 0 when it may now.
-        attempts: attempts that ended with an answer or a failure.
-        failures: those that count against the target.
-        failure_rate: the share of failures among the last 100; None before the first attempt.
-        consecutive_failures: failures in a row, up to now.
-        latency_p50: median seconds of the last 128 answers in one piece; None before the first.
-        latency_p95: their 95th percentile.
-        first_content_p50: median seconds until the first content of the last 128 streams; None before the first.
-        first_content_p95: their 95th percentile.
-        retry_quota: what is left for retries, of 500.
-        queue_depth: calls that wait for their turn under a limit now.
-        waiting_time: mean seconds that the last 128 calls waited under a limit; None where there is no limit.
-    """
-
-    provider: str
-    model: str
-    state: State
-    reason: Reason | None
-    retry_after: float
-    attempts: int
-    failures: int
-    failure_rate: float | None
-    consecutive_failures: int
-    latency_p50: float | None
-    latency_p95: float | None
-    first_content_p50: float | None
-    first_content_p95: float | None
-    retry_quota: int
-    queue_depth: int = 0
-    waiting_time: float | None = None
 
 
 class Health:
@@ -476,8 +457,8 @@ class Health:
     """
 
     def __init__(self) -> None:
-        self._targets: dict[tuple[str, str], TargetState] = {}
-        self._providers: dict[str, ProviderState] = {}
+        self._targets: dict[Key, TargetState] = {}
+        self._providers: dict[Key, ProviderState] = {}
         self.now: Callable[[], float] = time.monotonic
 
     def attach(self, clock: Callable[[], float]) -> None:
@@ -492,12 +473,17 @@ class Health:
         """The state of a target, made at its first use."""
         return self._targets.get(target.key) or self._new(target.key)
 
-    def _new(self, key: tuple[str, str]) -> TargetState:
+    def seen(self, target: Target) -> TargetState | None:
+        """The state of a target that was used; None of one that was not."""
+        return self._targets.get(target.key)
+
+    def _new(self, key: Key) -> TargetState:
         if len(self._targets) >= _MOST_TARGETS:  # those that are kept away are forgotten last, the oldest first
             oldest = sorted(self._targets, key=lambda key: self._targets[key].guarded)
             for old in oldest[: _MOST_TARGETS // 10]:
                 del self._targets[old]
-        provider = self._providers.setdefault(key[0], ProviderState())
+        account = (key[0], *key[2:])  # each deployment has a credential of its own
+        provider = self._providers.setdefault(account, ProviderState())
         state = self._targets[key] = TargetState(provider)
         return state
 
@@ -507,7 +493,7 @@ class Health:
         reason = state.describe(now)[1] or "failures"
         seconds = state.next_pass(now) if last_resort else state.wait(now)
         name = target.provider.name
-        what = _SENTENCES[reason].format(target=f"{name}/{target.model}", provider=name)
+        what = _SENTENCES[reason].format(target=target, provider=target.provider.label)
         return CircuitOpenError(
             f"{what}; it is off for {seconds:.1f} s more (client.reset_health() tries again at once)",
             provider=name,
@@ -532,48 +518,31 @@ class Health:
         samples = state.first_contents if stream else state.latencies
         return percentile(samples, percent) if len(samples) >= least else None
 
-    def report(self, queue: Callable[[tuple[str, str]], tuple[int, float | None]]) -> tuple[TargetHealth, ...]:
-        """Every target that was used, in the order of its first use.
+    def report(self, queue: Callable[[Key], tuple[int, float | None]]) -> tuple[TargetHealth, ...]:
+        """Every target that was used, in the order of its first use; an entry with deployments before them.
 
         Args:
             queue: gives the queue depth and the mean waiting time of a target.
         """
         now = self.now()
-        return tuple([_describe(key, state, now, *queue(key)) for key, state in tuple(self._targets.items())])
+        states = tuple(self._targets.items())
+        groups: dict[Key, list[TargetState]] = {}
+        for key, state in states:
+            groups.setdefault(key[:2], []).append(state)
+        found = []
+        for key, state in states:
+            parts = groups[key[:2]]
+            if len(key) > 2 and state is parts[0]:
+                queues = [queue(other) for other, _ in states if other[:2] == key[:2]]
+                found.append(describe_whole(key[:2], parts, now, queues))
+            found.append(describe(key, state, now, *queue(key)))
+        return tuple(found)
 
     def reset(self, provider: str | None) -> None:
         """Lets attempts pass again: to all targets of a provider, or to all. Counts and latencies stay."""
-        for name, state in self._providers.items():
-            if provider in (None, name):
+        for key, state in self._providers.items():
+            if provider in (None, key[0]):
                 state.clear()
-        for (name, _), target in self._targets.items():
-            if provider in (None, name):
+        for key, target in self._targets.items():
+            if provider in (None, key[0]):
                 target.clear()
-
-
-def percentile(samples: Iterable[float], percent: float) -> float | None:
-    """The value below which that share of the samples lies; None of none."""
-    ordered: Sequence[float] = sorted(samples)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else None
-
-
-def _describe(key: tuple[str, str], state: TargetState, now: float, depth: int, waiting: float | None) -> TargetHealth:
-    circuit, reason = state.describe(now)
-    return TargetHealth(
-        provider=key[0],
-        model=key[1],
-        state=circuit,
-        reason=reason,
-        retry_after=state.wait(now),
-        attempts=state.attempts,
-        failures=state.failures,
-        failure_rate=state.failure_rate,
-        consecutive_failures=state.consecutive,
-        latency_p50=percentile(state.latencies, 50),
-        latency_p95=percentile(state.latencies, 95),
-        first_content_p50=percentile(state.first_contents, 50),
-        first_content_p95=percentile(state.first_contents, 95),
-        retry_quota=state.quota.left,
-        queue_depth=depth,
-        waiting_time=waiting,
-    )

@@ -29,7 +29,7 @@ from .._config.sections import LimitBounds
 from .._schema.response import RateLimits
 from .._schema.values import dataclass
 from ..errors import LimitTimeoutError
-from .target import Target
+from .target import Key, Target
 
 MINUTE = 60.0
 SAMPLES = 128  # waiting times and latencies kept
@@ -106,6 +106,11 @@ class Meter:
     def depth(self) -> int:
         """Callers who wait."""
         return sum(not waiter.left for waiter in self._queue)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a small attempt would pass now."""
+        return not self._queue and self._free_at(1) <= self._clock()
 
     @property
     def in_use(self) -> bool:
@@ -248,16 +253,16 @@ class LimitRules:
 
     Attributes:
         whole: of everything it sends.
-        providers: of each provider.
-        models: of each model, by provider and model.
+        accounts: of each provider, by its name; of each deployment, by provider and deployment.
+        models: of each model, by provider and model; of a deployment by provider, model and deployment.
     """
 
     whole: LimitBounds = field(default_factory=LimitBounds)
-    providers: Mapping[str, LimitBounds] = field(default_factory=dict)
-    models: Mapping[tuple[str, str], LimitBounds] = field(default_factory=dict)
+    accounts: Mapping[Key, LimitBounds] = field(default_factory=dict)
+    models: Mapping[Key, LimitBounds] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.whole) or any(self.providers.values()) or any(self.models.values())
+        return bool(self.whole) or any(self.accounts.values()) or any(self.models.values())
 
 
 UNLIMITED = LimitBounds()
@@ -305,10 +310,10 @@ class Limits:
         self._rules = rules
         self._clock = clock
         self._usual = usual
-        self._meters: dict[tuple[str, str], tuple[Meter, ...]] = {}
+        self._meters: dict[Key, tuple[Meter, ...]] = {}
         self._whole = self._meter("this client", rules.whole)
-        self._providers: dict[str, Meter] = {}
-        self._waits: dict[tuple[str, str], deque[float]] = {}
+        self._wide: dict[tuple[str, Key], Meter] = {}
+        self._waits: dict[Key, deque[float]] = {}
 
     def _meter(self, name: str, bounds: LimitBounds) -> Meter:
         return Meter(
@@ -319,21 +324,41 @@ class Limits:
             tokens=bounds.tokens_per_minute,
         )
 
-    def _meters_of(self, key: tuple[str, str]) -> tuple[Meter, ...]:
+    def _meters_of(self, key: Key) -> tuple[Meter, ...]:
         """The meters an attempt passes, the narrowest first; none where nothing limits it."""
         found = self._meters.get(key)
         if found is None:
-            name, model = key
-            rules = self._rules
-            bounds = rules.models.get(key, LimitBounds()), rules.providers.get(name, self._usual), rules.whole
-            found = ()
-            if any(bounds):
-                provider = self._providers.setdefault(name, self._meter(name, bounds[1]))
-                found = (self._meter(f"{name}/{model}", bounds[0]), provider, self._whole)
+            found = self._make(key)
             if len(self._meters) >= _MOST_KEPT:
                 self._forget_one()
             self._meters[key] = found
         return found
+
+    def _make(self, key: Key) -> tuple[Meter, ...]:
+        name, model, *deployment = key
+        rules = self._rules
+        own = rules.models.get(key, UNLIMITED)
+        account = rules.accounts.get((name, *deployment), UNLIMITED if deployment else self._usual)
+        wide = [self._wide_meter("/".join((name, *deployment)), "account", (name, *deployment), account)]
+        bounds = [own, account, rules.whole]
+        if deployment:  # the limits of the entry hold for all its deployments together
+            entry, entry_model = rules.accounts.get((name,), self._usual), rules.models.get(key[:2], UNLIMITED)
+            bounds += [entry, entry_model]
+            wide += [
+                self._wide_meter(f"{name}/{model}", "model", key[:2], entry_model),
+                self._wide_meter(name, "account", (name,), entry),
+            ]
+        if not any(bounds):
+            return ()
+        return (self._meter("/".join((name, *deployment, model)), own), *wide, self._whole)
+
+    def _wide_meter(self, name: str, of: str, key: Key, bounds: LimitBounds) -> Meter:
+        """A meter that several keys share."""
+        return self._wide.get((of, key)) or self._wide.setdefault((of, key), self._meter(name, bounds))
+
+    def room(self, target: Target) -> bool:
+        """Whether an attempt would not have to wait, as far as it is known without its number of tokens."""
+        return all(meter.has_room for meter in self._meters_of(target.key))
 
     def _forget_one(self) -> None:
         """Drops the oldest name that has no limit of its own and that nobody uses now."""
@@ -377,7 +402,7 @@ class Limits:
         waits.append(waited)
         return LimitTurn(waited, held)
 
-    def queue(self, key: tuple[str, str]) -> tuple[int, float | None]:
+    def queue(self, key: Key) -> tuple[int, float | None]:
         """How many calls wait on the way to a target, and how many seconds the last ones waited, on average."""
         meters = self._meters.get(key) or ()
         waits = tuple(self._waits.get(key, ()))

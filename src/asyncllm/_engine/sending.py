@@ -360,14 +360,12 @@ async def _first_free(call: Call) -> int | None:
 def log_hop(error: AsyncLLMError, target: Target, later: Target) -> None:
     """The one WARNING line of a hop: no content, no key."""
     _log.warning(
-        "%s/%s failed (%s, status %s, request id %s): going on to %s/%s",
-        target.provider.name,
-        target.model,
+        "%s failed (%s, status %s, request id %s): going on to %s",
+        target,
         type(error).__name__,
         error.status,
         error.request_id,
-        later.provider.name,
-        later.model,
+        later,
     )
 
 
@@ -456,5 +454,5 @@ async def _refresh(target: Target) -> bool:
     try:
         return await target.provider.auth.refresh()
     except AsyncLLMError:
-        _log.warning("%s: the credential was refused and could not be refreshed", target.provider.name)
+        _log.warning("%s: the credential was refused and could not be refreshed", target.provider.label)
         return False

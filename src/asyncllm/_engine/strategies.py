@@ -24,16 +24,28 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from .._config.sections import RouteTarget
-from .._schema.content import Audio, Document, Image, Part, ResultPart, ToolResult, Video
+from .._schema.content import (
+    Audio,
+    Document,
+    Image,
+    Part,
+    ProviderToolCall,
+    ProviderToolResult,
+    ResultPart,
+    Text,
+    ToolResult,
+    Unknown,
+    Video,
+)
 from .._schema.facts import ModelFacts
 from .._schema.request import Request
 from ..errors import BadRequestError, UnsupportedContentError
 from .forecast import estimate
-from .target import FactsOf, Target
+from .target import FactsOf, Key, Target
 
 PriceOf = Callable[[Target], "tuple[Decimal, Decimal] | None"]
 """A target -> US dollars for a million input and a million output tokens; None when that is not known."""
@@ -90,6 +102,69 @@ def _hash(sticky_key: str, target: Target) -> float:
     """A number of at least 0 and less than 1, the same on every machine."""
     digest = hashlib.blake2b("\0".join((sticky_key, *target.key)).encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
+
+
+# --- deployments: equal targets with keys, regions or endpoints of their own ---
+
+
+def by_load(
+    targets: Sequence[Target], weights: Sequence[float], load_of: Callable[[Target], int], draw: Callable[[], float]
+) -> tuple[Target, ...]:
+    """The one with the least to do for its weight first; among equals at random."""
+    ranked = [((load_of(target) + 1) / weight, draw(), target) for target, weight in zip(targets, weights, strict=True)]
+    return tuple([target for _, _, target in sorted(ranked, key=lambda one: one[:2])])
+
+
+def beginning(request: Request) -> str:
+    """What the turns of one conversation have in common, as a key: tools, instructions and the first message.
+
+    A provider caches prompts from their beginning, so this is also what it has cached of a conversation.
+    """
+    digest = hashlib.blake2b(repr(request.tools).encode("utf-8", "surrogatepass"), digest_size=16)
+    for message in request.messages:
+        for part in message.content:
+            data = part.text if isinstance(part, Text) else getattr(part, "data", None) or repr(part)
+            digest.update(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data)
+        if message.role != "system":
+            break
+    return digest.hexdigest()
+
+
+def answered_last(request: Request) -> str | None:
+    """The account that gave the last reply of the conversation: it has the longest beginning cached."""
+    for message in reversed(request.messages):
+        if message.role == "assistant":
+            for part in message.content:
+                origin = getattr(part, "origin", None)
+                if origin is not None and origin.account:
+                    return str(origin.account)
+            return None
+    return None
+
+
+def bound_to(request: Request) -> str | None:
+    """The account to which parts of the conversation belong (signatures, sealed reasoning, ids); the latest counts."""
+    for message in reversed(request.messages):
+        for part in message.content:
+            origin = getattr(part, "origin", None)
+            if origin is not None and origin.account and _is_bound(part):
+                return str(origin.account)
+    return None
+
+
+def _is_bound(part: Part) -> bool:
+    if isinstance(part, (ProviderToolCall, ProviderToolResult, Unknown)):
+        return True
+    return any(getattr(part, name, None) is not None for name in ("signature", "encrypted", "file_id"))
+
+
+def put_first(
+    targets: Sequence[Target], account: str | None, unless: Container[Key] = frozenset()
+) -> tuple[Target, ...]:
+    """The targets, with that of an account before the others unless its key is one of ``unless``."""
+    if account is None:
+        return tuple(targets)
+    return tuple(sorted(targets, key=lambda target: target.provider.account != account or target.key in unless))
 
 
 TIER_OF: Mapping[str, str] = {

@@ -19,10 +19,12 @@ from ..errors import AsyncLLMError, FallbackReason
 
 LONGEST_RETRY_AFTER = 60.0  # seconds; no call waits longer for one target
 SPREAD = 0.1  # callers who were all told the same moment come back over a tenth of the wait
-BETWEEN_DEPLOYMENTS, BETWEEN_MODELS = 1.0, 5.0  # seconds that a call waits while another target may be asked
+SAME_MODEL, OTHER_MODEL = 1.0, 5.0  # seconds that a call waits while such another target may be asked
 
 
 USUAL_RETRIES = RetryPolicy()
+Key = tuple[str, ...]
+"""Names a target: the entry, the model, and the deployment where the entry has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +33,38 @@ class Target:
 
     Attributes:
         retry: how often an attempt there is made again.
-        key: the provider's configured name and the model.
+        entry_key: the provider's configured name and the model.
+        key: the same, and the deployment where the entry has several.
     """
 
     provider: Provider
     model: str
     timeouts: Timeouts
     retry: RetryPolicy = USUAL_RETRIES
-    key: tuple[str, str] = field(init=False, repr=False, compare=False)
+    entry_key: tuple[str, str] = field(init=False, repr=False, compare=False)
+    key: Key = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", (self.provider.name, self.model))
+        provider = self.provider
+        key = (provider.name, self.model)
+        object.__setattr__(self, "entry_key", key)
+        object.__setattr__(self, "key", key if provider.deployment is None else (*key, provider.deployment))
 
     def __str__(self) -> str:
-        return "/".join(self.key)
+        return f"{self.provider.label}/{self.model}"
 
     def longest_wait(self, other: Target) -> float:
         """The longest pause, in seconds, that is waited for here while the other target is free."""
         if self.retry.wait_before_fallback is not None:
             return self.retry.wait_before_fallback
-        return BETWEEN_DEPLOYMENTS if other.model == self.model else BETWEEN_MODELS
+        if other.entry_key == self.entry_key:
+            return 0.0  # another deployment of the entry: nothing is gained by waiting
+        return SAME_MODEL if other.model == self.model else OTHER_MODEL
+
+    def shares_account(self, other: Target) -> bool:
+        """Whether both are asked with the same credential, at the same place."""
+        here, there = self.provider, other.provider
+        return here.name == there.name and here.deployment == there.deployment
 
 
 FactsOf = Callable[[Target], ModelFacts]
@@ -59,7 +73,7 @@ FactsOf = Callable[[Target], ModelFacts]
 
 def order(targets: Iterable[Target]) -> tuple[Target, ...]:
     """The targets in the order given, each once."""
-    seen: dict[tuple[str, str], Target] = {}
+    seen: dict[Key, Target] = {}
     for target in targets:
         seen.setdefault(target.key, target)
     return tuple(seen.values())
@@ -88,8 +102,9 @@ def allows(
 ) -> bool:
     """Whether another target may be asked after an error of this one.
 
-    A model of the same provider may where the error's advice says ``fallback``, one of another provider where it says
-    ``provider``. Where the advice asks for a larger window, the other window must be known to be larger.
+    A model of the same account may where the error's advice says ``fallback``, one of another provider where it says
+    ``provider``, and another deployment of the same entry where it says either. Where the advice asks for a larger
+    window, the other window must be known to be larger.
 
     Args:
         error: what failed.
@@ -99,6 +114,8 @@ def allows(
         also: what the call goes on for besides (``fallback_on``).
     """
     advice = error.advice.fallback if there.provider.name == here.provider.name else error.advice.provider
+    if advice == "no" and error.advice.provider == "yes" and not here.shares_account(there):
+        return True  # a key or an account that was refused says nothing of another one
     if advice == "larger_window":
         return _is_larger(there, here, facts_of)
     return advice == "yes" or (advice == "opt_in" and error.advice.fallback_on in also)

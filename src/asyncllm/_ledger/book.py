@@ -120,13 +120,18 @@ def appraiser(prices: Prices) -> Appraise:
         usage = Usage(input_tokens=head.input_estimate, output_tokens=head.output_estimate, source="estimated")
         if opening.hold is not None and opening.hold.amount is not None:
             return Settlement(status="unknown", usage=usage, cost=opening.hold.amount, cost_source="estimate")
-        priced = prices.cost(head.kind, head.model, usage, when=to_moment(opening.time), provider=head.provider)
+        priced = prices.cost(head.kind, head.model, usage, when=to_moment(opening.time), provider=_priced_at(head))
         cost, source, version, reason = _billed(usage, priced)
         return Settlement(
             status="unknown", usage=usage, cost=cost, cost_source=source, unpriced_reason=reason, price_version=version
         )
 
     return appraise
+
+
+def _priced_at(head: Head) -> str:
+    """The name under which the price book knows the entry, or its deployment."""
+    return head.provider if head.deployment is None else f"{head.provider}/{head.deployment}"
 
 
 class Bookkeeper:
@@ -191,7 +196,7 @@ class Bookkeeper:
             most.output(self.assumed_output(head)),
             when=to_moment(now),
             service_tier=most.tier,
-            provider=head.provider,
+            provider=_priced_at(head),
             tools=most.tools,
             without=most.without,
             place=most.place or place,
@@ -332,7 +337,7 @@ class BookedAttempt:
                 head.model,
                 usage,
                 when=to_moment(opening.time),
-                provider=head.provider,
+                provider=_priced_at(head),
                 answered=None if partial is None else partial.model or None,
                 place=self._place,
             )

@@ -156,7 +156,7 @@ class PartWriter(Generic[D]):
 
     def drop(self, what: str, origin: Origin | None) -> None:
         """Warns that part of the history is not sent, because only its own host understands it."""
-        source = f"from {origin.provider} ({origin.protocol})" if origin else "of no known origin"
+        source = f"from {origin}" if origin else "of no known origin"
         self.warn(f"{what} {source} was left out: {self.context.provider} would not recognise it")
 
     def refuse(self, sentence: str) -> UnsupportedContentError:
@@ -179,6 +179,12 @@ class PartWriter(Generic[D]):
     def is_foreign(self, origin: Origin | None) -> bool:
         """Whether a part came from another host or format; what the caller made is not foreign."""
         return origin is not None and origin != self.context.origin
+
+    def maker(self, origin: Origin | None) -> str:
+        """Whose a foreign part is, for a warning."""
+        if origin is not None and origin.account and origin.provider == self.context.origin.provider:
+            return f"another account ({origin.account})"
+        return "another provider"
 
     def json(self, value: Any) -> str:
         """A value as JSON text."""

@@ -49,6 +49,8 @@ class Provider:
         counting: model -> how it counts the tokens of a request; None where it does not.
         place: where it serves requests, as its address says (a region, ``"eu"``); ``""`` where that is not said.
         settings: options of the entry that only its own file reads.
+        deployment: which key, region or endpoint of its entry it is; None where the entry has only one.
+        account: what its parts name as `asyncllm._schema.content.Origin.account`.
     """
 
     name: str
@@ -64,6 +66,13 @@ class Provider:
     counting: Callable[[str], Counting | None] | None = None
     place: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    deployment: str | None = None
+    account: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name for people and for prices: the entry's, with the deployment's where it has several."""
+        return self.name if self.deployment is None else f"{self.name}/{self.deployment}"
 
 
 def path_escape(segment: str) -> str:

@@ -24,10 +24,21 @@ from .values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a part came from: the kind of host (``"anthropic"``, ``"bedrock"``) and the wire format it spoke."""
+    """Where a part came from.
+
+    Attributes:
+        provider: the kind of host (``"anthropic"``, ``"bedrock"``).
+        protocol: the wire format it spoke.
+        account: the entry and the deployment that answered, where the entry has several; ``""`` otherwise. What one
+            account signed, encrypted or stored is nothing to another.
+    """
 
     provider: str
     protocol: str
+    account: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.account or self.provider} ({self.protocol})"
 
 
 @dataclass(frozen=True, slots=True)

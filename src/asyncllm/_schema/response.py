@@ -32,6 +32,7 @@ class Attempt:
     """One HTTP attempt, successful or not.
 
     Attributes:
+        deployment: the key, region or endpoint that was used; None where the provider has only one.
         latency: seconds from the first byte out to the end of the answer.
         first_token_latency: seconds to the first content of a stream; None for unary calls.
         cost: USD; None when a part of the bill is unknown.
@@ -46,6 +47,7 @@ class Attempt:
     provider: str
     model: str
     outcome: Outcome
+    deployment: str | None = None
     error: AsyncLLMError | None = None
     status: int | None = None
     latency: float | None = None
@@ -57,6 +59,11 @@ class Attempt:
     request_id: str | None = None
     waited: float | None = None
     variant: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Where it went: ``provider/model``, with the deployment between them where the provider has several."""
+        return "/".join([name for name in (self.provider, self.deployment, self.model) if name is not None])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,7 +161,7 @@ class _ItemDraft:
     def _reasoning(self, part: Reasoning) -> None:
         writer = self._writer
         if not writer.is_own(part.origin):
-            writer.warn("reasoning of another provider was left out: only its maker can read it")
+            writer.warn(f"reasoning of {writer.maker(part.origin)} was left out: only its maker can read it")
             return
         found = (part.extra or {}).get("item")
         if isinstance(found, Mapping):
