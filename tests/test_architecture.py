@@ -111,7 +111,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     ),
     "sniffio": frozenset({"_transport", "_engine"}),
     "httpx": frozenset({"_transport", "_transport.blocking"}),
-    "httpx2": frozenset({"_transport"}),
+    "httpx2": frozenset({"_transport", "contrib"}),  # the MCP package is built on it
     "httpcore": frozenset({"_transport"}),
     "httpcore2": frozenset({"_transport"}),
     "httpx_aiohttp": frozenset({"_transport"}),
@@ -144,6 +144,8 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "rich": frozenset({"cli", "bulk"}),
     "pytest": frozenset({"testing"}),
     "opentelemetry": frozenset({"contrib"}),
+    "mcp": frozenset({"contrib"}),
+    "mcp_types": frozenset({"contrib"}),
     "psycopg": frozenset({"_ledger"}),
     "pyarrow": frozenset({"_ledger"}),
 }

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         ToolStart,
     )
     from ._schema.messages import Message, Role
-    from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
+    from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice, Toolset
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
     from ._schema.stored import dump_messages
     from ._schema.usage import Usage
@@ -114,7 +114,7 @@ if TYPE_CHECKING:
     )
     from .runs import AnswerTool, PostponeTool, RefuseTool, Run, Step, ToolRun
     from .sync import SyncClient
-    from .tools import FunctionTool, RunContext, tool
+    from .tools import FunctionTool, RunContext, ToolError, tool
 
 __all__ = [
     "Advice",
@@ -221,9 +221,11 @@ __all__ = [
     "ToolCallDelta",
     "ToolChoice",
     "ToolEnd",
+    "ToolError",
     "ToolResult",
     "ToolRun",
     "ToolStart",
+    "Toolset",
     "TransportError",
     "Unknown",
     "UnsupportedByProviderError",
@@ -244,6 +246,8 @@ _HOME = MappingProxyType(
     {
         "FunctionTool": ".tools",
         "RunContext": ".tools",
+        "ToolError": ".tools",
+        "Toolset": "._schema.request",
         "tool": ".tools",
         "AnswerTool": ".runs",
         "PostponeTool": ".runs",

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args
 
 from ._schema.content import CacheMark
-from ._schema.request import ProviderTool, ReasoningWord, ResponseFormat, Tool, ToolChoice
+from ._schema.request import ProviderTool, ReasoningWord, ResponseFormat, Tool, ToolChoice, Toolset
 from .errors import BadRequestError, FallbackReason
 
-ToolLike = Union[Tool, ProviderTool, Mapping[str, Any], Callable[..., Any]]
+ToolLike = Union[Tool, ProviderTool, Toolset, Mapping[str, Any], Callable[..., Any]]
 Fallback = Sequence[Union[str, tuple[str, str]]]
 Interruption = Literal["raise", "restart"]
 JSONFormat = Union[Literal["json", "json_object"], ResponseFormat, Mapping[str, Any]]
@@ -206,6 +206,8 @@ def _read_tool(at: str, tool: Any) -> Tool | ProviderTool:
 
         made = tool if isinstance(tool, FunctionTool) else FunctionTool(tool)
         return made.definition
+    if isinstance(tool, Toolset):
+        raise BadRequestError(f"{at} is a set of tools that run and run_stream open; here give *(await it.tools())")
     if not isinstance(tool, Mapping):
         raise BadRequestError(f"{at} is a {type(tool).__name__}; give a function, a Tool or a dict in OpenAI's shape")
     rest = dict(tool)

@@ -123,6 +123,8 @@ class RunStream(Generic[T]):
     async def _advance(self) -> None:
         """One move: begin, read the reply, or wait for the next tool that ends."""
         loop = self._loop
+        if loop.toolsets:
+            await loop.prepare()
         if self._working is not None:
             await self._watch(self._working)
         elif self._stream is not None:

@@ -34,12 +34,12 @@ from ._run_options import RUN_KEYWORDS, check_offers, take
 from ._schema.content import Text, ToolCall, ToolResult
 from ._schema.events import Event, ToolEnd
 from ._schema.messages import Message
-from ._schema.request import ProviderTool, Tool
+from ._schema.request import ProviderTool, Tool, Toolset
 from ._schema.response import Attempt, Response
 from ._schema.stored import load_messages, stored_messages, to_text
 from ._schema.usage import UNKNOWN_USAGE, Usage, add_usage
 from .errors import BadRequestError, ToolArgumentsError
-from .tools import FunctionTool, RunContext, ToolOffer, offered, result_of
+from .tools import FunctionTool, RunContext, ToolError, ToolOffer, offered, result_of
 
 if TYPE_CHECKING:
     from ._engine.stream import Stream
@@ -246,6 +246,8 @@ Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 async def run_tools(send: Send, loop: Loop) -> Run[Any]:
     """Runs a whole loop on `Client.send`."""
+    if loop.toolsets:
+        await loop.prepare()
     await loop.answer_pending()
     while loop.next_step():
         reply = await send(loop.messages, **loop.options())
@@ -275,11 +277,10 @@ class Loop:
         self.messages: tuple[Message, ...] = messages
         self.pending: tuple[ToolCall, ...] = () if before is None else before.pending
         self._rules = rules
-        self._offers = offered(rules.tools)
-        self._functions = {one.name: one for one in self._offers if isinstance(one, FunctionTool)}
-        self._check_names()
+        offers = offered(rules.tools)
+        self.toolsets: tuple[Toolset, ...] = tuple([one for one in offers if isinstance(one, Toolset)])
+        self._take_offers([one for one in offers if not isinstance(one, Toolset)])
         self._options = dict(options)
-        self._definitions = [one.definition if isinstance(one, FunctionTool) else one for one in self._offers]
         self._usage = UNKNOWN_USAGE if before is None else before.usage
         self._cost = Decimal(0) if before is None else before.cost
         self._unpriced = 0 if before is None else before.unpriced
@@ -291,7 +292,21 @@ class Loop:
         self._limiter: anyio.CapacityLimiter | None = None
         self._undecided: Exception | None = None
 
-    def _check_names(self) -> None:
+    async def prepare(self) -> None:
+        """Finds the tools of servers; needed before the first step where ``toolsets`` has some.
+
+        Raises:
+            ConnectError: a server cannot be reached.
+            BadRequestError: two tools have the same name.
+        """
+        found = [tool for one in self.toolsets for tool in await one.tools()]
+        self.toolsets = ()
+        self._take_offers([*self._offers, *found])
+
+    def _take_offers(self, offers: list[FunctionTool | Tool | ProviderTool | Mapping[str, Any]]) -> None:
+        self._offers = offers
+        self._functions = {one.name: one for one in offers if isinstance(one, FunctionTool)}
+        self._definitions = [one.definition if isinstance(one, FunctionTool) else one for one in offers]
         seen: set[str] = set()
         for one in self._offers:
             name = one.name if isinstance(one, (FunctionTool, Tool)) else None
@@ -494,6 +509,8 @@ def _told(call: ToolCall, text: str, *, is_error: bool, error: Exception | None 
 
 def _failure(call: ToolCall, error: Exception) -> ToolRun:
     """What the model is told of a tool that failed: the sentence of the exception, not its traceback."""
+    if isinstance(error, ToolError):
+        return ToolRun(call=call, result=ToolResult(call.id, error.content, is_error=True, name=call.name), error=error)
     if isinstance(error, ToolArgumentsError):
         return _told(call, f"{error.message}. Call it again with arguments that fit.", is_error=True, error=error)
     said = str(error)

@@ -21,6 +21,7 @@ Rules:
   what it means, its default says that it may be left out.
 * The first parameter is for the run's context, not for the model, if its type hint is `RunContext`.
 * Arguments that do not fit never reach the function: the model is told what is wrong, and may call again.
+* What a function raises is told to the model with the name of the exception. `ToolError` is told as it stands.
 """
 
 from __future__ import annotations
@@ -28,21 +29,44 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, is_dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, Union, get_origin, get_type_hints, overload
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    TypeVar,
+    Union,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
-from ._schema.content import Audio, Document, Image, Json, ResultPart, Text, ToolCall, ToolResult, Unknown, Video
+from ._schema.content import (
+    Audio,
+    Document,
+    Image,
+    Json,
+    ResultPart,
+    Text,
+    ToolCall,
+    ToolResult,
+    Unknown,
+    Video,
+    parse_arguments,
+)
+from ._schema.json_schema import JSONSchema, SchemaError
 from ._schema.messages import Message
-from ._schema.request import ProviderTool, Tool
+from ._schema.request import ProviderTool, Tool, Toolset
 from ._schema.usage import UNKNOWN_USAGE, Usage
 from .errors import BadRequestError, ToolArgumentsError
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["FunctionTool", "RunContext", "tool"]
+__all__ = ["FunctionTool", "RunContext", "ToolError", "tool"]
 
 Deps = TypeVar("Deps")
 _RESULTS = (Text, Json, Image, Document, Audio, Video, Unknown)
@@ -71,6 +95,24 @@ class RunContext(Generic[Deps]):
     cost: Decimal = Decimal(0)
 
 
+class ToolError(Exception):
+    """Raise it in a tool to tell the model that the tool failed, in your own words.
+
+    The model reads ``content`` as it stands, without the name of an exception.
+
+    Args:
+        *content: what the model is told: text, images, or anything else that a tool may return.
+    """
+
+    def __init__(self, *content: Any) -> None:
+        super().__init__(*content)
+        self.content: tuple[ResultPart, ...] = tuple([part for value in content for part in result_of(value)])
+
+    def __str__(self) -> str:
+        """The text of it; other parts by their kind."""
+        return " ".join([part.text if isinstance(part, Text) else f"[{type(part).__name__}]" for part in self.content])
+
+
 class FunctionTool:
     """A function that a model may call.
 
@@ -80,6 +122,8 @@ class FunctionTool:
         function: what is called; sync or async, a method too.
         name: what the model calls it; by default the function's name.
         description: when and how to use it; by default the docstring without its list of arguments.
+        parameters: a JSON schema of the arguments, instead of the signature; the function then gets them by name, as
+            the model wrote them.
         timeout: seconds that one call may take; None leaves it to the run.
         strict: hold the model to the schema, where the host can; None leaves it to the host.
 
@@ -93,6 +137,7 @@ class FunctionTool:
         *,
         name: str | None = None,
         description: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         strict: bool | None = None,
     ) -> None:
@@ -101,6 +146,7 @@ class FunctionTool:
         self.name: str = name or str(getattr(function, "__name__", type(function).__name__))
         self.timeout = timeout
         self._description = description
+        self._parameters = parameters
         self._strict = strict
         self._read: _Signature | None = None
 
@@ -126,6 +172,7 @@ class FunctionTool:
             self.function.__get__(owner, kind),
             name=self.name,
             description=self._description,
+            parameters=self._parameters,
             timeout=self.timeout,
             strict=self._strict,
         )
@@ -158,7 +205,8 @@ class FunctionTool:
 
         Raises:
             ToolArgumentsError: the arguments do not fit.
-            Exception: whatever the function raises.
+            ToolError: the function says that it failed.
+            Exception: whatever else the function raises.
         """
         ready = self.bind(call, context)
         if self.is_async:
@@ -169,12 +217,17 @@ class FunctionTool:
             found = await to_thread.run_sync(ready, abandon_on_cancel=True)
             if inspect.isawaitable(found):
                 found = await found
+        if isinstance(found, ToolResult) and found.is_error:
+            raise ToolError(*found.content)
         return result_of(found)
 
     @property
     def _signature(self) -> _Signature:
         if self._read is None:
-            self._read = _read_signature(self.function, self.name, self._description, self._strict)
+            read = (
+                _read_signature if self._parameters is None else functools.partial(_given_signature, self._parameters)
+            )
+            self._read = read(self.function, self.name, self._description, self._strict)
         return self._read
 
 
@@ -222,18 +275,14 @@ def tool(
     return make if function is None else make(function)
 
 
-ToolOffer = Union[FunctionTool, Tool, ProviderTool, Mapping[str, Any], Callable[..., Any]]
-"""What ``tools=[...]`` may hold."""
+ToolOffer = Union[FunctionTool, Tool, ProviderTool, Toolset, Mapping[str, Any], Callable[..., Any]]
+"""What ``tools=[...]`` of a run may hold."""
 
 
-def offered(tools: Iterable[ToolOffer]) -> list[FunctionTool | Tool | ProviderTool | Mapping[str, Any]]:
+def offered(tools: Iterable[ToolOffer]) -> list[FunctionTool | Tool | ProviderTool | Toolset | Mapping[str, Any]]:
     """The tools of a call, with every plain function made a `FunctionTool`."""
-    return [one if isinstance(one, (FunctionTool, Tool, ProviderTool, Mapping)) else FunctionTool(one) for one in tools]
-
-
-def definitions(tools: Iterable[ToolOffer]) -> list[Tool | ProviderTool | Mapping[str, Any]]:
-    """What a request holds of the tools of a call."""
-    return [one.definition if isinstance(one, FunctionTool) else one for one in offered(tools)]
+    kinds = (FunctionTool, Tool, ProviderTool, Mapping, Toolset)  # the last one looks longest
+    return [one if isinstance(one, kinds) else FunctionTool(one) for one in tools]
 
 
 def result_of(value: Any) -> tuple[ResultPart, ...]:
@@ -268,29 +317,71 @@ def result_of(value: Any) -> tuple[ResultPart, ...]:
 # From a signature to a schema.
 
 
+Checked = tuple[dict[str, Any], Sequence[str]]
+"""The arguments, and what is wrong with them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Signature:
-    """What a function takes."""
+    """What a function takes; ``check`` reads the text of the arguments."""
 
     definition: Tool
-    adapter: TypeAdapter[Any]
+    check: Callable[[str], Checked]
     takes_context: bool
 
     def read(self, call: ToolCall) -> dict[str, Any]:
-        from pydantic import ValidationError
-
-        problems: list[str] = []
-        try:
-            read: dict[str, Any] = self.adapter.validate_json(call.raw_arguments.strip() or "{}")
-        except ValidationError as error:
-            for found in error.errors(include_url=False, include_input=False, include_context=False):
-                place = ".".join(map(str, found["loc"]))
-                problems.append(f"{place}: {found['msg']}" if place else found["msg"])
-        else:
+        read, problems = self.check(call.raw_arguments)
+        if not problems:
             return read
         raise ToolArgumentsError(
             f"the arguments of {call.name} do not fit: {'; '.join(problems)}", problems=tuple(problems)
         )
+
+
+def _by_adapter(adapter: TypeAdapter[Any], raw: str) -> Checked:
+    """The arguments as values of the type hints."""
+    from pydantic import ValidationError
+
+    problems: list[str] = []
+    try:
+        return adapter.validate_json(raw.strip() or "{}"), ()
+    except ValidationError as error:
+        for found in error.errors(include_url=False, include_input=False, include_context=False):
+            place = ".".join(map(str, found["loc"]))
+            problems.append(f"{place}: {found['msg']}" if place else found["msg"])
+    return {}, problems
+
+
+def _by_schema(schema: JSONSchema | None, raw: str) -> Checked:
+    """The arguments as the model wrote them; without a schema that can be read, only that they are an object."""
+    arguments = parse_arguments(raw)
+    if arguments is None:
+        return {}, ("the arguments must be a JSON object",)
+    return arguments, () if schema is None else schema.problems(arguments)
+
+
+def _given_signature(
+    parameters: Mapping[str, Any], function: Callable[..., Any], name: str, description: str | None, strict: bool | None
+) -> _Signature:
+    """A function that takes what a schema of its maker's own says."""
+    told = _read_docstring(inspect.getdoc(function) or "")[0] if description is None else description
+    schema: JSONSchema | None = None
+    try:
+        schema = JSONSchema(parameters)
+    except SchemaError:
+        schema = None  # whoever runs the function checks what it is given
+    return _Signature(
+        definition=Tool(name, told, parameters, strict=strict),
+        check=functools.partial(_by_schema, schema),
+        takes_context=_takes_context(function, _hints(function, name)),
+    )
+
+
+def _takes_context(function: Callable[..., Any], hints: Mapping[str, Any]) -> bool:
+    """Whether the first parameter is for the run's context and not for the model."""
+    first = next(iter(inspect.signature(function).parameters), "")
+    hint = hints.get(first)
+    return hint is RunContext or get_origin(hint) is RunContext
 
 
 def _is_method(function: Callable[..., Any]) -> bool:
@@ -309,12 +400,9 @@ def _read_signature(
     hints = _hints(function, name)
     fields: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
-    takes_context = False
-    for position, (parameter, kind) in enumerate(inspect.signature(function).parameters.items()):
+    takes_context = _takes_context(function, hints)
+    for parameter, kind in list(inspect.signature(function).parameters.items())[takes_context:]:
         hint = hints.get(parameter, Any)
-        if position == 0 and (hint is RunContext or get_origin(hint) is RunContext):
-            takes_context = True
-            continue
         if kind.kind in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD, kind.POSITIONAL_ONLY):
             raise BadRequestError(
                 f"the tool {name} has the parameter {kind}: a model can only give named arguments; "
@@ -337,7 +425,7 @@ def _read_signature(
             f"the signature of the tool {name} has no JSON schema: {str(error).splitlines()[0]}"
         ) from None
     definition = Tool(name, told if description is None else description, schema, strict=strict)
-    return _Signature(definition=definition, adapter=adapter, takes_context=takes_context)
+    return _Signature(definition=definition, check=functools.partial(_by_adapter, adapter), takes_context=takes_context)
 
 
 def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field
 import asyncllm
 from asyncllm import FunctionTool, Image, RunContext, ToolCall, errors
 from asyncllm.testing import Simulator
-from asyncllm.tools import definitions
 from clients import OpenClient
 
 pytestmark = pytest.mark.anyio
@@ -206,10 +205,3 @@ async def test_a_function_may_be_given_to_send(open_client: OpenClient) -> None:
         (sent,) = sim.requests[-1].body["tools"]
     assert "numpy_style" == sent["function"]["name"] == reply.tool_calls[0].name
     assert ["count"] == list(sent["function"]["parameters"]["properties"])
-
-
-def test_plain_functions_and_dicts_stand_side_by_side() -> None:
-    """What a request holds of functions are their definitions; dicts stay as they are."""
-    shape = {"type": "function", "function": {"name": "other", "parameters": {}}}
-    made = definitions([numpy_style, weather, shape])
-    assert ["numpy_style", "weather", shape] == [made[0].name, made[1].name, made[2]]  # type: ignore[union-attr]

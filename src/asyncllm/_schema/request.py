@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from .content import CacheMark
 from .messages import Message
@@ -48,6 +48,15 @@ class ProviderTool:
     """A tool that the provider runs, or a tool of a kind only one wire has: ``definition`` is sent as it stands."""
 
     definition: Mapping[str, Any]
+
+
+@runtime_checkable
+class Toolset(Protocol):
+    """Several tools that are found when a run begins, such as those of a server. It may stand in ``tools=[...]``."""
+
+    async def tools(self) -> Sequence[Any]:
+        """The tools, as `asyncllm.FunctionTool` values."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

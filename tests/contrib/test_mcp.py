@@ -1,0 +1,204 @@
+"""The tools of real MCP servers in runs: processes over stdio, and streamable HTTP on the loopback."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from asyncllm import Document, Image, Json, RunContext, SyncClient, Text, ToolCall, ToolError, errors
+from asyncllm.testing import ModelRequest, Reply, Simulator, ToolUse
+from clients import OpenClient
+
+pytest.importorskip("mcp", reason="needs asyncllm-client[mcp]")
+from asyncllm.contrib.mcp import MCPTools
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+SERVER = str(Path(__file__).with_name("tool_server.py"))
+HOSTS = ("openai", "anthropic", "gemini", "bedrock", "vertex", "azure")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def start_http(port: int) -> subprocess.Popen[bytes]:
+    """A server that answers already."""
+    started = subprocess.Popen([sys.executable, SERVER, "http", str(port)], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return started
+        time.sleep(0.05)
+    raise TimeoutError("the server did not start")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A server over HTTP, for all tests that leave it alive."""
+    port = free_port()
+    started = start_http(port)
+    yield f"http://127.0.0.1:{port}/mcp"
+    started.terminate()
+    started.wait(10)
+
+
+def stdio(**options: Any) -> MCPTools:
+    return MCPTools.stdio(sys.executable, SERVER, "stdio", **options)
+
+
+async def call(server: MCPTools, name: str, **arguments: Any) -> tuple[Any, ...]:
+    tool = next(tool for tool in await server.tools() if tool.name in (name, f"t_{name}"))
+    asked = ToolCall("1", name, arguments)
+    return await tool.run(asked, RunContext(None, call=asked))
+
+
+def asks_for(*calls: ToolUse) -> Any:
+    def model(request: ModelRequest) -> Reply | str:
+        return "; ".join(request.tool_results) if request.tool_results else Reply(tool_calls=calls)
+
+    return model
+
+
+async def test_a_server_process_is_used_in_a_run(open_client: OpenClient, tmp_path: Path) -> None:
+    """Its tools have the prefix and its schemas; failures, wrong arguments and a dead server are for the model."""
+    calls = (ToolUse("t_add", {"a": 1, "b": 2}), ToolUse("t_add", {"a": "x", "b": 2}), ToolUse("t_fail"))
+    async with stdio(prefix="t") as server:
+        async with Simulator(reply=asks_for(*calls)) as sim, open_client(sim) as client:
+            run = await client.run("go", tools=[server], provider="openai")
+            sent = {tool["function"]["name"]: tool["function"] for tool in sim.requests[0].body["tools"]}
+        assert {"a", "b"} == set(sent["t_add"]["parameters"]["properties"])
+        assert "Adds two numbers." == sent["t_add"]["description"]
+        assert "t_odd_name_of_a_tool" in sent
+        assert [False, True, True] == [one.result.is_error for one in run.steps[0].calls]
+        for expected in ("3", "do not fit", "Error executing tool fail"):
+            assert expected in run.text
+
+        await cancelled(server, tmp_path / "note")
+        async with Simulator(reply=asks_for(ToolUse("t_die"))) as sim, open_client(sim) as client:
+            run = await client.run("go", tools=[server], provider="openai")
+        assert "done" == run.stopped
+        assert "ended during the call" in run.text
+        assert (Text("3"),) == await call(server, "add", a=1, b=2)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_a_picture_reaches_every_host(open_client: OpenClient, address: str, host: str) -> None:
+    """The picture in a result goes to the model in the form that its host takes."""
+    server = MCPTools.http(address)
+    async with Simulator(reply=asks_for(ToolUse("draw"))) as sim, open_client(sim) as client:
+        run = await client.run("go", tools=[server], provider=host)
+        assert "iVBORw0KGgo" in str(sim.requests[-1].body)
+    (result,) = run.steps[0].calls
+    assert [Image] == [type(part) for part in result.result.content]
+    await server.aclose()
+
+
+async def test_results_of_every_kind_are_parts(address: str) -> None:
+    """Text, files and links; a failure that shows a picture."""
+    async with MCPTools.http(address) as server:
+        text, inside, file, link = await call(server, "everything")
+        assert (Text("text"), Text("[file:///a.txt]\ninside")) == (text, inside)
+        assert Document(data=b"%PDF-1.4 x", media_type="application/pdf", name="a.pdf") == file
+        assert Json({"type": "resource_link", "uri": "file:///b.txt", "name": "b"}) == link
+        with pytest.raises(ToolError, match=r"it looks like this: \[Image\]"):
+            await call(server, "fail_with_picture")
+
+
+async def cancelled(server: MCPTools, note: Path) -> None:
+    with anyio.move_on_after(20) as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait_for, note, "began", scope)
+            await call(server, "wait", path=str(note))
+    with anyio.fail_after(10):
+        await wait_for(note, "cancelled")
+    assert (Text("3"),) == await call(server, "add", a=1, b=2)
+
+
+async def test_a_cancelled_call_is_cancelled_at_the_server(address: str, tmp_path: Path) -> None:
+    """A call that has no time left ends at the server too; the connection goes on."""
+    async with MCPTools.http(address) as server:
+        await cancelled(server, tmp_path / "note")
+
+
+async def wait_for(note: Path, text: str, then: anyio.CancelScope | None = None) -> None:
+    while not await anyio.Path(note).exists() or await anyio.Path(note).read_text() != text:
+        await anyio.sleep(0.02)
+    if then is not None:
+        then.cancel()
+
+
+async def test_a_server_that_dies_under_a_call(tmp_path: Path) -> None:
+    """The call that was running fails at once; the next one fails with a sentence while the server is away."""
+    port, note = free_port(), tmp_path / "note"
+    started = start_http(port)
+    try:
+        async with MCPTools.http(f"http://127.0.0.1:{port}/mcp", connect_timeout=5) as server:
+            with anyio.fail_after(20):
+                async with anyio.create_task_group() as group:
+
+                    async def kill() -> None:
+                        await wait_for(note, "began")
+                        started.kill()
+
+                    group.start_soon(kill)
+                    with pytest.raises(ToolError, match="ended during the call"):
+                        await call(server, "wait", path=str(note))
+                with pytest.raises(errors.ConnectError, match="cannot be used"):
+                    await server.tools()
+    finally:
+        started.kill()
+        started.wait(10)
+
+
+async def test_servers_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """No such program, no such address, a program that is no MCP server: each a sentence."""
+    mute = tmp_path / "mute.py"
+    mute.write_text("import time; time.sleep(60)")
+    for made in (
+        MCPTools.stdio(str(tmp_path / "nothing")),
+        MCPTools.http(f"http://127.0.0.1:{free_port()}/mcp"),
+        MCPTools.stdio(sys.executable, "-c", "print('hello')"),
+        MCPTools.stdio(sys.executable, str(mute), connect_timeout=0.5),
+    ):
+        with anyio.fail_after(20), pytest.raises(errors.ConnectError, match="cannot be used"):
+            await made.tools()
+        await made.aclose()
+
+
+async def test_tools_are_chosen_by_name(open_client: OpenClient, address: str) -> None:
+    """``only`` chooses; a name that is not there, a doubled name and `send` are refused with a sentence."""
+    async with MCPTools.http(address, only=["add", "draw"]) as server:
+        assert ["add", "draw"] == [tool.name for tool in await server.tools()]
+        async with Simulator() as sim, open_client(sim) as client:
+            with pytest.raises(errors.BadRequestError, match="set of tools"):
+                await client.send("go", tools=[server])
+            with pytest.raises(errors.BadRequestError, match="two tools are called 'add'"):
+                await client.run("go", tools=[server, MCPTools.http(address)])
+            await client.send("go", tools=[*await server.tools()], provider="openai")
+            assert 2 == len(sim.requests[-1].body["tools"])
+    with pytest.raises(errors.BadRequestError, match="no tool 'nothing'"):
+        await MCPTools.http(address, only=["nothing"]).tools()
+
+
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_the_blocking_client_uses_them_too(address: str, transport: str) -> None:
+    """The connection lives on the loop of the blocking client, and ends with it."""
+    server = stdio(env={"SECRET": "told"}) if transport == "stdio" else MCPTools.http(address)
+    expected = "told" if transport == "stdio" else "not set"
+    model = asks_for(ToolUse("environment", {"name": "SECRET"}))
+    with Simulator.in_thread(reply=model) as sim, SyncClient(sim.config(), environ={}) as client:
+        assert expected == client.run("go", tools=[server], provider="openai").text
+        with client.run_stream("go", tools=[server], provider="openai") as events:
+            assert list(events)
+            assert expected == events.result.text
