@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
@@ -21,6 +20,7 @@ from ._runtime import Runtime
 from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
+from ._schema.values import replace
 from .conversation import Conversation, Keep, read_saved
 from .errors import FallbackReason
 
@@ -88,7 +88,7 @@ class Client(Runtime):
             AsyncLLMError: one of `asyncllm.errors`; each says what to do.
         """
         given = {**self._defaults, **options} if self._defaults else options
-        asked = read_call(messages, response_format, given, self._formats)
+        asked = read_call(messages, response_format, given, self._formats, model=self._routing.usual)
         if not self._preparation.done:
             await self._preparation.run()
         call = Call(self._lifetime.engine(), **self._plan(asked))
@@ -125,7 +125,7 @@ class Client(Runtime):
             AsyncLLMError: everything else, at the first step of the iteration or later.
         """
         given = {**self._defaults, **options} if self._defaults else options
-        asked = read_call(messages, response_format, given, self._formats, stream=True)
+        asked = read_call(messages, response_format, given, self._formats, stream=True, model=self._routing.usual)
         return Stream(
             StreamPlan(
                 engine=self._ready,
@@ -331,10 +331,12 @@ class Client(Runtime):
                 self._routing.fix(key, choice)
             else:
                 choice = self._routing.choose(asked.request, task=asked.task, sticky_key=asked.sticky_key)
-        targets = choice.targets
+        targets, request = choice.targets, asked.request
         if self._routing.has_deployments:
-            targets = self._routing.spread(targets, asked.request, asked.sticky_key)
+            targets = self._routing.spread(targets, request, asked.sticky_key)
         settings, first = self.settings, targets[0]
+        if request.model != first.model:
+            request = replace(request, model=first.model)
         after, percentile = settings.hedging.after, settings.hedging.percentile
         if asked.hedge is True and after is None and percentile is None:
             percentile = _HEDGE_PERCENTILE
@@ -345,7 +347,7 @@ class Client(Runtime):
         paid = asked.user is not None or asked.agent is not None or asked.tags is not None
         return {
             "targets": targets,
-            "request": replace(asked.request, model=first.model),
+            "request": request,
             "patience": Patience(
                 total=first.timeouts.total if asked.timeout is None else asked.timeout,
                 whole=asked.timeout,

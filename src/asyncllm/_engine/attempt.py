@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -47,7 +46,7 @@ from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.redaction import forget_locals, without
 from .._schema.response import Attempt, Outcome, RateLimits, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
-from .._schema.values import dataclass
+from .._schema.values import dataclass, replace
 from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, HTTPReply, Transport, TransportRequest
 from ..errors import (
     AsyncLLMError,
@@ -225,7 +224,9 @@ class HTTPAttempt:
                     bound=functools.partial(_bound, wire, target.model, engine.json),
                     place=provider.place,
                 )
-            plain = Headers({**provider.headers, **dict(wire.headers)}.items())
+            plain = Headers(wire.headers)
+            if provider.headers:
+                plain = Headers({**provider.headers, **dict(plain)}.items())
             headers = await provider.auth.sign(wire.method, url, plain, wire.body)
             self._unsigned, self._signed = plain, headers
             self._url = url.partition("?")[0]
@@ -261,7 +262,7 @@ class HTTPAttempt:
         wire = route.protocol.encode(request, self.context)
         if wire.left_out and engine.sampling == "error":
             _refuse_hints(wire.left_out, target)
-        self.warnings = (*map(str, wire.left_out), *wire.warnings)
+        self.warnings = (*map(str, wire.left_out), *wire.warnings) if wire.left_out else wire.warnings
         limit = provider.max_request_bytes
         if limit is not None and len(wire.body) > limit:
             raise RequestTooLargeError(
@@ -328,7 +329,7 @@ class HTTPAttempt:
 
     def answered(self, request_id: str | None, rate_limits: RateLimits | None) -> None:
         """Notes what the head of a good reply says; a server may echo a key in every header."""
-        if request_id is not None:
+        if request_id is not None and len(request_id) > _SHORTEST_SECRET:
             for secret in self._credentials():
                 request_id = without(secret, request_id)
         self.request_id, self.rate_limits = request_id, rate_limits
@@ -517,13 +518,16 @@ class HTTPAttempt:
 
         These are what signing has added, and what the configuration or the call has set.
         """
-        named = self.target.provider.secret_headers | {name.lower() for name in self.call.request.extra_headers or ()}
-        added = (
-            value.rpartition(" ")[2]
-            for name, value in self._signed or ()
-            if name.lower() in named or (name, value) not in self._unsigned
-        )
-        return [secret for secret in added if len(secret) > _SHORTEST_SECRET]
+        unsigned, own, found = self._unsigned if self._signed else (), self.call.request.extra_headers, []
+        named = self.target.provider.secret_headers
+        if own:
+            named |= {name.lower() for name in own}
+        for line in self._signed or ():
+            if line not in unsigned or line[0].lower() in named:
+                secret = line[1].rpartition(" ")[2]
+                if len(secret) > _SHORTEST_SECRET:
+                    found.append(secret)
+        return found
 
     def dress(self, response: Response) -> Response:
         """A reply with what its wire does not say: who answered, at which cost, with which warnings and attempts."""

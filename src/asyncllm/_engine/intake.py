@@ -56,11 +56,21 @@ _NOTHING: tuple[Any, ...] = (None, [], {})
 """Values that say nothing: an SDK's ``model_dump()`` has every field of its class."""
 _MARKS = ("cache_control", "prompt_cache_breakpoint")
 _new = object.__new__
-_set = object.__setattr__
+_set_role, _set_content, _set_name = (
+    Message.__dict__["role"].__set__,
+    Message.__dict__["content"].__set__,
+    Message.__dict__["name"].__set__,
+)
 
 
 def read_call(
-    messages: Messages, response_format: Any, options: Mapping[str, Any], formats: Formats, *, stream: bool = False
+    messages: Messages,
+    response_format: Any,
+    options: Mapping[str, Any],
+    formats: Formats,
+    *,
+    stream: bool = False,
+    model: str = "",
 ) -> Arguments:
     """Checks everything that a call says.
 
@@ -70,6 +80,7 @@ def read_call(
         options: the other keywords, as `asyncllm.CallOptions` lists them.
         formats: reads ``response_format``.
         stream: whether the answer is streamed.
+        model: which model the request is most likely for; routing says which one it is.
 
     Raises:
         BadRequestError: a message or a keyword is wrong.
@@ -89,7 +100,7 @@ def read_call(
         _check_choice(sent["tool_choice"], sent.get("tools", ()))
     if kept.get("validation_retries") and kept.get("parse") is None:
         raise BadRequestError("validation_retries needs a response_format for the answer to fit")
-    return Arguments(request=Request(model="", messages=read_messages(messages), stream=stream, **sent), **kept)
+    return Arguments(request=Request(model=model, messages=read_messages(messages), stream=stream, **sent), **kept)
 
 
 def _no_such_keyword(keyword: str) -> TypeError:
@@ -148,9 +159,9 @@ def _read(index: int, message: MessageLike) -> Message:
 def _plain(role: Role, content: str) -> Message:
     """A message of one plain text: built without the checks its shape makes needless."""
     message = _new(Message)
-    _set(message, "role", role)
-    _set(message, "content", (Text(content),))
-    _set(message, "name", None)
+    _set_role(message, role)
+    _set_content(message, (Text(content),))
+    _set_name(message, None)
     return message
 
 

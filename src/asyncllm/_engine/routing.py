@@ -279,6 +279,7 @@ class Routing:
     Attributes:
         fixed: what every call gets that names the same provider and model, and no more; None stands for no name.
         has_deployments: whether the targets of a choice must be spread.
+        usual: the model of calls that name none; ``""`` before the first one, and where a strategy chooses.
     """
 
     def __init__(
@@ -302,6 +303,7 @@ class Routing:
         self._draw = draw
         self._made: dict[RouteTarget, Target] = {}
         self.fixed: dict[tuple[str | None, str | None], Choice] = {}
+        self.usual = ""
 
     def named(self, provider: str | None, model: str | None, fallback: Fallback | None, task: str | None) -> bool:
         """Whether the call itself says where it goes, so that no strategy is asked.
@@ -328,6 +330,8 @@ class Routing:
         """Remembers a choice for the calls that name the same; None where a call says more than that."""
         if named is not None and len(self.fixed) < _MOST_REMEMBERED:
             self.fixed[named] = choice
+            if named == (None, None):
+                self.usual = choice.targets[0].model
 
     def choose(self, request: Request, *, task: str | None, sticky_key: str | None) -> Choice:
         """The targets of a call that names none, by the configured strategy.

@@ -53,7 +53,7 @@ def to_microseconds(moment: datetime) -> int:
 
 def to_moment(microseconds: int) -> datetime:
     """The moment, in UTC."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return _EPOCH + timedelta(0, microseconds // MICROSECONDS, microseconds % MICROSECONDS)
 
 
 def new_ulid(milliseconds: int, randomness: bytes) -> str:

@@ -48,6 +48,7 @@ _RATE_LIMITS = tuple(
     for unit, words in _WINDOWS
     for what, read in (("limit", parse_count), ("remaining", parse_count), ("reset", parse_duration))
 )
+_ALL_RATE_LIMITS = frozenset(name for _, names, _ in _RATE_LIMITS for name in names)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -60,6 +61,8 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """The ``x-ratelimit-*`` headers; None where there are none that tell a number."""
+    if _ALL_RATE_LIMITS.isdisjoint(headers):
+        return None
     told: dict[str, Any] = {}
     for field, names, read in _RATE_LIMITS:
         for name in names:
@@ -113,7 +116,7 @@ def read_whole(
     Raises:
         ProtocolError: it is empty, a page, or anything else that is no object.
     """
-    start = body.lstrip()[:1]
+    start = body[:1] if body[:1] == b"{" else body.lstrip()[:1]
     if not start:
         told = f"the provider answered with an empty body instead of {wanted}"
     elif start == b"<":

@@ -200,9 +200,11 @@ def _refused_by_chat(request: Request, facts: ModelFacts) -> str:
     """Why chat completions would refuse the request; ``""`` where nothing is known against it."""
     if facts.responses_only:
         return "chat completions do not have this model"
-    extra = request.extra_body or {}
-    if found := _RESPONSES_FIELDS & extra.keys():
+    extra = request.extra_body
+    if extra and (found := _RESPONSES_FIELDS & extra.keys()):
         return f"{min(found)} in extra_body is a field of that API"
+    if not request.tools:
+        return ""
     hosted = [
         str(tool.definition.get("type"))
         for tool in request.tools
@@ -210,8 +212,6 @@ def _refused_by_chat(request: Request, facts: ModelFacts) -> str:
     ]
     if hosted:
         return f"OpenAI runs the tool {hosted[0]} there"
-    if not request.tools:
-        return ""
     if facts.chat_tools is False:
         return "chat completions take no tools for it"
     if facts.chat_tools_while_reasoning is False and _reasons(request, facts):
@@ -241,10 +241,11 @@ def _has_audio(request: Request) -> bool:
 def _last_format(request: Request, kind: str) -> str:
     """The wire format of the last answer in the history, where this kind of host gave it."""
     for message in reversed(request.messages):
-        for part in message.content if message.role == "assistant" else ():
-            origin = getattr(part, "origin", None)
-            if origin is not None:
-                return origin.protocol if origin.provider == kind else ""
+        if message.role == "assistant":
+            for part in message.content:
+                origin = getattr(part, "origin", None)
+                if origin is not None:
+                    return origin.protocol if origin.provider == kind else ""
     return ""
 
 

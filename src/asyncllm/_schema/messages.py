@@ -18,6 +18,7 @@ from .values import dataclass
 
 Role = Literal["system", "user", "assistant", "tool"]
 _PARTS = get_args(Part)
+_KINDS = frozenset(_PARTS)
 _RESULT_PARTS = (*(kind for kind in get_args(ResultPart) if isinstance(kind, type)), *_PARTS)
 
 
@@ -37,6 +38,12 @@ class Message:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        if type(self.content) is tuple:
+            for part in self.content:
+                if type(part) not in _KINDS:
+                    break
+            else:
+                return  # what codecs make: nothing to read
         object.__setattr__(self, "content", _parts(self.content))
 
     @property

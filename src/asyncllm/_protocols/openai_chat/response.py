@@ -87,6 +87,8 @@ def _choice(
     if whole.get("error") or whole.get("object") == "error":
         raise failure_error(read_failure(whole), status, headers, context, dialect)
     choices = whole.get("choices")
+    if type(choices) is list and len(choices) == 1 and type(choices[0]) is dict and not choices[0].get("error"):
+        return choices[0]
     found = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
     if not found:
         if prompt_was_filtered(whole):
@@ -336,6 +338,18 @@ def usage_of(body: Mapping[str, Any]) -> object:
     return None
 
 
+_USUAL = frozenset(
+    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
+)
+_CACHED = (
+    "prompt_cache_hit_tokens",  # DeepSeek
+    "cached_tokens",
+    "num_cached_tokens",  # Mistral
+    "cache_read_input_tokens",
+)
+_WRITTEN = ("cache_write_tokens", "created_cache_tokens")  # the second: vLLM
+
+
 def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any] | None = None) -> Usage:
     """The usage object of a body or chunk; `UNKNOWN_USAGE` where it counts nothing.
 
@@ -345,42 +359,43 @@ def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any]
         body: the body or chunk; some hosts state the cost there.
     """
     usage = as_dict(raw)
-    prompt, output = as_dict(usage.get("prompt_tokens_details")), as_dict(usage.get("completion_tokens_details"))
-    input_tokens = _count(usage.get("prompt_tokens"), usage.get("input_tokens"))
-    output_tokens = _count(usage.get("completion_tokens"), usage.get("output_tokens"))
-    total = _count(usage.get("total_tokens"))
-    states = "cost" in usage or "cost_in_usd_ticks" in usage or (body is not None and "cost" in body)
-    stated = stated_cost(usage, body) if states else None
-    reasoning = _count(output.get("reasoning_tokens"), usage.get("reasoning_tokens"))
+    get = usage.get
+    prompt, output = as_dict(get("prompt_tokens_details")), as_dict(get("completion_tokens_details"))
+    input_tokens, output_tokens = _count(get("prompt_tokens")), _count(get("completion_tokens"))
+    total, cached, reasoning = _count(get("total_tokens")), None, None
+    if prompt:
+        cached = _count(prompt.get("cached_tokens"))
+    if output:
+        reasoning = _count(output.get("reasoning_tokens"))
+    written, stated, requests = None, None, None
+    if not usage.keys() <= _USUAL:  # one of the many names that other hosts have
+        input_tokens = _count(input_tokens, get("input_tokens"))
+        output_tokens = _count(output_tokens, get("output_tokens"))
+        cached = _count(cached, *map(get, _CACHED))
+        written = _count(get("cache_creation_input_tokens"))
+        reasoning = _count(reasoning, get("reasoning_tokens"))
+        tools = get("server_tool_use_details")
+        requests = _tool_requests(tools) if isinstance(tools, dict) else _sources(usage)
+    if "cost" in usage or "cost_in_usd_ticks" in usage or (body is not None and "cost" in body):
+        stated = stated_cost(usage, body)
     if input_tokens is None and output_tokens is None and total is None:
         return UNKNOWN_USAGE if stated is None else Usage(stated_cost=stated, source="unknown")
     if total is not None and total > (input_tokens or 0) + (output_tokens or 0):
         output_tokens = whole_output(input_tokens, output_tokens, total)
-    tools = usage.get("server_tool_use_details")
-    tier = next((tier for tier in (service_tier, usage.get("service_tier")) if isinstance(tier, str) and tier), None)
+    tier = service_tier if isinstance(service_tier, str) and service_tier else get("service_tier")
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         total_tokens=total,
-        cache_read_tokens=_count(
-            prompt.get("cached_tokens"),
-            usage.get("prompt_cache_hit_tokens"),  # DeepSeek
-            usage.get("cached_tokens"),
-            usage.get("num_cached_tokens"),  # Mistral
-            usage.get("cache_read_input_tokens"),
-        ),
-        cache_write_tokens=_count(
-            prompt.get("cache_write_tokens"),
-            prompt.get("created_cache_tokens"),  # vLLM
-            usage.get("cache_creation_input_tokens"),
-        ),
+        cache_read_tokens=cached,
+        cache_write_tokens=_count(*map(prompt.get, _WRITTEN), written) if prompt else written,
         reasoning_tokens=reasoning,
-        input_audio_tokens=_count(prompt.get("audio_tokens")),
-        output_audio_tokens=_count(output.get("audio_tokens")),
-        input_image_tokens=_count(prompt.get("image_tokens")),
-        output_image_tokens=_count(output.get("image_tokens")),
-        provider_tool_requests=_tool_requests(tools) if isinstance(tools, dict) else _sources(usage),
-        service_tier=tier,
+        input_audio_tokens=_count(prompt.get("audio_tokens")) if prompt else None,
+        output_audio_tokens=_count(output.get("audio_tokens")) if output else None,
+        input_image_tokens=_count(prompt.get("image_tokens")) if prompt else None,
+        output_image_tokens=_count(output.get("image_tokens")) if output else None,
+        provider_tool_requests=requests,
+        service_tier=tier if isinstance(tier, str) and tier else None,
         stated_cost=stated,
     )
 
