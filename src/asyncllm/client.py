@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
@@ -20,7 +21,6 @@ from ._runtime import Runtime
 from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
-from ._schema.values import replace
 from .conversation import Conversation, Keep, read_saved
 from .errors import FallbackReason
 

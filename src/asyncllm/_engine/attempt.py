@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -46,7 +47,7 @@ from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.redaction import forget_locals, without
 from .._schema.response import Attempt, Outcome, RateLimits, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
-from .._schema.values import dataclass, replace
+from .._schema.values import dataclass
 from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, HTTPReply, Transport, TransportRequest
 from ..errors import (
     AsyncLLMError,

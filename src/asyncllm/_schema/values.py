@@ -6,8 +6,7 @@ own: for the hundred values of this package that was nearly half of the time tha
 ``__hash__`` and what keeps a value frozen are the same functions for all classes.
 
 ``__init__`` sets each field by the ``__set__`` of its slot, which takes half the time of ``object.__setattr__``: a call
-makes some fifteen values of up to twenty fields, a chunk of a stream one. `replace` is the standard library's without
-its questions about each field.
+makes some fifteen values of up to twenty fields, a chunk of a stream one.
 
 Everything else is the standard library's, which does the work: `dataclasses.fields`, `dataclasses.replace`, fields with
 factories, ``kw_only``, ``__post_init__``, ``match``. Type checkers see the standard decorator. A class that is not
@@ -22,7 +21,7 @@ from dataclasses import MISSING, FrozenInstanceError
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["dataclass", "replace"]
+__all__ = ["dataclass"]
 
 _QUICK = frozenset({"frozen", "slots", "kw_only", "init", "repr", "eq"})
 _NOTHING = ("__class__",)  # what values without fields are compared by
@@ -123,16 +122,7 @@ def _dataclass(cls: Any = None, /, **options: bool) -> Any:
     return make if cls is None else make(cls)
 
 
-def _replace(value: Any, /, **changes: Any) -> Any:
-    """The value with other fields; for values whose fields are all parameters of ``__init__``."""
-    kind = value.__class__
-    for name in kind.__slots__:
-        if name not in changes:
-            changes[name] = getattr(value, name)
-    return kind(**changes)
-
-
 if TYPE_CHECKING:
-    from dataclasses import dataclass, replace
+    from dataclasses import dataclass
 else:
-    dataclass, replace = _dataclass, _replace
+    dataclass = _dataclass
