@@ -30,7 +30,12 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_checks", "tools", "_options", "_run_options", "_map_item", "_framing", "_protocols", "_auth"}),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
-    frozenset({"client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"}),
+    frozenset(
+        {
+            *("client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"),
+            *("_verbs", "_embeddings"),
+        }
+    ),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
     frozenset({"sync", "_sync_streams", "_sync_ledger", "_sync_conversation", "_testing", "testing", "contrib", "cli"}),
     frozenset({"", "__main__"}),
@@ -68,7 +73,9 @@ SIDEWAYS = frozenset(
         ("_sync_ledger", "_sync_streams"),
         ("client", "runs"),
         ("client", "bulk"),
-        ("client", "_runtime"),
+        ("client", "_verbs"),
+        ("_verbs", "_runtime"),
+        ("_verbs", "_embeddings"),
         ("_runtime", "_assembly"),
         ("client", "conversation"),
         ("conversation", "runs"),
@@ -102,6 +109,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "runs",
             "_run_stream",
             "bulk",
+            "_embeddings",
             "sync",
             "_testing",
             "testing",

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
     from ._schema.stored import dump_messages
     from ._schema.usage import Usage
+    from ._schema.vectors import Embeddings, Purpose, Ranked, Ranking
     from ._sync_conversation import SyncConversation
     from ._sync_ledger import SyncLedger
     from ._sync_streams import SyncMap, SyncRunStream, SyncStream
@@ -143,6 +144,7 @@ __all__ = [
     "CostEstimate",
     "DeadlineExceededError",
     "Document",
+    "Embeddings",
     "Event",
     "FinishReason",
     "FirstTokenTimeoutError",
@@ -175,7 +177,10 @@ __all__ = [
     "ProviderTool",
     "ProviderToolCall",
     "ProviderToolResult",
+    "Purpose",
     "QuotaExhaustedError",
+    "Ranked",
+    "Ranking",
     "RateLimitError",
     "RateLimits",
     "Reasoning",
@@ -361,6 +366,10 @@ _HOME = MappingProxyType(
         "RateLimits": "._schema.response",
         "Response": "._schema.response",
         "Usage": "._schema.usage",
+        "Embeddings": "._schema.vectors",
+        "Purpose": "._schema.vectors",
+        "Ranked": "._schema.vectors",
+        "Ranking": "._schema.vectors",
         "SyncClient": ".sync",
         "SyncStream": "._sync_streams",
         "SyncRunStream": "._sync_streams",

@@ -17,10 +17,10 @@ from ._engine.sending import send
 from ._engine.stream import Stream, StreamPlan
 from ._options import Arguments, CallOptions, with_keywords
 from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
-from ._runtime import Runtime
 from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
+from ._verbs import Verbs
 from .conversation import Conversation, Keep, read_saved
 from .errors import FallbackReason
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Client(Runtime):
+class Client(Verbs):
     """Talks to every configured provider.
 
     Works with or without ``async with``; `aclose` ends it. It belongs to the event loop of its first call.

@@ -336,6 +336,14 @@ class SyncClient:
         made = self._client.conversation(system=system, messages=messages, saved=saved, keep=keep, **options)
         return SyncConversation(made, self._call)
 
+    @_of_client(Client.embed)
+    def embed(self) -> None:
+        """As `Client.embed`."""
+
+    @_of_client(Client.rerank)
+    def rerank(self) -> None:
+        """As `Client.rerank`."""
+
     @_of_client(Client.models)
     def models(self) -> None:
         """As `Client.models`."""

@@ -45,6 +45,7 @@ from .._providers.provider import Route
 from .._schema.content import Origin
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.redaction import forget_locals, without
+from .._schema.request import WITHOUT_TEXT, Operation
 from .._schema.response import Attempt, Outcome, RateLimits, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._schema.values import dataclass
@@ -110,15 +111,17 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked of a provider where no model generates: a list, a count, a proof.
+    """What is asked of a provider besides a reply in words: vectors, a list, a count, a proof.
 
     Attributes:
         write: makes the request.
         base_url: in the place of the provider's own; None for that.
+        free: nothing is billed for it.
     """
 
     write: Write
     base_url: str | None = None
+    free: bool = True
 
 
 def _refuse_hints(left_out: Iterable[LeftOut], target: Target) -> None:
@@ -132,9 +135,10 @@ def _refuse_hints(left_out: Iterable[LeftOut], target: Target) -> None:
             )
 
 
-def _bound(wire: WireRequest, model: str, json: JSONCodec) -> Bound:
+def _bound(wire: WireRequest, model: str, json: JSONCodec, operation: Operation) -> Bound:
     """What a request on the wire can use at most; asked only where a budget counts it."""
-    return bound_of(json.loads(wire.body), model, dict(wire.headers))
+    bound = bound_of(json.loads(wire.body), model, dict(wire.headers))
+    return replace(bound, output_tokens=0) if operation in WITHOUT_TEXT else bound
 
 
 class HTTPAttempt:
@@ -222,7 +226,7 @@ class HTTPAttempt:
                     max_tokens=max_tokens,
                     operation=call.operation,
                     deployment=provider.deployment,
-                    bound=functools.partial(_bound, wire, target.model, engine.json),
+                    bound=functools.partial(_bound, wire, target.model, engine.json, call.operation),
                     place=provider.place,
                 )
             plain = Headers(wire.headers)
@@ -257,8 +261,10 @@ class HTTPAttempt:
             request = replace(request, model=target.model)
         if question is not None:
             wire = question.write(self)
+            self.warnings = (*map(str, wire.left_out), *wire.warnings)
             query = f"?{wire.query}" if wire.query else ""
-            return wire, f"{question.base_url or provider.base_url}{wire.path}{query}"
+            base_url = question.base_url or provider.urls.get(call.operation) or provider.base_url
+            return wire, f"{base_url}{wire.path}{query}"
         route = self._route = provider.resolve(call.operation, target.model, call.request)
         wire = route.protocol.encode(request, self.context)
         if wire.left_out and engine.sampling == "error":
@@ -466,7 +472,7 @@ class HTTPAttempt:
                 first_token_latency=self._first_content,
                 waited=waited,
                 request_id=request_id,
-                free=stale or call.question is not None,
+                free=stale or (call.question is not None and call.question.free),
             )
             usage, cost = booked.usage, booked.cost
             source, reason = booked.cost_source, booked.unpriced_reason

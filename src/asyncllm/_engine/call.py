@@ -96,8 +96,9 @@ class Call:
         payer: for whom it is made.
         variant: what load balancing chose.
         operation: what its attempts are for.
-        question: what is asked where no model generates; then there is one target.
+        question: what is asked besides a reply in words.
         fallback_on: what it goes on to the next target for besides.
+        expected: input and output tokens; estimated from the messages where they are not given.
 
     Attributes:
         book: where its attempts are booked; None where no ledger is kept.
@@ -109,6 +110,7 @@ class Call:
         had_turn: the positions of targets whose turn has come, asked or not.
         failures: what each target failed with last, or that its circuit is open; by position, the latest last.
         tries: what it has had of each target that failed.
+        warnings: of the attempt that answered, where the answer has no place for them.
     """
 
     __slots__ = (
@@ -132,6 +134,7 @@ class Call:
         "targets",
         "tries",
         "variant",
+        "warnings",
     )
 
     def __init__(
@@ -146,6 +149,7 @@ class Call:
         operation: Operation = "chat",
         question: Question | None = None,
         fallback_on: Sequence[FallbackReason] = (),
+        expected: tuple[int, int | None] | None = None,
     ) -> None:
         self.book = None
         if engine.books is not None:
@@ -171,11 +175,12 @@ class Call:
         self.most = targets[0].retry.max_attempts_per_call
         self.asked: set[int] = set()
         self.blocked: Response | None = None
+        self.warnings: tuple[str, ...] = ()
         self.had_turn: set[int] = set()
         self.failures: dict[int, AsyncLLMError] = {}
         self.tries: dict[int, Tries] = {}
         self._queueing: Target | None = None
-        self._expected: tuple[int, int | None] | None = None
+        self._expected = expected
 
     @property
     def expected(self) -> tuple[int, int | None]:
@@ -338,7 +343,7 @@ class Call:
 def _tokens(call: Call) -> int:
     """What an attempt takes of a limit of tokens, estimated."""
     input_tokens, max_tokens = call.expected
-    return input_tokens + (max_tokens or ASSUMED_OUTPUT_TOKENS)
+    return input_tokens + (ASSUMED_OUTPUT_TOKENS if max_tokens is None else max_tokens)
 
 
 def _told(failure: AsyncLLMError) -> AsyncLLMError | None:

@@ -1,21 +1,24 @@
-"""What is asked of a provider besides calls: lists of models, counts of tokens, proofs that a model is usable.
+"""What is asked of a provider besides replies in words: vectors, lists of models, counts of tokens, proofs.
 
-They are attempts like all others (`attempt`): booked, concealed, retried and refreshed in the same way. Each is a call
-of one target.
+They are attempts like all others (`attempt`): booked, concealed, retried and refreshed in the same way. `ask` makes
+them; `Questions` asks what the catalog of models wants to know, of one target each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import anyio
 
-from .._models.asker import Write
+from .._models.asker import Way, Write
+from .._protocols.codec import Verb, WireProtocol, WireRequest
 from .._providers.provider import Provider
 from .._schema.request import Operation, Request
 from .._schema.response import Response
-from ..errors import AsyncLLMError
+from ..errors import AsyncLLMError, UnsupportedByProviderError
 from .attempt import Engine, HTTPAttempt, Question
 from .call import Call, Patience
 from .sending import Answer, Line, Run, answer, send_with_fallback
@@ -72,18 +75,84 @@ class Questions:
         self, provider: Provider, request: Request, operation: Operation, run: Run[Answer], question: Question | None
     ) -> Answer:
         target = self._target(provider, request.model)
-        total = target.timeouts.total
-        engine = await self._engine()
-        call = Call(engine, (target,), request, Patience(total=total), operation=operation, question=question)
-        found: list[Answer] = []
-        try:
-            with anyio.move_on_after(total):
-                found.append(await send_with_fallback(call, run, Line()))
-        except AsyncLLMError as error:
-            raise call.ended(error)  # noqa: B904  # the same error
-        if not found:
-            raise call.out_of_time(f"{provider.name} did not answer within {total:g} s")
-        return found[0]
+        engine, patience = await self._engine(), Patience(total=target.timeouts.total)
+        return await ask(Call(engine, (target,), request, patience, operation=operation, question=question), run)
+
+
+async def ask(call: Call, run: Run[Answer]) -> Answer:
+    """The answer of the first target of a call that gives one, within its deadline.
+
+    Args:
+        call: the call.
+        run: makes the most of an attempt.
+
+    Raises:
+        DeadlineExceededError: the deadline passed.
+        AsyncLLMError: as `send_with_fallback` raises it.
+    """
+    total = call.patience.total
+    found: list[Answer] = []
+    try:
+        with anyio.move_on_after(total):
+            found.append(await send_with_fallback(call, run, Line()))
+    except AsyncLLMError as error:
+        raise call.ended(error)  # noqa: B904  # the same error
+    if not found:
+        raise call.out_of_time(f"{call.targets[0].provider.name} did not answer within {total:g} s")
+    return found[0]
+
+
+def verb_of(protocol: WireProtocol, operation: Operation, provider: str) -> tuple[Verb[Any], Any]:
+    """How a wire says one more thing than chat, and the dialect to say it in.
+
+    Args:
+        protocol: the wire.
+        operation: what is to be said.
+        provider: whose wire it is, for the sentence of the error.
+
+    Raises:
+        UnsupportedByProviderError: it does not say it.
+    """
+    verb = getattr(protocol, "operations", {}).get(operation)
+    if verb is None:
+        raise UnsupportedByProviderError(
+            f"{provider} has no API for {_DOING[operation]}; ask another provider", provider=provider
+        )
+    return verb, getattr(protocol, "dialect", None)
+
+
+async def use_verb(call: Call, check: Callable[[Any], None]) -> Any:
+    """Makes a call of an operation that is a `Verb` of its wires, and returns what the wire reads.
+
+    Args:
+        call: with ``question=Question(write=write_verb, free=False)``.
+        check: raises `ProtocolError` for an answer that does not fit the request.
+
+    Raises:
+        AsyncLLMError: as `ask` raises it.
+    """
+
+    async def read(attempt: HTTPAttempt) -> Any:
+        reply = await attempt.send()
+        verb, dialect = verb_of(attempt.route.protocol, call.operation, attempt.context.provider)
+        value = verb.read(reply.status, reply.headers, reply.body, attempt.context, dialect)
+        attempt.answered(value.request_id, value.rate_limits)
+        check(value)
+        call.warnings = attempt.warnings
+        attempt.settle("ok", usage=value.usage)
+        return value
+
+    return await ask(call, read)
+
+
+def write_verb(way: Way) -> WireRequest:
+    """The request of a call of an operation that is a `Verb`, for the model of this attempt."""
+    call = way.call  # type: ignore[attr-defined]  # only attempts of the engine come here
+    verb, dialect = verb_of(way.route.protocol, call.operation, way.context.provider)
+    return verb.write(replace(call.request, model=way.context.model), way.context, dialect)
+
+
+_DOING: Mapping[str, str] = MappingProxyType({"embed": "embedding texts", "rerank": "ranking documents"})
 
 
 async def _read_json(attempt: HTTPAttempt) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -169,16 +170,51 @@ D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Most:
+    """How much one request of a verb may hold.
+
+    Attributes:
+        items: texts or documents.
+        tokens: of all of them together; None for no known limit.
+    """
+
+    items: int = 1
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verb(Generic[D]):
     """How a wire says one more thing than chat, such as embeddings.
 
     Attributes:
-        write: a request of this operation -> bytes to send.
+        write: a request of this operation -> bytes to send. Raises `UnsupportedByProviderError` where the host, or the
+            model, has no such thing.
         read: a successful body -> the value of this operation.
+        most: model -> how much one request may hold.
     """
 
     write: Callable[[Any, Context, D], WireRequest]
     read: Callable[[int, Mapping[str, str], bytes, Context, D], Any]
+    most: Callable[[str, D], Most] = lambda model, dialect: Most()
+
+
+def verbs_in(package: str, *names: Operation) -> Mapping[Operation, Verb[Any]]:
+    """The verbs of a wire: its folder has a file for each, with ``write``, ``read`` and ``most``.
+
+    A file is imported at its first use.
+    """
+    return MappingProxyType({name: _verb_in(package, name) for name in names})
+
+
+def _verb_in(package: str, name: str) -> Verb[Any]:
+    def home() -> Any:
+        return import_module(f".{name}", package)
+
+    return Verb(
+        write=lambda request, context, dialect: home().write(request, context, dialect),
+        read=lambda status, headers, body, context, dialect: home().read(status, headers, body, context, dialect),
+        most=lambda model, dialect: home().most(model, dialect),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from .._auth.keys import HeaderKey
 from .._auth.signing import Auth
 from .._models.names import is_custom
 from .._protocols.codec import JSONCodec, WireRequest
+from .._schema.request import WITHOUT_TEXT
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting, only
 from .entry import api_of, base_url_of, find_key, max_tokens_of
@@ -224,7 +225,9 @@ class BedrockRoutes:
 
     def resolve(self, operation: Operation, model: str, request: Request | None) -> Route:
         """The route of one request."""
-        return (self._to_invoke(model, request) if self._invoke else None) or self._converse
+        if not self._invoke or operation in WITHOUT_TEXT:
+            return self._converse
+        return self._to_invoke(model, request) or self._converse
 
     def _to_invoke(self, model: str, request: Request | None) -> Route | None:
         """The route to InvokeModel; None for a model whose own body is not known here."""

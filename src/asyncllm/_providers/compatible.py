@@ -85,6 +85,9 @@ class CompatibleHost:
     placed: str = ""
 
 
+_NO_EMBEDDINGS: Mapping[str, Any] = MappingProxyType({"embed_inputs": 0})
+
+
 def _quirks(**own: Any) -> Mapping[str, Any]:
     """What almost every compatible host has in common, and then its own."""
     common: dict[str, Any] = {
@@ -97,6 +100,9 @@ def _quirks(**own: Any) -> Mapping[str, Any]:
         "strict_schemas": False,
         "audio_parts": False,
         "file_parts": False,
+        "embed_inputs": 256,
+        "embed_tokens": None,
+        "embed_base64": False,
     }
     return MappingProxyType({**common, **own})
 
@@ -130,6 +136,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 reasoning_fields=("reasoning", "reasoning_content"),
                 reasoning_back="drop",  # it refuses properties that it does not know
                 retryable_codes=frozenset({"tool_use_failed"}),
+                **_NO_EMBEDDINGS,
             ),
             model_page=True,
         ),
@@ -146,6 +153,8 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 stream_usage="always",
                 audio_parts=True,
                 file_urls="document_url",
+                embed_dimensions_field="output_dimension",
+                embed_tokens=16_000,
             ),
             model_page=True,
         ),
@@ -158,6 +167,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 reasoning_back="required_on_tools",
                 json_schema="json_object",
                 forced_tool_choice="not_while_thinking",
+                **_NO_EMBEDDINGS,
             ),
         ),
         "xai": CompatibleHost(
@@ -168,6 +178,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 max_tokens_field="max_completion_tokens",
                 supports_stop=False,
                 reasoning_back="field",
+                **_NO_EMBEDDINGS,
             ),
             model_page=True,
         ),
@@ -197,7 +208,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
             key_variables=("TOGETHER_API_KEY",),
             default_models=("openai/gpt-oss-20b", "openai/gpt-oss-120b"),
             placed="-api.together.ai",
-            dialect=_quirks(reasoning_fields=("reasoning", "reasoning_content"), video_urls=True),
+            dialect=_quirks(reasoning_fields=("reasoning", "reasoning_content"), video_urls=True, rerank=True),
         ),
         "fireworks": CompatibleHost(
             base_url="https://api.fireworks.ai/inference/v1",
@@ -210,7 +221,9 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
             key_variables=("CEREBRAS_API_KEY",),
             default_models=("gpt-oss-120b",),
             dialect=_quirks(
-                max_tokens_field="max_completion_tokens", reasoning_fields=("reasoning", "reasoning_content")
+                max_tokens_field="max_completion_tokens",
+                reasoning_fields=("reasoning", "reasoning_content"),
+                **_NO_EMBEDDINGS,
             ),
             model_page=True,
         ),
@@ -218,7 +231,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
             base_url="https://api.perplexity.ai",
             key_variables=("PERPLEXITY_API_KEY",),
             default_models=("sonar", "sonar-pro"),
-            dialect=_quirks(),
+            dialect=_quirks(**_NO_EMBEDDINGS),  # it has some, as integers of 8 bits, which are no floats
             models_path="/v1/models",
         ),
         "huggingface": CompatibleHost(
@@ -246,7 +259,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
             key_variables=("VLLM_API_KEY",),
             needs_key=False,
             dialect=_quirks(
-                **_LOCAL, reasoning_budget_field="thinking_token_budget", audio_parts=True, video_urls=True
+                **_LOCAL, reasoning_budget_field="thinking_token_budget", audio_parts=True, video_urls=True, rerank=True
             ),
         ),
         "llamacpp": CompatibleHost(
@@ -254,7 +267,10 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
             key_variables=("LLAMA_API_KEY",),
             needs_key=False,
             dialect=_quirks(
-                **{**_LOCAL, "reasoning_back_field": "reasoning_content"}, audio_parts=True, video_urls=True
+                **{**_LOCAL, "reasoning_back_field": "reasoning_content"},
+                audio_parts=True,
+                video_urls=True,
+                rerank=True,
             ),
         ),
         "lmstudio": CompatibleHost(
@@ -274,7 +290,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
         "openai_compatible": CompatibleHost(
             base_url=None,
             needs_key=False,
-            dialect=_quirks(audio_parts=True, file_parts=True, video_urls=True),
+            dialect=_quirks(audio_parts=True, file_parts=True, video_urls=True, rerank=True),
         ),
     }
 )

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from .._protocols.codec import JSONCodec, WireProtocol
 from .._schema.content import Audio
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
-from .._schema.request import Operation, ProviderTool, Request
+from .._schema.request import WITHOUT_TEXT, Operation, ProviderTool, Request
 from ..errors import UnsupportedParameterError
 from .counting import Counting
 from .entry import api_of, base_url_of, find_key, place_of
@@ -167,6 +167,8 @@ class OpenAIRoutes:
         Raises:
             UnsupportedParameterError: neither API can carry the request.
         """
+        if operation in WITHOUT_TEXT:
+            return self.chat
         if self._choose is not None:
             return self._choose
         facts = self._facts(model)

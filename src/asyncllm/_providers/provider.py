@@ -48,6 +48,7 @@ class Provider:
         listing: how it lists its models; None where it does not.
         counting: model -> how it counts the tokens of a request; None where it does not.
         place: where it serves requests, as its address says (a region, ``"eu"``); ``""`` where that is not said.
+        urls: where operations are asked that have a host of their own.
         settings: options of the entry that only its own file reads.
         deployment: which key, region or endpoint of its entry it is; None where the entry has only one.
         account: what its parts name as `asyncllm._schema.content.Origin.account`.
@@ -65,6 +66,7 @@ class Provider:
     listing: Listing | None = None
     counting: Callable[[str], Counting | None] | None = None
     place: str = ""
+    urls: Mapping[Operation, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     deployment: str | None = None
     account: str = ""

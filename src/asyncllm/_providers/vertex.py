@@ -30,6 +30,7 @@ from urllib.parse import quote
 from .. import errors
 from .._auth.keys import HeaderKey
 from .._protocols.codec import WireRequest
+from .._schema.request import WITHOUT_TEXT
 from ..errors import BadRequestError, ConfigurationError, ProtocolError
 from .anthropic import AnthropicCounting
 from .compatible import dialect_of
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 LOCATION = "global"
 """Where models are asked when nothing says where, as in Google's SDK."""
 URL_VARIABLE = "GOOGLE_VERTEX_BASE_URL"
+RANKING_URL = "https://discoveryengine.googleapis.com"
+"""Where documents are ranked, whatever the location."""
 VERSION = "v1beta1"
 """Of Gemini; partner models are served by ``v1``, but AI21's."""
 CLAUDE_SAMPLING_VERSION = "vertex-2023-10-16"
@@ -110,6 +113,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         listing=VertexListing(),
         counting=routes.counting,
         place=location,
+        urls={"rerank": RANKING_URL} if url == host_of(location) else {},
     )
 
 
@@ -224,6 +228,8 @@ class VertexRoutes:
         Raises:
             BadRequestError: the model's name ends where its publisher does.
         """
+        if operation in WITHOUT_TEXT:
+            return self._fixed("gemini")
         published = _PUBLISHED.fullmatch(model)
         publisher, name = published.groups() if published else _split(model)
         if operation != "list" and not name:

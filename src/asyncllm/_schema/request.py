@@ -12,10 +12,13 @@ from .values import dataclass
 
 ReasoningWord = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model reasons, from nothing to the most: the words of the keyword ``reasoning``."""
-Operation = Literal["chat", "embed", "list", "count", "validate"]
+Operation = Literal["chat", "embed", "rerank", "list", "count", "validate"]
 """What an HTTP attempt is for."""
-GENERATING: frozenset[Operation] = frozenset({"chat", "embed"})
+GENERATING: frozenset[Operation] = frozenset({"chat", "embed", "rerank"})
 """The operations that are asked for their own sake: budgets, limits, circuits and reports are about them."""
+
+WITHOUT_TEXT: frozenset[Operation] = frozenset({"embed", "rerank"})
+"""Those of them whose answer is no text, so that there are no output tokens."""
 
 ASSUMED_OUTPUT_TOKENS = 4096
 """Output tokens of a call that sets no ``max_tokens``: the one number for routing, estimates, limits and budgets."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from . import services
 from .behaviour import CacheMemory, compose
 from .faults import Fault
 from .hosts import Host, main_hosts, simulated
@@ -52,6 +53,7 @@ class Answering:
         self._behaviour_of = behaviour_of
         self._pick = pick
         self._failed = failed
+        self._services = services.Services()
 
     def answer(self, raw: RawRequest, connection: int, number: int) -> tuple[Received, Script]:
         """The record of a request, and the script of its answer."""
@@ -104,6 +106,8 @@ class Answering:
             script = failure(fault, wire, turn, behaviour.latency)
             if script is not None:
                 return script
+        if operation.name in services.NAMES:
+            return self._services.answer(arrival, operation, wire, turn, behaviour, fault)
         if operation.name == "generate":
             request = wire.parse(arrival, operation)
             return self._generate(request, wire, turn, behaviour, fault)
@@ -162,6 +166,8 @@ def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
 
 
 def _meaning(host: Host | None, arrival: Arrival) -> tuple[Wire | None, Operation | None]:
+    if host is not None and (wanted := services.operation(arrival)) is not None:
+        return host.wires[0], wanted
     for wire in host.wires if host else ():
         operation = wire.operation(arrival)
         if operation is not None:

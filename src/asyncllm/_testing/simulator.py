@@ -146,7 +146,8 @@ class Simulator:
             model: the model's name, or ``"*"`` for all.
             fault: what happens, and how often.
             provider: only when sent to this kind of host.
-            operation: ``"generate"``, ``"models"``, ``"model"``, ``"count_tokens"`` or ``"*"``.
+            operation: ``"generate"``, ``"embed"``, ``"rerank"``, ``"models"``, ``"model"``, ``"count_tokens"`` or
+                ``"*"``.
         """
         self._plan.add(model, fault, provider, operation)
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ..codec import Codec
+from ..codec import Codec, verbs_in
 from .dialect import GeminiDialect
 from .errors import read_error
 from .request import write_request
@@ -14,6 +14,8 @@ from .response import continuation, with_continuation
 from .stream import GeminiStreamDecoder, read_response
 
 __all__ = ["Gemini", "GeminiDialect", "continuation", "with_continuation"]
+
+_VERBS = verbs_in(__name__, "embed", "rerank")
 
 
 def Gemini(dialect: GeminiDialect | None = None) -> Codec[GeminiDialect]:  # noqa: N802  # the name of a wire format
@@ -25,4 +27,5 @@ def Gemini(dialect: GeminiDialect | None = None) -> Codec[GeminiDialect]:  # noq
         read=read_response,
         read_error=read_error,
         stream=GeminiStreamDecoder,
+        operations=_VERBS,
     )

@@ -6,7 +6,7 @@ read in `asyncllm._protocols.openai_api`, since both of OpenAI's formats have th
 
 from __future__ import annotations
 
-from ..codec import Codec
+from ..codec import Codec, verbs_in
 from ..openai_api import read_error
 from .dialect import ChatDialect
 from .request import write_request
@@ -14,6 +14,8 @@ from .response import read_response
 from .stream import ChatStream
 
 __all__ = ["ChatDialect", "OpenAIChat"]
+
+_VERBS = verbs_in(__name__, "embed", "rerank")
 
 
 def OpenAIChat(dialect: ChatDialect | None = None) -> Codec[ChatDialect]:  # noqa: N802  # the name of a wire format
@@ -25,4 +27,5 @@ def OpenAIChat(dialect: ChatDialect | None = None) -> Codec[ChatDialect]:  # noq
         read=read_response,
         read_error=read_error,
         stream=ChatStream,
+        operations=_VERBS,
     )

@@ -49,6 +49,11 @@ class ChatDialect:
         file_urls: ``file`` (a URL as ``file_data``), ``document_url`` (Mistral), or ``none``.
         video_urls: takes ``video_url`` parts.
         null_finish: a stream may end without a finish reason and without ``[DONE]``.
+        embed_inputs: texts that one request for embeddings may hold; 0 where the host has none.
+        embed_tokens: tokens of all of them together; None for no known limit.
+        embed_dimensions_field: ``output_dimension`` on Mistral.
+        embed_base64: asks for vectors as base64, which every client of OpenAI's can read.
+        rerank: has an endpoint that ranks documents.
         retryable_codes: refusals that are the model's slip, so that trying again makes sense (Groq).
         error_codes: the host's own codes, lower case, before the common ones.
         adapt: the last change to the body, before ``extra_body``; it returns a new or the same dict.
@@ -80,6 +85,11 @@ class ChatDialect:
     file_urls: Literal["file", "document_url", "none"] = "none"
     video_urls: bool = False
     null_finish: bool = False
+    embed_inputs: int = 2048
+    embed_tokens: int | None = 300_000
+    embed_dimensions_field: str = "dimensions"
+    embed_base64: bool = True
+    rerank: bool = False
     retryable_codes: frozenset[str] = frozenset()
     error_codes: tuple[tuple[str, ErrorType], ...] = ()
     adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None
