@@ -174,6 +174,21 @@ async def test_an_estimate_is_what_a_budget_would_reserve() -> None:
     assert (20_000, status.reserved) == (forecast.max_tokens, forecast.most)
 
 
+async def test_an_estimate_takes_every_keyword_of_a_call() -> None:
+    """What ``extra_body`` and a format add is in the estimate, and a keyword that does not exist is refused."""
+    async with Client(config("http://127.0.0.1:9"), environ={}) as client:
+        plain = (await client.estimate("hi", max_tokens=1000)).most
+        eight = (await client.estimate("hi", max_tokens=1000, extra_body={"n": 8})).most
+        shaped = (await client.estimate("hi", max_tokens=1000, response_format=dict[str, list[int]])).most
+        with pytest.raises(TypeError, match="max_token"):
+            await client.estimate("hi", max_token=1)  # type: ignore[call-arg]
+    assert plain is not None
+    assert eight is not None
+    assert shaped is not None
+    assert eight > plain * 7
+    assert shaped > plain
+
+
 async def test_what_is_free_passes_a_budget_that_is_used_up() -> None:
     """A paid model is refused, and one whose price is 0 is answered."""
     with serving(chat(usage=counted(100, 50_000))) as server:

@@ -29,7 +29,7 @@ HI = [{"role": "user", "content": "hi"}]
         ({"messages": [], "additionalModelRequestFields": {"max_tokens": 70}}, 70, 1),
         ({"inputText": "hi", "textGenerationConfig": {"maxTokenCount": 80}}, 80, 1),
         ({"prompt": "hi", "max_gen_len": 90}, 90, 1),
-        ({"messages": HI, "max_tokens": True, "n": "3"}, None, 1),
+        ({"messages": HI, "max_tokens": True, "n": "3"}, None, 3),
     ],
 )
 def test_the_output_is_bounded_in_each_wires_own_words(body: dict[str, Any], output: int | None, answers: int) -> None:
@@ -183,3 +183,16 @@ MARK = {"cache_control": {"type": "ephemeral"}}
 def test_what_a_request_cannot_use_is_not_reserved(body: dict[str, Any], model: str, without: set[str]) -> None:
     """A cache is written for an hour, and by Claude at all, only where it is marked; sound costs where it is named."""
     assert without == bound_of(body, model).without
+
+
+@pytest.mark.parametrize(
+    ("body", "most"),
+    [
+        ({"max_completion_tokens": "30000"}, 30_000),
+        ({"generation_config": {"max_output_tokens": 2000, "candidate_count": 4}}, 8000),
+        ({"max_tokens": "many"}, 4096),
+    ],
+)
+def test_counts_in_other_forms_are_read(body: dict[str, object], most: int) -> None:
+    """A count may be the text of a number, which many servers read, or be in Google's other spelling."""
+    assert most == bound_of(body, "m").output()

@@ -16,8 +16,10 @@ from asyncllm import Client, errors
 from asyncllm.schema import Document, Image, Message
 
 pytestmark = pytest.mark.anyio
-CALLS = 12
-ROOM = 5  # calls for which the budget has money
+CALLS = 30
+AT_ONCE = 12
+ROOM = 20  # calls for which the budget has money
+LEAST_USED = Decimal("0.85")
 MODELS = {"openai": "gpt-5.4", "anthropic": "claude-opus-5", "gemini": "gemini-3.8-flash"}
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + (1600).to_bytes(4, "big") * 2  # 1,600 times 1,600 pixels
 PICTURE = Image(data=PNG, media_type="image/png")
@@ -130,23 +132,30 @@ def settings(kind: Kind, url: str, limit: Decimal | None) -> dict[str, Any]:
     return {"active_provider": "p", "providers": {"p": entry}, "retry": {"max_attempts": 1}, "budgets": budgets}
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """Where it runs: what is measured is the ledger's thread, which knows no event loop."""
+    return "asyncio"
+
+
 @pytest.mark.parametrize("name", KINDS)
 async def test_no_kind_of_call_passes_the_limit(name: str, record: Callable[[str, str, str], None]) -> None:
-    """Twelve calls at once that all use what they may spend no more than the budget has."""
+    """Calls that all use what they may, twelve at once, spend no more than the budget has, and nearly all of that."""
     kind = KINDS[name]
     message = Message.user(kind.content) if isinstance(kind.content, str) else Message.user(*kind.content)
-    with serving(answer_of(kind), pause=0.05) as server:
+    with serving(answer_of(kind), pause=0.02) as server:
         async with Client(settings(kind, server.url, None), environ={}) as client:
             cost = (await client.send([message], **kind.call)).cost
         assert cost is not None
         limit = (cost * ROOM).quantize(Decimal("0.000000001"))
-        passed = []
+        turn = anyio.CapacityLimiter(AT_ONCE)
 
         async def call() -> None:
-            try:
-                passed.append(await client.send([message], **kind.call))
-            except errors.BudgetExceededError:
-                return
+            async with turn:
+                try:
+                    await client.send([message], **kind.call)
+                except errors.BudgetExceededError:
+                    return
 
         async with Client(settings(kind, server.url, limit), environ={}) as client:
             async with anyio.create_task_group() as tasks:
@@ -154,8 +163,8 @@ async def test_no_kind_of_call_passes_the_limit(name: str, record: Callable[[str
                     tasks.start_soon(call)
             (status,) = await client.ledger.budget_statuses()
     record(
-        f"a hard budget, {name}", f"{status.spent / limit:.0%} used, excess {status.excess}", "at most 100%, no excess"
+        f"a hard budget, {name}", f"{status.spent / limit:.0%} used, excess {status.excess}", "85% to 100%, no excess"
     )
-    assert 0 < status.spent <= limit
+    assert LEAST_USED * limit <= status.spent <= limit
     assert status.excess == 0
     assert 0 == status.reserved

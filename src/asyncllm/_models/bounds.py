@@ -57,7 +57,7 @@ _LIMITS = frozenset(
         *("max_new_tokens", "max_gen_len", "max_tokens_to_sample", "max_length", "num_predict"),
     }
 )
-_ANSWERS = frozenset({"n", "best_of", "candidateCount", "num_generations", "numResults"})
+_ANSWERS = frozenset({"n", "best_of", "candidateCount", "candidate_count", "num_generations", "numResults"})
 _SECTIONS = (
     *("generationConfig", "generation_config", "inferenceConfig", "additionalModelRequestFields"),
     *("textGenerationConfig", "parameters", "options"),
@@ -139,6 +139,9 @@ def bound_of(body: Mapping[str, Any], model: str, headers: Mapping[str, str] | N
 
 
 def _count(value: object) -> int | None:
+    """A count, also as the text of one, which many servers read."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
     if isinstance(value, float) and value >= 0 and value.is_integer():
         value = int(value)
     return value if type(value) is int and value >= 0 else None
