@@ -12,19 +12,16 @@ from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
-from typing_extensions import Unpack
-
 from . import _assembly as assembly
 from . import _checks
 from ._checks import ToolLike, read_tools
 from ._config import Settings, from_env, load
 from ._config.rules import Environment, SecretStr, Unshown
 from ._engine.attempt import Engine
-from ._engine.forecast import CostEstimate, forecast
 from ._engine.formats import Formats
 from ._engine.health import Health
 from ._engine.health_report import TargetHealth
-from ._engine.intake import Messages, read_call, read_messages
+from ._engine.intake import Messages, read_messages
 from ._engine.lifetime import Background, Lifetime, Preparation, SharedLifetime, Watch
 from ._engine.limits import USUAL_QUESTION_LIMITS, LimitRules, Limits
 from ._engine.questions import Questions
@@ -33,7 +30,6 @@ from ._engine.target import Target
 from ._models.registry import ModelInfo, RefreshResult
 from ._models.tokens import TokenCount
 from ._models.validation import Validation
-from ._options import CallOptions, with_keywords
 from ._protocols.wire_json import WireJSON
 from ._providers.provider import Provider
 from ._schema.request import Request
@@ -211,30 +207,6 @@ class Runtime:
     async def session_cost(self) -> Decimal:
         """US dollars of everything this client has settled so far, without what has no known cost."""
         return self._books.ledger.session_cost()
-
-    @with_keywords
-    async def estimate(
-        self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]
-    ) -> CostEstimate:
-        """What a call would take and cost at most, before it is made; nothing is sent.
-
-        The request is written as `send` would write it for its first target. Without ``max_tokens`` as much output is
-        reckoned with as budgets assume.
-
-        Args:
-            messages: as for `send`.
-            response_format: the type or format of the answer.
-            **options: every keyword of `CallOptions`.
-
-        Raises:
-            ConfigurationError: the configuration names no such provider.
-            BadRequestError: a message or a keyword is wrong.
-            UnsupportedError: the model cannot be asked this.
-        """
-        asked = read_call(messages, response_format, {**self._defaults, **options}, self._formats)
-        target = self._target(asked.provider, asked.model)
-        facts = self._catalog.facts(target.provider.name, target.provider.kind, target.model)
-        return forecast(self._books, target, replace(asked.request, model=target.model), facts, self._json)
 
     async def models(
         self, provider: str | None = None, *, include_deprecated: bool = False, capability: str | None = None

@@ -11,6 +11,7 @@ from typing_extensions import TypeForm, Unpack
 
 from ._checks import JSONFormat
 from ._engine.call import Call, Patience, Payer
+from ._engine.forecast import CostEstimate, forecast
 from ._engine.intake import Messages, read_call, read_messages
 from ._engine.routing import Choice
 from ._engine.sending import send
@@ -136,6 +137,30 @@ class Client(Verbs):
                 **self._plan(asked),
             )
         )
+
+    @with_keywords
+    async def estimate(
+        self, messages: Messages, *, response_format: Any = None, **options: Unpack[CallOptions]
+    ) -> CostEstimate:
+        """What a call would take and cost at most, before it is made; nothing is sent.
+
+        The request is written as `send` would write it for its first target. Without ``max_tokens`` as much output is
+        reckoned with as budgets assume.
+
+        Args:
+            messages: as for `send`.
+            response_format: the type or format of the answer.
+            **options: every keyword of `CallOptions`.
+
+        Raises:
+            ConfigurationError: the configuration names no such provider.
+            BadRequestError: a message or a keyword is wrong.
+            UnsupportedError: the model cannot be asked this.
+        """
+        asked = read_call(messages, response_format, {**self._defaults, **options}, self._formats)
+        target = self._target(asked.provider, asked.model)
+        facts = self._catalog.facts(target.provider.name, target.provider.kind, target.model)
+        return forecast(self._books, target, replace(asked.request, model=target.model), facts, self._json)
 
     @overload
     async def run(
