@@ -23,7 +23,7 @@ SECTIONS = frozenset({"_config.sections", "_config.rules", "_config.urls"})
 
 # Lowest first. A room is a module or a package; the longest name that fits counts.
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"_schema", "_schema.redaction", "_version"}),
+    frozenset({"_schema", "_schema.advice", "_schema.redaction", "_version"}),
     frozenset(
         {"errors", *(f"_transport.{name}" for name in ("base", "proxy", "tls", "blocking")), "_models.names", *SECTIONS}
     ),

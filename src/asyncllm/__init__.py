@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ._config import Settings
     from ._engine.forecast import CostEstimate
     from ._engine.health_report import TargetHealth
-    from ._engine.stream import Stream, TextStream
+    from ._engine.hooks import Hook, HookCall, HookTarget
+    from ._engine.partials import TextStream
+    from ._engine.stream import Stream
     from ._map_item import Item
     from ._models.registry import ModelInfo, RefreshResult
     from ._models.tokens import TokenCount
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
         BadRequestError,
         BillingError,
         BudgetExceededError,
+        CallRefusedError,
         CircuitOpenError,
         ClientStateError,
         ConfigurationError,
@@ -86,6 +89,7 @@ if TYPE_CHECKING:
         ContextWindowExceededError,
         DeadlineExceededError,
         FirstTokenTimeoutError,
+        HookError,
         IdleTimeoutError,
         LedgerError,
         LimitTimeoutError,
@@ -130,6 +134,7 @@ __all__ = [
     "BudgetExceededError",
     "CacheMark",
     "CallOptions",
+    "CallRefusedError",
     "CircuitOpenError",
     "Citation",
     "Client",
@@ -149,6 +154,10 @@ __all__ = [
     "FinishReason",
     "FirstTokenTimeoutError",
     "FunctionTool",
+    "Hook",
+    "HookCall",
+    "HookError",
+    "HookTarget",
     "IdleTimeoutError",
     "Image",
     "Item",
@@ -282,8 +291,11 @@ _HOME = MappingProxyType(
         "Conversation": ".conversation",
         "Keep": ".conversation",
         "Stream": "._engine.stream",
-        "TextStream": "._engine.stream",
+        "TextStream": "._engine.partials",
         "TargetHealth": "._engine.health_report",
+        "Hook": "._engine.hooks",
+        "HookCall": "._engine.hooks",
+        "HookTarget": "._engine.hooks",
         "Advice": ".errors",
         "AllFallbacksFailedError": ".errors",
         "AsyncLLMError": ".errors",
@@ -291,6 +303,7 @@ _HOME = MappingProxyType(
         "BadRequestError": ".errors",
         "BillingError": ".errors",
         "BudgetExceededError": ".errors",
+        "CallRefusedError": ".errors",
         "CircuitOpenError": ".errors",
         "ClientStateError": ".errors",
         "ConfigurationError": ".errors",
@@ -301,6 +314,7 @@ _HOME = MappingProxyType(
         "ContextWindowExceededError": ".errors",
         "DeadlineExceededError": ".errors",
         "FirstTokenTimeoutError": ".errors",
+        "HookError": ".errors",
         "IdleTimeoutError": ".errors",
         "LedgerError": ".errors",
         "LimitTimeoutError": ".errors",

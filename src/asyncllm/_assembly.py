@@ -40,6 +40,8 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     import httpx
 
+    from ._engine.hooks import Hook, Hooks
+
 
 def entries(
     settings: Settings,
@@ -251,6 +253,19 @@ def ledger_of(settings: Settings, prices: Prices, *, on_alert: Callable[[Alert],
         on_alert=on_alert,
         appraise=appraiser(prices),
     )
+
+
+def hooks(given: Sequence[Hook]) -> Hooks | None:
+    """The application's hooks; None where there are none.
+
+    Raises:
+        ConfigurationError: one of them is no hook.
+    """
+    if not given:
+        return None
+    from ._engine.hooks import Hooks
+
+    return Hooks(given)
 
 
 def kept(books: Bookkeeper) -> Ledger:

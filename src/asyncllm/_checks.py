@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args
 
+from ._schema.advice import FallbackReason
 from ._schema.content import CacheMark
 from ._schema.request import ProviderTool, ReasoningWord, ResponseFormat, Tool, ToolChoice, Toolset
-from .errors import BadRequestError, FallbackReason
+from .errors import BadRequestError
 
 ToolLike = Union[Tool, ProviderTool, Toolset, Mapping[str, Any], Callable[..., Any]]
 Fallback = Sequence[Union[str, tuple[str, str]]]

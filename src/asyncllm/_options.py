@@ -23,9 +23,9 @@ from typing_extensions import TypedDict
 
 from . import _checks
 from ._checks import Fallback, Interruption, ToolLike
+from ._schema.advice import FallbackReason
 from ._schema.request import ReasoningWord, Request, ToolChoice
 from ._schema.response import Response
-from .errors import FallbackReason
 
 
 class Keyword(NamedTuple):

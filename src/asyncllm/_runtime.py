@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ._auth.keys import Secret
+    from ._engine.hooks import Hook
     from ._ledger.budgets import Alert
     from ._ledger.ledger import Ledger
 
@@ -62,6 +63,7 @@ class Runtime:
         http_client: httpx.AsyncClient | None = None,
         environ: Mapping[str, str] | None = None,
         on_alert: Callable[[Alert], None] | None = None,
+        hooks: Sequence[Hook] = (),
     ) -> None:
         environ = self._environ = Environment(os.environ if environ is None else environ)
         given, secret = Unshown(config), api_key
@@ -72,6 +74,7 @@ class Runtime:
         }
         is_checked, has_key = isinstance(config, Settings), secret is not None
         del config, api_key, secret  # no frame that an error leaves shows them
+        self._hooks = assembly.hooks(hooks)
         self._defaults: dict[str, Any] = {}
         self._own = own = {provider.name: provider for provider in providers}
         self.settings: Settings = load(
@@ -357,6 +360,7 @@ class Runtime:
             catalog=self._catalog,
             sampling=self.settings.unsupported_parameters,
             draw=self._random.random,
+            hooks=self._hooks,
         )
 
 

@@ -14,16 +14,16 @@ from ._engine.call import Call, Patience, Payer
 from ._engine.forecast import CostEstimate, forecast
 from ._engine.intake import Messages, read_call, read_messages
 from ._engine.routing import Choice
-from ._engine.sending import send
+from ._engine.sending import send, send_hooked
 from ._engine.stream import Stream, StreamPlan
 from ._options import Arguments, CallOptions, with_keywords
 from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
+from ._schema.advice import FallbackReason
 from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
 from ._verbs import Verbs
 from .conversation import Conversation, Keep, read_saved
-from .errors import FallbackReason
 
 if TYPE_CHECKING:
     from ._engine.target import Target
@@ -52,6 +52,7 @@ class Client(Verbs):
         http_client: an ``httpx.AsyncClient`` of your own to send everything through; never closed here.
         environ: where ``${VAR}`` and keys are looked up; the process's environment by default.
         on_alert: called when a budget reaches 90% and 100%, once a window, on a thread of the ledger's own.
+        hooks: code of yours that sees each call on its way, in this order; see `Hook`.
 
     Raises:
         ConfigurationError: the configuration is wrong; the sentence names file, line and key.
@@ -92,8 +93,12 @@ class Client(Verbs):
         asked = read_call(messages, response_format, given, self._formats, model=self._routing.usual)
         if not self._preparation.done:
             await self._preparation.run()
-        call = Call(self._lifetime.engine(), **self._plan(asked))
-        return await send(call, parse=asked.parse, reasks=asked.validation_retries)
+        engine = self._lifetime.engine()
+        call = Call(engine, **self._plan(asked))
+        if engine.hooks is None:
+            return await send(call, parse=asked.parse, reasks=asked.validation_retries)
+        call.hooks = hooks = engine.hooks.begin(call, asked.user, asked.agent, asked.tags)
+        return await send_hooked(call, hooks, parse=asked.parse, reasks=asked.validation_retries)
 
     @overload
     def stream(

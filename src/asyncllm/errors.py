@@ -9,6 +9,8 @@
     │   ├── UnsupportedContentError
     │   └── UnsupportedParameterError
     ├── BudgetExceededError          refused here, before any byte was sent
+    ├── CallRefusedError             a hook refused the call, its target or its reply
+    ├── HookError                    a hook failed
     ├── CircuitOpenError
     ├── LimitTimeoutError
     ├── LedgerError
@@ -53,9 +55,12 @@ The text of an exception never holds a key and at most 500 characters of what a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from ._schema.advice import Advice
+from ._schema.advice import FallbackReason as FallbackReason
+from ._schema.advice import LedgerAdvice as LedgerAdvice
 from ._schema.redaction import redact, without
 
 if TYPE_CHECKING:
@@ -75,6 +80,7 @@ __all__ = [
     "BadRequestError",
     "BillingError",
     "BudgetExceededError",
+    "CallRefusedError",
     "CircuitOpenError",
     "ClientStateError",
     "ConfigurationError",
@@ -85,6 +91,7 @@ __all__ = [
     "ContextWindowExceededError",
     "DeadlineExceededError",
     "FirstTokenTimeoutError",
+    "HookError",
     "IdleTimeoutError",
     "LedgerError",
     "LimitTimeoutError",
@@ -111,40 +118,6 @@ __all__ = [
     "UnsupportedParameterError",
     "WriteTimeoutError",
 ]
-
-RetryAdvice = Literal["no", "yes", "once", "after_refresh"]
-FallbackAdvice = Literal["no", "yes", "larger_window", "opt_in", "as_inner"]
-FallbackReason = Literal["content_filter", "budget"]
-"""What a call goes on to the next target for only where the configuration or the call says so."""
-HealthAdvice = Literal["none", "count", "cooldown", "credential_off", "model_off", "account_off", "until_reset"]
-LedgerAdvice = Literal["zero", "unknown", "partial", "estimated", "real"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
-    """What to do about an error.
-
-    Attributes:
-        retry: try the same model again.
-        fallback: go on to the next model of the chain.
-        provider: go on to another provider, where the caller allowed that.
-        health: what it says of the target's health.
-        ledger: what the attempt is booked at.
-        pause: the first pause before a retry, as a multiple of the usual one: longer where the provider throttles,
-            shorter where there was no connection, because then there is nobody whom a quick retry could burden.
-        retry_cost: what a retry takes from the target's retry quota: more where the failure itself took long.
-        fallback_on: where ``fallback`` and ``provider`` say ``opt_in``: the word of the keyword ``fallback_on`` that
-            lets a call go on to the next target.
-    """
-
-    retry: RetryAdvice = "no"
-    fallback: FallbackAdvice = "no"
-    provider: FallbackAdvice = "no"
-    health: HealthAdvice = "none"
-    ledger: LedgerAdvice = "zero"
-    pause: float = 1.0
-    retry_cost: int = 5
-    fallback_on: FallbackReason | None = None
 
 
 class AsyncLLMError(Exception):
@@ -316,6 +289,25 @@ class BudgetExceededError(AsyncLLMError):
         self.spent = spent
         self.reserved = reserved
         self.resets_at = resets_at
+
+
+class CallRefusedError(AsyncLLMError):
+    """A hook refused the call, one of its targets, or its reply. Raise it in your own hooks.
+
+    Args:
+        message: why, for the caller.
+        next_target: only this target is refused, and the call goes on to the next one; for ``before_attempt``.
+        **facts: as for `AsyncLLMError`.
+    """
+
+    def __init__(self, message: str = "", *, next_target: bool = False, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        if next_target:
+            self.advice = Advice(fallback="yes", provider="yes")
+
+
+class HookError(AsyncLLMError):
+    """A hook failed, and its policy is to end the call; what it raised is the cause."""
 
 
 class CircuitOpenError(AsyncLLMError):

@@ -31,7 +31,7 @@ The rules:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -45,7 +45,7 @@ from .._providers.provider import Route
 from .._schema.content import Origin
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
 from .._schema.redaction import forget_locals, without
-from .._schema.request import WITHOUT_TEXT, Operation
+from .._schema.request import WITHOUT_TEXT, Operation, Request
 from .._schema.response import Attempt, Outcome, RateLimits, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._schema.values import dataclass
@@ -66,6 +66,7 @@ from .target import Target
 
 if TYPE_CHECKING:
     from .call import Call
+    from .hooks import AttemptTrace, Hooks
 
 HINTS = frozenset({"temperature", "top_p", "seed"})
 """The keywords that `unsupported_parameters` is about: a reply without them is still the reply that was asked for."""
@@ -84,6 +85,7 @@ class Engine:
         sampling: what becomes of sampling hints that a model refuses: ``"drop"`` or ``"error"``.
         books: where attempts are booked; None where no ledger is kept.
         draw: a random number of at least 0 and less than 1.
+        hooks: the application's; None where there are none.
     """
 
     transport: Transport
@@ -99,6 +101,7 @@ class Engine:
     sampling: Literal["drop", "error"] = "drop"
     books: Bookkeeper | None = None
     draw: Callable[[], float]
+    hooks: Hooks | None = None
 
     def facts_of(self, target: Target) -> ModelFacts:
         """What is known of a target's model."""
@@ -155,10 +158,12 @@ class HTTPAttempt:
         request_id: the provider's id of the request, once it is known.
         rate_limits: what the rate-limit headers said.
         record: how it ended, once it is settled.
+        traces: of tracers that follow it.
     """
 
     __slots__ = (
         "_began",
+        "_changed",
         "_context",
         "_first_content",
         "_handed_over",
@@ -177,6 +182,7 @@ class HTTPAttempt:
         "settled",
         "status",
         "target",
+        "traces",
         "warnings",
     )
 
@@ -190,6 +196,8 @@ class HTTPAttempt:
         self.rate_limits: RateLimits | None = None
         self.record: Attempt | None = None
         self.settled = False
+        self.traces: Sequence[AttemptTrace] = ()
+        self._changed: Request | None = None
         self._permit: Permit = permit
         self._ticket: BookedAttempt | None = None
         self._began: float | None = None
@@ -215,6 +223,8 @@ class HTTPAttempt:
         try:
             call, target, provider = self.call, self.target, self.target.provider
             engine = call.engine
+            if call.hooks is not None:
+                self._changed, self.traces = await call.hooks.before_attempt(target, provider.base_url)
             wire, url = self._encode()
             if call.book is not None:
                 input_tokens, max_tokens = call.expected
@@ -232,6 +242,8 @@ class HTTPAttempt:
             plain = Headers(wire.headers)
             if provider.headers:
                 plain = Headers({**provider.headers, **dict(plain)}.items())
+            if self.traces:
+                plain = Headers({**dict(plain), **self.traces[0].headers}.items())
             headers = await provider.auth.sign(wire.method, url, plain, wire.body)
             self._unsigned, self._signed = plain, headers
             self._url = url.partition("?")[0]
@@ -256,7 +268,7 @@ class HTTPAttempt:
     def _encode(self) -> tuple[WireRequest, str]:
         """The request on the wire, and its whole URL."""
         call, target, provider = self.call, self.target, self.target.provider
-        engine, request, question = call.engine, call.request, call.question
+        engine, request, question = call.engine, self._changed or call.request, call.question
         if request.model != target.model:
             request = replace(request, model=target.model)
         if question is not None:
@@ -265,7 +277,7 @@ class HTTPAttempt:
             query = f"?{wire.query}" if wire.query else ""
             base_url = question.base_url or provider.urls.get(call.operation) or provider.base_url
             return wire, f"{base_url}{wire.path}{query}"
-        route = self._route = provider.resolve(call.operation, target.model, call.request)
+        route = self._route = provider.resolve(call.operation, target.model, request)
         wire = route.protocol.encode(request, self.context)
         if wire.left_out and engine.sampling == "error":
             _refuse_hints(wire.left_out, target)
@@ -288,7 +300,11 @@ class HTTPAttempt:
         """
         request = self._request
         del self._request  # it refers to this attempt: no cycle is left behind
-        reply = await self.call.engine.transport.send(request)
+        if self.traces:
+            with self.traces[0].active():
+                reply = await self.call.engine.transport.send(request)
+        else:
+            reply = await self.call.engine.transport.send(request)
         self.status = reply.status
         if not 200 <= reply.status < 300:
             raise self._judge(reply.status, reply.headers, reply.body)
@@ -302,7 +318,11 @@ class HTTPAttempt:
         """
         request = self._request
         del self._request
-        exchange = await self.call.engine.transport.stream(request)
+        if self.traces:
+            with self.traces[0].active():
+                exchange = await self.call.engine.transport.stream(request)
+        else:
+            exchange = await self.call.engine.transport.stream(request)
         self.status = exchange.status
         if not 200 <= exchange.status < 300:
             raise self._judge(exchange.status, exchange.headers, await exchange.read(MAX_ERROR_BODY_BYTES))
@@ -444,6 +464,8 @@ class HTTPAttempt:
             self._permit.cancel()
             if ticket is not None:
                 ticket.void()
+            if call.hooks is not None:
+                call.hooks.settled(self, None, None)
             return
         latency = call.engine.background.clock() - self._began
         waited = None if stale else self._permit.waited
@@ -494,6 +516,8 @@ class HTTPAttempt:
             variant=call.variant,
         )
         call.records.append(self.record)
+        if call.hooks is not None:
+            call.hooks.settled(self, self.record, partial)
 
     def _reconnect(self) -> None:
         """A stale connection cost one HTTP attempt; a second one follows at once on a fresh connection."""
@@ -506,6 +530,9 @@ class HTTPAttempt:
         )
         self._settle("error", lost, UNKNOWN_USAGE, None, stale=True)
         self._ticket = None if self._ticket is None else self._ticket.again()
+        if self.call.hooks is not None:
+            request = self._changed or self.call.request
+            self.traces = self.call.hooks.again(self.target, self.target.provider.base_url, request)
         self._began = self.call.engine.background.clock()
 
     # What it ends with.

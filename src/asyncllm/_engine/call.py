@@ -11,8 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .._models.tokens import estimate_tokens
+from .._schema.advice import FallbackReason
 from .._schema.content import Text
 from .._schema.messages import Message
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation, Request
@@ -24,13 +26,15 @@ from ..errors import (
     AsyncLLMError,
     CircuitOpenError,
     DeadlineExceededError,
-    FallbackReason,
     LimitTimeoutError,
 )
 from .attempt import Engine, Question
 from .formats import Parse
 from .health import Permit, TargetState
 from .target import Target, allows
+
+if TYPE_CHECKING:
+    from .hooks import CallHooks
 
 MOST_PAUSES = 10  # of one reply, after which it is handed over as it is
 BLOCKED = ("content_filter", "refusal")  # finish reasons of a reply that was not allowed
@@ -109,6 +113,7 @@ class Call:
         asked: the positions of targets that got an attempt.
         had_turn: the positions of targets whose turn has come, asked or not.
         failures: what each target failed with last, or that its circuit is open; by position, the latest last.
+        hooks: the application's hooks on this call; None without any.
         tries: what it has had of each target that failed.
         warnings: of the attempt that answered, where the answer has no place for them.
     """
@@ -124,6 +129,7 @@ class Call:
         "failures",
         "fallback_on",
         "had_turn",
+        "hooks",
         "made",
         "most",
         "operation",
@@ -179,6 +185,7 @@ class Call:
         self.had_turn: set[int] = set()
         self.failures: dict[int, AsyncLLMError] = {}
         self.tries: dict[int, Tries] = {}
+        self.hooks: CallHooks | None = None
         self._queueing: Target | None = None
         self._expected = expected
 
@@ -193,6 +200,11 @@ class Call:
     def remaining(self) -> float:
         """Seconds until the deadline."""
         return self.deadline - self.engine.background.clock()
+
+    def change(self, request: Request) -> None:
+        """Asks something else, before the first attempt."""
+        self.request = request
+        self._expected = None
 
     def begin_again(self, *messages: Message) -> None:
         """A new request under the same deadline, with further messages: it has counts of its own."""
@@ -383,7 +395,7 @@ def finish(response: Response, parse: Parse | None) -> Response:
             response.usage.output_tokens,
             "unknown" if response.cost is None else f"${response.cost:f}",
             response.finish_reason,
-            response.attempts[-1].latency or 0.0,
+            (response.attempts[-1].latency if response.attempts else None) or 0.0,
             response.request_id,
         )
     return response if parse is None else replace(response, parsed=parse(response))

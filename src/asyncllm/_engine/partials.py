@@ -22,7 +22,7 @@ from typing_extensions import is_typeddict
 
 from .._schema.content import Text
 from .._schema.events import PartStart, Restart, TextDelta
-from .._schema.response import Parsed
+from .._schema.response import Parsed, Response
 from ..errors import BadRequestError
 
 if TYPE_CHECKING:
@@ -285,3 +285,34 @@ class ItemStream:
     async def aclose(self) -> None:
         """Closes the stream."""
         await self._stream.aclose()
+
+
+class TextStream(Generic[Parsed]):
+    """The text of a stream, as strings that are never empty."""
+
+    def __init__(self, stream: Stream[Parsed]) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> TextStream[Parsed]:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            text = (await self._stream.__anext__()).text
+            if text:
+                return text
+
+    async def __aenter__(self) -> TextStream[Parsed]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stream.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the stream."""
+        await self._stream.aclose()
+
+    @property
+    def response(self) -> Response[Parsed]:
+        """As `Stream.response`."""
+        return self._stream.response

@@ -29,7 +29,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 
@@ -41,6 +41,9 @@ from .call import MOST_PAUSES, Call, Tries, finish, joined
 from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .health import RETRY_QUOTA, ProviderState, TargetState
 from .target import LONGEST_RETRY_AFTER, SPREAD, Target, pause
+
+if TYPE_CHECKING:
+    from .hooks import CallHooks
 
 Answer = TypeVar("Answer")
 Run = Callable[[HTTPAttempt], Awaitable[Answer]]
@@ -72,10 +75,44 @@ async def send(call: Call, *, parse: Parse | None = None, reasks: int = 0) -> Re
     except AsyncLLMError as error:
         raise call.ended(error)  # noqa: B904  # the same error
     if response is None:
-        raise call.out_of_time(
-            f"no answer within the total deadline of {call.patience.total:g} s; allow more with timeout=, or stream"
-        )
+        raise _late(call)
     return response
+
+
+def _late(call: Call) -> AsyncLLMError:
+    return call.out_of_time(
+        f"no answer within the total deadline of {call.patience.total:g} s; allow more with timeout=, or stream"
+    )
+
+
+async def send_hooked(call: Call, hooks: CallHooks, *, parse: Parse | None = None, reasks: int = 0) -> Response:
+    """As `send`, with the application's hooks before and after the call.
+
+    Args:
+        call: the call.
+        hooks: of the call.
+        parse: as for `send`.
+        reasks: as for `send`.
+
+    Raises:
+        CallRefusedError: a hook refused.
+        HookError: a hook failed.
+        AsyncLLMError: as `send`.
+    """
+    response: Response | None = None
+    try:
+        with anyio.move_on_after(call.patience.total):
+            given = await hooks.before_call()
+            response = await send(call, parse=parse, reasks=reasks) if given is None else finish(given, parse)
+        if response is None:
+            raise _late(call)
+    except AsyncLLMError as error:
+        await hooks.after_call(None, call.ended(error))
+        raise
+    except BaseException:
+        await hooks.cut()
+        raise
+    return await hooks.after_call(response) or response
 
 
 async def _send_fitting(call: Call, parse: Parse | None, reasks: int) -> Response:
@@ -396,7 +433,11 @@ async def send_with_retries(call: Call, run: Run[Answer], line: Line, position: 
                 answer = await run(attempt)
         except AsyncLLMError as error:
             failure = error
+            if call.hooks is not None:
+                await call.hooks.drain()
         else:
+            if call.hooks is not None:
+                await call.hooks.drain()
             if state.quota.left < RETRY_QUOTA:
                 state.quota.give(1 if position not in call.tries else call.tries[position].paid + 1)
             return answer

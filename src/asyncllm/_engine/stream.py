@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 import anyio
 
 from .._schema.accumulate import Accumulator
+from .._schema.advice import FallbackReason
 from .._schema.events import (
     Event,
     PartEnd,
@@ -34,6 +35,7 @@ from .._schema.events import (
     TextDelta,
     ToolCallDelta,
 )
+from .._schema.replay import events_of
 from .._schema.request import Request
 from .._schema.response import Outcome, Parsed, Response
 from .._schema.usage import Usage, added
@@ -43,7 +45,6 @@ from ..errors import (
     BadRequestError,
     ClientStateError,
     DeadlineExceededError,
-    FallbackReason,
     IdleTimeoutError,
     NoContentTimeoutError,
     StreamInterruptedError,
@@ -57,7 +58,8 @@ from .sending import log_hop, send_hedged
 from .target import Target, following
 
 if TYPE_CHECKING:
-    from .partials import ItemStream, PartialStream
+    from .hooks import CallHooks
+    from .partials import ItemStream, PartialStream, TextStream
 
 _TWO_TASKS = "two tasks read one stream at once; read it in one task, or give each its own stream"
 
@@ -102,6 +104,7 @@ class Stream(Generic[Parsed]):
     def __init__(self, plan: StreamPlan) -> None:
         self._plan = plan
         self._call: Call | None = None
+        self._hooks: CallHooks | None = None
         self._reasks = plan.reasks
         self._start = 0  # the position of the target to open next
         self._opened: Opened | None = None
@@ -129,7 +132,10 @@ class Stream(Generic[Parsed]):
         ready = self._ready
         while not ready:
             await (self._fill() if self._steady is None else self._read(self._steady))
-        return ready.popleft()
+        event = ready.popleft()
+        if self._hooks is not None:
+            await self._show(event, self._hooks)
+        return event
 
     async def __aenter__(self) -> Stream[Parsed]:
         return self
@@ -144,6 +150,8 @@ class Stream(Generic[Parsed]):
         self._ready.clear()
         self._failure = None
         self._settle("cancelled")
+        if self._hooks is not None:
+            await self._hand_over(self._hooks)
 
     def when_ended(self, told: Callable[[Response, bool], None]) -> None:
         """Has ``told`` called once, when the stream is over: with what came, and whether it is the whole reply."""
@@ -155,6 +163,8 @@ class Stream(Generic[Parsed]):
         Raises:
             BadRequestError: the stream was asked to restart when it is cut, of which strings cannot tell.
         """
+        from .partials import TextStream
+
         self.check_text()
         return TextStream(self)
 
@@ -210,6 +220,9 @@ class Stream(Generic[Parsed]):
             return []
         events = list(self._ready)
         self._ready.clear()
+        if self._hooks is not None:
+            for event in events:
+                await self._show(event, self._hooks)
         return events
 
     @property
@@ -223,6 +236,27 @@ class Stream(Generic[Parsed]):
         if not self._over and opened is not None:
             background = opened.attempt.call.engine.background
             background.call_soon(partial(_give_up, opened, self._accumulator.response()))
+        if self._hooks is not None:
+            self._hooks.left(self._response)
+
+    # The application's hooks.
+
+    async def _show(self, event: Event, hooks: CallHooks) -> None:
+        """Shows an event to hooks before the caller gets it; one that refuses ends the stream."""
+        try:
+            await hooks.on_event(event)
+        except AsyncLLMError as error:
+            self._ready.clear()
+            self._failure = None
+            self._settle("cancelled")
+            await hooks.after_call(None, error if self._call is None else self._call.ended(error))
+            raise
+
+    async def _hand_over(self, hooks: CallHooks) -> None:
+        """The stream is over: hooks see the whole reply, and may give another one."""
+        response = await hooks.after_call(self._response)
+        if response is not None:
+            self._response = response
 
     # Reading.
 
@@ -231,26 +265,39 @@ class Stream(Generic[Parsed]):
         if self._failure is not None:
             if self._restart(self._failure):
                 return
-            raise self._end_with(self._failure)
+            failure = self._end_with(self._failure)
+            if self._hooks is not None:
+                await self._hooks.after_call(None, failure)
+            raise failure
         if self._over:
+            if self._hooks is not None:
+                await self._hand_over(self._hooks)
             raise StopAsyncIteration
         if self._waiting_since is not None:
             raise ClientStateError(_TWO_TASKS)
         self._waiting_since = math.inf  # nothing of this stream can time out yet
         try:
-            opened = await self._open()
+            call = self._call or await self._begin()
+            if call is None:
+                return  # a hook has answered
+            opened = await self._open(call)
         except AsyncLLMError as error:
+            raised = error
             if self._before is not None:  # content was delivered before the pause
                 raised = self._end_with(error)
-                if raised is error:
-                    raise
-                raise raised from error
-            self._settle("error")
-            if self._call is not None:
-                self._call.ended(error)
-            raise
+            else:
+                self._settle("error", error)
+                if self._call is not None:
+                    self._call.ended(error)
+            if self._hooks is not None:
+                await self._hooks.after_call(None, raised)
+            if raised is error:
+                raise
+            raise raised from error
         except BaseException:
             self._settle("cancelled")
+            if self._hooks is not None:
+                await self._hooks.cut()
             raise
         finally:
             self._waiting_since = None
@@ -260,23 +307,34 @@ class Stream(Generic[Parsed]):
             self._steady = opened
             opened.attempt.call.engine.watch.add(self)
 
-    async def _open(self) -> Opened:
+    async def _begin(self) -> Call | None:
+        """The call of this stream; None where a hook has answered it."""
         plan = self._plan
         engine = await plan.engine()
-        clock = engine.background.clock
-        call = self._call
-        if call is None:
-            call = self._call = Call(
-                engine,
-                plan.targets,
-                plan.request,
-                plan.patience,
-                plan.payer,
-                plan.variant,
-                fallback_on=plan.fallback_on,
-            )
-            if plan.patience.whole is not None:
-                self._ends_at = clock() + plan.patience.whole
+        args = (engine, plan.targets, plan.request, plan.patience, plan.payer, plan.variant)
+        call = self._call = Call(*args, fallback_on=plan.fallback_on)
+        if plan.patience.whole is not None:
+            self._ends_at = engine.background.clock() + plan.patience.whole
+        if engine.hooks is not None:
+            payer = plan.payer or Payer()
+            self._hooks = call.hooks = engine.hooks.begin(call, payer.user, payer.agent, payer.tags)
+            given = None
+            with anyio.move_on_after(plan.patience.total) as scope:
+                given = await call.hooks.before_call()
+            if scope.cancelled_caught:
+                raise call.out_of_time(f"the hooks took the whole total deadline of {plan.patience.total:g} s")
+            if given is not None:
+                events = list(events_of(given))
+                self._accumulator.feed(events)
+                self._ready.extend(events)
+                self._response = finish(given, plan.parse)
+                self._settle("ok")
+                self._tell(whole=True)
+                return None
+        return call
+
+    async def _open(self, call: Call) -> Opened:
+        plan, clock = self._plan, call.engine.background.clock
         total = min(call.remaining, self._ends_at - clock())
         opened = None
         with anyio.move_on_after(total):
@@ -329,6 +387,8 @@ class Stream(Generic[Parsed]):
             events = list(error.events)
         except BaseException:
             self._settle("cancelled")
+            if self._hooks is not None:
+                await self._hooks.cut()
             raise
         finally:
             self._waiting_since = None
@@ -338,6 +398,9 @@ class Stream(Generic[Parsed]):
         self._take(opened, events)
 
     def _take(self, opened: Opened, events: list[Event]) -> None:
+        if events:
+            for trace in opened.attempt.traces:
+                trace.chunk()
         if self._before is not None:
             offset = len(self._before.message.content)
             events = [self._placed(event, offset) for event in events if type(event) is not ResponseStart]
@@ -507,6 +570,8 @@ class Stream(Generic[Parsed]):
         self._steady = None
         if self._opened is not None:
             self._settle_attempt(self._opened, outcome, error)
+        if self._hooks is not None:
+            self._hooks.traced(self._response, error or self._failure)
         if outcome != "ok":
             self._tell(whole=False)
 
@@ -533,34 +598,3 @@ def _discard(late: Opened) -> None:
     accumulator = Accumulator()
     accumulator.feed(late.events)
     _give_up(late, accumulator.response())
-
-
-class TextStream(Generic[Parsed]):
-    """The text of a stream, as strings that are never empty."""
-
-    def __init__(self, stream: Stream[Parsed]) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> TextStream[Parsed]:
-        return self
-
-    async def __anext__(self) -> str:
-        while True:
-            text = (await self._stream.__anext__()).text
-            if text:
-                return text
-
-    async def __aenter__(self) -> TextStream[Parsed]:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stream.aclose()
-
-    async def aclose(self) -> None:
-        """Closes the stream."""
-        await self._stream.aclose()
-
-    @property
-    def response(self) -> Response[Parsed]:
-        """As `Stream.response`."""
-        return self._stream.response

@@ -13,9 +13,10 @@ from dataclasses import field
 
 from .._config.sections import RetryPolicy, Timeouts
 from .._providers.provider import Provider
+from .._schema.advice import FallbackReason
 from .._schema.facts import ModelFacts
 from .._schema.values import dataclass
-from ..errors import AsyncLLMError, FallbackReason
+from ..errors import AsyncLLMError
 
 LONGEST_RETRY_AFTER = 60.0  # seconds; no call waits longer for one target
 SPREAD = 0.1  # callers who were all told the same moment come back over a tenth of the wait

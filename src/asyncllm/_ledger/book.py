@@ -14,11 +14,12 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from .._models.bounds import Bound
+from .._schema.advice import LedgerAdvice
 from .._schema.content import ProviderToolCall
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation
 from .._schema.response import CostSource, Outcome, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
-from ..errors import AsyncLLMError, LedgerAdvice
+from ..errors import AsyncLLMError
 from .booking import Opening
 from .budgets import Hold
 from .columns import UNBILLED, Head, Settlement
