@@ -1,4 +1,4 @@
-"""From the configuration's words to the values the engine works with."""
+"""Builds the parts of a client from its configuration."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def entries(
     environ: Mapping[str, str],
     facts_of: Callable[[str, str, str], ModelFacts],
 ) -> dict[str, ProviderEntry]:
-    """The configured providers: what chains need of them, and how each is made at its first use.
+    """Returns the configured providers, each with a function that makes its host at the first use.
 
     Args:
         settings: the configuration.
@@ -110,7 +110,7 @@ def host_with_key(
     environ: Mapping[str, str],
     facts_of: Callable[[str, str, str], ModelFacts],
 ) -> Provider:
-    """The host of an entry that signs in with another key, for a view of the client.
+    """Returns the host of an entry with another key, for a view of the client.
 
     Args:
         settings: the configuration.
@@ -133,7 +133,7 @@ def host_with_key(
 
 
 def _network(settings: Settings) -> Network:
-    """How the traffic that fetches credentials reaches its servers: the way of all other traffic."""
+    """Returns the network settings for the requests that fetch credentials: those of all other traffic."""
     return Network(http=settings.http, timeouts=settings.timeouts)
 
 
@@ -171,7 +171,7 @@ def price_book(settings: Settings) -> PriceBook:
 
 
 def price_of(book: PriceBook) -> PriceOf:
-    """What a million tokens of input and of output cost now, for routing by cost."""
+    """Returns a function that gives the current prices of a million input and output tokens, for routing by cost."""
     million = 1_000_000
 
     def price_of(target: Target) -> tuple[Decimal, Decimal] | None:
@@ -200,7 +200,7 @@ def catalog(
     asker: Asker,
     provider_of: Callable[[str], Provider],
 ) -> Catalog:
-    """What the client knows of models, the package's capabilities under those of the configuration."""
+    """Returns the catalog of models. The configuration's capabilities override those of the package."""
     known = settings.catalog.capabilities
     capabilities = FactBook(
         {name: stated(found) for name, found in known.items()},
@@ -218,7 +218,7 @@ def catalog(
 
 
 def facts_of(catalog: Catalog) -> FactsOf:
-    """What is known of a target's model, for routing by capability."""
+    """Returns a function that gives the facts of a target's model, for routing by capability."""
 
     def facts_of(target: Target) -> ModelFacts:
         return catalog.facts(target.provider.name, target.provider.kind, target.model)
@@ -227,7 +227,9 @@ def facts_of(catalog: Catalog) -> FactsOf:
 
 
 def books(settings: Settings, prices: PriceBook, on_alert: Callable[[Alert], None] | None) -> Bookkeeper:
-    """The ledger, its budgets and the prices; without tracking only the prices and the session's sum."""
+    """Returns the books of a client: ledger, budgets and prices. Without tracking there are only prices and the
+    session's sum.
+    """
     if not settings.cost_tracking.enabled:
         return Bookkeeper(SessionCosts(), prices)
     return Bookkeeper(ledger_of(settings, prices, on_alert=on_alert), prices)
@@ -269,7 +271,7 @@ def hooks(given: Sequence[Hook]) -> Hooks | None:
 
 
 def kept(books: Bookkeeper) -> Ledger:
-    """The ledger, where there is one.
+    """Returns the ledger of a client.
 
     Raises:
         ConfigurationError: the configuration keeps none.
@@ -282,7 +284,7 @@ def kept(books: Bookkeeper) -> Ledger:
 def transport(
     http: HTTPSettings, client: httpx.AsyncClient | None, background: Background, environ: Mapping[str, str]
 ) -> Transport:
-    """The connections of one event loop: through the caller's own client, or through our pool."""
+    """Returns the transport of one event loop: the caller's own HTTP client, or our pool."""
     if client is not None:
         from ._transport.own_client import ClientTransport
 
@@ -293,7 +295,7 @@ def transport(
 
 
 def library_loader(http: HTTPSettings, client: httpx.AsyncClient | None) -> Callable[[], object]:
-    """Imports what the connections will need; a client of the caller's brought its library along."""
+    """Returns a function that imports the HTTP library; it does nothing for the caller's own HTTP client."""
 
     def load() -> None:
         if client is None:
@@ -305,7 +307,7 @@ def library_loader(http: HTTPSettings, client: httpx.AsyncClient | None) -> Call
 
 
 def new_id(prefix: str) -> str:
-    """An id for what the wire left without one."""
+    """Returns a new id for something to which the wire gave none."""
     return f"{prefix}{uuid.uuid4().hex[:24]}"
 
 
@@ -316,7 +318,8 @@ def configuration(
     hosts: Sequence[Provider],
     environ: Mapping[str, str],
 ) -> Any:
-    """What a client is configured by: what it was given, one provider, hosts of the caller's, or the environment.
+    """Returns the configuration of a client: the one it was given, one provider, the caller's own hosts, or the
+    environment.
 
     Args:
         given: a path, a mapping or `Settings`; None where there is none. No frame shows it.

@@ -29,56 +29,56 @@ _NOT_IN_A_HEADER_NAME = frozenset(' :()<>@,;"/[]?={}')
 
 
 def name(keyword: str, value: Any) -> str:
-    """A string that says something."""
+    """Returns a string that is not empty."""
     if not isinstance(value, str) or not value:
         raise BadRequestError(f"{keyword} must be a string that is not empty, not {_shown(value)}")
     return value
 
 
 def number(keyword: str, value: Any) -> float:
-    """A finite number."""
+    """Returns a finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise BadRequestError(f"{keyword} must be a number, not {_shown(value)}")
     return value
 
 
 def seconds(keyword: str, value: Any) -> float:
-    """A time above 0; infinity is allowed."""
+    """Returns a time in seconds above 0. Infinity is allowed."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise BadRequestError(f"{keyword} must be a number of seconds above 0, not {_shown(value)}")
     return value
 
 
 def whole(keyword: str, value: Any) -> int:
-    """A whole number."""
+    """Returns a whole number."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadRequestError(f"{keyword} must be a whole number, not {_shown(value)}")
     return value
 
 
 def positive(keyword: str, value: Any) -> int:
-    """A whole number of at least 1."""
+    """Returns a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise BadRequestError(f"{keyword} must be a whole number of at least 1, not {_shown(value)}")
     return value
 
 
 def count(keyword: str, value: Any) -> int:
-    """A whole number of at least 0."""
+    """Returns a whole number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise BadRequestError(f"{keyword} must be a whole number of at least 0, not {_shown(value)}")
     return value
 
 
 def flag(keyword: str, value: Any) -> bool:
-    """True or False."""
+    """Returns True or False."""
     if not isinstance(value, bool):
         raise BadRequestError(f"{keyword} must be True or False, not {_shown(value)}")
     return value
 
 
 def hedge(keyword: str, value: Any) -> float | bool:
-    """Seconds, or True or False."""
+    """Returns a time in seconds, True or False."""
     if isinstance(value, bool):
         return value
     if not isinstance(value, (int, float)) or not value > 0:
@@ -87,14 +87,14 @@ def hedge(keyword: str, value: Any) -> float | bool:
 
 
 def interruption(keyword: str, value: Any) -> str:
-    """What a stream does when it is cut."""
+    """Returns what a stream does when it is interrupted."""
     if value not in _INTERRUPTIONS:
         raise BadRequestError(f"{keyword} must be 'raise' or 'restart', not {_word(value)}")
     return str(value)
 
 
 def fallback(keyword: str, value: Any) -> tuple[str | tuple[str, str], ...]:
-    """A chain: models, or pairs of provider and model."""
+    """Returns a fallback chain: models, or pairs of provider and model."""
     sentence = f'{keyword} must be a list of "model" or ("provider", "model")'
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
         raise BadRequestError(f"{sentence}, not {_shown(value)}")
@@ -110,14 +110,14 @@ def fallback(keyword: str, value: Any) -> tuple[str | tuple[str, str], ...]:
 
 
 def fallback_on(keyword: str, value: Any) -> tuple[FallbackReason, ...]:
-    """Reasons to go on to the next target."""
+    """Returns the further reasons to try the next target."""
     if isinstance(value, (list, tuple)) and all(isinstance(one, str) and one in _REASONS for one in value):
         return tuple(value)
     raise BadRequestError(f"{keyword} must be a list of {' and '.join(map(repr, _REASONS))}")
 
 
 def stop(keyword: str, value: Any) -> tuple[str, ...]:
-    """One or more sequences."""
+    """Returns one or more stop sequences."""
     words = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (list, tuple)) else (None,)
     if not all(isinstance(word, str) and word for word in words):
         raise BadRequestError(f"{keyword} must be a string or a list of strings, none of them empty")
@@ -125,7 +125,7 @@ def stop(keyword: str, value: Any) -> tuple[str, ...]:
 
 
 def reasoning(keyword: str, value: Any) -> str | int:
-    """A word of the vocabulary, or a budget in tokens."""
+    """Returns a word of the reasoning vocabulary, or a budget in tokens."""
     if isinstance(value, str) and value in _REASONING_WORDS:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -139,7 +139,7 @@ def reasoning(keyword: str, value: Any) -> str | int:
 
 
 def caching(keyword: str, value: Any) -> str:
-    """The one word there is."""
+    """Returns ``"auto"``, the only allowed word."""
     if value != "auto":
         raise BadRequestError(f'{keyword} must be "auto", or left out, not {_shown(value)}')
     return "auto"
@@ -234,7 +234,7 @@ def _read_tool(at: str, tool: Any) -> Tool | ProviderTool:
 
 
 def _function(at: str, function: Mapping[str, Any], rest: dict[str, Any]) -> Tool:
-    """A tool from its parts; what stands beside them is the provider's own and is sent as it is."""
+    """Returns a tool made from a dict. Keys that we do not know belong to the provider and are sent as they are."""
     name = function.get("name")
     if not isinstance(name, str) or not name:
         raise BadRequestError(f"{at}.name must be a string that is not empty")
@@ -260,7 +260,7 @@ def tools(keyword: str, value: Any) -> tuple[Tool | ProviderTool, ...]:
 
 
 def tool_choice(keyword: str, value: Any) -> ToolChoice:
-    """A choice in any of the forms that vendors give it."""
+    """Returns a tool choice, from any of the forms that vendors use."""
     if isinstance(value, ToolChoice):
         return value
     if isinstance(value, str) and value:
@@ -273,7 +273,7 @@ def tool_choice(keyword: str, value: Any) -> ToolChoice:
 
 
 def _choice_of_dict(choice: Mapping[str, Any]) -> ToolChoice | None:
-    """The forms that vendors give it: OpenAI's two APIs, and Anthropic's."""
+    """Reads a tool choice from the dicts of OpenAI's two APIs and of Anthropic's."""
     kind = choice.get("type")
     inner = choice.get(kind) if isinstance(kind, str) else None
     if kind in ("function", "custom", "tool"):
@@ -297,11 +297,13 @@ def _name_in(tool: Any) -> str | None:
 
 
 def _shown(value: Any) -> str:
-    """A wrong value in a sentence: numbers as they are, others by their type; a text may be a secret."""
+    """Returns a wrong value for an error message: numbers as they are, others by their type, as a text may be a
+    secret.
+    """
     plain = value is None or isinstance(value, (bool, int, float))
     return repr(value) if plain and len(repr(value)) < _LONGEST_SHOWN else f"a {type(value).__name__}"
 
 
 def _word(value: Any) -> str:
-    """The same for a word out of a list, which is shown."""
+    """Returns a wrong word for an error message, where the allowed words form a list."""
     return repr(value) if isinstance(value, str) and len(value) < _LONGEST_SHOWN else _shown(value)

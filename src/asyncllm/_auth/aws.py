@@ -45,7 +45,7 @@ _SETTINGS = (
 
 
 class FixedKeys:
-    """Keys that were written into the configuration; there is nothing to refresh."""
+    """Keys from the configuration. They cannot be refreshed."""
 
     __slots__ = ("_keys",)
 
@@ -135,7 +135,9 @@ class _Chain:
         return outcome
 
     def _written(self) -> AWSKeys | None:
-        """Keys in the environment, which win unless the entry names a profile; botocore watches over expiring ones."""
+        """Returns the keys in the environment. They are used first, unless the entry names a profile; keys that
+        expire are left to botocore.
+        """
         access, secret = self._environ.get("AWS_ACCESS_KEY_ID"), self._environ.get("AWS_SECRET_ACCESS_KEY")
         if self._profile or not access or not secret or self._environ.get("AWS_CREDENTIAL_EXPIRATION"):
             return None
@@ -143,7 +145,7 @@ class _Chain:
         return AWSKeys(access_key=access, secret_key=secret, token=token or None)
 
     def _ask(self, renew: bool) -> Fetched[AWSKeys] | AsyncLLMError:
-        """The exceptions of botocore end here: their frames hold secrets."""
+        """Asks botocore, and raises our own errors in place of its exceptions, whose frames hold secrets."""
         try:
             if self._found is None or renew:
                 self._found = None
@@ -163,7 +165,7 @@ class _Chain:
             return self._late() or _explain(error, self._profile or self._settings.get("profile"))
 
     def _late(self) -> AsyncLLMError | None:
-        """The error for metadata that could not be asked: that is not the same as to have none."""
+        """Returns the error for a metadata service that did not answer. It may still have credentials."""
         if self._metadata is None or not self._metadata.late:
             return None
         self._metadata.late = False
@@ -264,7 +266,9 @@ def _read(found: Any) -> Fetched[AWSKeys]:
 
 
 def _seconds_left(found: Any) -> float:
-    """Until expiry. botocore says only whether less than so many are left, so they are found by bisection."""
+    """Returns the seconds until the credentials expire. botocore only says whether fewer than a given number are
+    left, so we search by bisection.
+    """
     needed = getattr(found, "refresh_needed", None)
     if needed is None or not needed(_LONGEST):
         return math.inf
@@ -276,7 +280,9 @@ def _seconds_left(found: Any) -> float:
 
 
 def _explain(error: Exception, profile: str | None) -> AsyncLLMError:
-    """The sentence for what botocore raised. It quotes the name of the profile and the code of a service, no text."""
+    """Returns a sentence for an exception of botocore. It names the profile and a service's error code, but never a
+    service's text.
+    """
     from botocore import exceptions
 
     of = f" --profile {profile}" if profile else ""
@@ -326,7 +332,7 @@ _CLOCK_WORDS = ("signature expired", "not yet current")
 
 
 def _refusal(told: Mapping[str, Any]) -> AuthenticationError:
-    """The error for what a token service refused; its own text may echo what it was sent, and is not quoted."""
+    """Returns the error for a refusal by a token service. Its text may repeat what it was sent, so it is not quoted."""
     code = str(told.get("Code", ""))
     code = code if _CODE.fullmatch(code) else ""
     text = str(told.get("Message", "")).lower()

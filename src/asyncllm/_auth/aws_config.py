@@ -1,4 +1,4 @@
-"""The shared config file of AWS, as far as it is needed before a host is made: the region, and which endpoints.
+"""Reads the shared config file of AWS: the region and the endpoints, which are needed before a host is made.
 
 botocore reads it as well, but is imported only to fetch credentials.
 """

@@ -1,4 +1,4 @@
-"""What is used of botocore that it does not promise: the sessions that ask metadata servers, and how processes start.
+"""The non-public parts of botocore that we use: its HTTP sessions for metadata servers, and how it starts processes.
 
 Seen in botocore 1.40 to 1.44.8. A test runs against the installed version and fails when one of these is gone.
 """
@@ -18,7 +18,7 @@ PROCESS_LIMIT = 30.0
 
 
 class Sends(Protocol):
-    """What stands in the place of botocore's HTTP session."""
+    """The interface of botocore's HTTP session, as far as it is used."""
 
     def send(self, request: Any) -> Any:
         """The answer to a request."""
@@ -30,7 +30,7 @@ class ProcessTooSlowError(Exception):
 
 
 def replace_sessions(session: Any, metadata: Sends) -> None:
-    """Lets the requests to the metadata servers of instances and containers be sent in our way."""
+    """Replaces the HTTP sessions with which botocore asks the metadata servers of instances and containers."""
     chain = session.get_component("credential_provider")
     chain.get_provider(INSTANCE)._role_fetcher._session = metadata
     chain.get_provider(CONTAINER)._fetcher._session = metadata
@@ -56,11 +56,11 @@ def limit_processes(session: Any, limit: float = PROCESS_LIMIT) -> None:
 
 
 class CodeNeededError(Exception):
-    """A role wants a code of a second factor, and there is nobody to type it."""
+    """A role needs a second-factor code, and there is no terminal to type it in."""
 
 
 def refuse_prompts(session: Any) -> None:
-    """Raises where botocore would ask for a code at the terminal, which a thread of a server has none of."""
+    """Makes botocore raise an error where it would ask for a code at the terminal."""
 
     def refuse(*_: Any, **__: Any) -> str:
         raise CodeNeededError
@@ -77,11 +77,11 @@ class LimitedProcess:
 
     @property
     def returncode(self) -> int | None:
-        """As the process ended."""
+        """The exit code of the process."""
         return self._process.returncode
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """What it wrote, and what it complained of.
+        """Waits for the end of the process and returns what it wrote to stdout and stderr.
 
         Raises:
             ProcessTooSlowError: it did not end in time.

@@ -92,7 +92,7 @@ class _Flight(Generic[T]):
         wake()
 
     def outcome(self) -> T:
-        """What the fetch gave, or a copy of what it raised: errors are filled in by whom they reach."""
+        """Returns the fetched value, or raises a copy of the fetch's error: each caller completes its own."""
         if self._error is not None:
             raise copy.copy(self._error)
         return self._value  # type: ignore[return-value]  # it has landed without an error
@@ -120,7 +120,7 @@ class Refreshing(Generic[T]):
         self._leader: RunVar[anyio.Event | None] = RunVar(f"asyncllm-{uuid.uuid4().hex}", None)
 
     async def get(self) -> T:
-        """The value, at once where there is a good one.
+        """Returns the value, without waiting if there is a valid one.
 
         Raises:
             AuthenticationError: it could not be had; the sentence says what to do.
@@ -136,7 +136,7 @@ class Refreshing(Generic[T]):
         return flight.outcome()
 
     async def refresh(self) -> bool:
-        """Fetches anew after the value was refused, once for all who say so at about the same time.
+        """Fetches again after the value was refused. Callers that ask at about the same time share one fetch.
 
         Returns:
             Whether the value is another one now.
@@ -152,7 +152,7 @@ class Refreshing(Generic[T]):
         return refused is None or flight.outcome() != refused.value
 
     def _start(self, *, renew: bool) -> _Flight[T]:
-        """The flight under way, or a new one."""
+        """Returns the fetch that is under way, or starts one."""
         with self._lock:
             flight = self._flight
             if flight is None or flight.landed.is_set() or not flight.thread.is_alive():
@@ -160,7 +160,7 @@ class Refreshing(Generic[T]):
             return flight
 
     def _work(self, renew: bool) -> T:
-        """What a flight does, in its thread."""
+        """Runs a fetch in its thread."""
         before = self._held
         try:
             held = self._fetch(renew)
@@ -185,7 +185,7 @@ class Refreshing(Generic[T]):
                 await leading.wait()
 
     async def _lead(self, flight: _Flight[T]) -> None:
-        """Waits in a worker thread, for every caller of this loop."""
+        """Waits for a fetch in a worker thread, on behalf of every caller of this loop."""
         event, wake = anyio.Event(), threading.Event()
         self._leader.set(event)
         flight.call_when_landed(wake.set)

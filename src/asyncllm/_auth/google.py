@@ -45,7 +45,7 @@ LOGIN = "`gcloud auth application-default login`"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogleToken:
-    """An access token, and on whose account requests with it are counted.
+    """An access token, and the project whose quota its requests use.
 
     Attributes:
         quota_project: the project that pays for and limits the requests, where the credentials name one.
@@ -70,11 +70,11 @@ class GoogleAuth:
         self._projects = projects
 
     async def project(self) -> str | None:
-        """The project that the credentials belong to: named in their file, or that of the machine."""
+        """Returns the project of the credentials: the one in their file, or that of the machine."""
         return await self._projects.get()
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
-        """The headers with the token, and with the quota project unless they name one.
+        """Returns the headers with the token and, if they do not name one, the quota project.
 
         Raises:
             AuthenticationError: there are no credentials, or they are not good any more.
@@ -224,7 +224,7 @@ class _Source:
             )
 
     def _ask_file(self, path: Path, renew: bool) -> tuple[str, float] | AsyncLLMError:
-        """The exceptions of google-auth end here: their frames hold secrets."""
+        """Asks google-auth, and raises our own errors in place of its exceptions, whose frames hold secrets."""
         try:
             if self._found is None or renew:
                 self._found = None
@@ -327,14 +327,14 @@ _CLOCK_WORDS = ("iat and exp", "reasonable timeframe")
 
 
 def _word(error: Exception) -> str:
-    """The name of what failed; any other text may hold more than names."""
+    """Returns the name of what failed. Any other text may hold secrets."""
     text = str(error)
     return text if text.isidentifier() else type(error).__name__
 
 
 def _explain(error: Exception, path: Path) -> AsyncLLMError:
-    """The sentence for what google-auth raised. It quotes the code of the token server, none of its text: that may
-    echo what it was sent.
+    """Returns a sentence for an exception of google-auth. It quotes the token server's error code, but not its text,
+    which may repeat what it was sent.
     """
     from google.auth import exceptions
 

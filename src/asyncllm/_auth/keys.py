@@ -1,4 +1,4 @@
-"""A key in a header: what most providers ask for.
+"""A key in a header, the sign-in of most providers.
 
 The header is built once, and is never part of a repr (`asyncllm._transport.base.Headers`). The key may also come from
 a function, which is asked for every request: a token of Entra ID, a vault. A function that is not async runs in a
@@ -66,7 +66,7 @@ class HeaderKey:
             self._line = Headers([(header, prefix + secret.get_secret_value())])
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
-        """The headers with the key; any header of that name is replaced.
+        """Returns the headers with the key. A header of the same name is replaced.
 
         Raises:
             AuthenticationError: the function that gives the key failed.
@@ -80,7 +80,9 @@ class HeaderKey:
         return Headers([*[pair for pair in headers if pair[0] != self._header], *line])
 
     async def refresh(self) -> bool:
-        """A key cannot be refreshed. A function is asked again; False when it gives the same key."""
+        """Asks again for a key that a function gives. Returns False if it is the same one, or if no function gives
+        it.
+        """
         if self._function is None:
             return False
         return self._last != await self._ask(self._function)

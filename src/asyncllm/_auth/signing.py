@@ -11,7 +11,7 @@ class Auth(Protocol):
     """Adds the credential to a request."""
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
-        """The headers to send, credential included.
+        """Returns the headers to send, with the credential.
 
         Raises:
             AuthenticationError: there is no credential, or it cannot be refreshed.
@@ -19,5 +19,5 @@ class Auth(Protocol):
         ...
 
     async def refresh(self) -> bool:
-        """Gets a new credential after the old one was refused; False when there is nothing to refresh."""
+        """Gets a new credential after the old one was refused. Returns False if there is none."""
         ...

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4: proof, with every request, that the sender holds a secret key, without sending it.
+"""AWS Signature Version 4: signs each request with a secret key that is never sent itself.
 
 What is signed: the method, the path (percent-encoded once more than it is on the wire), the sorted query, the headers
 and the SHA-256 of the body, bound to a time, a region and a service. The key of a day, region and service is derived
@@ -64,10 +64,10 @@ class AWSKeys:
 
 
 class AWSCredentials(Protocol):
-    """Where the keys come from; they may change from one request to the next."""
+    """A source of keys. They may change between two requests."""
 
     async def get(self) -> AWSKeys:
-        """The keys to sign with now.
+        """Returns the keys to sign with now.
 
         Raises:
             AuthenticationError: there are none, or they cannot be had.
@@ -75,7 +75,7 @@ class AWSCredentials(Protocol):
         ...
 
     async def refresh(self) -> bool:
-        """Looks for other keys after the present ones were refused; False when there are none."""
+        """Looks for other keys after these were refused. Returns False if there are none."""
         ...
 
 
@@ -108,7 +108,7 @@ class SigV4:
         self._urls: dict[str, _Address] = {}
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
-        """The headers with date, session token and signature; older ones of those names are replaced.
+        """Returns the headers with date, session token and signature. Headers of the same names are replaced.
 
         Raises:
             AuthenticationError: there are no keys, or they cannot be had.
@@ -144,7 +144,9 @@ class SigV4:
         return f"SigV4({self._service} in {self._region})"
 
     def _at(self, second: int) -> str:
-        """The second as AWS writes it; a busy client asks for the same one many times."""
+        """Returns a time in the form that AWS wants. The last one is kept, as a busy client asks for the same second
+        many times.
+        """
         if self._stamp[0] != second:
             self._stamp = (second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second)))
         return self._stamp[1]
@@ -165,7 +167,7 @@ class SigV4:
 
 
 class _Address(NamedTuple):
-    """What of a URL is signed."""
+    """The parts of a URL that are signed."""
 
     host: str
     path: str

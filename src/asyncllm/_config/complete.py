@@ -1,4 +1,4 @@
-"""Between what was written and what is validated: kinds, inheritance, paths.
+"""Completes what was read before it is validated: kinds, inherited values, paths.
 
 An entry's kind decides which keys it may hold. A variable that an entry refers to and that is not set is the entry's
 own trouble until somebody uses it; for the active entry, that is at once.
@@ -48,7 +48,9 @@ def complete(
 
 
 def _take_unresolved(tree: dict[str, Any]) -> Iterator[ConfigProblem]:
-    """Takes out what could not be resolved, but for variables in the keys of an entry, which may wait."""
+    """Removes unresolved values, except variables in the keys of an entry: these are reported when the entry is
+    used.
+    """
     for path, unresolved in list(unresolved_in(tree)):
         if path[0] != "providers" or len(path) < 3 or unresolved.malformed:
             _remove(tree, path)
@@ -56,7 +58,7 @@ def _take_unresolved(tree: dict[str, Any]) -> Iterator[ConfigProblem]:
 
 
 def _remove(tree: Any, path: KeyPath) -> None:
-    """Takes a value out, with the whole list if it stands in one, so that no index moves."""
+    """Removes a value. If it is in a list, the whole list is removed, so that no index changes."""
     end = next((position for position, key in enumerate(path) if isinstance(key, int)), len(path))
     for key in path[: end - 1]:
         tree = tree.get(key, {})
@@ -75,7 +77,7 @@ def _sentences(unresolved: Unresolved) -> Iterator[str]:
 def _complete_entry(
     path: KeyPath, entry: dict[str, Any], kinds: KindsOfOneFile, extra_kinds: frozenset[str], base: Path | None
 ) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
-    """Completes one entry, in place; returns what is wrong, and what is wrong only for whoever uses it."""
+    """Completes one entry in place. Returns its problems, and the problems that matter only if the entry is used."""
     missing = list(unresolved_in(entry))
     pending = [ConfigProblem((*path, *where), text) for where, unresolved in missing for text in _sentences(unresolved)]
     for where, _ in missing:
@@ -131,7 +133,7 @@ def _deployments(path: KeyPath, entry: dict[str, Any]) -> list[tuple[KeyPath, di
 
 
 def _keep_common(entry: dict[str, Any]) -> None:
-    """Takes out the keys of which nothing can be said while the kind is not known."""
+    """Removes the keys that cannot be checked because the kind is unknown."""
     for key in entry.keys() - COMMON_KEYS:
         del entry[key]
 
@@ -139,7 +141,7 @@ def _keep_common(entry: dict[str, Any]) -> None:
 def _unknown_keys(
     path: KeyPath, entry: dict[str, Any], spec: HostSpec, kinds: KindsOfOneFile, common: frozenset[str]
 ) -> Iterator[ConfigProblem]:
-    """Takes out the keys that the kind does not know."""
+    """Removes the keys that the kind does not have."""
     unknown = [key for key in entry if key not in common and key != "own"]
     everywhere = kinds.every_key() if unknown else frozenset()
     for key in unknown:
@@ -149,7 +151,7 @@ def _unknown_keys(
 
 
 def _hide(key: str, value: Any) -> Any:
-    """A value of a custom kind, hidden if its name says that it is a secret."""
+    """Returns a value of a custom kind. It is hidden if the name of its key sounds like a secret."""
     return SecretStr(value) if isinstance(value, str) and any(word in key.lower() for word in _SECRET_WORDS) else value
 
 

@@ -1,4 +1,4 @@
-"""A configuration as it was written: plain values, and for each key the line it stands on.
+"""A configuration as it was written: plain values, and the line of each key.
 
 YAML is read from the parser's events, not through a constructor: nothing is ever made but dicts, lists and scalars, and
 nesting is counted instead of recursed into. Refused, each at the first sight of it: anchors and aliases (the "billion
@@ -78,7 +78,7 @@ class ConfigDocument:
         return self.lines.get(path)
 
     def written(self, path: KeyPath) -> Any:
-        """The value as it was written, references and all; None when there is nothing at this path."""
+        """Returns the value as it was written, with its references. None if nothing is at this path."""
         value: Any = self.tree
         for key in path:
             try:
@@ -103,7 +103,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def shown(key: str) -> str:
-    """A key, cut to what fits into a sentence."""
+    """Returns a key, shortened for an error message."""
     key = key if len(key) <= 60 else f"{key[:59]}…"
     return key if key.isprintable() and key and " " not in key else repr(key)
 
@@ -248,7 +248,7 @@ class _Builder:
         self._path.append(key)
 
     def _put(self, value: Any, line: int) -> None:
-        """Puts a value where it belongs; its step of the path stays until the value has ended."""
+        """Puts a value into its parent. Its step stays on the path until the value has ended."""
         if not self._open:
             self.root = value
             return

@@ -1,4 +1,4 @@
-"""The JSON Schema of a configuration file, for editors that complete and check while one types."""
+"""Makes the JSON Schema of a configuration file, with which editors complete and check it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _section(section: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _default(value: Any) -> dict[str, Any]:
-    """The default as an editor shows it; whole sections have none of their own."""
+    """Returns the default that an editor shows. A section has none of its own."""
     if value is MISSING or is_dataclass(value):
         return {}
     return {"default": list(value) if isinstance(value, tuple) else value}
@@ -80,7 +80,7 @@ def _schema(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _takes_reference(schema: Mapping[str, Any]) -> bool:
-    """A reference may stand wherever something else than free text does."""
+    """Returns whether a schema must allow ``${NAME}`` too. Free text allows it anyway."""
     return schema.get("type") in ("integer", "number", "boolean") or "enum" in schema
 
 

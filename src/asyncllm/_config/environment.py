@@ -1,4 +1,4 @@
-"""A configuration from environment variables alone."""
+"""Makes a configuration from environment variables alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _BUDGETS = (("ASYNCLLM_DAILY_BUDGET", "day"), ("ASYNCLLM_MONTHLY_BUDGET", "month
 
 
 def from_env(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Every provider whose variables are set, the first one active, each with current models, the cheap one first.
+    """Returns a configuration with every provider whose variables are set. The first one is active; each has current
+    models, the cheapest first.
 
     The order is that of ``asyncllm._config.KINDS``. ``ASYNCLLM_PROVIDER`` names another active one, also one that needs
     no key; ``ASYNCLLM_MODEL`` its model; ``ASYNCLLM_CROSS_PROVIDER_FALLBACK`` (true or false), ``ASYNCLLM_ROUTING`` (a
@@ -72,7 +73,7 @@ def _entry(spec: HostSpec, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _own_variables(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
-    """What the library's own variables say, and which variable said it."""
+    """Returns the values of the library's own variables, and the name of the variable for each."""
     tree: dict[str, Any] = {}
     variables: dict[KeyPath, str] = {}
     for variable, key in (

@@ -24,7 +24,7 @@ _MOST_MISSING = 20  # enough to tell
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """Stands in the tree for a value whose references could not all be resolved.
+    """Marks a value with references that could not be resolved.
 
     Attributes:
         missing: variables that are not set.
@@ -73,7 +73,7 @@ def resolve_values(tree: Any, environ: Mapping[str, str]) -> Any:
 
 
 def unresolved_in(tree: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Unresolved]]:
-    """Where in the tree values are missing."""
+    """Returns the places of all unresolved values."""
     if isinstance(tree, Unresolved):
         yield path, tree
     elif isinstance(tree, (dict, list)):

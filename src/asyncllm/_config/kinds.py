@@ -60,7 +60,7 @@ KINDS: Mapping[str, HostSpec] = Kinds()
 
 
 class KindsOfOneFile(Kinds):
-    """The same for one reading of a configuration: what was looked up is remembered."""
+    """The kinds, for one reading of a configuration. Each is looked up only once."""
 
     __slots__ = ("_every", "_found", "_meant")
 
@@ -93,7 +93,7 @@ class KindsOfOneFile(Kinds):
         return self._every
 
     def meant_by(self, name: str) -> str | None:
-        """The kind that people also know under this name: "google", "claude", "azure_openai"."""
+        """Returns the kind that is meant by another usual name, such as "google", "claude" or "azure_openai"."""
         self._load()
         return self._meant.get(name.lower().replace("-", "_").replace(" ", "_"))
 
@@ -103,7 +103,7 @@ class KindsOfOneFile(Kinds):
 
 
 def read_own(spec: HostSpec, entry: dict[str, Any], base: Path | None) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Takes the host's own keys out of an entry.
+    """Reads the keys of an entry that belong to its host.
 
     Args:
         spec: what the host declares.

@@ -26,7 +26,7 @@ FAULTY = object()  # stands for a value that could not be read, beside its probl
 
 
 class Meant(NamedTuple):
-    """An annotation taken apart.
+    """The parts of an annotation.
 
     Attributes:
         type: without ``Annotated`` and ``None``.
@@ -95,7 +95,7 @@ class Reader:
         self._sections: dict[type, tuple[Mapping[str, Meant], frozenset[str]]] = {}
 
     def read(self, annotation: Any, written: Any, path: KeyPath = ()) -> Any:
-        """The value, or `FAULTY` after a problem was added.
+        """Returns the value, or `FAULTY` after adding a problem.
 
         Args:
             annotation: the type it must have, with its rules.

@@ -1,4 +1,4 @@
-"""What the annotation of a key says besides its type.
+"""Rules in the annotations of keys, beside their types.
 
 A section of the configuration is a frozen dataclass that the engine uses as it is. Each of its fields is annotated as
 ``Annotated[type, *rules, "description"]``: the rules are values of `Rule`, the description is what an editor shows. So
@@ -24,7 +24,7 @@ PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class SecretStr:
-    """A text that no repr, log or dump shows; `get_secret_value` gives it.
+    """A text that no repr, log or dump shows. `get_secret_value` returns it.
 
     It is used like ``pydantic.SecretStr``, which a configuration made in Python may hold as well.
     """
@@ -73,7 +73,8 @@ class Environment(Mapping[str, str]):
 
 
 class Unshown:
-    """Arguments that no repr shows, for a frame that hands them on and may be left by an error.
+    """Arguments that no repr shows. Frames that pass secrets on hold them in one, as error trackers collect the locals
+    of frames.
 
     Args:
         *arguments: in order.

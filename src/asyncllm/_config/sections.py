@@ -95,7 +95,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitBounds:
-    """What is sent at most; calls beyond it wait for their turn. None for no bound."""
+    """The most that is sent. Further calls wait for their turn. None means no bound."""
 
     concurrent: Annotated[int | None, at_least(1), "Requests at a time."] = None
     requests_per_minute: Annotated[int | None, at_least(1), "Requests a minute."] = None

@@ -108,7 +108,7 @@ class ProviderSettings:
             raise ConfigurationError("this provider cannot be used", problems=self.pending)
 
     def options(self) -> dict[str, Any]:
-        """The keys that are set and that make the provider: URL, credentials (`SecretStr`), and what is its kind's own.
+        """Returns the set keys that the host is made from: URL, credentials (`SecretStr`), and the keys of its kind.
 
         Raises:
             ConfigurationError: a variable that the entry needs is not set.
@@ -164,7 +164,7 @@ class Settings:
     cost_tracking: CostTrackingSettings = field(default_factory=CostTrackingSettings)
 
     def contradictions(self) -> list[ConfigProblem]:
-        """What does not fit together over several sections."""
+        """Returns the problems that concern several sections."""
         known = frozenset(self.providers)
         problems = [
             ConfigProblem(path, "there is no such provider", name, known)

@@ -1,4 +1,4 @@
-"""URLs of a configuration: a plain base, nothing that could carry a secret or move the request elsewhere."""
+"""Checks the URLs of a configuration: no part may hold a secret or send a request elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to a call: its targets, its attempts, its deadline, its stream.
+"""The engine: targets, attempts, deadlines and streams of a call.
 
 In the order of a call:
 

@@ -1,4 +1,4 @@
-"""One HTTP attempt: the one owner of everything between a permit and a settlement.
+"""One HTTP attempt, from its permit to its settlement.
 
 The theory. An attempt is made in the same steps, whatever it is for (`asyncllm._schema.request.Operation`) and whether
 its reply is taken whole or streamed::
@@ -139,7 +139,7 @@ def _refuse_hints(left_out: Iterable[LeftOut], target: Target) -> None:
 
 
 def _bound(wire: WireRequest, model: str, json: JSONCodec, operation: Operation) -> Bound:
-    """What a request on the wire can use at most; asked only where a budget counts it."""
+    """Returns the most that a request can use. Only called if a budget counts the attempt."""
     bound = bound_of(json.loads(wire.body), model, dict(wire.headers))
     return replace(bound, output_tokens=0) if operation in WITHOUT_TEXT else bound
 
@@ -210,7 +210,7 @@ class HTTPAttempt:
     # The steps.
 
     async def __aenter__(self) -> HTTPAttempt:
-        """Encodes, books and signs.
+        """Encodes the request, opens its row in the ledger and signs it.
 
         Raises:
             UnsupportedError: the target cannot carry what was asked.
@@ -266,7 +266,7 @@ class HTTPAttempt:
         return self
 
     def _encode(self) -> tuple[WireRequest, str]:
-        """The request on the wire, and its whole URL."""
+        """Returns the request on the wire and its whole URL."""
         call, target, provider = self.call, self.target, self.target.provider
         engine, request, question = call.engine, self._changed or call.request, call.question
         if request.model != target.model:
@@ -293,7 +293,7 @@ class HTTPAttempt:
         return wire, f"{provider.base_url}{path}{'?' + query if query else ''}"
 
     async def send(self) -> HTTPReply:
-        """Sends, and gives the whole reply.
+        """Sends the request and returns the whole reply.
 
         Raises:
             AsyncLLMError: the network failed, or the status is no success.
@@ -311,7 +311,7 @@ class HTTPAttempt:
         return reply
 
     async def stream(self) -> Exchange:
-        """Sends, and gives the head of the reply; the rest can be read from it.
+        """Sends the request and returns the reply once its headers are there. The body can be read from it.
 
         Raises:
             AsyncLLMError: as `send`.
@@ -329,7 +329,7 @@ class HTTPAttempt:
         return exchange
 
     def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> AsyncLLMError:
-        """The exception for a reply whose status is no success."""
+        """Returns the exception for a reply with an error status."""
         if 300 <= status < 400:
             return ProtocolError(
                 f"the server redirected (status {status}), and redirects are never followed because the key would "
@@ -343,7 +343,7 @@ class HTTPAttempt:
         return error
 
     def decode(self, reply: HTTPReply) -> Response:
-        """The reply, read.
+        """Decodes a whole reply.
 
         Raises:
             ProtocolError: it is not what its protocol says.
@@ -355,7 +355,7 @@ class HTTPAttempt:
         return response
 
     def answered(self, request_id: str | None, rate_limits: RateLimits | None) -> None:
-        """Notes what the head of a good reply says; a server may echo a key in every header."""
+        """Notes the status and the headers of a good reply, without the key that a server may repeat in them."""
         if request_id is not None and len(request_id) > _SHORTEST_SECRET:
             for secret in self._credentials():
                 request_id = without(secret, request_id)
@@ -363,7 +363,7 @@ class HTTPAttempt:
 
     @property
     def route(self) -> Route:
-        """How a request to the model travels; looked up when it is needed, as a list is about no model."""
+        """Returns the route of the request: codec, path and framing."""
         if self._route is None:
             call, target = self.call, self.target
             self._route = target.provider.resolve(call.operation, target.model, call.request)
@@ -371,7 +371,7 @@ class HTTPAttempt:
 
     @property
     def context(self) -> Context:
-        """What the codec is told of the call."""
+        """Returns the context that the codec gets."""
         if self._context is None:
             engine, provider = self.call.engine, self.target.provider
             self._context = Context(
@@ -391,7 +391,7 @@ class HTTPAttempt:
         return self._context
 
     def first_content(self) -> None:
-        """The first content of a stream is here."""
+        """Notes that the first content of a stream has come."""
         if self._first_content is None and self._began is not None:
             self._first_content = self.call.engine.background.clock() - self._began
             self._permit.has_content()
@@ -399,7 +399,9 @@ class HTTPAttempt:
     # The end.
 
     def hand_over(self) -> None:
-        """Whoever reads the stream settles the attempt; leaving the ``async with`` block does not."""
+        """Leaves the settlement to the reader of the stream: the end of the ``async with`` block does not settle any
+        more.
+        """
         self._handed_over = True
 
     async def __aexit__(
@@ -415,7 +417,7 @@ class HTTPAttempt:
             self.settle("unknown" if error is None or isinstance(error, Exception) else "cancelled")
 
     def succeed(self, response: Response) -> Response:
-        """Settles the attempt as one that was answered, and gives the reply with all that is known of it."""
+        """Settles the attempt as a success and returns the reply, completed."""
         if not self.settled:
             self.settled = True
             self._settle("ok", None, response.usage, response)
@@ -429,7 +431,7 @@ class HTTPAttempt:
         usage: Usage = UNKNOWN_USAGE,
         partial: Response | None = None,
     ) -> None:
-        """The attempt is over, for whatever reason. Never awaits; only the first call counts.
+        """Settles the attempt, whatever the reason of its end. Never awaits; only the first call counts.
 
         Args:
             outcome: how it ended.
@@ -450,7 +452,7 @@ class HTTPAttempt:
         partial: Response | None,
         stale: bool = False,
     ) -> None:
-        """The one place where an attempt is settled: with its permit, its row and the record of the call.
+        """Settles the attempt in the one place where this happens: permit, ledger row, and the call's list of attempts.
 
         Args:
             outcome: how it ended.
@@ -520,7 +522,9 @@ class HTTPAttempt:
             call.hooks.settled(self, self.record, partial)
 
     def _reconnect(self) -> None:
-        """A stale connection cost one HTTP attempt; a second one follows at once on a fresh connection."""
+        """Settles an attempt that a stale connection cost, and opens the row of the next one, which follows at once
+        on a fresh connection.
+        """
         if self.settled:
             return
         lost = ConnectionLostError(
@@ -538,7 +542,7 @@ class HTTPAttempt:
     # What it ends with.
 
     def complete(self, error: AsyncLLMError) -> AsyncLLMError:
-        """The error with what its raiser could not know: whom it is about; and without the call's own credential."""
+        """Completes an error with provider, model and request id, and removes the call's own credential from it."""
         error.about(provider=self.target.provider.name, model=self.target.model, request_id=self.request_id)
         if isinstance(error, ConnectError) and self._url and self._url not in error.message:
             error.tell(f"The request was for {self._url}, which follows from base_url.")
@@ -548,7 +552,8 @@ class HTTPAttempt:
         return error
 
     def _credentials(self) -> list[str]:
-        """The secrets among the headers: they may have any shape, so they are looked for by their values.
+        """Returns the secrets in the request's headers. They may have any form, so replies are searched for their
+        values.
 
         These are what signing has added, and what the configuration or the call has set.
         """
@@ -564,7 +569,7 @@ class HTTPAttempt:
         return found
 
     def dress(self, response: Response) -> Response:
-        """A reply with what its wire does not say: who answered, at which cost, with which warnings and attempts."""
+        """Returns the reply with provider, model, cost, warnings and attempts."""
         record = self.record or response
         return replace(
             response,

@@ -1,4 +1,4 @@
-"""One call while it lasts: its targets, its deadline, its counts, and what it ends with.
+"""One call while it runs: its targets, its deadline, its counts, and its result.
 
 What ends a call is written here once, for replies in one piece and for streams: an error knows every attempt and every
 target that was not asked (`Call.ended`); a reply is logged and read as the type that was asked for (`finish`).
@@ -43,7 +43,7 @@ _log = logging.getLogger("asyncllm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How a call waits.
+    """How long a call waits, and how.
 
     Attributes:
         total: seconds for everything; of a stream until its first content.
@@ -62,7 +62,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payer:
-    """For whom a call is made. It goes to the ledger and nowhere else."""
+    """For whom a call is made. Only the ledger gets it."""
 
     user: str | None = None
     agent: str | None = None
@@ -70,7 +70,7 @@ class Payer:
 
 
 class Tries:
-    """What one call has had of one target that failed.
+    """What happened to one call on one target that failed.
 
     Attributes:
         made: failed attempts.
@@ -90,7 +90,7 @@ class Tries:
 
 
 class Call:
-    """The state of one call, shared by everything that works for it.
+    """The state of one call. All its attempts share it.
 
     Args:
         engine: what all calls share.
@@ -191,7 +191,7 @@ class Call:
 
     @property
     def expected(self) -> tuple[int, int | None]:
-        """Input tokens, estimated, and the most output tokens, where the call says."""
+        """Returns the estimated input tokens, and the most output tokens if the call sets them."""
         if self._expected is None:
             self._expected = estimate_tokens(self.request), self.request.max_tokens
         return self._expected
@@ -207,7 +207,7 @@ class Call:
         self._expected = None
 
     def begin_again(self, *messages: Message) -> None:
-        """A new request under the same deadline, with further messages: it has counts of its own."""
+        """Begins a new request with further messages, under the same deadline. It has its own counts."""
         if messages:
             self.request = replace(self.request, messages=(*self.request.messages, *messages))
             self._expected = None
@@ -219,7 +219,7 @@ class Call:
         self.tries.clear()
 
     def go_on(self, request: Request, paused: Response) -> None:
-        """The provider paused: the next request goes on where its reply stopped, to the same target.
+        """Begins the next request after the provider paused. It continues the reply on the same target.
 
         Args:
             request: what was asked at first.
@@ -239,7 +239,7 @@ class Call:
         self.begin_again()
 
     def may_go_on_from(self, response: Response, position: int) -> bool:
-        """Whether a blocked or refused reply is left for the next target, and there is one."""
+        """Returns whether the call goes on to a next target after a blocked or refused reply."""
         return (
             response.finish_reason in BLOCKED
             and "content_filter" in self.fallback_on
@@ -247,14 +247,14 @@ class Call:
         )
 
     def restart_clock(self) -> None:
-        """A stream begins again: its new first content has as long as the first one had."""
+        """Restarts the clock of a stream that begins again: it gets the whole time until its first content."""
         if self.patience.total is not None:
             self.deadline = self.engine.background.clock() + self.patience.total
 
     # What may be asked.
 
     def may_ask(self, there: int) -> bool:
-        """Whether the failures so far leave a target to be asked; its own do not count."""
+        """Returns whether a target may be asked after the failures of the other targets."""
         return all(
             there == here
             or type(failure) is CircuitOpenError
@@ -263,16 +263,16 @@ class Call:
         )
 
     def not_asked(self, start: int = 0) -> list[int]:
-        """The positions of targets that the call has not asked and may ask still."""
+        """Returns the positions of the targets that the call has not asked and may still ask."""
         return [there for there in range(start, len(self.targets)) if there not in self.asked and self.may_ask(there)]
 
     def free(self, there: int) -> bool:
-        """Whether a target would be asked at once."""
+        """Returns whether a target can be asked now, without waiting."""
         health = self.engine.health
         return not health.of(self.targets[there]).refuses(health.now())
 
     async def permit(self, state: TargetState, target: Target, last_resort: bool) -> Permit:
-        """Leave for an attempt; waits for its turn under the limits.
+        """Waits for its turn under the limits and returns the permit for an attempt.
 
         Raises:
             CircuitOpenError: the target is off.
@@ -302,7 +302,9 @@ class Call:
     # What it ends with.
 
     def ended(self, error: AsyncLLMError) -> AsyncLLMError:
-        """The error that a call ends with: it holds every attempt, and says which targets were not asked and why."""
+        """Returns the error that ends the call, with every attempt, and with the targets that were not asked and
+        why.
+        """
         target = self._queueing or self.targets[0]
         error.about(provider=target.provider.name, model=target.model)
         error.attempts = tuple(self.records)
@@ -325,7 +327,7 @@ class Call:
         return "its turn did not come"
 
     def out_of_time(self, sentence: str) -> AsyncLLMError:
-        """The error for a deadline that has passed: in the queue of a limit, or anywhere else."""
+        """Returns the error for a passed deadline. It says if the call was waiting for a limit."""
         if self._queueing is not None:
             return self.ended(LimitTimeoutError("the call waited for its turn under a limit until its deadline"))
         left = [str(self.targets[there]) for there in self.not_asked()]
@@ -334,7 +336,7 @@ class Call:
         return self.ended(DeadlineExceededError(sentence))
 
     def verdict(self) -> AsyncLLMError:
-        """What to raise for targets that all failed or were off."""
+        """Returns the error to raise after every target failed or was switched off."""
         told = [failure for failure in map(_told, self.failures.values()) if failure is not None]
         if not told:
             return min(self.failures.values(), key=lambda failure: failure.retry_after or 0.0)
@@ -353,20 +355,20 @@ class Call:
 
 
 def _tokens(call: Call) -> int:
-    """What an attempt takes of a limit of tokens, estimated."""
+    """Returns how many tokens an attempt is expected to take from a token limit."""
     input_tokens, max_tokens = call.expected
     return input_tokens + (ASSUMED_OUTPUT_TOKENS if max_tokens is None else max_tokens)
 
 
 def _told(failure: AsyncLLMError) -> AsyncLLMError | None:
-    """What a target itself said: an open circuit only hides the failure of the attempt before it, if there was one."""
+    """Returns the target's own error. An open circuit hides the failure of the attempt before it, if there was one."""
     if type(failure) is not CircuitOpenError:
         return failure
     return failure.__cause__ if isinstance(failure.__cause__, AsyncLLMError) else None
 
 
 def joined(first: Response, second: Response) -> Response:
-    """A reply that was paused, and what it went on with, as one."""
+    """Joins a paused reply and its continuation into one."""
     before, after = first.message.content, second.message.content
     if first.continuation is not None and before and after and type(before[-1]) is type(after[0]) is Text:
         text = replace(after[0], text=before[-1].text + after[0].text)  # the pause was in the middle of it
@@ -381,7 +383,7 @@ def joined(first: Response, second: Response) -> Response:
 
 
 def finish(response: Response, parse: Parse | None) -> Response:
-    """Logs a whole reply, and reads it as the type that was asked for.
+    """Logs a whole reply and parses it as the type that was asked for.
 
     Raises:
         StructuredOutputError: it does not fit.

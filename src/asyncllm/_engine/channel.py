@@ -1,4 +1,4 @@
-"""A streamed reply: opened up to its first content, then read until the protocol's own end.
+"""Reads a streamed reply: first up to its first content, then to the end that its protocol marks.
 
 Until its first content a stream is not committed: whatever fails (the connection, a status, an error event inside a
 200, an early end) is the target's failure and goes on to the next one, unseen by the caller.
@@ -48,12 +48,12 @@ class Channel:
 
     @property
     def usage(self) -> Usage:
-        """What the provider has counted so far, where its wire counts before the end."""
+        """Returns the usage so far, if the wire reports it before the end."""
         counted = getattr(self._decoder, "usage", UNKNOWN_USAGE)
         return counted if isinstance(counted, Usage) else UNKNOWN_USAGE
 
     async def receive(self) -> list[Event]:
-        """The next events, at least one; empty only at the end.
+        """Returns the next events: at least one, or none at the end.
 
         Raises:
             AsyncLLMError: as `take`, and what the network raises.
@@ -65,7 +65,7 @@ class Channel:
         return []
 
     async def receive_whole(self) -> list[Event]:
-        """All events of a reply that came in one JSON body, though a stream was asked for.
+        """Returns all events of a reply that came as one JSON body instead of a stream.
 
         Raises:
             AsyncLLMError: the body is an error, or not of this protocol.
@@ -81,7 +81,7 @@ class Channel:
         return list(events_of(response))
 
     def take(self, data: bytes | None) -> list[Event]:
-        """The events that these bytes (None for their end) complete; often none.
+        """Returns the events that these bytes complete (None means the end of the bytes); often none.
 
         Raises:
             AsyncLLMError: the framing, or an error the provider reported inside the stream; events that came before it
@@ -102,14 +102,14 @@ class Channel:
         return events
 
     def abort(self) -> None:
-        """Closes the connection, where the reply has not ended; a read that waits fails at once."""
+        """Closes the connection of a reply that has not ended. A waiting read fails at once."""
         if not self.ended:
             self.ended = True
             self._exchange.abort()
 
 
 class Opened(NamedTuple):
-    """A committed stream; whoever holds it settles its attempt.
+    """A committed stream. Its holder settles the attempt.
 
     Attributes:
         events: everything up to and including the first content.
@@ -123,7 +123,7 @@ class Opened(NamedTuple):
 
 
 async def open_stream(attempt: HTTPAttempt) -> Opened:
-    """Sends, reads up to the first content, and takes the attempt over.
+    """Sends the request, reads up to the first content, and takes the attempt over.
 
     Raises:
         FirstTokenTimeoutError: no content in time.
@@ -162,7 +162,9 @@ async def open_stream(attempt: HTTPAttempt) -> Opened:
 
 
 def _check_blocked(attempt: HTTPAttempt, events: Sequence[Event]) -> None:
-    """Raises `ContentBlockedError` where nothing came of a blocked stream and the call goes on for that."""
+    """Raises `ContentBlockedError` for a blocked stream without content, if the call may try another target for that
+    reason.
+    """
     accumulator = Accumulator()
     accumulator.feed(events)
     response = accumulator.response()
@@ -174,7 +176,7 @@ def _check_blocked(attempt: HTTPAttempt, events: Sequence[Event]) -> None:
 
 
 def has_content(events: Sequence[Event]) -> bool:
-    """Whether any event is content: from then on a failure can no longer be hidden by another target."""
+    """Returns whether any event is content. After content, no other target can take over unseen."""
     for event in events:
         kind = type(event)
         if kind is ResponseStart:

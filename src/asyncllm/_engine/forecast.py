@@ -1,4 +1,4 @@
-"""What a call will take and cost, before it is made: estimates, said to be such.
+"""Estimates of a call before it is made: tokens and cost.
 
 They decide about limits, prices and window sizes, and are never reported as usage.
 """
@@ -42,7 +42,8 @@ class CostEstimate:
 
 
 def forecast(books: Bookkeeper, target: Target, request: Request, facts: ModelFacts, json: JSONCodec) -> CostEstimate:
-    """The forecast for a target. The request is written for it, so that the bound is the one a budget reserves.
+    """Returns the forecast for a target. The request is encoded, so that the upper bound is the one that a budget
+    reserves.
 
     Args:
         books: knows the prices and the budgets.
@@ -90,5 +91,5 @@ def forecast(books: Bookkeeper, target: Target, request: Request, facts: ModelFa
 
 
 def estimate(request: Request) -> tuple[int, int]:
-    """Input and output tokens of a request, roughly."""
+    """Returns rough numbers of input and output tokens of a request."""
     return estimate_tokens(request), request.max_tokens or ASSUMED_OUTPUT_TOKENS

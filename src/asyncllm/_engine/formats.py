@@ -1,4 +1,4 @@
-"""What ``response_format`` asks for, and how the answer is read as that.
+"""Reads ``response_format``, and parses answers by it.
 
 A format is a type (pydantic model, dataclass, TypedDict, ``list[T]``, union, ``Literal``, enum), a JSON schema,
 ``"json"``, or a dict in the shape of OpenAI's APIs. Rules:
@@ -44,7 +44,7 @@ WITHOUT_ANSWER: Mapping[str, str] = {
 
 
 class Format(NamedTuple):
-    """A ``response_format``, read: what is asked for on the wire, and how the reply is parsed."""
+    """A ``response_format``: what the wire is asked for, and how the reply is parsed."""
 
     asked: ResponseFormat | None = None
     parse: Parse | None = None
@@ -64,7 +64,7 @@ class _MisfitError(Exception):
 
 
 class Formats:
-    """Reads formats; what was built for a type is kept, because building it takes longer than a call.
+    """Reads formats. What is built for a type is kept, as building takes longer than a call.
 
     Args:
         json: the JSON reader.
@@ -75,7 +75,7 @@ class Formats:
         self._kept: dict[Any, Format] = {}
 
     def read(self, response_format: Any) -> Format:
-        """What a ``response_format`` means.
+        """Returns the format that a ``response_format`` means.
 
         Raises:
             BadRequestError: it is not one.
@@ -194,7 +194,7 @@ class Formats:
 
 
 def asking_again(response: Response[Any], error: StructuredOutputError) -> tuple[Message, ...]:
-    """What is said to a model whose answer does not fit: its answer, and what is wrong with it."""
+    """Returns the messages for a model whose answer does not fit: its answer, and what is wrong with it."""
     said = Message.user(
         f"That does not fit the schema: {'; '.join(error.problems)}. "
         "Answer again, with the whole JSON and nothing else."
@@ -231,7 +231,7 @@ def _parser(read: _Read) -> Parse:
 
 
 def _texts(response: Response[Any]) -> Iterator[str]:
-    """What may be the answer, the likeliest first.
+    """Returns the texts that may be the answer, the most likely first.
 
     It is the last run of texts that nothing stands between. Wires cut one text into several parts (citations,
     signatures), and put comment and answer into parts of their own: so the whole run comes first, then what is left
@@ -306,7 +306,9 @@ def _is_type(value: Any) -> bool:
 
 
 def _with_new_typed_dicts(kind: Any) -> Any:
-    """The type with each ``typing.TypedDict`` in it made anew: before Python 3.12 pydantic refuses those."""
+    """Returns the type with every ``typing.TypedDict`` in it replaced by one of typing_extensions, as pydantic needs
+    before Python 3.12.
+    """
     if sys.version_info >= (3, 12):
         return kind
     return _renewed(kind)

@@ -1,4 +1,4 @@
-"""What a client knows of its targets' health, and whether an attempt may go there now: no I/O, no clock of its own.
+"""The health of targets, and whether an attempt may go to one now. No I/O, and no clock of its own.
 
 The theory. A target's circuit is *closed* while attempts pass. It *opens* after 10 failures in a row, or when half of
 its last 100 attempts failed, for 30 s times the number of times it opened lately, at most 5 minutes. After that it is
@@ -63,7 +63,7 @@ _SENTENCES: Mapping[Reason, str] = {
 
 
 class RetryQuota:
-    """The retry quota of a target: retries are paid for by successes.
+    """The retry quota of a target. Successes fill it, retries use it up.
 
     A bucket of 500. A retry takes 5 (10 after a timeout); when it leads to a success all of that comes back, and a
     success at the first attempt adds 1. While a target mostly works, retries are free in effect; when it mostly fails,
@@ -79,16 +79,16 @@ class RetryQuota:
         self.left = RETRY_QUOTA
 
     def take(self, cost: int) -> None:
-        """A retry is made."""
+        """Takes what one retry costs."""
         self.left = max(0, self.left - cost)
 
     def give(self, amount: int) -> None:
-        """A call succeeded."""
+        """Adds what one success gives."""
         self.left = min(RETRY_QUOTA, self.left + amount)
 
 
 class ProviderState:
-    """What holds for every model of a provider: the credential and the account."""
+    """The health of a provider's credential and account. It holds for all its models."""
 
     __slots__ = ("off_for", "off_until", "probing", "reason")
 
@@ -96,14 +96,14 @@ class ProviderState:
         self.clear()
 
     def clear(self) -> None:
-        """Credential and account are fine, as far as anybody knows."""
+        """Switches the credential and the account on again."""
         self.off_until = 0.0
         self.off_for = 0.0
         self.probing = False
         self.reason: Reason = "credential"
 
     def turn_off(self, reason: Reason, now: float) -> None:
-        """The credential or the account was refused; a probe that is refused as well makes the next wait longer."""
+        """Switches the credential or the account off. A refused probe makes the next wait longer."""
         self.reason = reason
         if now >= self.off_until:
             self.off_for = min(max(PROVIDER_OFF_SECONDS, 2 * self.off_for), MOST_PROVIDER_OFF_SECONDS)
@@ -157,7 +157,7 @@ class TargetState:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets everything that keeps attempts away, and the retries made; counts and latencies stay."""
+        """Lets attempts pass again and forgets the retries. Counts and latencies stay."""
         self.guarded = False
         self.quota = RetryQuota()
         self._trips = 0
@@ -179,7 +179,7 @@ class TargetState:
     # Asking.
 
     def refuses(self, now: float, *, last_resort: bool = False) -> bool:
-        """Whether no attempt may go there now.
+        """Returns whether no attempt may go there now.
 
         Args:
             now: the time, in seconds.
@@ -193,7 +193,7 @@ class TargetState:
         return not last_resort or now < self._next_pass
 
     def admit(self, now: float, *, last_resort: bool = False) -> Grant | None:
-        """Leave for an attempt to go there now; None when none may. The arguments are those of `refuses`."""
+        """Returns a permit for an attempt now, or None. The arguments are those of `refuses`."""
         if not self.guarded and self.provider.off_until == 0:
             return "plain"
         if self.refuses(now, last_resort=last_resort):
@@ -214,7 +214,7 @@ class TargetState:
         return now < self._doubted_until and self.consecutive > 0
 
     def off(self, at: float) -> bool:
-        """Whether at that moment only probes and passes go there, as far as it is known now."""
+        """Returns whether only probes may go there at that moment, by what is known now."""
         return at < max(self._open_until, self._off_until, self.provider.off_until)
 
     def cooling(self, now: float) -> float:
@@ -233,7 +233,7 @@ class TargetState:
         return max(self._cooling_until, self._open_until, self._off_until, self.provider.off_until)
 
     def describe(self, now: float) -> tuple[State, Reason | None]:
-        """The state of the circuit, and the reason that lasts longest."""
+        """Returns the state of the circuit, and the reason that lasts longest."""
         reasons: list[tuple[float, Reason]] = [
             (self._open_until, "failures"),
             (self._off_until, self._off_reason),
@@ -259,7 +259,7 @@ class TargetState:
     # Telling.
 
     def succeeded(self, grant: Grant, latency: float, first_content: float | None = None) -> None:
-        """An attempt succeeded, after so many seconds; a stream had its first content after ``first_content``."""
+        """Notes a success and its latency in seconds; for a stream also the time until its first content."""
         self.attempts += 1
         if first_content is None:
             self.latencies.append(latency)
@@ -282,7 +282,7 @@ class TargetState:
             self._counted += 1
 
     def failed(self, error: AsyncLLMError, grant: Grant, now: float, *, own_headers: bool = False) -> None:
-        """An attempt failed; its error's advice says what that means for the target.
+        """Notes a failure. The error's advice says what it means for the target.
 
         Args:
             error: what failed.
@@ -332,18 +332,18 @@ class TargetState:
         self.guarded = True
 
     def released(self, grant: Grant) -> None:
-        """An attempt ended that says nothing about the target: a probe may follow."""
+        """Notes the end of an attempt that says nothing about the target. A probe may follow."""
         if grant == "probe":
             self._probing = False
             self.provider.probing = False
 
     def forget_probe(self) -> None:
-        """Whatever was under way is gone with its event loop."""
+        """Forgets a probe that was under way on an event loop that has ended."""
         self.under_way = 0
         self._probing = self.provider.probing = False
 
     def revive(self) -> None:
-        """A probe or a pass was answered: nothing keeps attempts away any more."""
+        """Lets all attempts pass again after a probe was answered."""
         self.provider.clear()
         self._close()
 
@@ -364,7 +364,7 @@ def _reset(error: AsyncLLMError) -> float | None:
 
 
 class Permit:
-    """Leave for one attempt to go to its target, given by its health and by the limits; given back once.
+    """A permit for one attempt, given by health and limits, and given back once.
 
     Args:
         state: the health of the target; None for an attempt that no circuit keeps away (a list, a count, a proof).
@@ -397,7 +397,7 @@ class Permit:
             state.under_way += 1
 
     def has_content(self) -> None:
-        """A stream has its first content: a probe need not wait for its end."""
+        """Notes the first content of a stream. A probe need not wait for the end."""
         if self._state is not None and self._grant != "plain":
             self._state.revive()
 
@@ -412,7 +412,7 @@ class Permit:
         limits: RateLimits | None,
         own_headers: bool = False,
     ) -> None:
-        """The attempt is over: the health of the target and the limits learn how it went.
+        """Gives the permit back, and tells health and limits how the attempt went.
 
         Args:
             outcome: how it ended.
@@ -440,7 +440,7 @@ class Permit:
             self._turn.ended(0 if free else usage.total_tokens, limits)
 
     def cancel(self) -> None:
-        """No attempt was made."""
+        """Gives the permit back unused."""
         if self._state is not None:
             if self._state.under_way > 0:
                 self._state.under_way -= 1
@@ -462,7 +462,7 @@ class Health:
         self.now: Callable[[], float] = time.monotonic
 
     def attach(self, clock: Callable[[], float]) -> None:
-        """Measures with an event loop's own clock from now on."""
+        """Uses the clock of an event loop from now on."""
         for state in self._targets.values():
             state.forget_probe()
         offset = time.monotonic() - clock()
@@ -503,7 +503,7 @@ class Health:
         )
 
     def credential_refused(self, target: Target) -> None:
-        """A credential was refused, and could not be refreshed: every model of the provider is off."""
+        """Switches every model of a provider off after its credential was refused and could not be refreshed."""
         self.of(target).provider.turn_off("credential", self.now())
 
     def typical(self, target: Target, stream: bool) -> float | None:
@@ -511,7 +511,7 @@ class Health:
         return self.percentile(target, stream, 50)
 
     def percentile(self, target: Target, stream: bool, percent: float, least: int = 1) -> float | None:
-        """That percentile of a target's latencies; None with fewer than ``least`` of them."""
+        """Returns a percentile of a target's latencies, or None if there are fewer than ``least``."""
         state = self._targets.get(target.key)
         if state is None:
             return None

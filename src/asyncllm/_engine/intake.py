@@ -1,4 +1,4 @@
-"""What callers write -> checked values, before any byte is sent: the keywords of a call, and its messages.
+"""Reads and checks the arguments of a call, messages and keywords, before any byte is sent.
 
 Everything is read once, never changed, and never read again after this. Messages may be a string, `Message` values, or
 the dicts OpenAI's API uses. What is wrong raises `BadRequestError` naming the keyword, or the index of the message and
@@ -72,7 +72,7 @@ def read_call(
     stream: bool = False,
     model: str = "",
 ) -> Arguments:
-    """Checks everything that a call says.
+    """Reads and checks all arguments of a call.
 
     Args:
         messages: the conversation.
@@ -112,7 +112,7 @@ def _no_such_keyword(keyword: str) -> TypeError:
 
 
 def _check_choice(choice: ToolChoice, tools: tuple[Tool | ProviderTool, ...]) -> None:
-    """A choice of tools names only tools of the call; a tool of the provider may have any name."""
+    """Checks that a tool choice names only tools of the call. A provider's tool may have any name."""
     offered = {tool.name for tool in tools if isinstance(tool, Tool)}
     missing = [name for name in choice.names if name not in offered]
     if missing and not any(isinstance(tool, ProviderTool) for tool in tools):
@@ -157,7 +157,7 @@ def _read(index: int, message: MessageLike) -> Message:
 
 
 def _plain(role: Role, content: str) -> Message:
-    """A message of one plain text: built without the checks its shape makes needless."""
+    """Returns a message of one plain text, without the checks that it does not need."""
     message = _new(Message)
     _set_role(message, role)
     _set_content(message, (Text(content),))
@@ -166,7 +166,7 @@ def _plain(role: Role, content: str) -> Message:
 
 
 class _Reader:
-    """Reads one dict; knows where it stands for the sentence about what is wrong."""
+    """Reads one dict of a message. It knows its place, for error messages."""
 
     def __init__(self, index: int) -> None:
         self.at = f"messages[{index}]"
@@ -201,7 +201,7 @@ class _Reader:
         return Message(role, parts, name=name)
 
     def only(self, given: Mapping[str, Any], known: tuple[str, ...], key: str) -> None:
-        """Refuses what would be lost: a key that nobody reads and that says something."""
+        """Refuses a key with a value that would not be sent."""
         for name, value in given.items():
             if name not in known and value not in _NOTHING:
                 raise self.bad(f"{key}.{name}", f"there is no such key here; known: {', '.join(known)}")
@@ -214,7 +214,7 @@ class _Reader:
         return ()
 
     def cited(self, parts: tuple[Part, ...], annotations: Any) -> tuple[Part, ...]:
-        """The parts, with the sources that stood beside them on the first text."""
+        """Returns the parts, with the citations that stood beside them added to the first text."""
         if annotations in _NOTHING:
             return parts
         if not isinstance(annotations, (list, tuple)) or not all(isinstance(one, Mapping) for one in annotations):
@@ -226,7 +226,7 @@ class _Reader:
         raise self.bad(".annotations", "stand beside no text that they could belong to")
 
     def spoken(self, audio: Any) -> Audio:
-        """What the model said aloud: its id, with which it goes back, and its transcript."""
+        """Reads the audio that a model spoke: its id, which is sent back, and its transcript."""
         if not isinstance(audio, Mapping):
             raise self.bad(".audio", "must be a dict with id, or with data and transcript")
         self.only(audio, ("id", "data", "transcript", "expires_at"), ".audio")
