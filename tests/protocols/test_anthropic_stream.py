@@ -381,8 +381,7 @@ def test_what_the_headers_say() -> None:
 @pytest.mark.parametrize(
     "wire",
     [
-        [1],
-        [{"index": 0}],
+        [[1]],
         [STOP],
         [START, START],
         [*said("a")],

@@ -314,7 +314,7 @@ def test_an_error_in_the_stream(wrap: Any) -> None:
     assert 503 == caught.value.status
 
 
-@pytest.mark.parametrize("data", [b"{", b"5", b"[5]", b"{}", b'{"candidates":[5]}', b'{"foo":1}', b"[DONE]"])
+@pytest.mark.parametrize("data", [b"{", b"[5]", b'{"candidates":[5]}'])
 def test_what_is_not_this_protocol(data: bytes) -> None:
     """A chunk that is no chunk is a protocol error."""
     with pytest.raises(ProtocolError):

@@ -527,8 +527,6 @@ def test_nothing_but_a_filter() -> None:
     [
         ["data: [1]\n\n"],
         ["data: {\n\n"],
-        [{"type": 1}],
-        [{"choices": []}],
         [said("a"), {**said("b"), "delta": 1}],
         [added({"type": "reasoning"}), said("a")],
         [done(message(text("a"))), said("b")],

@@ -274,6 +274,27 @@ def complete(error: AsyncLLMError, events: list[Event], context: Context, reques
     error.events = [*events, *error.events]
 
 
+def is_keepalive(value: Any) -> bool:
+    """Whether JSON says nothing on any wire that streams objects: null, a word, a number, an empty list."""
+    return value is None or value == [] or isinstance(value, (str, int, float))
+
+
+def no_such_stream(odd: str, context: Context, request_id: str | None) -> ProtocolError:
+    """The error for a stream of which nothing was of its protocol.
+
+    Args:
+        odd: what it said, shortened.
+        context: of the call.
+        request_id: of the answer.
+    """
+    return ProtocolError(
+        f"the stream holds nothing that this protocol knows; it said: {odd}",
+        provider=context.provider,
+        model=context.model,
+        request_id=request_id,
+    )
+
+
 # A pair of escapes, an escape of half a pair, or any other escape (which is skipped as a whole).
 _ESCAPES = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL

@@ -40,7 +40,7 @@ from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
-from ..codec import Context, Halves, complete
+from ..codec import Context, Halves, complete, is_keepalive, no_such_stream
 from ..finish import check_reply, finish_reason, said_by
 from ..parts import as_dict, as_object, as_text
 from .dialect import AnthropicDialect
@@ -91,6 +91,7 @@ class AnthropicStreamDecoder:
         "_headers",
         "_more",
         "_names",
+        "_odd",
         "_parts",
         "_started",
         "_stop",
@@ -114,6 +115,7 @@ class AnthropicStreamDecoder:
         self._stop: dict[str, Any] = {}
         self._started = False
         self._halves = Halves()
+        self._odd = ""  # what was not of this protocol
         self._more: dict[str, Any] = {}  # what the message says besides its content
 
     @property
@@ -149,7 +151,12 @@ class AnthropicStreamDecoder:
                     events += self.feed(self._halves.recover(broken, frame, frames))
                     break
                 if type(event) is not dict:
-                    raise self._broken("an event is no JSON object", frame)
+                    if not is_keepalive(event):
+                        raise self._broken("an event is no JSON object", frame)
+                    self._odd = snippet(frame.data, 100)
+                    continue
+                if not event.get("type"):
+                    event["type"] = frame.event  # hosts that say it there only
                 if event.get("type") == "content_block_delta":
                     delta, index = event.get("delta"), event.get("index")
                     if type(delta) is dict and type(index) is int and (block := blocks.get(index)) is not None:
@@ -176,6 +183,8 @@ class AnthropicStreamDecoder:
         """
         events = self.feed(self._halves.rest())
         if not self.done:
+            if self._odd and not self._started:
+                raise no_such_stream(self._odd, self._context, self.request_id)
             raise StreamTruncatedError(
                 "the stream ended without message_stop",
                 provider=self._context.provider,
@@ -187,7 +196,7 @@ class AnthropicStreamDecoder:
     def _rare(self, event: dict[str, Any], events: list[Event], frame: Frame) -> None:
         """Everything but deltas."""
         kind = event.get("type")
-        if kind == "error" or (kind is None and "error" in event):
+        if kind == "error" or (not kind and event.get("error")):
             raise error_from(event, self._headers, self._context, self._dialect, status=None, text=snippet(frame.data))
         if kind == "message_start":
             self._message_start(as_dict(event.get("message")), events, frame)
@@ -204,8 +213,8 @@ class AnthropicStreamDecoder:
             self._use(event.get("usage"))
         elif kind == "message_stop":
             self._message_stop(events, frame)
-        elif not isinstance(kind, str):
-            raise self._broken("an event has no type", frame)
+        elif not self._started:
+            self._odd = snippet(frame.data, 100)
 
     def _message_start(self, message: dict[str, Any], events: list[Event], frame: Frame) -> None:
         if self._started:

@@ -49,7 +49,7 @@ from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..aws_shapes import error_from, request_id_of
 from ..classify import snippet
-from ..codec import Context, Halves, complete
+from ..codec import Context, Halves, complete, is_keepalive
 from ..finish import check_reply, finish_reason, said_by
 from ..parts import as_dict, as_object, as_text
 from .dialect import ConverseDialect
@@ -142,6 +142,9 @@ def _one_blob(pieces: list[str]) -> str:
         return "".join(pieces)
 
 
+_EVENTS = frozenset(
+    {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"}
+)
 # What of messageStop and metadata has a place of its own in the events; `p` is padding.
 _KNOWN = frozenset({"stopReason", "usage", "serviceTier", "p"})
 
@@ -209,6 +212,8 @@ class ConverseStreamDecoder:
                     events += self.feed(self._halves.recover(broken, frame, frames))
                     break
                 if type(value) is not dict:
+                    if frame.event not in _EVENTS and is_keepalive(value):
+                        continue
                     raise self._broken("an event is no JSON object", frame)
                 if frame.event != "contentBlockDelta":
                     self._rare(frame.event, value, events, frame)

@@ -94,7 +94,7 @@ def error_object(value: Any) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     error = value.get("error")
-    if isinstance(error, dict):
+    if isinstance(error, dict) and error:
         return error
     if isinstance(error, str) and error:
         return {"message": error}

@@ -38,7 +38,7 @@ from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
-from ..codec import Context, Halves
+from ..codec import Context, Halves, is_keepalive, no_such_stream
 from ..finish import Said, check_reply, finish_reason
 from ..parts import as_dict
 from .dialect import GeminiDialect
@@ -83,6 +83,7 @@ class GeminiStreamDecoder:
         "_has_calls",
         "_loads",
         "_more",
+        "_odd",
         "_open",
         "_partial",
         "_pieces",
@@ -125,6 +126,7 @@ class GeminiStreamDecoder:
         self._status: Any = None
         self._more: dict[int, dict[str, Any]] = {}  # what candidates say besides the reply, by their index
         self._halves = Halves()
+        self._odd = ""  # what was not of this protocol
         self._blocked: dict[str, Any] | None = None
 
     @property
@@ -142,7 +144,7 @@ class GeminiStreamDecoder:
                 try:
                     body = self._loads(frame.data)
                 except ProtocolError as broken:
-                    if frame.data.lstrip()[:1] not in (b"{", b"["):
+                    if frame.data.lstrip()[:1] != b"{" and not frame.data.lstrip().startswith((b"[{", b"[ {")):
                         continue  # a keepalive, whatever form the server gave it
                     events += self.feed(self._halves.recover(broken, frame, frames))
                     break
@@ -174,6 +176,8 @@ class GeminiStreamDecoder:
         if self._blocked is not None and not self._count:
             raise prompt_blocked(self._blocked, usage, self._context)
         if self._reason is None and self._blocked is None:
+            if self._odd and not self._started:
+                raise no_such_stream(self._odd, self._context, self.request_id)
             raise StreamTruncatedError(
                 "the stream ended without a finish reason", provider=self._context.provider, model=self._context.model
             )
@@ -214,6 +218,9 @@ class GeminiStreamDecoder:
         error = error_object(body)
         if error is not None:
             raise read_inner_error(error, self._context)
+        if is_keepalive(body):
+            self._odd = snippet(data, 100)
+            return
         if not isinstance(body, list):
             raise not_this_protocol(f"a chunk of the stream is not a JSON object: {snippet(data)}", self._context)
         events += self.feed_bodies(body)
@@ -221,7 +228,8 @@ class GeminiStreamDecoder:
     def _chunk(self, body: dict[str, Any], events: list[Event]) -> None:
         candidates = body.get("candidates")
         if type(candidates) is not list:
-            self._no_candidates(body)
+            if not self._no_candidates(body):
+                return
             candidates = ()
         if not self._started:
             self._start(body, events)
@@ -255,12 +263,15 @@ class GeminiStreamDecoder:
                 else:
                     self._part(part, events)
 
-    def _no_candidates(self, body: dict[str, Any]) -> None:
+    def _no_candidates(self, body: dict[str, Any]) -> bool:
+        """Whether a chunk without candidates says anything; raises the error that it is."""
         error = error_object(body)
         if error is not None:
             raise read_inner_error(error, self._context)
-        if not body.keys() & _CHUNK_FIELDS:
-            raise not_this_protocol("a chunk of the stream holds nothing that this protocol knows", self._context)
+        if body.keys() & _CHUNK_FIELDS:
+            return True
+        self._odd = snippet(self._context.json.dumps(body), 100)
+        return False
 
     def _start(self, body: dict[str, Any], events: list[Event]) -> None:
         self._started = True

@@ -38,7 +38,7 @@ from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..charges import later_usage
 from ..classify import snippet
-from ..codec import Context, Halves, complete
+from ..codec import Context, Halves, complete, is_keepalive, no_such_stream
 from ..finish import Said, check_reply, finish_reason
 from ..openai_api import failure_error, rate_limits, read_failure, request_id
 from ..parts import objects
@@ -341,9 +341,14 @@ class ChatStream:
                 raise
             self._odd = snippet(data, 100) or self._odd
             return None  # a keepalive, whatever form the server gave it
-        if not isinstance(chunk, dict):
+        if isinstance(chunk, dict):
+            return chunk
+        if isinstance(chunk, list) and chunk and isinstance(chunk[0], dict) and chunk[0].get("error"):
+            self._fail(chunk, data)  # Google
+        if not is_keepalive(chunk):
             raise ProtocolError(f"a chunk of the stream is not an object: {snippet(data, 100)}")
-        return chunk
+        self._odd = snippet(data, 100) or self._odd
+        return None
 
     def _parsed(self, data: bytes) -> Any:
         try:
@@ -373,6 +378,8 @@ class ChatStream:
         if "search_results" in chunk or "citations" in chunk:
             self._sources = read_sources(chunk) or self._sources
         if not choices:
+            if not usage and choices is None and not self._started:
+                self._odd = snippet(self._context.json.dumps(chunk), 100)
             return
         if type(choices) is not list:
             raise ProtocolError("the choices of a chunk are not a list")
@@ -546,6 +553,8 @@ class ChatStream:
 
     def _end(self, events: list[Event]) -> None:
         """The closing events, once."""
+        if self._odd and not self._started:
+            raise no_such_stream(self._odd, self._context, self.request_id)
         if not self._started:
             self._start({}, events)
         if not self._citations:

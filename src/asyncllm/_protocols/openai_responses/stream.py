@@ -44,7 +44,7 @@ from ..._schema.events import (
 from ..._schema.usage import UNKNOWN_USAGE
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
 from ..classify import snippet
-from ..codec import Context, Halves, complete
+from ..codec import Context, Halves, complete, is_keepalive, no_such_stream
 from ..finish import check_reply
 from ..openai_api import failure_error, rate_limits, read_failure, request_id
 from ..parts import as_dict, objects
@@ -210,6 +210,7 @@ class ResponsesStream:
         "_headers",
         "_ids",
         "_kinds",
+        "_odd",
         "_open",
         "_place",
         "_seen",
@@ -238,6 +239,7 @@ class ResponsesStream:
         self._kinds: dict[object, str] = {}
         self._told: dict[object, str] = {}  # what ended items said
         self._halves = Halves()
+        self._odd = ""  # what was not of this protocol
         self._ids: dict[str, object] = {}
         self._text: OpenText | None = None  # the text that the last delta was of, and below where it is
         self._at: object = None
@@ -285,6 +287,8 @@ class ResponsesStream:
         """Tells that the bytes have ended; see `asyncllm._protocols.codec.StreamDecoder.close`."""
         events = self.feed(self._halves.rest())
         if not self.done:
+            if self._odd and not self._started:
+                raise no_such_stream(self._odd, self._context, self.request_id)
             raise StreamTruncatedError(
                 "the stream ended without response.completed",
                 provider=self._context.provider,
@@ -306,23 +310,29 @@ class ResponsesStream:
                 raise
             return None  # a keepalive, whatever form the server gave it
         if not isinstance(event, dict):
-            raise ProtocolError(f"an event of the stream is not an object: {snippet(data, 100)}")
+            if not is_keepalive(event):
+                raise ProtocolError(f"an event of the stream is not an object: {snippet(data, 100)}")
+            self._odd = snippet(data, 100)
+            return None
         return event
 
     def _event(self, event: dict[str, Any], frame: Frame, events: list[Event]) -> None:
         """Any event but another delta of the open text."""
         kind = event.get("type")
-        if kind == "error" or frame.event == "error" or (kind is None and "error" in event):
+        if not isinstance(kind, str) or not kind:
+            kind = frame.event  # hosts that say it there only
+            event["type"] = kind
+        if kind == "error" or frame.event == "error" or (not kind and event.get("error")):
             failure = read_failure(event)
             if not failure.message:
                 told = f"the provider reported an error in the stream: {snippet(frame.data, 100)}"
                 failure = failure._replace(message=told)
             raise failure_error(failure, None, self._headers, self._context, self._dialect)
-        if not isinstance(kind, str):
-            raise ProtocolError(f"an event of the stream has no type: {snippet(frame.data, 100)}")
         take = self._TAKERS.get(kind)
         if take is not None:
             take(self, event, events)
+        elif not self._started:
+            self._odd = snippet(frame.data, 100)
 
     def _begin(self, event: dict[str, Any], events: list[Event]) -> None:
         """``response.created`` and its like: the id and the model."""
@@ -460,6 +470,8 @@ class ResponsesStream:
         response = as_dict(event.get("response"))
         if response.get("status") == "failed":
             self._failed(event, events)
+        if not response and not self._tally.parts and not self._open:
+            raise ProtocolError(f"the stream ended with {event['type']}, without a response and without any item")
         self._begin(event, events)
         self._last_words(response.get("output"), events)
         for key, item in list(self._open.items()):
