@@ -54,7 +54,7 @@ class Checkpoint:
             db.close()
 
     def key_of(self, said: Any, own: Callable[[Any], str] | None) -> str:
-        """The key of an input: the user's own, or its content with the keywords and its count."""
+        """Returns the key of an input: the user's own, or one made of its content, the keywords and its count."""
         if own is not None:
             key = own(said)
             if not isinstance(key, str) or not key:
@@ -84,7 +84,7 @@ class Checkpoint:
 
 
 def _last(reply: Response[Any] | Run[Any]) -> Response[Any] | None:
-    """The reply to keep; of a run its last one, with the usage and cost of the whole run."""
+    """Returns the reply to store. For a run this is its last reply, with the usage and cost of the whole run."""
     if isinstance(reply, Response):
         return reply
     if not reply.steps or reply.pending:
@@ -105,7 +105,7 @@ def _content(said: Any) -> bytes:
 
 
 def salt_of(options: Mapping[str, Any]) -> str:
-    """The keywords of a map as text, for the keys of its checkpoint."""
+    """Returns the keywords of a map as text, for the keys of its checkpoint."""
     parts = []
     for name, value in sorted(options.items()):
         shown = value

@@ -1,4 +1,4 @@
-"""Where a client lives: its process, its event loop, the tasks in its background, and the watch over its streams.
+"""The lifetime of a client: its process, its event loop, its background tasks, and the timeouts of its streams.
 
 The rules:
 
@@ -41,7 +41,7 @@ _log = logging.getLogger("asyncllm.engine")
 
 
 def current_loop() -> object:
-    """What identifies the running event loop: asyncio's loop or trio's token.
+    """Returns what identifies the running event loop: asyncio's loop or trio's token.
 
     Raises:
         RuntimeError: no event loop is running.
@@ -79,7 +79,7 @@ class Background:
         """Seconds on the clock that timeouts of this loop are measured with."""
 
     def spawn(self, work: Work) -> None:
-        """Starts ``work``; an exception it lets out is logged, never raised anywhere."""
+        """Starts ``work`` as a background task. Its exception is logged and never raised."""
         if isinstance(self._loop, asyncio.AbstractEventLoop):
             if self._loop.is_closed():
                 return
@@ -100,7 +100,9 @@ class Background:
             self._scopes.discard(scope)
 
     def call_soon(self, action: Callable[[], None]) -> None:
-        """Runs ``action`` on the loop's thread soon; callable from anywhere, a finaliser too; lost if the loop is."""
+        """Runs ``action`` soon, on the loop's thread. May be called from any thread and from a finaliser. If the
+        loop has ended, nothing happens.
+        """
         if isinstance(self._loop, asyncio.AbstractEventLoop):
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(action)
@@ -124,19 +126,19 @@ async def _guarded(work: Work) -> None:
 
 
 class Watched(Protocol):
-    """A stream as the watch sees it."""
+    """What a watched stream must offer."""
 
     def due(self, now: float) -> float:
-        """The earliest moment at which it may time out; later than ``now`` while it waits for nothing."""
+        """The earliest moment at which the stream may time out."""
         ...
 
     def expire(self) -> None:
-        """It has timed out: fail the read that waits."""
+        """Fails the waiting read, as the stream has timed out."""
         ...
 
 
 class Watch:
-    """The watch over the streams of one client.
+    """Watches the timeouts of all streams of a client with one timer.
 
     Args:
         background: starts the task, and knows the clock.
@@ -160,11 +162,11 @@ class Watch:
             self._wake.set()
 
     def remove(self, stream: Watched) -> None:
-        """Forgets a stream; one that is not watched is fine."""
+        """Stops watching a stream. Does nothing for a stream that is not watched."""
         self._streams.discard(stream)
 
     def look(self) -> float:
-        """Expires what is due, and tells when to look again."""
+        """Times out what is due and sets the next timer."""
         now = self._clock()
         earliest = math.inf
         for stream in tuple(self._streams):
@@ -189,7 +191,7 @@ class Watch:
 
 
 class Preparation:
-    """What the first call needs and nothing before it: libraries and data files, read in a thread, once a client.
+    """Loads what the first call needs, libraries and data files, in a thread and once a client.
 
     Args:
         works: blocking functions, in order.
@@ -206,7 +208,7 @@ class Preparation:
         self._lock = threading.Lock()
 
     async def run(self) -> None:
-        """Gets everything ready; the event loop goes on meanwhile."""
+        """Loads everything. The event loop is not blocked."""
         if self.done:
             return
         if sniffio.current_async_library() == "asyncio":  # anyio's part for asyncio is what has to be imported first
@@ -223,7 +225,7 @@ class Preparation:
 
 
 class SharedLifetime:
-    """The engine of another client's lifetime, changed in a few parts; for a view of that client.
+    """The engine of another client with a few parts changed, for a view of that client.
 
     Args:
         lifetime: of the client whose connections are used.
@@ -293,7 +295,7 @@ class Lifetime:
         return self._engine
 
     async def aclose(self) -> None:
-        """Ends it: no call is possible after this. Closing twice is fine."""
+        """Closes the engine. No call is possible afterwards. Closing twice is fine."""
         self._closed = True
         engine, self._engine = self._engine, None
         if engine is None or self._process != os.getpid():

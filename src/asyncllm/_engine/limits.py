@@ -1,4 +1,4 @@
-"""How much a client sends: limits of the whole client, of a provider and of a model, each with its own meter.
+"""Limits on what a client sends: for the whole client, a provider and a model. Each limit has a meter.
 
 The theory. An attempt passes its model's meter first, then its provider's, then the client's: whoever waits for a wide
 limit holds up only those who would have to wait for it as well. A minute is any minute: what is counted is the last 60
@@ -39,7 +39,7 @@ _MOST_KEPT = 1000  # names of models come from callers: the memory of them is bo
 
 
 class QueuedCall:
-    """A caller in the queue; a lower ``rank`` is served first."""
+    """A caller that waits in the queue. A lower ``rank`` is served first."""
 
     __slots__ = ("granted", "left", "rank", "reserved", "tokens", "wake")
 
@@ -55,7 +55,7 @@ class QueuedCall:
 
 
 class Reservation:
-    """What one attempt has taken; given back by `Meter.release`, put right by `Meter.correct`."""
+    """What one attempt has reserved. `Meter.release` gives it back, `Meter.correct` corrects it."""
 
     __slots__ = ("at", "tokens")
 
@@ -65,7 +65,7 @@ class Reservation:
 
 
 def head_start(priority: int) -> float:
-    """How many seconds earlier a call of this priority counts as having come; negative for a low one."""
+    """Returns how many seconds earlier a call of this priority counts as having come. Negative for a low priority."""
     return _HEAD_START * priority / (1 + abs(priority))
 
 
@@ -104,7 +104,7 @@ class Meter:
 
     @property
     def depth(self) -> int:
-        """Callers who wait."""
+        """The number of waiting callers."""
         return sum(not waiter.left for waiter in self._queue)
 
     @property
@@ -114,7 +114,7 @@ class Meter:
 
     @property
     def in_use(self) -> bool:
-        """Whether an attempt is under way or a caller waits."""
+        """Whether an attempt runs or a caller waits."""
         return self._under_way > 0 or bool(self._queue)
 
     # Taking.
@@ -157,7 +157,9 @@ class Meter:
         self._serve(awake=waiter)
 
     def _serve(self, awake: QueuedCall | None = None) -> None:
-        """Lets the first ones through while there is room; the next one wakes to set its alarm clock anew."""
+        """Lets the first callers through while there is room, and wakes the next one to compute its waiting time
+        again.
+        """
         queue = self._queue
         while queue:
             waiter = queue[0]
@@ -183,7 +185,7 @@ class Meter:
         return reservation
 
     def _free_at(self, tokens: int) -> float:
-        """When there is room for so many tokens: a moment in the past or now, a later one, or infinity (unknown)."""
+        """Returns the moment at which there is room for so many tokens: past, now, later, or infinity if unknown."""
         if self._under_way >= self._most_concurrent:
             return math.inf
         now = self._clock()
@@ -201,7 +203,7 @@ class Meter:
         return at
 
     def _room_for(self, tokens: int) -> float:
-        """When so many tokens will have left the window."""
+        """Returns the moment at which so many tokens have left the window."""
         excess = self._recent_tokens + tokens - self._most_tokens
         at = 0.0
         for reservation in self._recent:
@@ -214,25 +216,25 @@ class Meter:
     # Giving back.
 
     def release(self) -> None:
-        """An attempt is over."""
+        """Gives a reservation back after its attempt has ended."""
         self._under_way -= 1
         self._serve()
 
     def cancel(self, reservation: Reservation) -> None:
-        """An attempt was never made: as if it had not been reserved."""
+        """Gives a reservation back whose attempt was never made, as if nothing had been reserved."""
         self.correct(reservation, 0)
         if reservation in self._recent:
             self._recent.remove(reservation)
         self.release()
 
     def correct(self, reservation: Reservation, tokens: int) -> None:
-        """The provider counted; a reservation that has left the window is past."""
+        """Corrects a reservation by the provider's count. One that has left the window does not matter any more."""
         if self._windowed and reservation.at + MINUTE > self._clock():
             self._recent_tokens += tokens - reservation.tokens
             reservation.tokens = tokens
 
     def observe(self, limits: RateLimits) -> None:
-        """Takes the provider's own word for what is left, until its reset."""
+        """Uses what the provider says is left, until its reset."""
         now = self._clock()
         for what, left, reset in (
             ("requests", limits.requests_remaining, limits.requests_reset),
@@ -242,7 +244,7 @@ class Meter:
                 self._served[what] = (left, now + min(reset, MINUTE))
 
     def forget(self) -> None:
-        """The event loop of those who waited is gone, and what was under way with it."""
+        """Forgets all callers and attempts of an event loop that has ended."""
         self._queue.clear()
         self._under_way = 0
 
@@ -271,7 +273,7 @@ USUAL_QUESTION_LIMITS = LimitBounds(concurrent=32)
 
 
 class LimitTurn:
-    """What one attempt holds of the meters it passed."""
+    """What one attempt has reserved on its meters."""
 
     __slots__ = ("_held", "waited")
 
@@ -280,7 +282,7 @@ class LimitTurn:
         self._held = held
 
     def ended(self, tokens: int | None, limits: RateLimits | None) -> None:
-        """The attempt is over; ``tokens`` is what it took, where that is known."""
+        """Ends the attempt's reservations. ``tokens`` is what it used, if known."""
         held, self._held = self._held, []
         for meter, reservation in held:
             if tokens is not None:
@@ -291,7 +293,7 @@ class LimitTurn:
             meter.release()
 
     def cancel(self) -> None:
-        """The attempt was never made."""
+        """Gives the reservations back, as no attempt was made."""
         held, self._held = self._held, []
         for meter, reservation in held:
             meter.cancel(reservation)
@@ -325,7 +327,7 @@ class Limits:
         )
 
     def _meters_of(self, key: Key) -> tuple[Meter, ...]:
-        """The meters an attempt passes, the narrowest first; none where nothing limits it."""
+        """Returns the meters that an attempt must pass, the narrowest first; none if nothing limits it."""
         found = self._meters.get(key)
         if found is None:
             found = self._make(key)
@@ -361,7 +363,7 @@ class Limits:
         return all(meter.has_room for meter in self._meters_of(target.key))
 
     def _forget_one(self) -> None:
-        """Drops the oldest name that has no limit of its own and that nobody uses now."""
+        """Removes the oldest name without a limit of its own that is not in use."""
         for key, meters in self._meters.items():
             if key not in self._rules.models and not (meters and meters[0].in_use):
                 del self._meters[key]
@@ -371,7 +373,7 @@ class Limits:
     async def acquire(
         self, target: Target, count: Callable[[], int], priority: int, seconds: float
     ) -> LimitTurn | None:
-        """Waits for its turn under every limit; None where nothing limits the target.
+        """Waits for its turn under every limit. Returns None if nothing limits the target.
 
         Args:
             target: where the attempt goes.
@@ -409,6 +411,6 @@ class Limits:
         return sum(meter.depth for meter in meters), sum(waits) / len(waits) if waits else None
 
     def forget(self) -> None:
-        """The event loop is gone, and all that waited or was under way with it."""
+        """Forgets all callers and attempts of an event loop that has ended."""
         for meter in {meter for meters in self._meters.values() for meter in meters}:
             meter.forget()

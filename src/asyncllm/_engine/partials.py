@@ -1,4 +1,4 @@
-"""A structured answer while it is being written: dicts that grow, checked as far as they go.
+"""A structured answer that is still growing: dicts that are validated as far as they are complete.
 
 The theory: the text so far is the beginning of a JSON value. It is parsed as such (an open string counts with what it
 holds, an open list or object with what is complete in it) and validated by a *twin* of the asked type whose fields are
@@ -53,7 +53,7 @@ class PartialReader:
         self.raw: Any = _NOTHING
 
     def feed(self, text: str) -> Any:
-        """Takes more text.
+        """Adds text.
 
         Returns:
             The value so far, if it has changed; else `NOTHING`.
@@ -96,7 +96,7 @@ NOTHING = _NOTHING
 
 
 def _after_fence(text: str) -> str:
-    """The text inside a Markdown code fence, where it begins with one."""
+    """Returns the text inside a Markdown code fence, if it begins with one."""
     stripped = text.lstrip()
     if not stripped.startswith("```"):
         return text
@@ -104,7 +104,7 @@ def _after_fence(text: str) -> str:
 
 
 def _without(value: Any, place: tuple[int | str, ...]) -> Any:
-    """The value without what stands at a place; a place that names a branch of a union is followed where it leads."""
+    """Returns the value without the part at a place. The place may go through a branch of a union."""
     if not place:
         return value
     key, rest = place[0], place[1:]
@@ -120,7 +120,7 @@ def _without(value: Any, place: tuple[int | str, ...]) -> Any:
 
 
 def twin(asked: Any) -> Any:
-    """The same type with every field optional; a type inside itself is not checked."""
+    """Returns the same type with all fields optional. A type that contains itself is not checked inside."""
     return _Twins().of(asked)
 
 
@@ -172,7 +172,7 @@ def _has_fields(asked: Any) -> bool:
 
 
 def _type_of(asked: Any) -> Any:
-    """The type in a ``response_format``; None where it is a schema or a word."""
+    """Returns the type in a ``response_format``, or None for a schema or a word."""
     return None if isinstance(asked, (str, Mapping)) or type(asked).__name__ == "ResponseFormat" else asked
 
 
@@ -205,7 +205,7 @@ class PartialStream(Generic[Parsed]):
         raise StopAsyncIteration
 
     def _take(self, events: list[Any]) -> Any:
-        """What the events of one batch come to: only the last value of it is worth showing."""
+        """Reads the events of one batch. Only its last value is shown."""
         pieces: list[str] = []
         for event in events:
             if isinstance(event, Restart) or (isinstance(event, PartStart) and isinstance(event.part, Text)):

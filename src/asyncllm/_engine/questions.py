@@ -47,7 +47,7 @@ class Questions:
     async def ask(
         self, provider: Provider, write: Write, *, operation: Operation, model: str = "", base_url: str | None = None
     ) -> Any:
-        """The JSON of a successful reply.
+        """Sends a request and returns the JSON of the reply.
 
         Args:
             provider: who is asked.
@@ -64,7 +64,7 @@ class Questions:
         return await self._send(provider, request, operation, _read_json, question)
 
     async def speak(self, provider: Provider, request: Request, *, operation: Operation) -> Response:
-        """The reply of a model that has to speak.
+        """Sends a request to a model and returns its reply.
 
         Raises:
             AsyncLLMError: as a call to it does.

@@ -1,4 +1,4 @@
-"""From what a call says about where to go to its targets: the named chain, or what the configured strategy chooses.
+"""Finds the targets of a call: the chain that it names, or what the configured strategy chooses.
 
 A call that names a provider, a model or a chain gets what it names. Otherwise the strategy orders its targets, which
 are those of the configuration or, where it lists none, the active provider's chain.
@@ -63,7 +63,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A configured provider: what the chain needs to know of it, and how to make it.
+    """A configured provider: what the chain needs to know of it, and how its host is made.
 
     Attributes:
         build: makes its host; of an entry with deployments that of the first one.
@@ -126,7 +126,7 @@ class Targeting:
         self._groups: dict[tuple[str, str], Group] = {}
 
     def provider(self, name: str) -> Provider:
-        """The host of a configured entry, made at its first use.
+        """Returns the host of a configured entry. It is made at the first use.
 
         Raises:
             ConfigurationError: there is no such entry, or it cannot be used as it is configured.
@@ -215,12 +215,12 @@ class Targeting:
         return other
 
     def aim(self, provider: Provider, model: str) -> Target:
-        """A target of a provider that is there already."""
+        """Returns a target of a host that exists already."""
         entry = self._entry(provider.name)
         return Target(provider, model, entry.timeouts, entry.retry)
 
     def _elsewhere(self, name: str) -> list[Target]:
-        """The first models of the other providers; one that cannot be used, for want of a key, is left out."""
+        """Returns the first models of the other providers. A provider without a key is left out."""
         found = []
         for other in self._entries.values():
             if other.name != name and other.models:
@@ -254,7 +254,7 @@ def _pair(hop: tuple[str, str]) -> tuple[str, str]:
 
 
 class Choice(NamedTuple):
-    """Where a call goes.
+    """The targets of a call, and how they were chosen.
 
     Attributes:
         variant: what load balancing chose, as ``provider/model``.
@@ -306,7 +306,7 @@ class Routing:
         self.usual = ""
 
     def named(self, provider: str | None, model: str | None, fallback: Fallback | None, task: str | None) -> bool:
-        """Whether the call itself says where it goes, so that no strategy is asked.
+        """Returns whether the call itself names its targets, so that no strategy is needed.
 
         Raises:
             BadRequestError: it names a task and a target.
@@ -327,7 +327,7 @@ class Routing:
         return not rules.targets and rules.strategy in ("load_balance", "least_busy", "cache_affinity")
 
     def fix(self, named: tuple[str | None, str | None] | None, choice: Choice) -> None:
-        """Remembers a choice for the calls that name the same; None where a call says more than that."""
+        """Returns a choice that can be kept for all calls with the same names, or None if the call says more."""
         if named is not None and len(self.fixed) < _MOST_REMEMBERED:
             self.fixed[named] = choice
             if named == (None, None):

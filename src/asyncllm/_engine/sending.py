@@ -1,4 +1,4 @@
-"""From a call to its attempts: hedging, then fallback, then retries, each a layer of its own.
+"""Makes the attempts of a call in three layers: hedging, fallback, retries.
 
 The theory. The layers, from the outside in::
 
@@ -57,7 +57,7 @@ _log = logging.getLogger("asyncllm.engine")
 
 
 async def send(call: Call, *, parse: Parse | None = None, reasks: int = 0) -> Response:
-    """The whole reply of the first target that gives one, within the call's deadline for everything.
+    """Returns the reply of the first target that answers. The call's deadline bounds everything.
 
     Args:
         call: the call.
@@ -116,7 +116,7 @@ async def send_hooked(call: Call, hooks: CallHooks, *, parse: Parse | None = Non
 
 
 async def _send_fitting(call: Call, parse: Parse | None, reasks: int) -> Response:
-    """A reply of the type that was asked for; one that does not fit goes back to the model with the reasons."""
+    """Returns a reply of the requested type. A reply that does not fit goes back to the model with the reasons."""
     while True:
         response = await _send_whole(call)
         try:
@@ -130,7 +130,7 @@ async def _send_fitting(call: Call, parse: Parse | None, reasks: int) -> Respons
 
 
 async def _send_whole(call: Call) -> Response:
-    """A whole reply; one that the provider paused is continued."""
+    """Returns a whole reply. A reply that the provider paused is continued."""
     request, before, pauses = call.request, None, 0
     while True:
         try:
@@ -153,7 +153,7 @@ async def _send_whole(call: Call) -> Response:
 
 
 async def answer(attempt: HTTPAttempt) -> Response:
-    """Takes the reply whole.
+    """Makes one attempt and returns the whole reply.
 
     Raises:
         ContentBlockedError: it was blocked or refused, and the call goes on to the next target for that.
@@ -172,7 +172,7 @@ async def answer(attempt: HTTPAttempt) -> Response:
 
 
 def _ignore(late: Response) -> None:
-    """A whole reply that came second is settled already."""
+    """Does nothing with a whole reply that came second, as its attempt is settled already."""
 
 
 # --- hedging ---------------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ class Line:
 
     @property
     def alone(self) -> bool:
-        """Whether it may go on to further targets: a first line leaves them to a second one that is under way."""
+        """Whether this line may try further targets. A first line leaves them to a second line that runs."""
         return self.beside is None or not self.beside.begun or self.beside.over
 
 
@@ -224,7 +224,7 @@ class HedgedLine(Line, Generic[Answer]):
         self._scope = anyio.CancelScope()
 
     async def follow(self, run: Run[Answer], ahead: float) -> None:
-        """Asks the targets that were not asked yet, one after the other, after ``ahead`` seconds."""
+        """Waits ``ahead`` seconds, then asks the targets that were not asked yet, one after the other."""
         call = self._call
         try:
             with self._scope:
@@ -248,7 +248,7 @@ class HedgedLine(Line, Generic[Answer]):
             self._changed()
 
     def end(self) -> None:
-        """Cancels what still runs; its attempt is settled at once, an answer that comes all the same is given up."""
+        """Cancels the line. Its attempt is settled at once, and an answer that still comes is dropped."""
         self._ended = True
         if not self.over:
             self._scope.cancel()
@@ -257,7 +257,7 @@ class HedgedLine(Line, Generic[Answer]):
 
 
 def _hedge_after(call: Call) -> float | None:
-    """Seconds after which a call that may be hedged asks a second target; None for never."""
+    """Returns after how many seconds a second target is asked, or None for never."""
     patience = call.patience
     if patience.hedge is not None or patience.hedge_percentile is None:
         return patience.hedge
@@ -266,7 +266,7 @@ def _hedge_after(call: Call) -> float | None:
 
 
 async def send_hedged(call: Call, run: Run[Answer], discard: Callable[[Answer], None], start: int = 0) -> Answer:
-    """The answer of whichever line of attempts is first; without hedging there is one line.
+    """Returns the answer of the line of attempts that is first. Without hedging there is only one line.
 
     The second line begins with the next target and goes on along the chain; once it runs, the first line does not go
     on to targets of its own. Both are parts of one call, and the loser's attempt stands in its record as what it was:
@@ -316,7 +316,7 @@ async def send_hedged(call: Call, run: Run[Answer], discard: Callable[[Answer], 
 
 
 async def send_with_fallback(call: Call, run: Run[Answer], line: Line) -> Answer:
-    """The answer of the first target that gives one.
+    """Asks one target after the other and returns the first answer.
 
     Raises:
         AllFallbacksFailedError: two or more targets failed; the last error is its cause.
@@ -349,7 +349,7 @@ async def send_with_fallback(call: Call, run: Run[Answer], line: Line) -> Answer
 
 
 def _next(call: Call, line: Line) -> int | None:
-    """The next target in the chain whose turn has not come and that may be asked."""
+    """Returns the next target of the chain that was not asked and may be asked."""
     for there in range(line.start, len(call.targets)):
         if there not in call.had_turn and call.may_ask(there):
             return there
@@ -357,13 +357,13 @@ def _next(call: Call, line: Line) -> int | None:
 
 
 def _passed_over(call: Call, there: int) -> bool:
-    """Whether a target was off when its turn came, and may be asked still."""
+    """Returns whether a target was switched off when its turn came and may still be asked."""
     failure = call.failures.get(there)
     return type(failure) is CircuitOpenError and _has_attempts(call, there) and call.may_ask(there)
 
 
 def _has_attempts(call: Call, there: int) -> bool:
-    """Whether the bounds leave an attempt for a target: the first one always, a further one within the counts."""
+    """Returns whether the bounds allow an attempt on a target: the first one always, a retry within the counts."""
     tries = call.tries.get(there)
     if there not in call.asked:
         return True
@@ -372,7 +372,9 @@ def _has_attempts(call: Call, there: int) -> bool:
 
 
 async def _first_free(call: Call) -> int | None:
-    """Waits for the pause that ends first, of those that nobody waited for; None where there is none, or too long."""
+    """Waits for the shortest pause of the targets that were left. Returns None if there is none, or if it is too
+    long.
+    """
     health, clock = call.engine.health, call.engine.background.clock
     now, waits = health.now(), []
     for there, failure in call.failures.items():
@@ -395,7 +397,7 @@ async def _first_free(call: Call) -> int | None:
 
 
 def log_hop(error: AsyncLLMError, target: Target, later: Target) -> None:
-    """The one WARNING line of a hop: no content, no key."""
+    """Logs the one WARNING line of a hop to the next target. It has no content and no key."""
     _log.warning(
         "%s failed (%s, status %s, request id %s): going on to %s",
         target,
@@ -410,7 +412,7 @@ def log_hop(error: AsyncLLMError, target: Target, later: Target) -> None:
 
 
 async def send_with_retries(call: Call, run: Run[Answer], line: Line, position: int, last_resort: bool) -> Answer:
-    """The answer of one target, asked as often as its errors and the bounds allow.
+    """Asks one target, with the retries that its errors and the bounds allow, and returns its answer.
 
     Raises:
         CircuitOpenError: it is off, or went off between two attempts; then its cause is what the last one failed with.
@@ -448,7 +450,7 @@ async def send_with_retries(call: Call, run: Run[Answer], line: Line, position: 
 
 
 async def _pause(call: Call, position: int, state: TargetState, failure: AsyncLLMError, line: Line) -> float | None:
-    """Seconds until the target is asked again; None where it is not, or not before others."""
+    """Returns the seconds before the next retry, or None if there is no retry here before other targets are asked."""
     target = call.targets[position]
     tries = call.tries.setdefault(position, Tries())
     tries.made += 1
@@ -481,7 +483,7 @@ async def _pause(call: Call, position: int, state: TargetState, failure: AsyncLL
 
 
 async def _refreshed(call: Call, target: Target, tries: Tries) -> bool:
-    """Whether there is a new credential to try, once; else the provider is off."""
+    """Returns whether there is a new credential to try, once a call. Otherwise the provider is switched off."""
     if not tries.refreshed and await _refresh(target):
         tries.refreshed = True
         return True
@@ -491,7 +493,7 @@ async def _refreshed(call: Call, target: Target, tries: Tries) -> bool:
 
 
 async def _refresh(target: Target) -> bool:
-    """Whether there is a new credential in place of one that was refused."""
+    """Returns whether a new credential has replaced the one that was refused."""
     try:
         return await target.provider.auth.refresh()
     except AsyncLLMError:

@@ -1,4 +1,4 @@
-"""Which target a call tries first: pure functions from targets, facts, prices, latencies and chance to an order.
+"""Routing strategies: pure functions that order targets by facts, prices, latencies and random numbers.
 
 Each gives every target once, the best first; the rest is the chain of fallbacks behind it.
 
@@ -54,7 +54,9 @@ EXPLORATION = 0.05  # of the calls ask another target than the fastest first, so
 
 
 def by_cost(targets: Sequence[Target], price_of: PriceOf, input_tokens: int, output_tokens: int) -> tuple[Target, ...]:
-    """The cheapest for so many tokens first; those without a known price last, in the order given."""
+    """Returns the cheapest target for so many tokens first. Targets without a known price come last, in the order
+    given.
+    """
 
     def price(target: Target) -> tuple[bool, Decimal]:
         known = price_of(target)
@@ -68,7 +70,9 @@ def by_cost(targets: Sequence[Target], price_of: PriceOf, input_tokens: int, out
 def by_latency(
     targets: Sequence[Target], latency_of: Callable[[Target], float | None], draw: Callable[[], float]
 ) -> tuple[Target, ...]:
-    """The fastest first; those not measured yet before it. Now and then another one first, to learn its latency."""
+    """Returns the fastest target first, after those that were not measured yet. Now and then another one comes
+    first, to measure it.
+    """
 
     def latency(target: Target) -> float:
         known = latency_of(target)
@@ -84,7 +88,7 @@ def by_latency(
 def by_weight(
     targets: Sequence[Target], weights: Sequence[float], draw: Callable[[], float], sticky_key: str | None = None
 ) -> tuple[Target, ...]:
-    """At random, each target first as often as its share of the weights says.
+    """Returns the targets in random order. Each comes first as often as its share of the weights says.
 
     With a sticky key there is no chance: the same key gives the same order as long as the targets are the same, and
     when a weight changes or a target is added only the share that must move does (weighted rendezvous hashing).
@@ -99,7 +103,7 @@ def by_weight(
 
 
 def _hash(sticky_key: str, target: Target) -> float:
-    """A number of at least 0 and less than 1, the same on every machine."""
+    """Returns a number from 0 up to 1 (not included), the same on every machine."""
     digest = hashlib.blake2b("\0".join((sticky_key, *target.key)).encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
 
@@ -186,7 +190,7 @@ _MEDIA: tuple[tuple[type, str], ...] = (
 def for_task(
     task: str, tasks: Mapping[str, Sequence[RouteTarget]], tiers: Mapping[str, Sequence[RouteTarget]]
 ) -> Sequence[RouteTarget]:
-    """The models of a task, in order.
+    """Returns the models of a task, in order.
 
     Raises:
         BadRequestError: no configured task or tier answers to the name.
@@ -199,7 +203,7 @@ def for_task(
 
 
 def fit(targets: Sequence[Target], request: Request, facts_of: FactsOf) -> tuple[Target, ...]:
-    """The targets that are not known to lack what the request needs, in the order given.
+    """Returns the targets without those that are known to lack what the request needs, in the order given.
 
     Raises:
         UnsupportedContentError: none is left.

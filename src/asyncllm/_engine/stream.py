@@ -1,4 +1,4 @@
-"""The stream that a caller holds: a class, because a generator cannot be closed for certain.
+"""The stream that a caller holds. It is a class, because a generator cannot be closed for certain.
 
 The theory. It opens at the first ``__anext__``. Up to its first content a failure goes on to the next target, unseen
 (`channel`); from then on it is committed, and a failure is `StreamInterruptedError` with what was delivered.
@@ -66,7 +66,7 @@ _TWO_TASKS = "two tasks read one stream at once; read it in one task, or give ea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamPlan:
-    """What a stream is to do, written down before any event loop is there to do it on.
+    """What a stream will do. It is made before there is an event loop.
 
     Attributes:
         engine: gives the engine of the running loop, when the stream opens.
@@ -146,7 +146,7 @@ class Stream(Generic[Parsed]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Closes the connection, whatever is left to read; iteration then ends. Closing twice is fine."""
+        """Closes the connection, even if there is more to read. Iteration then ends. Closing twice is fine."""
         self._ready.clear()
         self._failure = None
         self._settle("cancelled")
@@ -154,7 +154,7 @@ class Stream(Generic[Parsed]):
             await self._hand_over(self._hooks)
 
     def when_ended(self, told: Callable[[Response, bool], None]) -> None:
-        """Has ``told`` called once, when the stream is over: with what came, and whether it is the whole reply."""
+        """Calls ``told`` once at the end of the stream, with what came and whether it is the whole reply."""
         self._when_ended = told
 
     def text(self) -> TextStream[Parsed]:
@@ -169,7 +169,7 @@ class Stream(Generic[Parsed]):
         return TextStream(self)
 
     def partials(self) -> PartialStream[Parsed]:
-        """The structured answer while it grows: dicts or lists of what is there so far, checked as far as it goes.
+        """Returns the growing structured answer: dicts or lists of what has come, validated as far as it goes.
 
         The last item is the answer itself, equal to ``response.parsed``.
 
@@ -212,7 +212,7 @@ class Stream(Generic[Parsed]):
             await self._fill()
 
     async def batch(self) -> list[Event]:
-        """All events that are there, at least one; empty at the end."""
+        """Returns all events that have come: at least one, or none at the end."""
         try:
             while not self._ready:
                 await (self._fill() if self._steady is None else self._read(self._steady))
@@ -227,7 +227,7 @@ class Stream(Generic[Parsed]):
 
     @property
     def response(self) -> Response[Parsed]:
-        """The whole reply once the stream has ended; before that, what has come so far."""
+        """The whole reply after the end of the stream; before it, what has come so far."""
         return self._response or self._dress(self._accumulator.response())
 
     def __del__(self) -> None:
@@ -261,7 +261,7 @@ class Stream(Generic[Parsed]):
     # Reading.
 
     async def _fill(self) -> None:
-        """Opens the stream, or raises what it ends with."""
+        """Opens the stream, or raises the error that it ended with."""
         if self._failure is not None:
             if self._restart(self._failure):
                 return
@@ -347,7 +347,7 @@ class Stream(Generic[Parsed]):
         return opened
 
     def _restart(self, error: AsyncLLMError) -> bool:
-        """Lets the reply begin again on the next target, where that was asked for and there is one."""
+        """Starts the reply again on the next target, if the caller asked for that and there is one."""
         call, opened = self._call, self._opened
         if self._plan.on_interrupt != "restart" or call is None or opened is None or self._over:
             return False
@@ -436,14 +436,14 @@ class Stream(Generic[Parsed]):
         attempt.call.restart_clock()
 
     def _forget_pauses(self, call: Call) -> None:
-        """The reply begins again: what was paused is void."""
+        """Forgets the paused parts, as the reply begins again."""
         if self._asked is not None:
             call.request = self._asked
         self._asked = self._before = self._own_usage = None
         self._pauses = 0
 
     def _placed(self, event: Event, offset: int) -> Event:
-        """An event of a request that goes on with a reply, as an event of the whole."""
+        """Returns an event of a continued reply with its place in the whole reply."""
         if isinstance(event, (PartStart, PartEnd, TextDelta, ReasoningDelta, ToolCallDelta)):
             return replace(event, index=event.index + offset)
         if isinstance(event, ResponseEnd) and self._before is not None:
@@ -452,7 +452,7 @@ class Stream(Generic[Parsed]):
         return event
 
     def _with_total(self, response: Response[Any]) -> Response[Any]:
-        """The reply with what the requests before its last pause used and cost as well."""
+        """Returns the reply with the usage and cost of the requests before its last pause added."""
         before = self._before
         if before is None:
             return response
@@ -495,7 +495,7 @@ class Stream(Generic[Parsed]):
     # The end.
 
     def _end_with(self, error: AsyncLLMError) -> AsyncLLMError:
-        """Settles a failure after the first content and gives what to raise for it."""
+        """Settles the attempt after a failure in the committed stream, and returns the error to raise."""
         self._failure = None
         if isinstance(error, StructuredOutputError):
             return error
@@ -504,7 +504,7 @@ class Stream(Generic[Parsed]):
         return raised if self._call is None else self._call.ended(raised)
 
     def _interruption(self, error: AsyncLLMError) -> AsyncLLMError:
-        """A failure after the first content, with what was delivered."""
+        """Returns the error for a failure after the first content, with what was delivered."""
         partial_response = self._dress(self._accumulator.response())
         raised = error
         if isinstance(error, (StreamInterruptedError, DeadlineExceededError)):
@@ -522,7 +522,7 @@ class Stream(Generic[Parsed]):
         return raised if self._opened is None else self._opened.attempt.complete(raised)
 
     def _finish(self, opened: Opened) -> None:
-        """The whole reply is there."""
+        """Ends the stream with the whole reply."""
         whole = self._accumulator.response()
         opened.attempt.settle("ok", usage=self._own_usage or whole.usage, partial=whole)
         self._response = self._with_total(opened.attempt.dress(whole))
@@ -538,7 +538,7 @@ class Stream(Generic[Parsed]):
         self._tell(whole=True)
 
     def _ask_again(self, opened: Opened, error: StructuredOutputError) -> bool:
-        """Lets the reply begin again with what does not fit, where that was asked for; told by a `Restart`."""
+        """Asks again after an answer that does not fit, if that was asked for. A `Restart` event tells it."""
         if self._reasks < 1 or error.finish_reason in WITHOUT_ANSWER or self._response is None:
             return False
         self._reasks -= 1
@@ -556,14 +556,14 @@ class Stream(Generic[Parsed]):
         return True
 
     def _dress(self, response: Response) -> Response:
-        """Adds what the events do not say: who answered, with which warnings, after which attempts."""
+        """Adds what the events do not say to the reply: provider, model, warnings and attempts."""
         if self._opened is not None:
             return self._opened.attempt.dress(response)
         attempts = () if self._call is None else tuple(self._call.records)
         return replace(response, requested_model=self._plan.request.model, attempts=attempts)
 
     def _settle(self, outcome: Outcome, error: AsyncLLMError | None = None) -> None:
-        """The stream is over, for whatever reason; never awaits. Only the first call counts."""
+        """Settles the stream, whatever the reason of its end. Never awaits; only the first call counts."""
         if self._over:
             return
         self._over = True
@@ -588,13 +588,13 @@ class Stream(Generic[Parsed]):
 
 
 def _give_up(opened: Opened, partial_response: Response) -> None:
-    """Nobody reads a committed stream any more: its connection is closed and its attempt settled with what came."""
+    """Closes a committed stream that nobody reads any more, and settles its attempt with what came."""
     opened.channel.abort()
     opened.attempt.settle("cancelled", usage=opened.channel.usage, partial=partial_response)
 
 
 def _discard(late: Opened) -> None:
-    """A hedged stream that came second."""
+    """Closes a hedged stream that came second."""
     accumulator = Accumulator()
     accumulator.feed(late.events)
     _give_up(late, accumulator.response())

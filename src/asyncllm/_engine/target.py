@@ -1,4 +1,4 @@
-"""A target, and what may follow an error there: another attempt, another target. Pure functions, no I/O.
+"""A target, and what may follow an error: another attempt or another target. Pure functions, no I/O.
 
 The theory of retries: pauses are drawn at random between nothing and a bound that doubles ("full jitter"), so that
 callers who failed together do not come back together. A provider that says when to come back is obeyed, never sooner.
@@ -55,7 +55,7 @@ class Target:
         return f"{self.provider.label}/{self.model}"
 
     def longest_wait(self, other: Target) -> float:
-        """The longest pause, in seconds, that is waited for here while the other target is free."""
+        """Returns the longest pause in seconds that a call waits for here while another target is free."""
         if self.retry.wait_before_fallback is not None:
             return self.retry.wait_before_fallback
         if other.entry_key == self.entry_key:
@@ -73,7 +73,7 @@ FactsOf = Callable[[Target], ModelFacts]
 
 
 def order(targets: Iterable[Target]) -> tuple[Target, ...]:
-    """The targets in the order given, each once."""
+    """Returns the targets in the order given, without duplicates."""
     seen: dict[Key, Target] = {}
     for target in targets:
         seen.setdefault(target.key, target)
@@ -87,7 +87,7 @@ def following(
     facts_of: FactsOf | None = None,
     also: Container[FallbackReason | None] = (),
 ) -> int | None:
-    """The position of the next target that an error of the one at ``position`` allows; None for none."""
+    """Returns the position of the next target that may be asked after an error of the one at ``position``, or None."""
     for later in range(position + 1, len(targets)):
         if allows(error, targets[position], targets[later], facts_of, also):
             return later
@@ -101,7 +101,7 @@ def allows(
     facts_of: FactsOf | None = None,
     also: Container[FallbackReason | None] = (),
 ) -> bool:
-    """Whether another target may be asked after an error of this one.
+    """Returns whether another target may be asked after an error of this one.
 
     A model of the same account may where the error's advice says ``fallback``, one of another provider where it says
     ``provider``, and another deployment of the same entry where it says either. Where the advice asks for a larger
@@ -141,7 +141,7 @@ def pause(
     quota: int,
     draw: Callable[[], float],
 ) -> float | None:
-    """Seconds to wait before the same model is asked again; None when it is not.
+    """Returns the seconds before a retry on the same model, or None for no retry.
 
     Args:
         error: what the last attempt failed with.
@@ -167,7 +167,7 @@ def pause(
 
 
 def allowed(error: AsyncLLMError, retried_once: bool) -> bool:
-    """Whether the error itself allows another attempt on the same model."""
+    """Returns whether the error allows another attempt on the same model."""
     if error.should_retry is not None:
         return error.should_retry
     return error.advice.retry == "yes" or (error.advice.retry == "once" and not retried_once)

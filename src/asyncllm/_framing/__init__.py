@@ -1,1 +1,1 @@
-"""Bytes -> frames, sans-IO: incremental, bounded, linear in the bytes fed."""
+"""Framers: they turn bytes into frames without I/O, incrementally, with bounds, in linear time."""

@@ -62,7 +62,7 @@ class EventStreamFramer:
         self._broken: Exception | None = None
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Takes the next bytes and gives the messages they complete.
+        """Takes the next bytes and returns the messages that they complete.
 
         Raises:
             ResponseTooLargeError: a message is larger than the bounds.
@@ -85,7 +85,7 @@ class EventStreamFramer:
         return frames
 
     def close(self) -> list[Frame]:
-        """Tells that the bytes have ended; an unfinished message is discarded, so there is never a frame.
+        """Ends the bytes. An unfinished message is discarded, so no frame is returned.
 
         Raises:
             AsyncLLMError: what was wrong with the stream, where no call has said so yet.
@@ -139,7 +139,7 @@ class EventStreamFramer:
 
 
 class _Meaning(NamedTuple):
-    """What the headers of a message say to us."""
+    """The meaning of a message, by its headers."""
 
     event: str
     kind: str

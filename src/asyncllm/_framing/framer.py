@@ -1,4 +1,4 @@
-"""What every framing has in common: bytes in, whole frames out, an explicit end."""
+"""The interface of all framers: bytes in, whole frames out, and an explicit end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Framer(Protocol):
     """An incremental parser; one for each response."""
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Takes the next bytes and gives the frames they complete.
+        """Takes the next bytes and returns the frames that they complete.
 
         Raises:
             ResponseTooLargeError: an event grew beyond the bound.
@@ -37,5 +37,5 @@ class Framer(Protocol):
         ...
 
     def close(self) -> list[Frame]:
-        """Tells that the bytes have ended and gives what is left: at most one frame, of the kind `UNFINISHED`."""
+        """Ends the bytes and returns what is left: at most one frame, of the kind `UNFINISHED`."""
         ...

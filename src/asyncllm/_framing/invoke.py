@@ -28,7 +28,7 @@ class InvokeFramer:
         self._broken: ProtocolError | None = None
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Takes the next bytes and gives the events they complete; those before a broken one first.
+        """Takes the next bytes and returns the events that they complete. Events before a broken one come first.
 
         Raises:
             ResponseTooLargeError: a message is larger than the bounds.
@@ -47,7 +47,7 @@ class InvokeFramer:
         return frames
 
     def close(self) -> list[Frame]:
-        """Tells that the bytes have ended; an unfinished message is discarded, so there is never a frame.
+        """Ends the bytes. An unfinished message is discarded, so no frame is returned.
 
         Raises:
             AsyncLLMError: what was wrong with the stream, where no call has said so yet.

@@ -53,7 +53,7 @@ class SSEFramer:
         self._too_large = False
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Takes the next bytes and gives the events they complete.
+        """Takes the next bytes and returns the events that they complete.
 
         Raises:
             ResponseTooLargeError: an event is larger than ``max_event_bytes``.
@@ -75,7 +75,7 @@ class SSEFramer:
         return frames
 
     def close(self) -> list[Frame]:
-        """Tells that the bytes have ended; gives the event that lacks the blank line after it, where there is one.
+        """Ends the bytes. Returns the last event if only its blank line is missing.
 
         WHATWG discards such an event. Proxies and small servers trim the end of a body, so it is handed on as
         `UNFINISHED`: the decoder takes it if it is whole.
@@ -95,7 +95,7 @@ class SSEFramer:
         return [] if payload is None else [Frame(event, payload, UNFINISHED)]
 
     def _take(self, data: bytes, frames: list[Frame]) -> None:
-        """Takes a slice that is no longer than the limit, so that events wholly inside of it are within the limit."""
+        """Reads a slice that is no longer than the limit, so that whole events inside it need no check."""
         if self._odd or _CR in data:
             data = self._rewrite(data)
         if self._tail:
@@ -109,7 +109,7 @@ class SSEFramer:
             self._keep(rest)
 
     def _rewrite(self, data: bytes) -> bytes:
-        """The chunk with bare LF for every line end, without a byte-order mark; nothing after the error."""
+        """Returns the chunk with LF for every line end and without a byte-order mark. Nothing after an error."""
         if self._too_large or not data:
             return b""
         if self._head is not None:
@@ -125,7 +125,7 @@ class SSEFramer:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _go_on(self, data: bytes, frames: list[Frame]) -> bytes:
-        """Goes on with the unfinished event: gives the bytes after its end, or none where it does not end in these."""
+        """Continues the unfinished event. Returns the bytes after its end, or none if it does not end here."""
         tail = self._tail
         if tail[-1] == _LF and data[:1] == b"\n":
             del tail[-1]
@@ -161,7 +161,7 @@ class SSEFramer:
         return ResponseTooLargeError(f"the provider sent an event of more than {self._limit} bytes")
 
     def _dispatch(self, block: bytes, frames: list[Frame]) -> None:
-        """Reads what stood between two blank lines."""
+        """Reads the lines between two blank lines."""
         if block.startswith(b"data: ") and b"\n" not in block:
             frames.append(Frame("", block[6:]))
             return
@@ -171,7 +171,7 @@ class SSEFramer:
             frames.append(Frame(event, payload))
 
     def _read(self, block: bytes) -> tuple[str, bytes | None]:
-        """Reads lines field by field: the event's name, and its payload (None without a ``data`` field)."""
+        """Reads lines field by field and returns the event's name and its payload (None without a ``data`` field)."""
         event = b""
         data = bytearray()  # one buffer, not a list: a line of one byte must not cost an object
         start, size = 0, len(block)
@@ -197,7 +197,7 @@ class SSEFramer:
 
 
 def _usual(data: bytes) -> list[Frame] | None:
-    """The events of a chunk that holds nothing but whole ones of one usual shape; None where it is anything else.
+    """Returns the events of a chunk that holds only whole events in the usual form, or None for anything else.
 
     Cutting at the seams between two events leaves exactly the payloads, provided that the seams account for every line
     end of the chunk, which is counted.

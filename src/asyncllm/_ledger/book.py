@@ -1,4 +1,4 @@
-"""Keeping the books of a client: between the engine, which knows attempts, and the ledger, which knows rows.
+"""The books of a client. They stand between the engine, which makes attempts, and the ledger, which keeps rows.
 
 One `CallBook` a call, one `BookedAttempt` an HTTP attempt. What an attempt is booked at follows the error's own advice
 (`errors.Advice.ledger`): nothing was billed, what the provider counted, what came before the cut, or nobody knows. A
@@ -37,16 +37,16 @@ BoundOf = Callable[[], Bound]
 
 
 class Priced(Protocol):
-    """A cost, as `catalog.prices.Cost` says it."""
+    """The interface of a cost: `asyncllm._models.prices.Cost`."""
 
     @property
     def nano_dollars(self) -> int | None:
-        """The whole; None where it is not known."""
+        """The cost in nano-dollars; None if it is not known."""
         ...
 
     @property
     def reason(self) -> str | None:
-        """Why it is not known; None where it is."""
+        """Why the cost is not known; None if it is."""
         ...
 
     @property
@@ -56,12 +56,12 @@ class Priced(Protocol):
 
     @property
     def version(self) -> str:
-        """Of the price data."""
+        """The version of the price data."""
         ...
 
 
 class Prices(Protocol):
-    """Who knows what tokens cost: `catalog.prices.PriceBook`."""
+    """The interface of a price book: `asyncllm._models.prices.PriceBook`."""
 
     def cost(
         self,
@@ -97,7 +97,7 @@ class Prices(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What an attempt was booked at.
+    """The cost at which an attempt was booked.
 
     Attributes:
         usage: as counted or estimated.
@@ -114,7 +114,9 @@ class Settled:
 
 
 def appraiser(prices: Prices) -> Appraise:
-    """Books attempts of dead processes at what they had reserved, else at the price of their estimated tokens."""
+    """Returns a function that prices attempts of dead processes: at what they had reserved, else by their estimated
+    tokens.
+    """
 
     def appraise(opening: Opening) -> Settlement:
         head = opening.head
@@ -165,14 +167,14 @@ class Bookkeeper:
         return CallBook(self, {"requested_model": requested_model, "session": self.ledger.session, **whose})
 
     def assumed_output(self, head: Head) -> int:
-        """The output tokens that are assumed for a call without ``max_tokens``: the most that a budget of it says."""
+        """Returns the output tokens that are assumed for a call without ``max_tokens``: the most of its budgets."""
         budgets = [
             budget.assume_output_tokens for budget in self.ledger.budgets if budget.scope.values(head) is not None
         ]
         return max(budgets, default=ASSUMED_OUTPUT_TOKENS)
 
     def hold(self, head: Head, bound: BoundOf | None = None, place: str = "") -> Hold | None:
-        """What an attempt must reserve; None where no budget counts it.
+        """Returns what an attempt must reserve, or None if no budget counts it.
 
         Args:
             head: the attempt.
@@ -233,7 +235,7 @@ class CallBook:
         bound: BoundOf | None = None,
         place: str = "",
     ) -> BookedAttempt:
-        """Gives the next attempt its row; await it before the first byte leaves.
+        """Opens the row of the next attempt. Await it before the first byte is sent.
 
         Args:
             provider: the configured name.
@@ -267,7 +269,9 @@ class CallBook:
         return BookedAttempt(self, await keeper.ledger.open(head, hold), place)
 
     def open_again(self, opening: Opening, place: str) -> BookedAttempt:
-        """A row for an attempt that follows another one at once, with its reservation: see `BookedAttempt.again`."""
+        """Opens the row of an attempt that follows another one at once and takes over its reservation. See
+        `BookedAttempt.again`.
+        """
         self._attempts += 1
         head = opening.head._replace(attempt=self._attempts, call=self.shared.get("call"))
         return BookedAttempt(self, self.keeper.ledger.open_at_once(head, opening.hold), place)
@@ -303,7 +307,7 @@ class BookedAttempt:
         request_id: str | None = None,
         free: bool = False,
     ) -> Settled:
-        """The attempt is over. Never waits; may be called by a finaliser.
+        """Settles the attempt. Never waits; a finaliser may call it.
 
         Args:
             outcome: how it ended.
@@ -363,11 +367,11 @@ class BookedAttempt:
         return Settled(usage, None if cost is None else to_dollars(cost), source, reason)
 
     def void(self) -> None:
-        """No byte was sent after all: there was no attempt, so there is no record and nothing is reserved."""
+        """Removes the row and the reservation of an attempt that sent no byte."""
         self._book.keeper.ledger.settle(self._opening, None)
 
     def again(self) -> BookedAttempt:
-        """The row of an attempt that follows this settled one without a pause, on a fresh connection.
+        """Opens the row of an attempt that follows this settled one without a pause, on a fresh connection.
 
         It is queued right behind the end of this one, and takes its reservation over.
         """
@@ -379,7 +383,7 @@ _NOTHING_BILLED: _Bill = (0, "table", None, None)
 
 
 def _billed(usage: Usage, priced: Priced) -> _Bill:
-    """Nano-dollars, where they come from, of which price data; or why nobody knows."""
+    """Returns the cost in nano-dollars with its source and price version, or the reason why it is not known."""
     if priced.nano_dollars is None:
         return None, None, None, priced.reason
     if priced.source == "provider":
@@ -395,7 +399,7 @@ def _count(
     usage: Usage,
     partial: Response | None,
 ) -> Usage:
-    """The usage to book, by the advice on what was billed. Where nothing came of it, nobody can say what was."""
+    """Returns the usage to book, by the error's advice on what is billed. Without any reply it is unknown."""
     if advice == "real":
         counted = getattr(error, "usage", None)
         said = counted if isinstance(counted, Usage) else usage

@@ -1,4 +1,4 @@
-"""What a batch of operations does, decided in one place for every store.
+"""Decides what a batch of operations changes, in one place for every store.
 
 A store reads the windows that a batch touches, under its lock, and calls `book`: pure arithmetic, so a transaction that
 failed is simply decided again. The store then writes what it is told, commits, and only then does anybody learn of it.
@@ -27,7 +27,7 @@ _LEVELS = (90, 100)
 
 @dataclass(slots=True, eq=False, repr=False)
 class Opening:
-    """An attempt on its way through the ledger, and the operation that opens it.
+    """The operation that opens an attempt; also the attempt's handle until it is settled.
 
     Attributes:
         id: a ULID.
@@ -66,7 +66,7 @@ class Opening:
 
 @dataclass(slots=True)
 class JournalledEnd:
-    """How an attempt ended, as a journal has it: the cost in nano-dollars, and everything as one tuple."""
+    """The end of an attempt in the form of a journal: the cost in nano-dollars, and everything as one tuple."""
 
     cost: int | None
     facts: tuple[Any, ...]
@@ -116,7 +116,7 @@ class EndedAttempt:
 
 @dataclass(slots=True)
 class Booked:
-    """What a batch comes to.
+    """The changes that a batch makes.
 
     Attributes:
         opened: rows to add, by id.
@@ -138,7 +138,7 @@ class Booked:
 
 
 def touched(batch: Iterable[Operation]) -> dict[WindowId, Charge]:
-    """The windows that a batch needs, in the order in which stores lock them."""
+    """Returns the windows that a batch needs, in the order in which stores lock them."""
     charges: dict[WindowId, Charge] = {}
     for operation in batch:
         if isinstance(operation, Adjusting):
@@ -163,7 +163,7 @@ def settled_ids(batch: Iterable[Operation]) -> list[str]:
 def book(
     batch: Iterable[Operation], windows: dict[WindowId, Window], missing: Mapping[str, int | None] | None = None
 ) -> Booked:
-    """Decides a batch.
+    """Decides what a batch changes.
 
     Args:
         batch: operations, in order.

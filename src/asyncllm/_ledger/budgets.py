@@ -1,4 +1,4 @@
-"""Budgets: what calls may cost in a window of time, and what a call holds of them until it is settled.
+"""Budgets: how much calls may cost in a window of time, and what a call reserves until it is settled.
 
 A call whose ``spent + reserved + upper bound`` would pass the limit of a hard budget waits for the reservations in
 flight, or is refused where what is spent leaves too little for it; a warning budget lets it go. Spent counts in the
@@ -65,7 +65,9 @@ def zone_of(name: str) -> tzinfo:
 
 
 def window_of(period: Period, zone: tzinfo, microseconds: int) -> tuple[int, int | None]:
-    """The first microsecond of the window that a moment is in, and of the next one; None where it never ends."""
+    """Returns the start of the window that contains a moment, and of the next one (None if it never ends), in
+    microseconds.
+    """
     bounds = _BOUNDS.get(period)
     if bounds is None:  # a session, or everything
         return 0, None
@@ -210,7 +212,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A window of a budget, as a call meets it.
+    """A window of a budget that one call is charged to.
 
     Attributes:
         key: what the window is of: period, zone and scope.
@@ -236,7 +238,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What a call reserves: an upper bound of its cost, in every window it is charged to.
+    """What a call reserves in each of its windows: an upper bound of its cost.
 
     Attributes:
         amount: nano-dollars; None where the model has no price, which a hard budget refuses.
@@ -263,12 +265,12 @@ class Hold:
         return any(charge.budget is not None and charge.budget.hard for charge in self.charges)
 
     def written(self) -> tuple[int | None, tuple[tuple[Any, ...], ...]]:
-        """The same in plain values, for a journal."""
+        """The reservation in plain values, for a journal."""
         return self.amount, tuple((one.key, one.start, one.end, one.scope, one.place) for one in self.charges)
 
     @property
     def on_error(self) -> OnError | None:
-        """What the strictest budget of it says of a ledger that cannot write; None without a hard one."""
+        """What the strictest hard budget says about a ledger that cannot write; None without one."""
         rules = {charge.budget.on_error for charge in self.charges if charge.budget is not None and charge.budget.hard}
         return "error" if "error" in rules else "warn" if rules else None
 
@@ -372,7 +374,7 @@ class Window:
 
     @property
     def counted(self) -> int:
-        """What counts against the limit of what was spent."""
+        """The part of the spent amount that counts against the limit."""
         return self.spent - self.forgiven
 
 
@@ -420,7 +422,7 @@ class Alert:
 
 
 def status_of(charge: Charge, budget: Budget, window: Window) -> BudgetStatus:
-    """What people are told of a window."""
+    """Returns the status of a window for users."""
     return BudgetStatus(
         name=budget.name,
         scope=dict(charge.scope or ()),
@@ -433,7 +435,7 @@ def status_of(charge: Charge, budget: Budget, window: Window) -> BudgetStatus:
 
 
 def exceeded(charge: Charge, budget: Budget, window: Window, amount: int | None, head: Head) -> BudgetExceededError:
-    """The refusal of a call, with everything a user needs to act on it."""
+    """Returns the error for a refused call, with all that a user needs to react."""
     status = status_of(charge, budget, window)
     if amount is None:
         reason = (

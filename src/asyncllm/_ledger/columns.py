@@ -1,4 +1,4 @@
-"""What the ledger knows of an HTTP attempt: one row of `COLUMNS` for each fact, and everything that follows from it.
+"""The columns of the ledger: one row of `COLUMNS` for each fact of an attempt. All else follows from them.
 
 An attempt has two halves. A `Head` is known before the first byte leaves; a `Settlement` when the attempt is over.
 Together they are a `Record`. From the rows of `COLUMNS` follow the tables of every version in SQLite and PostgreSQL,
@@ -191,7 +191,7 @@ def plain(text: str | None) -> str | None:
 
 
 def number(value: int | None) -> int | None:
-    """The number if 64 bits hold it; otherwise nobody can have meant it, and it is unknown."""
+    """Returns the number if it fits into 64 bits. A larger one cannot be right, so it counts as unknown."""
     return value if value is None or -_MOST <= value <= _MOST else None
 
 
@@ -416,13 +416,13 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
 
 
 def in_this_order(values: Sequence[Any], names: Sequence[str], wanted: Sequence[str]) -> tuple[Any, ...]:
-    """Facts that another version named in its own order, in the order of this one; what it did not know is unknown."""
+    """Returns facts that another version wrote in its own order in our order. What it did not write is unknown."""
     known = dict(zip(names, values, strict=True))
     return tuple([known.get(name, _DEFAULTS.get(name)) for name in wanted])
 
 
 def head_of(text: str) -> Head:
-    """The head of a row of an open attempt; what a later version knows besides is left out."""
+    """Returns the head of a row of an open attempt. Facts of a later version are left out."""
     return Head(**{name: value for name, value in json.loads(text).items() if name in _HEAD})
 
 
@@ -433,7 +433,7 @@ WINDOW_COLUMNS = ("spent", "reserved", "excess", "raised", "forgiven", "alerted"
 
 
 class Types(NamedTuple):
-    """How a database calls its types.
+    """The names of a database's types.
 
     Attributes:
         text: compared byte by byte, as ids are.
@@ -460,7 +460,9 @@ _V2_TOKENS = (
 
 
 def statements(version: int, types: Types) -> Iterator[str]:
-    """What brings a database from the version before to this one; to be run in one transaction."""
+    """Returns the statements that bring a database from the previous version to this one. Run them in one
+    transaction.
+    """
     new = [_definition(column, types) for column in COLUMNS if column.since == version]
     if version == 1:
         yield f"CREATE TABLE records ({', '.join(new)}){types.keyed}"

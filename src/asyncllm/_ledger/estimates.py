@@ -1,4 +1,4 @@
-"""What an attempt used, where nobody counted it to the end.
+"""Estimates the usage of an attempt where the provider did not count it to the end.
 
 What the provider said is kept, but for two things. Some wires begin with a count of output tokens that is only the
 beginning (Anthropic's ``message_start`` says 1), so the output of a reply that was cut is at least what its text comes
@@ -20,7 +20,7 @@ _TEXTS = ("content", "text", "reasoning_content", "reasoning", "refusal", "argum
 
 
 def complete_usage(head: Head, response: Response | None, said: Usage) -> Usage:
-    """The usage of an attempt that was answered: as the provider counted it, else estimated.
+    """Returns the usage of an answered attempt: as the provider counted it, else estimated.
 
     Args:
         head: what was known before; its estimate stands in for an input that nobody counted.
@@ -45,7 +45,7 @@ def further_tokens(body: Any) -> int:
 
 
 def _tokens_within(value: Any) -> int:
-    """Tokens of the texts in an answer of a wire."""
+    """Returns the tokens of the texts in a reply."""
     if isinstance(value, list):
         return sum([_tokens_within(one) for one in value])
     if not isinstance(value, Mapping):
@@ -55,7 +55,7 @@ def _tokens_within(value: Any) -> int:
 
 
 def estimate_usage(head: Head, partial: Response | None, said: Usage = UNKNOWN_USAGE) -> Usage:
-    """The usage of an attempt that did not end well.
+    """Estimates the usage of an attempt that failed or was cut off.
 
     Args:
         head: what was known before; its estimate stands in for an input that nobody counted.

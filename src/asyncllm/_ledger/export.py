@@ -74,7 +74,9 @@ class LogFile:
 
 
 def line(row: Sequence[Any]) -> str:
-    """A record as one JSON object: only what is known, but for the cost; the time in ISO 8601, dollars as text."""
+    """Returns a record as one JSON object. It has only known facts and always the cost; time in ISO 8601, dollars as
+    text.
+    """
     known: dict[str, Any] = {}
     for place, column in _PLACES:
         value = row[place]
@@ -136,13 +138,13 @@ def _cells(row: Sequence[Any]) -> list[Any]:
 
 
 def harmless(text: str) -> str:
-    """Text as a spreadsheet takes it for text."""
+    """Returns a text that a spreadsheet does not take for a formula."""
     begins = text.startswith(("\t", "\r", "\n")) or text.lstrip().startswith(_FORMULA)
     return f"'{text}" if begins else text
 
 
 def scaled(value: int, digits: int) -> str:
-    """An integer as a decimal number with so many places."""
+    """Returns an integer as a decimal number with the given number of places."""
     sign = "-" if value < 0 else ""
     whole, part = divmod(abs(value), 10**digits)
     return f"{sign}{whole}.{part:0{digits}d}"
@@ -187,7 +189,9 @@ def export_parquet(path: Path, pages: Pages) -> int:
 
 @contextmanager
 def _complete(path: Path) -> Iterator[Path]:
-    """A file beside the target that takes its place when it is complete; each export has one of its own."""
+    """Opens a temporary file beside the target, which replaces the target when it is complete. Each export has its
+    own.
+    """
     part = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
     try:
         yield part

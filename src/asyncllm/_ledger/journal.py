@@ -1,4 +1,4 @@
-"""The journal: where a process writes its attempts at once, on its own thread, before a database has them.
+"""The journal: a file to which a process writes its attempts at once, before they are in the database.
 
 An attempt must be open before its first byte leaves, and both its opening and its end must survive the death of the
 process. Waiting for another thread to commit a transaction costs two wake-ups, 0.3 to 0.6 ms of CPU a call; one
@@ -71,7 +71,7 @@ _log = logging.getLogger("asyncllm.ledger")
 
 
 def frame(kind: int, values: Any) -> bytes:
-    """A frame as it is written."""
+    """Returns a frame in its written form."""
     try:
         payload = dumps(values, _MARSHAL)
     except ValueError:  # a subclass of str or int, or a mapping of another kind
@@ -94,7 +94,7 @@ def _simple(value: Any) -> Any:
 
 
 class _OpenFile:
-    """A file that is being written; closed when the last thread that may write to it has let go of it."""
+    """A file that is being written. It is closed after the last thread that may write to it."""
 
     __slots__ = ("__weakref__", "descriptor", "n", "path", "size")
 
@@ -181,7 +181,7 @@ class Journal:
         self._file = self._begin()
 
     def append(self, kind: int, values: tuple[Any, ...]) -> bool:
-        """Writes a frame; whether it is in the file when this returns."""
+        """Writes a frame. Returns whether it is in the file."""
         file = self._file
         written = frame(kind, values)
         if file is None or len(written) > MOST_FRAME:
@@ -210,7 +210,7 @@ class Journal:
         return True
 
     def _append_elsewhere(self, torn: _OpenFile, written: bytes) -> bool:
-        """The same frame in the next file, after a file that could not take it whole."""
+        """Writes a frame to the next file, after a file that could not take it whole."""
         file = self._go_on(torn)
         if file is None:
             return False
@@ -225,7 +225,7 @@ class Journal:
         return True
 
     def _go_on(self, file: _OpenFile) -> _OpenFile | None:
-        """Begins the next file, unless somebody was faster."""
+        """Begins the next file, unless another thread did."""
         if self._file is file:
             try:
                 self._file = self._begin()
@@ -266,12 +266,12 @@ class Journal:
 
     @property
     def size(self) -> int:
-        """About how many bytes are not folded: those of all files but the one that is being written."""
+        """About how many bytes are not folded yet, without the file that is being written."""
         return MOST_FILE * max(0, len(self._files) - 1)
 
     @property
     def works(self) -> bool:
-        """Whether frames can be written, as far as anybody knows."""
+        """Whether frames can be written, as far as is known."""
         return self._file is not None and time.monotonic() >= self.slow_until
 
     def files(self) -> list[JournalFile]:
@@ -296,15 +296,15 @@ class Journal:
         return found[::-1]
 
     def has_more(self, folded: Mapping[int, int]) -> bool:
-        """Whether there is something to fold, or a file to remove: number -> bytes that are folded."""
+        """Returns whether there is something to fold or a file to remove."""
         return any(file.ended or file.size > folded.get(file.n, 0) for file in self.files())
 
     def forget(self, n: int) -> None:
-        """A file was folded to its end and is gone."""
+        """Forgets a file that was folded to its end and removed."""
         self._files = [one for one in self._files if one[0] != n]
 
     def end(self) -> None:
-        """Takes no more frames: what is settled now goes by the queue."""
+        """Ends the journal. What is settled from now on goes through the queue."""
         self._ended = True
         self._file = None
 
@@ -322,7 +322,7 @@ class Journal:
 
 
 class Found(NamedTuple):
-    """What was read of a file.
+    """The frames that were read from a file.
 
     Attributes:
         frames: kind and values of each whole frame.
@@ -380,7 +380,7 @@ def _scan(data: bytes, base: int, *, ended: bool, whole: bool) -> Found:
 
 
 def _frame_at(data: bytes, at: int) -> tuple[tuple[int, bytes, int] | None, bool]:
-    """Kind, payload and end of the frame that begins here; and whether more bytes could make one."""
+    """Returns kind, payload and end of the frame that begins here, and whether more bytes could complete one."""
     if at + _FRAME.size > len(data):
         return None, True
     mark, length, checksum, kind = _FRAME.unpack_from(data, at)
@@ -394,7 +394,7 @@ def _frame_at(data: bytes, at: int) -> tuple[tuple[int, bytes, int] | None, bool
 
 
 def left_behind(path: Path, database: str) -> JournalFile | None:
-    """The journal of a process that is dead; None where it holds nothing.
+    """Returns the journal of a dead process, or None if it holds nothing.
 
     Args:
         path: its file.

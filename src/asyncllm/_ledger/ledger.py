@@ -46,7 +46,7 @@ _NO_HOLD = (None, None)
 
 
 def charge_what_was_reserved(opening: Opening) -> Settlement:
-    """What an attempt of a dead process is booked at when nobody can price it: what it had reserved, else unknown."""
+    """Returns the cost of a dead process's attempt without a price: what it had reserved, else unknown."""
     return Settlement(status="unknown", cost=None if opening.hold is None else opening.hold.amount)
 
 
@@ -102,7 +102,8 @@ class Ledger:
         return int(self._clock() * 1e6)
 
     async def open(self, head: Head, hold: Hold | None = None) -> Opening:
-        """Gives an attempt its row, and reserves what budgets ask for; it survives this process when this returns.
+        """Opens the row of an attempt and reserves what its budgets need. After it returns, the row survives the
+        process.
 
         Cancelled while it waits, it leaves nothing behind.
 
@@ -125,7 +126,7 @@ class Ledger:
         return await self._open_by_queue(head, hold)
 
     def _open_in(self, journal: Journal, head: Head, hold: Hold | None) -> Opening | None:
-        """Opens an attempt by one write to the journal; None where that fails."""
+        """Opens an attempt by one write to the journal. Returns None if that fails."""
         now = int(self._clock() * 1e6)
         opening = Opening(new_ulid(now // 1000, os.urandom(16)), now, head, hold, None)
         reserved = _NO_HOLD if hold is None else hold.written()
@@ -159,7 +160,7 @@ class Ledger:
         return opening
 
     def open_at_once(self, head: Head, hold: Hold | None = None) -> Opening:
-        """Gives an attempt its row without waiting for a commit, and takes over a reservation that has just ended.
+        """Opens the row of an attempt without waiting for a commit, and takes over a reservation that has just ended.
 
         For an attempt that follows another one in the same breath: no budget is asked again, no room is waited for.
         """
@@ -177,7 +178,7 @@ class Ledger:
         return opening
 
     def settle(self, opening: Opening, settlement: Settlement | None) -> None:
-        """Ends an attempt; never waits, and a second time does nothing.
+        """Settles an attempt. Never waits; a second time does nothing.
 
         Args:
             opening: from `open`. One that a process had opened before this one was forked from it is left alone.
@@ -210,7 +211,7 @@ class Ledger:
             thread.start()
 
     def session_cost(self) -> Decimal:
-        """US dollars of everything settled through this object, without what has no known cost."""
+        """Returns the US dollars of everything settled through this object, without what has no known cost."""
         return to_dollars(self._session_cost)
 
     def session_unpriced(self) -> int:
@@ -234,11 +235,11 @@ class Ledger:
             raise error
 
     async def aclose(self) -> None:
-        """Commits what is there and lets go of the store. It may be used again, and is then opened anew."""
+        """Commits what is there and closes the store. The next use opens it again."""
         await to_thread.run_sync(self.close)
 
     def close(self, seconds: float = LAST_SECONDS) -> None:
-        """The same, blocking, for at most so many seconds. What cannot be written is told in the log."""
+        """Closes the ledger, blocking for at most so many seconds. What cannot be written is logged."""
         self._thread.end(seconds)
 
     # Reading
@@ -252,7 +253,7 @@ class Ledger:
         where: Mapping[str, str] = NOTHING,
         timezone: str = "UTC",
     ) -> list[ReportRow]:
-        """What was used and what it cost.
+        """Returns sums of usage and cost.
 
         Args:
             start: the first moment, local time where it has no time zone; None from the beginning.
@@ -346,7 +347,7 @@ class Ledger:
         return await self._read(lambda: EXPORTS[form](Path(path), self._store.pages(query, 10 * _PAGE)))
 
     async def _read(self, action: Callable[[], _T]) -> _T:
-        """Runs a reading action in a thread, after what this ledger has settled is there to be read."""
+        """Runs a reading action in a thread, after everything settled by this ledger is in the store."""
         if self._thread.ended:
             self._thread.start()
         try:
@@ -358,7 +359,7 @@ class Ledger:
     # Budgets
 
     async def budget_statuses(self, head: Head | None = None) -> list[BudgetStatus]:
-        """Where the budgets stand now.
+        """Returns the current state of the budgets.
 
         Args:
             head: of a call, to see the windows that it would be charged to; without it every budget whose scope has no
@@ -383,7 +384,7 @@ class Ledger:
         ]
 
     async def reset_budget(self, name: str, head: Head | None = None) -> None:
-        """Lets what was spent in the current window count no more, and takes back what it was raised by.
+        """Resets the current window: what was spent and what was raised do not count any more.
 
         Args:
             name: of the budget.

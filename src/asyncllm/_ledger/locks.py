@@ -1,4 +1,4 @@
-"""A lock on a file that the operating system lets go of when its process dies, however it dies.
+"""A file lock that the operating system releases when its process dies, however it dies.
 
 ``flock`` belongs to the open file, so a second ledger of the same process meets it too. A forked child inherits the
 open file and would keep its parent's lock alive: its ledger closes that copy.
@@ -31,7 +31,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 class FileLock:
-    """The lock of one ledger, in a folder that all its processes see."""
+    """The lock of one ledger in one process, in a folder that all its processes share."""
 
     __slots__ = ("_descriptor", "path")
 
@@ -62,7 +62,7 @@ class FileLock:
 
 
 def is_free(path: Path) -> bool:
-    """Whether nobody holds the lock of a file any more, or the file is gone."""
+    """Returns whether nobody holds the lock of a file, or the file is gone."""
     try:
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:

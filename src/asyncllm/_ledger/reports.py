@@ -1,4 +1,4 @@
-"""Reports: sums of records by what they have in common.
+"""Reports: sums of records, by groups.
 
 Stores add up by the dimensions *and* by latency bucket, which the database does in one pass; `merge` adds the buckets
 up and reads the percentiles from them (within 1%). Sums are of what is known: how many records had no cost is told
@@ -28,7 +28,7 @@ SUMS = ("requests", "calls", "failures", "unpriced", "cost", *TOKENS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
-    """What a group of attempts used and cost.
+    """The usage and cost of a group of attempts.
 
     Attributes:
         group: dimension -> value; None where the records have none. Hours, days, weeks and months are the moments at
@@ -76,7 +76,7 @@ class ReportRow:
 
 
 def check_dimensions(dimensions: Sequence[str]) -> None:
-    """Refuses what reports cannot group by.
+    """Checks the dimensions of a report.
 
     Raises:
         ValueError: an unknown dimension, or one twice.
@@ -90,7 +90,9 @@ def check_dimensions(dimensions: Sequence[str]) -> None:
 
 
 def step_of(dimensions: Sequence[str], zone: tzinfo) -> int:
-    """Microseconds of the pieces of time by which a store adds up: whole quarters of an hour fit into every zone."""
+    """Returns the length in microseconds of the pieces of time that a store sums up. Quarters of an hour fit into
+    every time zone.
+    """
     if zone is not timezone.utc:
         return _QUARTER
     return _HOUR if "hour" in dimensions else _DAY
@@ -99,7 +101,7 @@ def step_of(dimensions: Sequence[str], zone: tzinfo) -> int:
 def merge(
     dimensions: Sequence[str], sums: Iterable[Sequence[Any]], zone: tzinfo = timezone.utc, step: int = _DAY
 ) -> list[ReportRow]:
-    """Adds the buckets of each group up; the dearest group comes first, times in their order.
+    """Sums the buckets of each group. The most expensive group comes first; times keep their order.
 
     Args:
         dimensions: what is grouped by.

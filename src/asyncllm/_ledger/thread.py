@@ -1,4 +1,4 @@
-"""The ledger's thread: one daemon thread that owns the store, so that no event loop ever waits for a disk.
+"""The ledger's thread: one daemon thread that owns the store, so that no event loop waits for a disk.
 
 Two things arrive. Operations come in a queue that may be fed from anywhere, a finaliser too: attempts under hard
 budgets, and all attempts of a store without a journal. Whatever arrived while the last transaction ran becomes the
@@ -59,7 +59,7 @@ Appraise = Callable[[Opening], Settlement]
 
 
 class Flushing:
-    """The operation that is over when everything before it is committed.
+    """An operation that ends when everything before it is committed.
 
     Attributes:
         last: the ledger is closed.
@@ -77,7 +77,9 @@ class Flushing:
 
 
 class Written:
-    """What is put into the queue for an attempt that was opened by it and whose end is in the journal: fold it now."""
+    """Tells the thread to fold the journal now, because it holds the end of an attempt that was opened through the
+    queue.
+    """
 
     __slots__ = ("opening",)
 
@@ -153,7 +155,7 @@ class LedgerThread:
             self._busy.release()
 
     def _begin_anew(self) -> None:
-        """In a forked child: what is there belongs to the parent."""
+        """Called in a forked child: begins with an empty state, as everything belongs to the parent."""
         self.generation += 1
         self._queue = SimpleQueue()
         self.put = self._queue.put
@@ -189,7 +191,7 @@ class LedgerThread:
         return self._thread is not None and self._thread.is_alive()
 
     def end(self, seconds: float = LAST_SECONDS) -> LedgerError | None:
-        """Commits what is there and stops; blocking. What went wrong, if something did."""
+        """Commits what is there and stops the thread; blocking. Returns the error, if there was one."""
         atexit.unregister(self.end)
         if self.ended or not self.running:
             return None
@@ -200,12 +202,12 @@ class LedgerThread:
         return last.error
 
     def leave(self) -> None:
-        """Lets the thread end when it has written what is there; never waits. For a ledger that nobody closed."""
+        """Ends the thread after it has written what is there. Never waits. For a ledger that was not closed."""
         if not self.ended:
             self.put(Flushing(None, last=True))
 
     def full(self) -> str:
-        """What those are told who find no room while the store fails."""
+        """Returns the error for callers that find no room while the store fails."""
         return f"{_sentence(self.trouble)}; the memory for records that wait to be written is full"
 
     # The thread
@@ -252,7 +254,7 @@ class LedgerThread:
         return operations, flushes
 
     def _until_due(self) -> float | None:
-        """Seconds until something is to be done without anybody asking; None for never."""
+        """Returns the seconds until the next work that nobody asks for, or None."""
         due = min(self._fold_at, self._retry_at if self._backlog else _NEVER, self._renew_at)
         if self._line:
             due = min(due, self._looked_at + LOOK_SECONDS)
@@ -284,7 +286,7 @@ class LedgerThread:
         return last
 
     def _fold_everything(self) -> None:
-        """Writes what is there: all frames, and what waits in memory."""
+        """Writes everything: all frames, and what waits in memory."""
         for _ in range(_MOST_SLICES):
             if self._connected and self._recovered and not self._backlog and self._journal is None:
                 return
@@ -338,7 +340,7 @@ class LedgerThread:
             self._begin_trouble(error)
 
     def _recover(self) -> bool:
-        """Books what dead processes left, in their journals and open; whether there was anything."""
+        """Books the journals and the open rows of dead processes. Returns whether there was anything."""
         self.store.adopt()
         found = self.store.more
         while self.store.more:
@@ -388,7 +390,9 @@ class LedgerThread:
         self._free([*booked.refused, *(one.opening for one in whole if isinstance(one, Settling))])
 
     def _with_those_in_line(self, batch: Sequence[Operation]) -> list[Operation]:
-        """A batch with the calls that wait for room in a budget: after what may make room, before what is new."""
+        """Returns a batch with the calls that wait for a budget: after the operations that may make room, before the
+        new ones.
+        """
         if not self._line:
             return list(batch)
         left = {opening.id for opening in self._line if opening.settled}  # cancelled: they leave nothing
@@ -405,7 +409,7 @@ class LedgerThread:
         return [*first, *self._line, *then]
 
     def _once_more(self, booked: Booked) -> Booked:
-        """Tries the refused again: there is more room now. Everything else of the first booking stays."""
+        """Tries the refused calls again, as there is more room now. The rest of the first booking stays."""
         again = self.store.write(booked.refused)
         tried = {opening.waiter for opening in booked.refused}
         again.answers += [answer for answer in booked.answers if answer[0] not in tried]
@@ -414,7 +418,7 @@ class LedgerThread:
         return again
 
     def _put_in_line(self, booked: Booked, now: float) -> None:
-        """Lets those wait who may: they are not refused, and get no answer yet."""
+        """Puts refused calls that may wait into the line. They get no answer yet."""
         self._line = []
         for opening in booked.refused:
             patience = booked.patience.get(opening.id, 0)
@@ -428,7 +432,7 @@ class LedgerThread:
             booked.refused = [opening for opening in booked.refused if opening.waiter not in waiting]
 
     def _offer_journal(self) -> None:
-        """Lets calls begin by the journal, while it can be written and the store is not too far behind."""
+        """Allows calls to use the journal while it can be written and the store is not too far behind."""
         journal = self._journal
         if journal is not None:
             late = time.monotonic() - self._failing_since > PATIENCE_WITH_FOLDING
@@ -448,7 +452,7 @@ class LedgerThread:
                 self._free([operation.opening] if isinstance(operation, Settling) else refused)
 
     def _free(self, openings: Iterable[Opening]) -> None:
-        """Gives back the room of attempts that are over, once each."""
+        """Gives back the room of ended attempts, once each."""
         count = 0
         for opening in openings:
             if opening.has_room:
@@ -458,7 +462,7 @@ class LedgerThread:
             self._room.give(count)
 
     def _after(self, booked: Booked) -> None:
-        """What follows a commit."""
+        """Does what follows a commit: answers, alerts and the log file."""
         for opening in booked.refused:
             opening.refused = True
         if booked.answers:
@@ -488,7 +492,7 @@ class LedgerThread:
         self._room.refuse(self.full())
 
     def _set_aside(self, batch: Sequence[Operation], *, doubtful: bool) -> None:
-        """Keeps what is over in memory, and answers those who wait as the policy says.
+        """Keeps settlements in memory after a failed write, and answers the waiting callers by the policy.
 
         Args:
             batch: operations that could not be written.

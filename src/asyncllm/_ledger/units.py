@@ -1,4 +1,4 @@
-"""What the ledger counts in: nano-dollars, microseconds, and ULIDs for ids.
+"""The units of the ledger: nano-dollars, microseconds, and ULIDs for ids.
 
 Amounts are integer nano-dollars inside and `Decimal` dollars outside, never a float. Moments are integer microseconds
 since 1970, so they are the same on every machine. A ULID is an id that sorts by time: 48 bits of Unix milliseconds and
@@ -27,14 +27,14 @@ _LAST_MILLISECOND = (1 << 48) - 1
 
 
 def to_dollars(nano: int) -> Decimal:
-    """US dollars of an amount in nano-dollars, exact, with as many places as it needs and at least two."""
+    """Returns an amount in nano-dollars as US dollars: exact, with at least two decimals."""
     digits = f"{abs(nano):010d}"
     places = digits[-_PLACES:].rstrip("0").ljust(_LEAST_PLACES, "0")
     return Decimal(f"{'-' if nano < 0 else ''}{digits[:-_PLACES]}.{places}")
 
 
 def to_nano(dollars: Decimal) -> int:
-    """Nano-dollars of an amount in US dollars, half to even below a nano-dollar.
+    """Returns an amount in US dollars as nano-dollars, rounded half to even.
 
     Raises:
         ValueError: it is no finite number.

@@ -1,4 +1,4 @@
-"""What is left of a ledger where nothing is tracked: replies have their cost, and the session's sum is in memory."""
+"""The ledger of a client without tracking. Replies have their cost, and the sum of the session is in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SessionCosts:
         return int(time.time() * 1e6)
 
     async def open(self, head: Head, hold: Hold | None = None) -> Opening:
-        """An attempt begins; nothing waits and nothing is written."""
+        """Opens an attempt. Nothing is written."""
         return self.open_at_once(head, hold)
 
     def open_at_once(self, head: Head, hold: Hold | None = None) -> Opening:
@@ -33,7 +33,7 @@ class SessionCosts:
         return Opening("", self.now(), head, hold, None)
 
     def settle(self, opening: Opening, settlement: Settlement | None) -> None:
-        """An attempt is over; a second time does nothing."""
+        """Settles an attempt. A second time does nothing."""
         if opening.settled:
             return
         opening.settled = True

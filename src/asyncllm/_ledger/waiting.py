@@ -1,4 +1,4 @@
-"""Waiting for the ledger: for an answer of its thread, and for room in its queue.
+"""Waits for the ledger: for an answer of its thread, and for room in its queue.
 
 Waiting on an event loop for another thread works on asyncio and trio, at the price of one wake-up for many waiters.
 Every call that goes by the queue takes one place before it begins and gives it back when its record is written. So the
@@ -29,7 +29,7 @@ class PendingAnswer(Protocol):
     loop: Any
 
     def wait(self) -> Awaitable[Any]:
-        """The answer, when it is there."""
+        """Waits for the answer and returns it."""
         ...
 
     def wake(self, answer: Any) -> None:
@@ -83,7 +83,9 @@ def new_waiter() -> PendingAnswer:
 
 
 def deliver(answers: Iterable[tuple[PendingAnswer, Any]]) -> None:
-    """Wakes waiters with their answers, from any thread, one call for each loop; a loop that ended has no waiters."""
+    """Wakes waiters with their answers, from any thread, with one call for each loop. Waiters of an ended loop are
+    skipped.
+    """
     by_loop: dict[Any, list[tuple[PendingAnswer, Any]]] = {}
     for pair in answers:
         by_loop.setdefault(pair[0].loop, []).append(pair)
@@ -99,7 +101,7 @@ def _wake(pairs: list[tuple[PendingAnswer, Any]]) -> None:
 
 
 class Room:
-    """So many places. Thread-safe; a finaliser never touches it."""
+    """A number of free places. Thread-safe; not for finalisers."""
 
     def __init__(self, places: int) -> None:
         self._places = self._free = places
@@ -112,7 +114,7 @@ class Room:
         return self._free
 
     async def take(self) -> None:
-        """Takes a place, when there is one.
+        """Waits for a free place and takes it.
 
         Raises:
             LedgerError: `refuse` was called in the meantime.
@@ -137,20 +139,20 @@ class Room:
             raise error
 
     def give(self, places: int) -> None:
-        """Gives places back, to those first who wait."""
+        """Gives places back. Waiting callers get them first."""
         with self._lock:
             woken = [self._waiting.popleft() for _ in range(min(places, len(self._waiting)))]
             self._free += places - len(woken)
         deliver([(waiter, None) for waiter in woken])
 
     def begin_anew(self) -> None:
-        """In a forked child: all places are free, and nobody waits."""
+        """Called in a forked child: all places are free, and nobody waits."""
         self._free = self._places
         self._lock = threading.Lock()
         self._waiting = deque()
 
     def refuse(self, sentence: str) -> None:
-        """Sends everybody away who waits: no place will be free for some time."""
+        """Refuses every waiting caller, as no place will be free for some time."""
         with self._lock:
             woken, self._waiting = self._waiting, deque()
         deliver([(waiter, LedgerError(sentence)) for waiter in woken])

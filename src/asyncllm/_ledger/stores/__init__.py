@@ -1,4 +1,4 @@
-"""What the ledger asks of a place to keep records in. Three are here: in memory, SQLite and PostgreSQL.
+"""The interface of a store, where the ledger keeps its records. There are three: memory, SQLite and PostgreSQL.
 
 A store, and its driver, is loaded when a URL asks for it. Every method blocks. `connect`, `write`, `abandoned` and
 `close` are called on one thread, the ledger's writer; `report`, `pages` and `windows` on any thread, at the same time
@@ -46,7 +46,7 @@ def store_of(url: str) -> Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which records are meant.
+    """Selects records.
 
     Attributes:
         start: the first microsecond; None from the beginning.
@@ -75,7 +75,7 @@ class Store(Protocol):
     """Whether journals hold more than the last `write` has folded."""
 
     def connect(self, *, hurried: bool = False) -> None:
-        """Opens the place, makes or migrates its tables, and takes the lock that this process's rows name.
+        """Opens the store, creates or migrates its tables, and takes the lock that this process's rows name.
 
         Args:
             hurried: wait for nobody: it failed a moment ago, and calls are waiting.
@@ -86,11 +86,11 @@ class Store(Protocol):
     """Seconds after which this process says again that it is alive; None where it holds a lock."""
 
     def renew(self) -> None:
-        """Says that this process is alive."""
+        """Renews the sign that this process is alive."""
         ...
 
     def journal(self, wake: Callable[[bool], None]) -> Journal | None:
-        """The journal of this process, begun where there is none yet; None where the store has none.
+        """Returns the journal of this process, or None if the store has none. It is created at the first call.
 
         Args:
             wake: called, from any thread, when there is something to fold; with True when it is much.
@@ -105,7 +105,7 @@ class Store(Protocol):
         ...
 
     def adopt(self) -> None:
-        """Takes over the journals of processes that are proven dead: `write` folds them, while there is `more`."""
+        """Takes over the journals of dead processes. `write` folds them while there is `more`."""
         ...
 
     def abandoned(self) -> list[Opening]:
@@ -129,9 +129,9 @@ class Store(Protocol):
         ...
 
     def after_fork(self) -> None:
-        """In a forked child: leaves everything to the parent that belongs to it; `connect` begins anew."""
+        """Called in a forked child: leaves everything to the parent. `connect` opens the store again."""
         ...
 
     def close(self) -> None:
-        """Lets go of the place and the lock; after it `connect` may be called again."""
+        """Closes the store and releases the lock. `connect` opens it again."""
         ...

@@ -45,7 +45,7 @@ class MemoryStore:
         return "MemoryStore()"
 
     def connect(self, *, hurried: bool = False) -> None:
-        """There is nothing to open."""
+        """Does nothing, as there is nothing to open."""
 
     def close(self) -> None:
         """The records stay, for reports after the end."""
@@ -59,13 +59,13 @@ class MemoryStore:
         return None
 
     def renew(self) -> None:
-        """There is nothing to renew."""
+        """Does nothing, as there is nothing to renew."""
 
     def adopt(self) -> None:
-        """There is nothing: what is here belongs to this process."""
+        """Does nothing, as no other process has records here."""
 
     def abandoned(self) -> list[Opening]:
-        """There are none: what is here belongs to this process."""
+        """Returns nothing, as no other process has records here."""
         return []
 
     def write(self, batch: Sequence[Operation]) -> Booked:
@@ -96,7 +96,7 @@ class MemoryStore:
             return [self._window(charge) for charge in charges]
 
     def report(self, query: Query, dimensions: Sequence[str]) -> Iterator[Sequence[Any]]:
-        """Each kept record as sums of its own."""
+        """Returns the sums of each kept record."""
         with self._lock:
             rows = list(self._chosen(query))
         for row in rows:

@@ -103,12 +103,12 @@ class PostgresStore(SQLStore):
         )
 
     def after_fork(self) -> None:
-        """Forgets the connection; it is the parent's, and psycopg closes it in no other process."""
+        """Forgets the connection, which belongs to the parent. psycopg closes it in no other process."""
         self._connection = None
         self.owner = ""
 
     def close(self) -> None:
-        """Ends the connection; what is still open belongs to nobody any more."""
+        """Closes the connection. Rows that are still open have no owner afterwards."""
         if self._connection is not None and self.owner:
             with suppress(self._driver.Error):  # after a minute it is dead anyway
                 self._connection.execute("DELETE FROM owners WHERE owner = %s", (self.owner,))

@@ -1,4 +1,4 @@
-"""The tables of the ledger in SQL, and the one transaction that writes them; SQLite and PostgreSQL fill in the rest.
+"""The tables of the ledger in SQL and the transaction that writes them. SQLite and PostgreSQL add what differs.
 
 Records are written once, when an attempt is over, and never changed but for a recovered one that turns out to be alive;
 open attempts are rows of a small table beside it. Ids sort by time, so a search by time is a range of ids.
@@ -71,14 +71,14 @@ class SQLStore(ABC):
         self.more: bool = False
 
     def journal(self, wake: Callable[[bool], None]) -> Journal | None:  # a store's own choice
-        """None: there is none."""
+        """Returns None, as this store has no journal."""
         return None
 
     def renew(self) -> None:  # noqa: B027  # a store's own choice
-        """A lock of the operating system needs no renewal."""
+        """Does nothing, as a lock of the operating system needs no renewal."""
 
     def adopt(self) -> None:
-        """There is nothing: no process leaves a journal."""
+        """Does nothing, as no process leaves a journal."""
         self.more = False
 
     # What a database does in its own way
@@ -98,7 +98,7 @@ class SQLStore(ABC):
 
     @abstractmethod
     def _translated(self, action: Callable[[], Any]) -> Any:
-        """Runs an action; what the database raises becomes a `LedgerError`."""
+        """Runs an action. An error of the database becomes a `LedgerError`."""
 
     @abstractmethod
     def _is_dead(self, owner: str) -> bool:
@@ -106,14 +106,14 @@ class SQLStore(ABC):
 
     @abstractmethod
     def _lock_windows(self, keys: Sequence[WindowId]) -> None:
-        """Makes sure that nobody else changes these windows before the commit."""
+        """Locks these windows until the commit."""
 
     @abstractmethod
     def _reading(self) -> Any:
         """A context manager that gives an `Execute` on a connection of the calling thread's own."""
 
     def _folded(self) -> list[Operation]:
-        """What journals hold for this transaction; it moves their offsets."""
+        """Returns what the journals hold for this transaction, and moves their offsets."""
         return []
 
     # Writing
@@ -316,7 +316,7 @@ class SQLStore(ABC):
         return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
 
     def delete(self, query: Query) -> int:
-        """Some thousand at a time, so that nobody waits for long who writes."""
+        """Deletes some thousand records at a time, so that writers do not wait long."""
         condition, values = self._condition(query)
         sql = f"DELETE FROM records WHERE id IN (SELECT id FROM records {condition} LIMIT {_AT_ONCE})"  # noqa: S608
         deleted = 0
@@ -351,7 +351,7 @@ class SQLStore(ABC):
 
 
 def too_new(version: int) -> LedgerError:
-    """The refusal of a database that a later version of this library made."""
+    """Returns the error for a database that a later version of this library made."""
     return LedgerError(
         f"the ledger has version {version} and this asyncllm knows up to {VERSION}; "
         "upgrade asyncllm, or use another database"

@@ -51,7 +51,7 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
 
 
 def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
-    """Switches the file to its write-ahead log, or joins it there.
+    """Switches the file to write-ahead logging, if it is not in that mode yet.
 
     SQLite does not wait where two processes make this switch at once, or where one finds the log of a process that was
     killed: whoever comes second is told at once that the file is locked. So it is tried again.
@@ -266,7 +266,7 @@ class SQLiteStore(SQLStore):
         return super()._abandoned()
 
     def _sweep(self) -> None:
-        """Forgets how far files were folded that are gone: only now, as nobody can find them any more."""
+        """Removes the fold positions of files that are gone."""
         for owner, n in self._execute("SELECT owner, n FROM journals")[0]:
             if not (self._journals / f"{owner}.{n}").exists():
                 self._execute("DELETE FROM journals WHERE owner = ? AND n = ?", (owner, n))
@@ -279,7 +279,7 @@ class SQLiteStore(SQLStore):
                     path.unlink()
 
     def after_fork(self) -> None:
-        """Leaves the connection to the parent; SQLite allows nobody else to close it."""
+        """Leaves the connection to the parent, as only its process may close it."""
         self._inherited.append(self._connection)
         if self._lock is not None:
             self._lock.close()
@@ -323,7 +323,7 @@ class SQLiteStore(SQLStore):
             self._connection.execute("ROLLBACK")
 
     def _lock_windows(self, keys: Sequence[WindowId]) -> None:
-        """The write lock is taken already."""
+        """Does nothing, as the write lock is taken already."""
 
     def _tag_path(self, tag: str) -> str:
         return f'$."{tag}"'
