@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         ToolEnd,
         ToolStart,
     )
+    from ._schema.hosted import CodeExecution, FileSearch, MCPServer, WebSearch
     from ._schema.messages import Message, Role
     from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice, Toolset
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
@@ -139,6 +140,7 @@ __all__ = [
     "Citation",
     "Client",
     "ClientStateError",
+    "CodeExecution",
     "ConfigurationError",
     "ConnectError",
     "ConnectTimeoutError",
@@ -151,6 +153,7 @@ __all__ = [
     "Document",
     "Embeddings",
     "Event",
+    "FileSearch",
     "FinishReason",
     "FirstTokenTimeoutError",
     "FunctionTool",
@@ -165,6 +168,7 @@ __all__ = [
     "Keep",
     "LedgerError",
     "LimitTimeoutError",
+    "MCPServer",
     "MapProgress",
     "MapStream",
     "Message",
@@ -249,6 +253,7 @@ __all__ = [
     "Usage",
     "Validation",
     "Video",
+    "WebSearch",
     "WriteTimeoutError",
     "__version__",
     "dump_messages",
@@ -371,6 +376,10 @@ _HOME = MappingProxyType(
         "Message": "._schema.messages",
         "Role": "._schema.messages",
         "ProviderTool": "._schema.request",
+        "CodeExecution": "._schema.hosted",
+        "FileSearch": "._schema.hosted",
+        "MCPServer": "._schema.hosted",
+        "WebSearch": "._schema.hosted",
         "Request": "._schema.request",
         "ResponseFormat": "._schema.request",
         "Tool": "._schema.request",

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Union, get_args
 
 from ._schema.advice import FallbackReason
 from ._schema.content import CacheMark
+from ._schema.hosted import FileSearch, HostedTool, MCPServer, WebSearch
 from ._schema.request import ProviderTool, ReasoningWord, ResponseFormat, Tool, ToolChoice, Toolset
 from .errors import BadRequestError
 
-ToolLike = Union[Tool, ProviderTool, Toolset, Mapping[str, Any], Callable[..., Any]]
+ToolLike = Union[Tool, ProviderTool, HostedTool, Toolset, Mapping[str, Any], Callable[..., Any]]
 Fallback = Sequence[Union[str, tuple[str, str]]]
 Interruption = Literal["raise", "restart"]
 JSONFormat = Union[Literal["json", "json_object"], ResponseFormat, Mapping[str, Any]]
@@ -177,7 +179,9 @@ def tags(keyword: str, value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def read_tools(tools: Sequence[ToolLike] | None, keyword: str = "tools") -> tuple[Tool | ProviderTool, ...]:
+def read_tools(
+    tools: Sequence[ToolLike] | None, keyword: str = "tools"
+) -> tuple[Tool | ProviderTool | HostedTool, ...]:
     """The tools of a call in canonical form.
 
     Args:
@@ -195,13 +199,15 @@ def read_tools(tools: Sequence[ToolLike] | None, keyword: str = "tools") -> tupl
     return tuple([_read_tool(f"{keyword}[{index}]", tool) for index, tool in enumerate(tools)])
 
 
-def _read_tool(at: str, tool: Any) -> Tool | ProviderTool:
+def _read_tool(at: str, tool: Any) -> Tool | ProviderTool | HostedTool:
     if isinstance(tool, Tool):
         if not tool.name:
             raise BadRequestError(f"{at}.name must not be empty")
         return tool
     if isinstance(tool, ProviderTool):
         return tool
+    if isinstance(tool, HostedTool):
+        return _hosted(at, tool)
     if callable(tool):
         from .tools import FunctionTool
 
@@ -233,6 +239,39 @@ def _read_tool(at: str, tool: Any) -> Tool | ProviderTool:
     return ProviderTool(dict(tool))
 
 
+def _hosted(at: str, tool: HostedTool) -> HostedTool:
+    """A tool of the provider's, with its lists as tuples."""
+    for bound in ("max_uses", "max_results"):
+        if getattr(tool, bound, None) is not None:
+            positive(f"{at}.{bound}", getattr(tool, bound))
+    if isinstance(tool, WebSearch):
+        if tool.domains and tool.blocked_domains:
+            raise BadRequestError(f"{at} has domains and blocked_domains; give one of them")
+        if tool.country is not None and not (isinstance(tool.country, str) and len(tool.country) == 2):
+            raise BadRequestError(f"{at}.country must be two letters, such as 'NO'")
+        domains, blocked = (_words(f"{at}.{one}", getattr(tool, one)) for one in ("domains", "blocked_domains"))
+        return replace(tool, domains=domains, blocked_domains=blocked)
+    if isinstance(tool, FileSearch):
+        stores = (tool.stores,) if isinstance(tool.stores, str) else _words(f"{at}.stores", tool.stores)
+        if not stores:
+            raise BadRequestError(f"{at}.stores must name at least one collection of files at the provider")
+        return replace(tool, stores=stores)
+    if isinstance(tool, MCPServer):
+        if not isinstance(tool.url, str) or not tool.url.startswith(("https://", "http://")):
+            raise BadRequestError(f"{at}.url must be the address of an MCP server, https://...")
+        if tool.token is not None:
+            name(f"{at}.token", tool.token)
+        return replace(tool, tools=_words(f"{at}.tools", tool.tools), headers=mapping(f"{at}.headers", tool.headers))
+    return tool
+
+
+def _words(keyword: str, value: Any) -> tuple[str, ...]:
+    """A list of strings that say something."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(word, str) and word for word in value):
+        raise BadRequestError(f"{keyword} must be a list of strings, none of them empty, not {_shown(value)}")
+    return tuple(value)
+
+
 def _function(at: str, function: Mapping[str, Any], rest: dict[str, Any]) -> Tool:
     """Returns a tool made from a dict. Keys that we do not know belong to the provider and are sent as they are."""
     name = function.get("name")
@@ -254,7 +293,7 @@ def _function(at: str, function: Mapping[str, Any], rest: dict[str, Any]) -> Too
     return Tool(name, description, parameters, strict=strict, extra=rest or None, cache=cache)
 
 
-def tools(keyword: str, value: Any) -> tuple[Tool | ProviderTool, ...]:
+def tools(keyword: str, value: Any) -> tuple[Tool | ProviderTool | HostedTool, ...]:
     """As `read_tools`."""
     return read_tools(value, keyword)
 

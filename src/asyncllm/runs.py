@@ -33,13 +33,14 @@ from ._engine.intake import Messages, read_messages
 from ._run_options import RUN_KEYWORDS, check_offers, take
 from ._schema.content import Text, ToolCall, ToolResult
 from ._schema.events import Event, ToolEnd
+from ._schema.hosted import HostedTool
 from ._schema.messages import Message
 from ._schema.request import ProviderTool, Tool, Toolset
 from ._schema.response import Attempt, Response
 from ._schema.stored import load_messages, stored_messages, to_text
 from ._schema.usage import UNKNOWN_USAGE, Usage, add_usage
 from .errors import BadRequestError, ToolArgumentsError
-from .tools import FunctionTool, RunContext, ToolError, ToolOffer, offered, result_of
+from .tools import FunctionTool, Offered, RunContext, ToolError, ToolOffer, offered, result_of
 
 if TYPE_CHECKING:
     from ._engine.stream import Stream
@@ -303,7 +304,7 @@ class Loop:
         self.toolsets = ()
         self._take_offers([*self._offers, *found])
 
-    def _take_offers(self, offers: list[FunctionTool | Tool | ProviderTool | Mapping[str, Any]]) -> None:
+    def _take_offers(self, offers: list[Offered]) -> None:
         self._offers = offers
         self._functions = {one.name: one for one in offers if isinstance(one, FunctionTool)}
         self._definitions = [one.definition if isinstance(one, FunctionTool) else one for one in offers]
@@ -494,9 +495,11 @@ class Loop:
         )
 
 
-def _name_of(offer: Tool | ProviderTool | Mapping[str, Any]) -> str | None:
+def _name_of(offer: Tool | ProviderTool | HostedTool | Mapping[str, Any]) -> str | None:
     if isinstance(offer, Tool):
         return offer.name
+    if isinstance(offer, HostedTool):
+        return None
     shape = offer.definition if isinstance(offer, ProviderTool) else offer
     inner = shape.get("function")
     name = inner.get("name") if isinstance(inner, Mapping) else shape.get("name")

@@ -35,6 +35,7 @@ from ._schema.events import (
     TextDelta,
     ToolCallDelta,
 )
+from ._schema.hosted import CodeExecution, FileSearch, HostedTool, MCPServer, WebSearch
 from ._schema.messages import Message, Role
 from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
 from ._schema.response import Attempt, FinishReason, Outcome, RateLimits, Response
@@ -46,11 +47,15 @@ __all__ = [
     "Audio",
     "CacheMark",
     "Citation",
+    "CodeExecution",
     "Document",
     "Event",
+    "FileSearch",
     "FinishReason",
+    "HostedTool",
     "Image",
     "Json",
+    "MCPServer",
     "Message",
     "Origin",
     "Outcome",
@@ -83,5 +88,6 @@ __all__ = [
     "Usage",
     "UsageSource",
     "Video",
+    "WebSearch",
     "parse_arguments",
 ]

@@ -57,6 +57,7 @@ from ._schema.content import (
     Video,
     parse_arguments,
 )
+from ._schema.hosted import HostedTool
 from ._schema.json_schema import JSONSchema, SchemaError
 from ._schema.messages import Message
 from ._schema.request import ProviderTool, Tool, Toolset
@@ -275,13 +276,17 @@ def tool(
     return make if function is None else make(function)
 
 
-ToolOffer = Union[FunctionTool, Tool, ProviderTool, Toolset, Mapping[str, Any], Callable[..., Any]]
+ToolOffer = Union[FunctionTool, Tool, ProviderTool, HostedTool, Toolset, Mapping[str, Any], Callable[..., Any]]
 """What ``tools=[...]`` of a run may hold."""
 
 
-def offered(tools: Iterable[ToolOffer]) -> list[FunctionTool | Tool | ProviderTool | Toolset | Mapping[str, Any]]:
+Offered = Union[FunctionTool, Tool, ProviderTool, HostedTool, Mapping[str, Any]]
+"""The same, with every function made a `FunctionTool`."""
+
+
+def offered(tools: Iterable[ToolOffer]) -> list[Offered | Toolset]:
     """The tools of a call, with every plain function made a `FunctionTool`."""
-    kinds = (FunctionTool, Tool, ProviderTool, Mapping, Toolset)  # the last one looks longest
+    kinds = (FunctionTool, Tool, ProviderTool, HostedTool, Mapping, Toolset)  # the last one looks longest
     return [one if isinstance(one, kinds) else FunctionTool(one) for one in tools]
 
 

@@ -28,6 +28,7 @@ from .._schema.content import (
     ToolCall,
     ToolResult,
 )
+from .._schema.hosted import HostedTool
 from .._schema.messages import Message, Role, result_parts
 from .._schema.request import ProviderTool, Request, Tool, ToolChoice
 from .._schema.sniffing import sniffed
@@ -111,11 +112,11 @@ def _no_such_keyword(keyword: str) -> TypeError:
     return TypeError(f"got an unexpected keyword argument {keyword!r}{hint}")
 
 
-def _check_choice(choice: ToolChoice, tools: tuple[Tool | ProviderTool, ...]) -> None:
+def _check_choice(choice: ToolChoice, tools: tuple[Tool | ProviderTool | HostedTool, ...]) -> None:
     """Checks that a tool choice names only tools of the call. A provider's tool may have any name."""
     offered = {tool.name for tool in tools if isinstance(tool, Tool)}
     missing = [name for name in choice.names if name not in offered]
-    if missing and not any(isinstance(tool, ProviderTool) for tool in tools):
+    if missing and not any(isinstance(tool, (ProviderTool, HostedTool)) for tool in tools):
         raise BadRequestError(f"tool_choice names {missing[0]!r}, which is not among the tools of this call")
 
 

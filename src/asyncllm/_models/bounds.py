@@ -70,6 +70,8 @@ _DATED = re.compile(r"_20\d{6}$")
 _HOSTED: Mapping[str, str] = {
     "web_search": "web_search",
     "web_search_preview": "web_search",
+    "openrouter:web_search": "web_search",
+    "browser_search": "web_search",
     "googleSearch": "web_search",
     "google_search": "web_search",
     "googleSearchRetrieval": "web_search",
@@ -181,7 +183,8 @@ def _hosted(body: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
         names = [_DATED.sub("", kind)] if isinstance(kind, str) else [name for name in tool if name in _HOSTED]
         for name in names:
             if name in _HOSTED:
-                most = _count(tool.get("max_uses"))
+                given = tool.get("parameters")
+                most = _count((given if isinstance(given, Mapping) else tool).get("max_uses"))
                 yield _HOSTED[name], next(one for one in (most, overall, ASSUMED_REQUESTS) if one is not None)
     servers = body.get("mcp_servers")
     if isinstance(servers, list) and servers:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from .._protocols.codec import WireRequest
 from .._providers.provider import Provider
 from .._schema.content import Audio, Document, Image, Json, Reasoning, Text, ToolCall, ToolResult, Video
+from .._schema.hosted import HostedTool
 from .._schema.request import ProviderTool, Request, Tool
 from .._schema.values import dataclass
 from ..errors import BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError
@@ -69,10 +70,10 @@ def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def _tool_size(tool: Tool | ProviderTool) -> int:
+def _tool_size(tool: Tool | ProviderTool | HostedTool) -> int:
     if isinstance(tool, Tool):
         return len(tool.name) + len(tool.description) + len(str(tool.parameters))
-    return len(str(tool.definition))
+    return len(str(tool.definition if isinstance(tool, ProviderTool) else tool))
 
 
 def _weigh(part: Any) -> tuple[int, int]:

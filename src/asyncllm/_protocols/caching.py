@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._schema.content import CacheMark, Document, Image, Text, ToolCall, ToolResult
+from .._schema.hosted import HostedTool
 from .._schema.messages import Message
 from .._schema.request import ProviderTool, Request, Tool
 from .parts import PartWriter
@@ -94,7 +95,9 @@ def _marked(message: Message) -> Message | None:
     return None
 
 
-def _marked_tools(tools: tuple[Tool | ProviderTool, ...]) -> tuple[Tool | ProviderTool, ...] | None:
+def _marked_tools(
+    tools: tuple[Tool | ProviderTool | HostedTool, ...],
+) -> tuple[Tool | ProviderTool | HostedTool, ...] | None:
     """The tools with a mark on the last one that can carry one; None where it has one, or none can."""
     for place in range(len(tools) - 1, -1, -1):
         tool = tools[place]

@@ -40,7 +40,8 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         ConfigurationError: there is no endpoint or no credential, or ``api`` is something else.
     """
     from .._protocols.openai_chat import ChatDialect, OpenAIChat
-    from .._protocols.openai_responses import OpenAIResponses
+    from .._protocols.openai_responses import OpenAIResponses, ResponsesDialect
+    from .._protocols.openai_responses.dialect import OPENAI_TOOLS
     from .openai_listing import OpenAIListing
 
     base_url = _v1(name, options.get("base_url") or environ.get(ENDPOINT))
@@ -49,7 +50,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         api=api_of(name, options, API.choices),
         own_url=(urlsplit(base_url).hostname or "").endswith(_OWN_DOMAINS),
         chat=OpenAIChat(ChatDialect(file_parts=False)),
-        responses=OpenAIResponses(),
+        responses=OpenAIResponses(ResponsesDialect(hosted_tools={**OPENAI_TOOLS, "web_search": "web_search_preview"})),
         facts_of=options.get("facts_of"),
     )
     return Provider(

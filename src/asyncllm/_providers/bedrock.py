@@ -261,6 +261,7 @@ def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
         stream_in_body=False,
         betas_in_body=True,
         file_ids=False,
+        hosted_tools=(),
         codes=CODES,
         vague_codes=VAGUE,
         phrases=PHRASES,

@@ -137,6 +137,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 reasoning_back="drop",  # it refuses properties that it does not know
                 retryable_codes=frozenset({"tool_use_failed"}),
                 **_NO_EMBEDDINGS,
+                hosted_tools={"web_search": "browser_search"},
             ),
             model_page=True,
         ),
@@ -197,6 +198,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 file_parts=True,
                 file_urls="file",
                 video_urls=True,
+                hosted_tools={"web_search": "openrouter:web_search"},
             ),
             header_variables={
                 "http-referer": "OPENROUTER_HTTP_REFERER",

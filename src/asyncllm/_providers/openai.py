@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from .._protocols.codec import JSONCodec, WireProtocol
 from .._schema.content import Audio
 from .._schema.facts import NOTHING_KNOWN, ModelFacts
+from .._schema.hosted import HostedTool
 from .._schema.request import WITHOUT_TEXT, Operation, ProviderTool, Request
 from ..errors import UnsupportedParameterError
 from .counting import Counting
@@ -208,9 +209,10 @@ def _refused_by_chat(request: Request, facts: ModelFacts) -> str:
     if not request.tools:
         return ""
     hosted = [
-        str(tool.definition.get("type"))
+        type(tool).__name__ if isinstance(tool, HostedTool) else str(tool.definition.get("type"))
         for tool in request.tools
-        if isinstance(tool, ProviderTool) and tool.definition.get("type") not in _CHAT_TOOLS
+        if isinstance(tool, HostedTool)
+        or (isinstance(tool, ProviderTool) and tool.definition.get("type") not in _CHAT_TOOLS)
     ]
     if hosted:
         return f"OpenAI runs the tool {hosted[0]} there"

@@ -299,7 +299,12 @@ class VertexRoutes:
 
         usual = ResponsesDialect()
         return OpenAIResponses(
-            replace(usual, error_codes=(*GOOGLE_CODES.items(), *usual.error_codes), adapt=_without_publisher)
+            replace(
+                usual,
+                hosted_tools={},
+                error_codes=(*GOOGLE_CODES.items(), *usual.error_codes),
+                adapt=_without_publisher,
+            )
         )
 
 
@@ -323,6 +328,7 @@ def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
         version_in_body=True,
         model_in_body=False,
         file_ids=False,
+        hosted_tools=(),
         codes=GOOGLE_CODES,
         **facts,
     )

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from .content import CacheMark
+from .hosted import HostedTool
 from .messages import Message
 from .values import dataclass
 
@@ -111,7 +112,7 @@ class Request:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
-    tools: tuple[Tool | ProviderTool, ...] = ()
+    tools: tuple[Tool | ProviderTool | HostedTool, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None

@@ -13,16 +13,19 @@ not be used are left out of ``tools``, since the wire has no such list (with a w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..._schema.facts import ModelFacts
+from ..._schema.hosted import CodeExecution, MCPServer, WebSearch
 from ..._schema.request import ProviderTool, Request, Tool
 from ..blocks import AnyTool, Block, as_instruction, check_forced, constrain, narrowed, parameters_of, schema_of
 from ..caching import cached
 from ..claude import ThinkingPlan, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
-from ..parts import settings_without_tools
+from ..hosted_tools import Hosted, Offer, Write, offer
+from ..parts import PartWriter, settings_without_tools
 from ..reasoning import sampling_hints
 from .dialect import AnthropicDialect
 from .messages import write_conversation
@@ -53,10 +56,15 @@ def write_request(request: Request, context: Context, dialect: AnthropicDialect)
         body["stop_sequences"] = list(request.stop)
     _sampling(request, plan, body, writer)
     _reasoning_and_format(request, plan, body, writer)
-    _tools(request, facts, plan, body, writer)
+    offered = None
+    if request.tools:
+        offered = offer(request, writer, dialect.hosted_tools, _HOSTED)
+        _tools(request, offered, facts, plan, body, writer)
+    else:
+        settings_without_tools(request, writer)
     if dialect.adapt is not None:
         body = dialect.adapt(body)
-    return _finish(request, body, writer, context, dialect)
+    return _finish(request, body, writer, context, dialect, () if offered is None else offered.betas)
 
 
 def _kind_of(block: Block) -> str:
@@ -64,7 +72,12 @@ def _kind_of(block: Block) -> str:
 
 
 def _finish(
-    request: Request, body: dict[str, Any], writer: MessagesWriter, context: Context, dialect: AnthropicDialect
+    request: Request,
+    body: dict[str, Any],
+    writer: MessagesWriter,
+    context: Context,
+    dialect: AnthropicDialect,
+    needed: tuple[str, ...],
 ) -> WireRequest:
     """The version, the betas, and what the caller adds; then bytes."""
     extra = request.extra_body or {}
@@ -72,7 +85,7 @@ def _finish(
     if dialect.sampling_version is not None and any(name in body or name in extra for name in _SAMPLING):
         version = dialect.sampling_version
     headers = {name.lower(): value for name, value in (request.extra_headers or {}).items()}
-    betas = _betas(dialect.betas, headers.pop("anthropic-beta", ""))
+    betas = _betas((*dialect.betas, *needed), headers.pop("anthropic-beta", ""))
     if betas and dialect.betas_in_body:
         body["anthropic_beta"] = betas
     elif betas:
@@ -140,18 +153,19 @@ def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, 
 
 def _tools(
     request: Request,
+    offered: Offer,
     facts: ModelFacts,
     plan: ThinkingPlan,
     body: dict[str, Any],
     writer: MessagesWriter,
 ) -> None:
-    if not request.tools:
-        return settings_without_tools(request, writer)
-    tools = request.tools
+    tools = offered.tools
     choice = request.tool_choice
     if choice is not None and choice.mode in ("auto", "required") and choice.names:
         tools, choice = narrowed(tools, choice, _name, writer)
-    body["tools"] = [_tool(tool, writer) for tool in tools]
+    if tools:
+        body["tools"] = [_tool(tool, writer) for tool in tools]
+    body.update(offered.body)
     wire: dict[str, Any] | None = None
     if choice is not None:
         wire = {"type": {"required": "any"}.get(choice.mode, choice.mode)}
@@ -163,7 +177,6 @@ def _tools(
         wire = {**(wire or {"type": "auto"}), "disable_parallel_tool_use": True}
     if wire is not None:
         body["tool_choice"] = wire
-    return None
 
 
 def _name(tool: AnyTool) -> Any:
@@ -184,3 +197,40 @@ def _tool(tool: AnyTool, writer: MessagesWriter) -> Block:
     if tool.cache is not None:
         writer.mark(block, tool.cache)
     return block
+
+
+# Tools that Anthropic runs. The oldest dated types are taken, which every model knows; sources: ``tool_union_param`` of
+# the SDK 2.11, and recorded traffic (``mcp_servers`` with the beta below).
+
+_MCP_BETA = "mcp-client-2025-04-04"
+
+
+def _web_search(tool: WebSearch, writer: PartWriter[Any]) -> Hosted:
+    written: dict[str, Any] = {"type": "web_search_20250305", "name": "web_search"}
+    if tool.max_uses is not None:
+        written["max_uses"] = tool.max_uses
+    if tool.domains:
+        written["allowed_domains"] = list(tool.domains)
+    if tool.blocked_domains:
+        written["blocked_domains"] = list(tool.blocked_domains)
+    if tool.country is not None:
+        written["user_location"] = {"type": "approximate", "country": tool.country}
+    return Hosted(tool=written)
+
+
+def _code_execution(tool: CodeExecution, writer: PartWriter[Any]) -> Hosted:
+    return Hosted(tool={"type": "code_execution_20250825", "name": "code_execution"})
+
+
+def _mcp(tool: MCPServer, writer: PartWriter[Any]) -> Hosted:
+    if tool.headers:
+        raise writer.refuse_keyword("tools", f"{writer.context.provider} shows an MCP server a token, but no headers")
+    server: dict[str, Any] = {"type": "url", "url": tool.url, "name": tool.label}
+    if tool.token is not None:
+        server["authorization_token"] = tool.token
+    if tool.tools:
+        server["tool_configuration"] = {"enabled": True, "allowed_tools": list(tool.tools)}
+    return Hosted(body={"mcp_servers": [server]}, betas=(_MCP_BETA,))
+
+
+_HOSTED: Mapping[str, Write] = {"web_search": _web_search, "code_execution": _code_execution, "mcp": _mcp}

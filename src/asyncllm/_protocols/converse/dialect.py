@@ -15,11 +15,15 @@ class ConverseDialect:
         max_tokens: how much to ask for when the caller does not say; None leaves it to the model's own limit.
         fields: top-level fields of every body (``guardrailConfig``, ``serviceTier``, ``performanceConfig``,
             ``requestMetadata``), under what the request itself says.
+        system_tools: the tools that the host runs itself: word -> (what the ids of models with it hold, its name).
         adapt: a last change to the body before ``extra_body`` is merged: a pure function that gives a new body.
     """
 
     max_tokens: int | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    system_tools: Mapping[str, tuple[str, str]] = field(
+        default_factory=lambda: {"code_execution": ("amazon.nova", "nova_code_interpreter")}
+    )
     adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 

@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from ..._schema.content import CacheMark
 from ..._schema.facts import ReasoningRules
+from ..._schema.hosted import CodeExecution
 from ..._schema.request import ProviderTool, Request, Tool, ToolChoice
 from ..aws_shapes import model_path
 from ..blocks import AnyTool, Block, as_instruction, check_forced, constrain, narrowed, parameters_of, schema_of
@@ -38,7 +39,8 @@ from ..caching import cached
 from ..claude import ROOM_FOR_THE_ANSWER, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
-from ..parts import as_dict, settings_without_tools
+from ..hosted_tools import Hosted, Write, offer
+from ..parts import PartWriter, as_dict, settings_without_tools
 from ..reasoning import NOTHING, WORDS, Amount, ask, sampling_hints
 from .dialect import ASKING, ConverseDialect
 from .messages import write_conversation
@@ -142,7 +144,10 @@ class ToolPlan:
             UnsupportedParameterError: a forced call that the model refuses, or a schema that is no object's.
             BadRequestError: a choice that names no tool.
         """
-        tools, choice = self._request.tools, self._request.tool_choice
+        tools: tuple[AnyTool, ...] = ()
+        if self._request.tools:
+            tools = offer(self._request, self._writer, _words(self._request.model, self._writer), _HOSTED).tools
+        choice = self._request.tool_choice
         if choice is not None and choice.mode in ("auto", "required") and choice.names:
             tools, choice = narrowed(tools, choice, _name, self._writer)
         if choice is not None and choice.mode in ("required", "tool"):
@@ -329,3 +334,18 @@ def _output(request: Request, plan: ReasoningPlan, writer: ConverseWriter) -> di
         definition["description"] = wanted.description
     output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": definition}}
     return output
+
+
+# Tools that Bedrock runs: ``systemTool``, by name (recorded traffic).
+
+
+def _words(model: str, writer: ConverseWriter) -> frozenset[str]:
+    """The tools that Bedrock runs for a model."""
+    return frozenset([word for word, (mark, _) in writer.dialect.system_tools.items() if mark in model])
+
+
+def _code_execution(tool: CodeExecution, writer: PartWriter[Any]) -> Hosted:
+    return Hosted(tool={"systemTool": {"name": writer.dialect.system_tools[tool.word][1]}})
+
+
+_HOSTED: Mapping[str, Write] = {"code_execution": _code_execution}

@@ -51,6 +51,7 @@ class GeminiDialect:
         safety_settings: ``{"category": ..., "threshold": ...}`` each, sent with every request.
         labels: sent with every request, for the host's billing reports.
         service_tier: ``"flex"``, ``"standard"``, ``"priority"``.
+        hosted_tools: the tools that the host runs itself, by their words.
         stream_arguments: ask for tool arguments in pieces when streaming (Vertex only).
     """
 
@@ -68,6 +69,7 @@ class GeminiDialect:
     safety_settings: tuple[Mapping[str, Any], ...] = ()
     labels: Mapping[str, str] | None = None
     service_tier: str | None = None
+    hosted_tools: tuple[str, ...] = ("web_search", "code_execution", "file_search", "mcp")
     stream_arguments: bool = False
 
     @classmethod
@@ -89,6 +91,7 @@ class GeminiDialect:
             "publishers": True,
             "files_base": None,
             "display_names": True,
+            "hosted_tools": ("web_search", "code_execution"),
         }
         return cls(**{**fields, **options})
 

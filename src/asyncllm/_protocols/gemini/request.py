@@ -10,14 +10,17 @@ whenever thinking is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..._schema.facts import ReasoningRules
+from ..._schema.hosted import CodeExecution, FileSearch, HostedTool, MCPServer, WebSearch
 from ..._schema.request import Request, Tool, ToolChoice
 from ...errors import UnsupportedParameterError
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
-from ..parts import settings_without_tools
+from ..hosted_tools import Hosted, Write, bearer, offer, refuse_domains
+from ..parts import PartWriter, settings_without_tools
 from ..reasoning import ask, sampling_hints
 from .dialect import GeminiDialect
 from .messages import ContentsWriter
@@ -112,7 +115,8 @@ def _add_tools(body: dict[str, Any], request: Request, dialect: GeminiDialect, w
         return
     tools: list[dict[str, Any]] = []
     declarations: list[dict[str, Any]] = []
-    for tool in request.tools:
+    found = offer(request, writer, dialect.hosted_tools, _HOSTED)
+    for tool in found.tools:
         if not isinstance(tool, Tool):
             tools.append(dict(tool.definition))
             continue
@@ -123,16 +127,27 @@ def _add_tools(body: dict[str, Any], request: Request, dialect: GeminiDialect, w
         declarations.append(_declaration(tool))
     if tools:
         body["tools"] = tools
+    if declarations and 0 < (writer.context.facts.generation or 0) < 3:
+        _refuse_both(request)
     if declarations and request.parallel_tool_calls is False:
         raise UnsupportedParameterError(
             f"{dialect.host} has no way to forbid parallel tool calls: "
             "leave parallel_tool_calls out and answer every call"
         )
-    calling = _function_calling(request.tool_choice, request.tools)
+    calling = _function_calling(request.tool_choice, found.tools)
     if dialect.stream_arguments and request.stream and declarations:
         calling["streamFunctionCallArguments"] = True
     if calling:
         body["toolConfig"] = {"functionCallingConfig": calling}
+
+
+def _refuse_both(request: Request) -> None:
+    for tool in request.tools:
+        if isinstance(tool, HostedTool):
+            raise UnsupportedParameterError(
+                f"{request.model} cannot have {type(tool).__name__} and functions at the same time: "
+                "leave one of them out, or use Gemini 3 or later"
+            )
 
 
 def _declaration(tool: Tool) -> dict[str, Any]:
@@ -158,3 +173,41 @@ def _function_calling(choice: ToolChoice | None, tools: tuple[Any, ...]) -> dict
     if choice.names:
         config["allowedFunctionNames"] = list(choice.names)
     return config
+
+
+# Tools that Google runs. Sources: google-genai 3.4 (``types.Tool``), and recorded traffic.
+
+
+def _web_search(tool: WebSearch, writer: PartWriter[Any]) -> Hosted:
+    refuse_domains(tool, writer, "domains", "blocked_domains")
+    if tool.max_uses is not None:
+        writer.leave_out("max_uses", "Google has no limit for its searches")
+    if tool.country is not None:
+        writer.leave_out("country", "Google's search takes none")
+    return Hosted(tool={"googleSearch": {}})
+
+
+def _code_execution(tool: CodeExecution, writer: PartWriter[Any]) -> Hosted:
+    return Hosted(tool={"codeExecution": {}})
+
+
+def _file_search(tool: FileSearch, writer: PartWriter[Any]) -> Hosted:
+    if tool.max_results is not None:
+        writer.leave_out("max_results", "Google has no limit for the passages of a search")
+    return Hosted(tool={"fileSearch": {"fileSearchStoreNames": list(tool.stores)}})
+
+
+def _mcp(tool: MCPServer, writer: PartWriter[Any]) -> Hosted:
+    if tool.tools:
+        raise writer.refuse_keyword("tools", "Google offers all tools of an MCP server; leave MCPServer(tools=...) out")
+    headers = bearer(tool)
+    transport = {"url": tool.url, **({"headers": headers} if headers else {})}
+    return Hosted(tool={"mcpServers": [{"name": tool.label, "streamableHttpTransport": transport}]})
+
+
+_HOSTED: Mapping[str, Write] = {
+    "web_search": _web_search,
+    "code_execution": _code_execution,
+    "file_search": _file_search,
+    "mcp": _mcp,
+}

@@ -6,8 +6,8 @@ A new host is a row of these. A field exists only where the codec acts on it; wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..classify import ErrorType
@@ -54,6 +54,7 @@ class ChatDialect:
         embed_dimensions_field: ``output_dimension`` on Mistral.
         embed_base64: asks for vectors as base64, which every client of OpenAI's can read.
         rerank: has an endpoint that ranks documents.
+        hosted_tools: the tools that the host runs itself: their words, and the types that they have here.
         retryable_codes: refusals that are the model's slip, so that trying again makes sense (Groq).
         error_codes: the host's own codes, lower case, before the common ones.
         adapt: the last change to the body, before ``extra_body``; it returns a new or the same dict.
@@ -90,6 +91,7 @@ class ChatDialect:
     embed_dimensions_field: str = "dimensions"
     embed_base64: bool = True
     rerank: bool = False
+    hosted_tools: Mapping[str, str] = field(default_factory=dict)
     retryable_codes: frozenset[str] = frozenset()
     error_codes: tuple[tuple[str, ErrorType], ...] = ()
     adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None

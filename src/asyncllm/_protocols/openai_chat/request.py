@@ -12,12 +12,14 @@ from typing import Any
 
 from ..._schema.content import Text
 from ..._schema.facts import ReasoningRules
+from ..._schema.hosted import WebSearch
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
 from ..caching import cached
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
+from ..hosted_tools import AnyTool, Hosted, Write, offer, refuse_domains
 from ..openai_api import post
-from ..parts import settings_without_tools
+from ..parts import PartWriter, settings_without_tools
 from ..reasoning import ANY_EFFORT, NOTHING, Amount, ask, on_chat, sampling_hints, will_reason
 from .dialect import ChatDialect
 from .messages import write_messages
@@ -101,7 +103,8 @@ def _reasoning(body: dict[str, Any], value: str | int, writer: ChatWriter) -> No
 
 def _tools(body: dict[str, Any], request: Request, asked: Amount, writer: ChatWriter) -> None:
     dialect, choice = writer.dialect, request.tool_choice
-    tools = list(request.tools)
+    offered = offer(request, writer, dialect.hosted_tools, _HOSTED).tools
+    tools = list(offered)
     if choice is not None and choice.names and choice.mode != "tool" and not dialect.allowed_tools:
         tools = [tool for tool in tools if _name_of(tool) in choice.names]
         writer.warn("tools that tool_choice does not name were left out of the request")
@@ -110,7 +113,7 @@ def _tools(body: dict[str, Any], request: Request, asked: Amount, writer: ChatWr
         if choice.mode == "tool" and not choice.names:
             raise writer.bad("tool_choice: mode 'tool' needs the name of a tool")
         _demand(request, asked, writer)
-        body["tool_choice"] = _tool_choice(request, dialect)
+        body["tool_choice"] = _tool_choice(request, offered, dialect)
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
 
@@ -126,7 +129,7 @@ def _demand(request: Request, asked: Amount, writer: ChatWriter) -> None:
         raise writer.cannot("tool_choice", "cannot be made to call a tool while it reasons; use reasoning='none'")
 
 
-def _tool(tool: Tool | ProviderTool, writer: ChatWriter) -> dict[str, Any]:
+def _tool(tool: AnyTool, writer: ChatWriter) -> dict[str, Any]:
     if isinstance(tool, ProviderTool):
         return dict(tool.definition)
     function: dict[str, Any] = {"name": tool.name}
@@ -151,7 +154,7 @@ def _tool(tool: Tool | ProviderTool, writer: ChatWriter) -> dict[str, Any]:
     return written if tool.extra is None else deep_merge(written, tool.extra)
 
 
-def _name_of(tool: Tool | ProviderTool) -> str | None:
+def _name_of(tool: AnyTool) -> str | None:
     if isinstance(tool, Tool):
         return tool.name
     for holder in (tool.definition, tool.definition.get(str(tool.definition.get("type")))):
@@ -160,26 +163,26 @@ def _name_of(tool: Tool | ProviderTool) -> str | None:
     return None
 
 
-def _named(name: str, request: Request) -> dict[str, Any]:
+def _named(name: str, tools: tuple[AnyTool, ...]) -> dict[str, Any]:
     """A tool by name: ``custom`` where the caller's own definition of that name is a custom tool."""
     custom = any(
         isinstance(tool, ProviderTool) and tool.definition.get("type") == "custom" and _name_of(tool) == name
-        for tool in request.tools
+        for tool in tools
     )
     kind = "custom" if custom else "function"
     return {"type": kind, kind: {"name": name}}
 
 
-def _tool_choice(request: Request, dialect: ChatDialect) -> str | dict[str, Any]:
+def _tool_choice(request: Request, tools: tuple[AnyTool, ...], dialect: ChatDialect) -> str | dict[str, Any]:
     choice = request.tool_choice
     if choice is None or (not choice.names) or choice.mode == "none":
         return "auto" if choice is None else choice.mode
     if choice.mode == "tool":
-        return _named(choice.names[0], request)
+        return _named(choice.names[0], tools)
     if not dialect.allowed_tools:
         return choice.mode
-    tools = [_named(name, request) for name in choice.names]
-    return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
+    named = [_named(name, tools) for name in choice.names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": named}}
 
 
 def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: ChatWriter) -> None:
@@ -199,3 +202,22 @@ def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: ChatW
         place = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))
         messages.insert(place, {"role": "system", "content": rule})
         body["response_format"] = {"type": "json_object"}
+
+
+# Tools that a host of this format runs. Source: recorded traffic of OpenRouter and Groq.
+
+
+def _web_search(tool: WebSearch, writer: PartWriter[Any]) -> Hosted:
+    refuse_domains(tool, writer, "domains", "blocked_domains")
+    written: dict[str, Any] = {"type": writer.dialect.hosted_tools[tool.word]}
+    if tool.country is not None:
+        writer.leave_out("country", "the host's search takes none")
+    if tool.max_uses is not None and written["type"] == _OPENROUTER:
+        written["parameters"] = {"max_uses": tool.max_uses}
+    elif tool.max_uses is not None:
+        writer.leave_out("max_uses", "the host has no limit for its searches")
+    return Hosted(tool=written)
+
+
+_OPENROUTER = "openrouter:web_search"
+_HOSTED: Mapping[str, Write] = {"web_search": _web_search}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ... import errors
@@ -25,6 +25,14 @@ _CODES: tuple[tuple[str, ErrorType], ...] = (
     ),
 )
 
+OPENAI_TOOLS: Mapping[str, str] = {
+    "web_search": "web_search",
+    "code_execution": "code_interpreter",
+    "file_search": "file_search",
+    "mcp": "mcp",
+}
+"""The tools that OpenAI runs: our words, and the types of the SDK's ``tool_param``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponsesDialect:
@@ -34,6 +42,7 @@ class ResponsesDialect:
         reasoning_summary: which summary is asked for beside an effort; None for none.
         cache_marks: takes prompt-cache breakpoints on content.
         hosted_call_ids: beginnings of the ids of custom tool calls that the host ran by itself (xAI: ``xs_call_``).
+        hosted_tools: the tools that the host runs itself: their words, and the types that they have here.
         error_codes: the host's own codes, lower case, before the common ones.
         retryable_codes: refusals that are the model's slip, so that trying again makes sense.
         adapt: the last change to the body, before ``extra_body``; it returns a new or the same dict.
@@ -42,6 +51,7 @@ class ResponsesDialect:
     reasoning_summary: str | None = "auto"
     cache_marks: bool = True
     hosted_call_ids: tuple[str, ...] = ()
+    hosted_tools: Mapping[str, str] = field(default_factory=lambda: OPENAI_TOOLS)
     error_codes: tuple[tuple[str, ErrorType], ...] = _CODES
     retryable_codes: frozenset[str] = frozenset()
     adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
+from ..._schema.hosted import CodeExecution, FileSearch, HostedTool, MCPServer, WebSearch
+from ..._schema.request import ProviderTool, Request, ResponseFormat
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
+from ..hosted_tools import AnyTool, Hosted, Write, offer, refuse_domains
 from ..openai_api import post
-from ..parts import settings_without_tools
+from ..parts import PartWriter, settings_without_tools
 from ..reasoning import ANY_EFFORT, Amount, ask, sampling_hints
 from .dialect import ResponsesDialect
 from .messages import write_input
@@ -75,16 +77,19 @@ def _reasoning(effort: str, writer: ItemWriter) -> dict[str, Any]:
 
 
 def _tools(body: dict[str, Any], request: Request, writer: ItemWriter) -> None:
-    body["tools"] = [_tool(tool, writer) for tool in request.tools]
+    found = offer(request, writer, writer.dialect.hosted_tools, _HOSTED)
+    body["tools"] = [_tool(tool, writer) for tool in found.tools]
+    body.update(found.body)
+    _limit(body, request, writer)
     if request.tool_choice is not None:
         if request.tool_choice.mode == "tool" and not request.tool_choice.names:
             raise writer.bad("tool_choice: mode 'tool' needs the name of a tool")
-        body["tool_choice"] = _tool_choice(request)
+        body["tool_choice"] = _tool_choice(request, found.tools)
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
 
 
-def _tool(tool: Tool | ProviderTool, writer: ItemWriter) -> dict[str, Any]:
+def _tool(tool: AnyTool, writer: ItemWriter) -> dict[str, Any]:
     if isinstance(tool, ProviderTool):
         return dict(tool.definition)
     empty = {"type": "object", "properties": {}}
@@ -96,9 +101,9 @@ def _tool(tool: Tool | ProviderTool, writer: ItemWriter) -> dict[str, Any]:
     return written if tool.extra is None else deep_merge(written, tool.extra)
 
 
-def _named(name: str, request: Request) -> dict[str, Any]:
+def _named(name: str, tools: tuple[AnyTool, ...]) -> dict[str, Any]:
     """A tool by name: a function, else what the caller's own definition of that name is; hosted tools go by type."""
-    for tool in request.tools:
+    for tool in tools:
         if isinstance(tool, ProviderTool):
             kind = tool.definition.get("type")
             if name == tool.definition.get("name"):
@@ -110,16 +115,77 @@ def _named(name: str, request: Request) -> dict[str, Any]:
     return {"type": "function", "name": name}
 
 
-def _tool_choice(request: Request) -> str | dict[str, Any]:
+def _tool_choice(request: Request, tools: tuple[AnyTool, ...]) -> str | dict[str, Any]:
     choice = request.tool_choice
     if choice is None or not choice.names or choice.mode == "none":
         return "auto" if choice is None else choice.mode
     if choice.mode == "tool":
-        return _named(choice.names[0], request)
-    return {"type": "allowed_tools", "mode": choice.mode, "tools": [_named(name, request) for name in choice.names]}
+        return _named(choice.names[0], tools)
+    return {"type": "allowed_tools", "mode": choice.mode, "tools": [_named(name, tools) for name in choice.names]}
 
 
 def _format(wanted: ResponseFormat, writer: ItemWriter) -> dict[str, Any]:
     if wanted.schema is None:
         return {"type": "json_object"}
     return {"type": "json_schema", **writer.format(wanted, strict=True)}
+
+
+# Tools that the host runs. Sources: the SDK's ``tool_param``, and recorded traffic.
+
+
+def _type(tool: HostedTool, writer: PartWriter[Any]) -> dict[str, Any]:
+    return {"type": writer.dialect.hosted_tools[tool.word]}
+
+
+def _web_search(tool: WebSearch, writer: PartWriter[Any]) -> Hosted:
+    written = _type(tool, writer)
+    refuse_domains(tool, writer, "blocked_domains")
+    if written["type"] != "web_search":  # the preview, which Azure has, takes no filters
+        refuse_domains(tool, writer, "domains")
+    if tool.domains:
+        written["filters"] = {"allowed_domains": list(tool.domains)}
+    if tool.country is not None:
+        written["user_location"] = {"type": "approximate", "country": tool.country}
+    return Hosted(tool=written)
+
+
+def _code_execution(tool: CodeExecution, writer: PartWriter[Any]) -> Hosted:
+    return Hosted(tool={**_type(tool, writer), "container": {"type": "auto"}})
+
+
+def _file_search(tool: FileSearch, writer: PartWriter[Any]) -> Hosted:
+    written = {**_type(tool, writer), "vector_store_ids": list(tool.stores)}
+    if tool.max_results is not None:
+        written["max_num_results"] = tool.max_results
+    return Hosted(tool=written)
+
+
+def _mcp(tool: MCPServer, writer: PartWriter[Any]) -> Hosted:
+    server = {"server_label": tool.label, "server_url": tool.url, "require_approval": "never"}
+    written: dict[str, Any] = {**_type(tool, writer), **server}
+    if tool.token is not None:
+        written["authorization"] = tool.token
+    if tool.headers:
+        written["headers"] = dict(tool.headers)
+    if tool.tools:
+        written["allowed_tools"] = list(tool.tools)
+    return Hosted(tool=written)
+
+
+_HOSTED: Mapping[str, Write] = {
+    "web_search": _web_search,
+    "code_execution": _code_execution,
+    "file_search": _file_search,
+    "mcp": _mcp,
+}
+
+
+def _limit(body: dict[str, Any], request: Request, writer: ItemWriter) -> None:
+    """``max_tool_calls`` counts all hosted tools together, so it can say ``max_uses`` of a search that is alone."""
+    limits = [tool.max_uses for tool in request.tools if isinstance(tool, WebSearch) and tool.max_uses is not None]
+    if not limits:
+        return
+    if sum(isinstance(tool, (HostedTool, ProviderTool)) for tool in request.tools) == 1:
+        body["max_tool_calls"] = limits[0]
+    else:
+        writer.leave_out("max_uses", "it counts all tools of the host together; give max_tool_calls in extra_body")
