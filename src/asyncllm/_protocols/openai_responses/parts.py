@@ -376,12 +376,13 @@ class Tally:
 class OpenReasoning:
     """A reasoning item."""
 
-    __slots__ = ("_index", "_pieces", "_place", "_taken", "_tally", "wire")
+    __slots__ = ("_begins", "_index", "_pieces", "_place", "_taken", "_tally", "wire")
 
     def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
         self.wire = wire
         self._tally = tally
         self._place: tuple[str, object] | None = None
+        self._begins = False  # the last part is over, or a new one was announced
         self._taken: list[str] = []
         self._pieces: dict[tuple[str, object], list[str]] = {}
         ident = wire.get("id")
@@ -397,9 +398,15 @@ class OpenReasoning:
             return
         elif self._place[1] != place:
             self._place = (kind, place)
-            text = PARAGRAPH + text
+            if self._begins or kind == "summary":  # some hosts number every delta of a content
+                text = PARAGRAPH + text
+        self._begins = False
         self._taken.append(text)
         events.append(ReasoningDelta(text, self._index))
+
+    def part(self) -> None:
+        """Another summary, or another content, is announced."""
+        self._begins = True
 
     def said(self) -> str:
         """All that was streamed of it."""
@@ -409,8 +416,9 @@ class OpenReasoning:
         """A summary or content is told whole: what was not streamed of it is streamed now."""
         taken = self._pieces.get((kind, place), [])
         rest = missing(text, taken)
-        if rest and (taken or text not in "".join(self._taken)):
+        if rest and text not in "".join(self._taken):
             self.think(kind, place, rest, events)
+        self._begins = True
 
     def end(self, wire: dict[str, Any], events: list[Event]) -> None:
         """Ends the part."""

@@ -1,11 +1,17 @@
-"""A whole ``response`` object -> canonical response."""
+"""A whole ``response`` object -> canonical response; and a message that is streamed, up to the whole item.
+
+Hosts number the texts of a streamed message in their own ways, from one number for the whole answer to one for each
+delta. So a text that is told whole is matched with what was streamed by its words, and each text is told once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ..._schema.content import Refusal, ToolCall
+from ..._schema.content import Refusal, Text, ToolCall
+from ..._schema.events import Event, TextDelta
 from ..._schema.messages import Message
 from ..._schema.response import Response
 from ...errors import AsyncLLMError, ProtocolError
@@ -13,9 +19,9 @@ from ..classify import snippet
 from ..codec import Context
 from ..finish import check_reply, said_by
 from ..openai_api import failure_error, rate_limits, read_failure, read_whole, request_id
-from ..parts import unique_calls
+from ..parts import objects, unique_calls
 from .dialect import ResponsesDialect
-from .parts import read_items
+from .parts import Tally, empty_message, head_of, missing, read_content, read_items, type_of
 from .usage import read_finish, read_usage
 
 
@@ -76,3 +82,141 @@ def failure_of(
     if not failure.message:
         failure = failure._replace(message="the provider reported that the response failed, and not why")
     return failure_error(failure, status, headers, context, dialect)
+
+
+class OpenText:
+    """A text or refusal of a message."""
+
+    __slots__ = ("annotations", "index", "kind", "taken", "told")
+
+    def __init__(self, kind: str, index: int) -> None:
+        self.kind = kind
+        self.index = index
+        self.taken: list[str] = []
+        self.annotations: list[Any] = []
+        self.told = False  # it was told whole
+
+    def content(self) -> dict[str, Any]:
+        """The content part as far as it was streamed."""
+        text = "".join(self.taken)
+        if self.kind == "refusal":
+            return {"type": "refusal", "refusal": text}
+        return {"type": "output_text", "text": text, "annotations": self.annotations}
+
+
+class OpenMessage:
+    """A message, whose parts start with their content."""
+
+    __slots__ = ("_all", "_tally", "_texts", "wire")
+
+    def __init__(self, wire: dict[str, Any], tally: Tally) -> None:
+        self.wire = wire
+        self._tally = tally
+        self._all: list[OpenText] = []
+        self._texts: dict[int, OpenText] = {}
+
+    def text(self, at: int, kind: str, events: list[Event]) -> OpenText:
+        """The text or refusal under a number; it starts where it is new, or what was there is told whole."""
+        found = self._texts.get(at)
+        if found is None or found.told:
+            origin = self._tally.context.origin
+            part = Refusal("", origin=origin) if kind == "refusal" else Text("", origin=origin)
+            found = self._texts[at] = OpenText(kind, self._tally.start(part, events))
+            self._all.append(found)
+        return found
+
+    def said(self) -> str:
+        """All that was streamed of it."""
+        return "".join([piece for text in self._all for piece in text.taken])
+
+    def done(self, at: int, kind: str, text: str, events: list[Event]) -> None:
+        """A text is told whole: what was not streamed of it is streamed now."""
+        known = self._texts.get(at)
+        if known is not None and known.kind == kind and "".join(known.taken) == text:
+            known.told = True
+            return
+        run = _streamed_as(text, [said for said in self._all if said.kind == kind and not said.told])
+        if not run and any(said.kind == kind and "".join(said.taken) == text for said in self._all):
+            return  # streamed under another number
+        if not run:
+            fresh = known is None or known.told or known.kind != kind
+            run = [self.text(-1 - len(self._all) if known is not None else at, kind, events) if fresh else known]  # type: ignore[list-item]  # known is there where it is not fresh
+        self._complete(text, run, events)
+        for said in run:
+            said.told = True
+
+    def _complete(self, text: str, run: list[OpenText], events: list[Event]) -> None:
+        """Streams what a whole text holds beyond its pieces."""
+        rest, last = missing(text, [piece for said in run for piece in said.taken]), run[-1]
+        if rest:
+            last.taken.append(rest)
+            if last.kind == "output_text":
+                events.append(TextDelta(rest, last.index))
+
+    def end(self, wire: dict[str, Any], events: list[Event]) -> None:
+        """Ends all parts, as the whole item has them; which of them was streamed is told by kind, text and order."""
+        head, contents = head_of(wire), objects(wire.get("content"))
+        waiting = list(self._all)
+        for content in contents:
+            kind, text = type_of(content), text_of(content)
+            fitting = [said for said in waiting if said.kind == kind]
+            run = _streamed_as(text, fitting) or fitting[:1]
+            for said in run:
+                waiting.remove(said)
+            if len(run) < 2:
+                self._finish(content, run[0] if run else None, head, events)
+                continue
+            self._complete(text, run, events)  # one text in the item, several on the way
+            run[-1].annotations = content.get("annotations") or run[-1].annotations
+            for said in run:
+                self._finish(said.content(), said, head, events)
+        for said in waiting:
+            self._finish(said.content(), said, head, events)
+        if not contents and not self._all:
+            part = empty_message(wire, self._tally.context)
+            self._tally.end(self._tally.start(part, events), part, events)
+
+    def _finish(
+        self, content: dict[str, Any], said: OpenText | None, head: dict[str, Any], events: list[Event]
+    ) -> None:
+        tally = self._tally
+        part = read_content(head, content, tally.context)
+        if not isinstance(part, (Text, Refusal)):
+            tally.end(tally.start(part, events), part, events)
+            return
+        said = said or self.text(-1 - len(self._all), type_of(content), events)
+        self._complete(part.text, [said], events)
+        streamed = "".join(said.taken)
+        tally.end(said.index, part if part.text == streamed else replace(part, text=streamed), events)
+
+
+def text_of(content: Mapping[str, Any]) -> str:
+    """The text or the refusal of a content part; empty where it has none."""
+    text = content.get("refusal" if type_of(content) == "refusal" else "text")
+    return text if isinstance(text, str) else ""
+
+
+_MOST_STARTS = 16  # of runs that are looked at: a host that numbers every piece has thousands
+
+
+def _streamed_as(text: str, waiting: list[OpenText]) -> list[OpenText]:
+    """Which of the streamed texts are together a whole one, or else its longest beginning; empty for none.
+
+    Hosts number texts in their own ways, from one for a whole answer to one for each delta, so what was said counts.
+    """
+    best: list[OpenText] = []
+    longest = -1
+    for start in range(min(len(waiting), _MOST_STARTS)):
+        run: list[OpenText] = []
+        length = 0
+        for said in waiting[start:]:
+            piece = "".join(said.taken)
+            if not text.startswith(piece, length):
+                break
+            run.append(said)
+            length += len(piece)
+            if length == len(text):
+                return run
+        if run and length > longest:
+            best, longest = run, length
+    return best

@@ -16,8 +16,10 @@ Rules.
 
 * What counts is the JSON's ``type``; the SSE name repeats it. Types not known here are skipped, and so are the progress
   events of hosted tools: their items come whole.
-* A delta belongs to the item at its ``output_index``; where that is missing, to the one with its ``item_id``. Ids alone
-  would not do: some hosts change them from event to event.
+* A delta belongs to the open item with its ``item_id``, else to the one at its ``output_index``. Neither is enough:
+  some hosts change the ids from event to event, some give every item the same number.
+* A text is told once, whatever its ``content_index``: what a ``.done`` event or a whole item says is what was streamed
+  under one number or several, or else it is streamed then.
 * The end is ``response.completed`` or ``response.incomplete``, whose ``response`` holds status and usage. Items that
   never ended, or never began, are taken from its ``output`` (which may be empty, so what was streamed counts first).
 * ``error`` and ``response.failed`` end the stream with that error. ``[DONE]``, which OpenRouter sends, means nothing.
@@ -29,12 +31,10 @@ Source: openai 3.52.0 (openai/types/responses/response_stream_event.py and the e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Union
 
 from ..._framing.framer import Frame
-from ..._schema.content import Refusal, Text
 from ..._schema.events import (
     Event,
     ResponseEnd,
@@ -47,128 +47,19 @@ from ..classify import snippet
 from ..codec import Context, Halves, complete, is_keepalive, no_such_stream
 from ..finish import check_reply
 from ..openai_api import failure_error, rate_limits, read_failure, request_id
-from ..parts import as_dict, objects
+from ..parts import as_dict
 from .dialect import ResponsesDialect
 from .parts import (
     OpenFunctionCall,
     OpenOther,
     OpenReasoning,
     Tally,
-    empty_message,
-    head_of,
     is_named_call,
-    missing,
-    read_content,
     type_of,
     whole_text,
 )
-from .response import failure_of
+from .response import OpenMessage, OpenText, failure_of, text_of
 from .usage import read_finish, read_usage
-
-
-class OpenText:
-    """A text or refusal of a message."""
-
-    __slots__ = ("annotations", "index", "kind", "taken")
-
-    def __init__(self, kind: str, index: int) -> None:
-        self.kind = kind
-        self.index = index
-        self.taken: list[str] = []
-        self.annotations: list[Any] = []
-
-    def content(self) -> dict[str, Any]:
-        """The content part as far as it was streamed."""
-        text = "".join(self.taken)
-        if self.kind == "refusal":
-            return {"type": "refusal", "refusal": text}
-        return {"type": "output_text", "text": text, "annotations": self.annotations}
-
-
-class OpenMessage:
-    """A message, whose parts start with their content."""
-
-    __slots__ = ("_tally", "_texts", "wire")
-
-    def __init__(self, wire: dict[str, Any], tally: Tally) -> None:
-        self.wire = wire
-        self._tally = tally
-        self._texts: dict[int, OpenText] = {}
-
-    def text(self, at: int, kind: str, events: list[Event]) -> OpenText:
-        """The text or refusal at a place of the content; it starts where it is new."""
-        found = self._texts.get(at)
-        if found is None:
-            origin = self._tally.context.origin
-            part = Refusal("", origin=origin) if kind == "refusal" else Text("", origin=origin)
-            found = self._texts[at] = OpenText(kind, self._tally.start(part, events))
-        return found
-
-    def said(self) -> str:
-        """All that was streamed of it."""
-        return _joined(list(self._texts.values()))
-
-    def done(self, at: int, kind: str, text: str, events: list[Event]) -> None:
-        """A text is told whole: what was not streamed of it is streamed now."""
-        known = self._texts.get(at)
-        if known is None and any(said.kind == kind and "".join(said.taken) == text for said in self._texts.values()):
-            return  # streamed under another number
-        said = known or self.text(at, kind, events)
-        rest = missing(text, said.taken)
-        if rest:
-            said.taken.append(rest)
-            if kind == "output_text":
-                events.append(TextDelta(rest, said.index))
-
-    def end(self, wire: dict[str, Any], events: list[Event]) -> None:
-        """Ends all parts, as the whole item has them; which of them was streamed is told by kind and order."""
-        head, contents = head_of(wire), objects(wire.get("content"))
-        waiting = list(self._texts.values())
-        if len(contents) == 1 and len(waiting) > 1 and _joined(waiting) == _text_of(contents[0]):
-            contents = []  # one text in the item, several on the way
-        for content in contents:
-            said = _streamed(content, waiting)
-            if said is not None:
-                waiting.remove(said)
-            self._finish(content, said, head, events)
-        for said in waiting:
-            self._finish(said.content(), said, head, events)
-        if not contents and not self._texts:
-            part = empty_message(wire, self._tally.context)
-            self._tally.end(self._tally.start(part, events), part, events)
-
-    def _finish(
-        self, content: dict[str, Any], said: OpenText | None, head: dict[str, Any], events: list[Event]
-    ) -> None:
-        tally = self._tally
-        part = read_content(head, content, tally.context)
-        if not isinstance(part, (Text, Refusal)):
-            tally.end(tally.start(part, events), part, events)
-            return
-        said = said or self.text(-1 - len(self._texts), type_of(content), events)
-        rest = missing(part.text, said.taken)
-        if rest:
-            said.taken.append(rest)
-            if isinstance(part, Text):
-                events.append(TextDelta(rest, said.index))
-        streamed = "".join(said.taken)
-        tally.end(said.index, part if part.text == streamed else replace(part, text=streamed), events)
-
-
-def _text_of(content: Mapping[str, Any]) -> object:
-    return content.get("refusal" if type_of(content) == "refusal" else "text")
-
-
-def _joined(said: list[OpenText]) -> str:
-    return "".join([piece for text in said for piece in text.taken])
-
-
-def _streamed(content: Mapping[str, Any], waiting: list[OpenText]) -> OpenText | None:
-    """Which of the streamed texts a content part of the whole item is; None for one that was not streamed."""
-    kind, text = type_of(content), str(_text_of(content))
-    fitting = [said for said in waiting if said.kind == kind]
-    return next((said for said in fitting if text.startswith("".join(said.taken))), fitting[0] if fitting else None)
-
 
 OpenItem = Union[OpenMessage, OpenReasoning, OpenFunctionCall, OpenOther]
 
@@ -192,7 +83,6 @@ def place_of(event: Mapping[str, Any], name: str) -> int:
 
 
 _TEXT_DELTA = "response.output_text.delta"
-_NEW = object()
 
 
 class ResponsesStream:
@@ -213,7 +103,7 @@ class ResponsesStream:
         "_odd",
         "_open",
         "_place",
-        "_seen",
+        "_places",
         "_started",
         "_tally",
         "_text",
@@ -234,13 +124,13 @@ class ResponsesStream:
         self._dialect = dialect
         self._tally = Tally(context, dialect)
         self._started = False
-        self._open: dict[object, OpenItem] = {}
-        self._seen: set[object] = set()
-        self._kinds: dict[object, str] = {}
-        self._told: dict[object, str] = {}  # what ended items said
+        self._open: dict[int, OpenItem] = {}  # by a number of ours, as everything below
+        self._kinds: dict[int, str] = {}  # of all items so far
+        self._told: dict[int, str] = {}  # what ended items said
+        self._places: dict[object, int] = {}  # the last item at an output index; None for items without one
         self._halves = Halves()
         self._odd = ""  # what was not of this protocol
-        self._ids: dict[str, object] = {}
+        self._ids: dict[str, int] = {}
         self._text: OpenText | None = None  # the text that the last delta was of, and below where it is
         self._at: object = None
         self._place: object = None
@@ -347,54 +237,68 @@ class ResponsesStream:
             )
         )
 
-    def _key(self, event: Mapping[str, Any]) -> object:
-        """Which item an event speaks of."""
+    def _key(self, event: Mapping[str, Any]) -> int | None:
+        """Which item an event speaks of; None for one that was not announced."""
         at, ident = event.get("output_index"), event.get("item_id")
-        if type(at) is int:
-            return at
-        return self._ids.get(ident, ident) if isinstance(ident, str) else None
+        if ident is None:
+            ident = as_dict(event.get("item")).get("id")
+        by_id = self._ids.get(ident) if isinstance(ident, str) else None
+        if by_id in self._open:
+            return by_id
+        by_place = self._places.get(at if type(at) is int else None)
+        if type(at) is int or by_place in self._open:
+            return by_place
+        return by_id
 
     def _added(self, event: dict[str, Any], events: list[Event]) -> None:
-        self._announce(self._key(event), as_dict(event.get("item")), events)
+        self._announce(event, as_dict(event.get("item")), events)
 
-    def _announce(self, key: object, wire: dict[str, Any], events: list[Event]) -> OpenItem:
+    def _announce(self, event: Mapping[str, Any], wire: dict[str, Any], events: list[Event]) -> int:
+        """Begins an item and gives its number."""
         self._begin({}, events)
-        known = self._open.get(key)
-        if known is not None:
-            self._end_item(key, known, known.wire, events)
-        ident = wire.get("id")
+        at, ident = event.get("output_index"), wire.get("id")
+        at = at if type(at) is int else None
+        before = self._places.get(at)
+        known = None if before is None else self._open.get(before)
+        if before is not None and known is not None:
+            both_named = isinstance(ident, str) and isinstance(known.wire.get("id"), str)
+            if not (isinstance(known, OpenFunctionCall) and both_named and ident != known.wire["id"]):
+                self._end_item(before, known, known.wire, events)
+        key = len(self._kinds)
         if isinstance(ident, str):
             self._ids[ident] = key
-        self._seen.add(key)
+        self._places[at] = key
         self._kinds[key] = type_of(wire)
-        found = self._open[key] = open_item(wire, self._tally, events)
-        return found
+        self._open[key] = open_item(wire, self._tally, events)
+        self._text = None
+        return key
 
     def _item_done(self, event: dict[str, Any], events: list[Event]) -> None:
         wire, key = as_dict(event.get("item")), self._key(event)
-        if key is None and isinstance(wire.get("id"), str):
-            key = self._ids.get(wire["id"])
-        known = self._open.get(key)
-        if known is None:
-            known = self._announce(key, wire, events)
-        self._end_item(key, known, wire, events)
+        if key is None or key not in self._open:
+            key = self._announce(event, wire, events)
+        self._end_item(key, self._open[key], wire, events)
 
-    def _end_item(self, key: object, item: OpenItem, wire: dict[str, Any], events: list[Event]) -> None:
+    def _end_item(self, key: int, item: OpenItem, wire: dict[str, Any], events: list[Event]) -> None:
         item.end(wire, events)
         self._told[key] = item.said()
         del self._open[key]
-        if key == self._at:
-            self._text = None
+        self._text = None
 
     def _find(self, kind: type[Any], wire_type: str, event: Mapping[str, Any], events: list[Event]) -> Any:
         """The open item a delta is of; one that was never announced begins here."""
         key = self._key(event)
-        item = self._open.get(key)
+        item = None if key is None else self._open.get(key)
         if isinstance(item, kind):
             return item
-        if item is not None or key in self._seen:
+        if key is not None and type(event.get("output_index")) is int:
             raise ProtocolError(f"a delta of the stream does not fit its item: {event.get('type')}")
-        return self._announce(key, {"type": wire_type, "id": event.get("item_id")}, events)
+        return self._open[self._announce(event, {"type": wire_type, "id": event.get("item_id")}, events)]
+
+    def _awaits(self, kind: type[Any], event: Mapping[str, Any]) -> bool:
+        """Whether an event speaks of an open item of a kind, or of one that has not begun."""
+        key = self._key(event)
+        return key is None or isinstance(self._open.get(key), kind)
 
     def _delta(self, event: Mapping[str, Any]) -> str:
         delta = event.get("delta")
@@ -408,7 +312,7 @@ class ResponsesStream:
         if delta:
             text.taken.append(delta)
             events.append(TextDelta(delta, text.index))
-        self._text, self._at, self._place = text, self._key(event), event.get("content_index")
+        self._text, self._at, self._place = text, event.get("output_index"), event.get("content_index")
 
     def _refusal_delta(self, event: dict[str, Any], events: list[Event]) -> None:
         self._said(event, "refusal", events).taken.append(self._delta(event))
@@ -436,28 +340,49 @@ class ResponsesStream:
 
     def _arguments(self, event: dict[str, Any], events: list[Event]) -> None:
         wire_type = "custom_tool_call" if str(event.get("type")).startswith("response.custom") else "function_call"
-        delta, item = self._delta(event), self._open.get(self._key(event))
-        if delta and not isinstance(item, OpenOther):
+        delta, key = self._delta(event), self._key(event)
+        if delta and not (key is not None and isinstance(self._open.get(key), OpenOther)):
             self._find(OpenFunctionCall, wire_type, event, events).argue(delta, events)
+
+    def _part_added(self, event: dict[str, Any], events: list[Event]) -> None:
+        """A summary, or a content of reasoning, begins: what has another number is another one from here on."""
+        key = self._key(event)
+        item = None if key is None else self._open.get(key)
+        if isinstance(item, OpenReasoning):
+            item.part()
+
+    def _part_done(self, event: dict[str, Any], events: list[Event]) -> None:
+        """A part of the content is told whole, whatever event came before it."""
+        part = as_dict(event.get("part"))
+        kind = type_of(part)
+        if kind in ("output_text", "refusal"):
+            self._whole_text(event, kind, text_of(part), events)
+        elif kind in ("reasoning_text", "summary_text"):
+            self._whole_thought(event, "summary" if kind == "summary_text" else "content", part.get("text"), events)
 
     def _text_done(self, event: dict[str, Any], events: list[Event]) -> None:
         kind = "refusal" if event.get("type") == "response.refusal.done" else "output_text"
-        text, item = event.get("refusal" if kind == "refusal" else "text"), self._open.get(self._key(event))
-        if isinstance(text, str) and text and (isinstance(item, OpenMessage) or self._key(event) not in self._seen):
+        self._whole_text(event, kind, event.get("refusal" if kind == "refusal" else "text"), events)
+
+    def _whole_text(self, event: dict[str, Any], kind: str, text: object, events: list[Event]) -> None:
+        self._text = None
+        if isinstance(text, str) and text and self._awaits(OpenMessage, event):
             message: OpenMessage = self._find(OpenMessage, "message", event, events)
             message.done(place_of(event, "content_index"), kind, text, events)
 
     def _reasoning_done(self, event: dict[str, Any], events: list[Event]) -> None:
-        text, item = event.get("text"), self._open.get(self._key(event))
-        if isinstance(text, str) and text and (isinstance(item, OpenReasoning) or self._key(event) not in self._seen):
-            summary = event.get("type") == "response.reasoning_summary_text.done"
-            kind, name = ("summary", "summary_index") if summary else ("content", "content_index")
+        kind = "summary" if event.get("type") == "response.reasoning_summary_text.done" else "content"
+        self._whole_thought(event, kind, event.get("text"), events)
+
+    def _whole_thought(self, event: dict[str, Any], kind: str, text: object, events: list[Event]) -> None:
+        if isinstance(text, str) and text and self._awaits(OpenReasoning, event):
             thought: OpenReasoning = self._find(OpenReasoning, "reasoning", event, events)
-            thought.done(kind, place_of(event, name), text, events)
+            thought.done(kind, place_of(event, f"{kind}_index"), text, events)
 
     def _arguments_done(self, event: dict[str, Any], events: list[Event]) -> None:
         custom = str(event.get("type")).startswith("response.custom")
-        text, item = event.get("input" if custom else "arguments"), self._open.get(self._key(event))
+        text, key = event.get("input" if custom else "arguments"), self._key(event)
+        item = None if key is None else self._open.get(key)
         if isinstance(text, str) and text and isinstance(item, OpenFunctionCall):
             item.done(text, events)
 
@@ -491,35 +416,39 @@ class ResponsesStream:
         """What the terminal event says of items that never ended, or never began; each item is told once.
 
         Hosts number items in their own ways, and some change the ids: an item of the output is the one with its id,
-        else the one of its type at its place, else one of its type that said the same.
+        else one of its type that said the same, else the one of its type at its place.
         """
         left = dict(self._kinds)
         for at, wire in enumerate(output if isinstance(output, list) else ()):
             if not isinstance(wire, dict):
                 continue
             key = self._announced_as(at, wire, left)
-            if key is _NEW:
-                key = (at, "last")
-                self._end_item(key, self._announce(key, wire, events), wire, events)
-                continue
-            del left[key]
+            if key is None:
+                key = self._announce({"output_index": -1 - at}, wire, events)
+            else:
+                del left[key]
             item = self._open.get(key)
             if item is not None:
                 self._end_item(key, item, wire, events)
 
-    def _announced_as(self, at: int, wire: dict[str, Any], left: Mapping[object, str]) -> object:
-        """The key under which an item of the output was streamed; `_NEW` for one that was not."""
+    def _announced_as(self, at: int, wire: dict[str, Any], left: Mapping[int, str]) -> int | None:
+        """The number under which an item of the output was streamed; None for one that was not."""
         kind, ident, text = type_of(wire), wire.get("id"), whole_text(wire)
-        by_id = self._ids.get(ident, _NEW) if isinstance(ident, str) else _NEW
-        for key in (by_id, at):
-            if left.get(key) == kind:
-                return key
-        for key, known in left.items():
-            item = self._open.get(key)
-            told = self._told.get(key, "") if item is None else item.said()
-            if known == kind and told and text.startswith(told):
-                return key
-        return _NEW
+        by_id = self._ids.get(ident) if isinstance(ident, str) else None
+        if by_id is not None and left.get(by_id) == kind:
+            return by_id
+        alike = [(key, self._said_by(key)) for key, known in left.items() if known == kind]
+        same = next((key for key, told in alike if told and told == text), None)
+        if same is not None:
+            return same
+        place = self._places.get(at)
+        if place is not None and left.get(place) == kind:
+            return place
+        return next((key for key, told in alike if told and text.startswith(told)), None)
+
+    def _said_by(self, key: int) -> str:
+        item = self._open.get(key)
+        return self._told.get(key, "") if item is None else item.said()
 
     _TAKERS: ClassVar[Mapping[str, Callable[..., None]]] = MappingProxyType(
         {
@@ -535,6 +464,10 @@ class ResponsesStream:
             "response.reasoning_text.delta": _reasoning_text,
             "response.function_call_arguments.delta": _arguments,
             "response.custom_tool_call_input.delta": _arguments,
+            "response.content_part.added": _part_added,
+            "response.content_part.done": _part_done,
+            "response.reasoning_summary_part.added": _part_added,
+            "response.reasoning_summary_part.done": _part_done,
             "response.output_text.done": _text_done,
             "response.refusal.done": _text_done,
             "response.reasoning_summary_text.done": _reasoning_done,
