@@ -128,6 +128,7 @@ LIST = Path(__file__).with_name("public_names.txt")
 PUBLIC = (
     "asyncllm",
     "asyncllm.contrib.asgi",
+    "asyncllm.contrib.opentelemetry",
     "asyncllm.contrib.mcp",
     "asyncllm.errors",
     "asyncllm.ledger",

@@ -16,6 +16,7 @@ from ._schema.events import Event, ToolEnd, ToolStart
 from .runs import Loop, Run, ToolRun
 
 if TYPE_CHECKING:
+    from ._engine.hooks import RunTrace
     from ._engine.stream import Stream
 
 __all__ = ["RunStream"]
@@ -37,10 +38,13 @@ class RunStream(Generic[T]):
     another one still works; `aclose` cancels them.
     """
 
-    def __init__(self, stream_of: StreamOf, loop: Loop, spawn: Spawn) -> None:
+    def __init__(
+        self, stream_of: StreamOf, loop: Loop, spawn: Spawn, trace: Callable[[], RunTrace] | None = None
+    ) -> None:
         self._stream_of = stream_of
         self._loop = loop
         self._spawn = spawn
+        self._trace = trace
         self._ready: deque[Event] = deque()
         self._stream: Stream[Any] | None = None
         self._working: _Working | None = None
@@ -56,12 +60,24 @@ class RunStream(Generic[T]):
             if self._over:
                 raise StopAsyncIteration
             try:
-                await self._advance()
-            except BaseException:
+                if self._trace is None:
+                    await self._advance()
+                else:
+                    await self._advance_traced(self._trace)
+            except BaseException as error:
                 self._over = True
-                await self._stop()
+                await self._stop(error)
                 raise
         return self._ready.popleft()
+
+    async def _advance_traced(self, trace: Callable[[], RunTrace]) -> None:
+        traced = self._loop.trace
+        if traced is None:
+            traced = self._loop.trace = trace()
+        with traced.active():
+            await self._advance()
+        if self._over:
+            traced.ended(None)
 
     async def started(self) -> None:
         """Waits until the first event is there; iteration then begins with it. Calling it twice is fine.
@@ -112,7 +128,9 @@ class RunStream(Generic[T]):
         if self._working is not None:
             self._working.cancel()
 
-    async def _stop(self) -> None:
+    async def _stop(self, error: BaseException | None = None) -> None:
+        if self._loop.trace is not None:
+            self._loop.trace.ended(error)
         working, self._working = self._working, None
         if working is not None:
             working.cancel()

@@ -202,7 +202,8 @@ class Client(Verbs):
         """
         from .runs import begin, run_tools
 
-        return await run_tools(self.send, begin(messages, response_format, options))
+        trace = None if self._hooks is None else self._hooks.trace_run(options.get("agent"))
+        return await run_tools(self.send, begin(messages, response_format, options), trace)
 
     @overload
     def run_stream(
@@ -238,7 +239,8 @@ class Client(Verbs):
         from ._run_stream import RunStream
         from .runs import begin
 
-        return RunStream(self.stream, begin(messages, response_format, options), self._spawn)
+        trace = None if self._hooks is None else self._hooks.trace_run(options.get("agent"))
+        return RunStream(self.stream, begin(messages, response_format, options), self._spawn, trace)
 
     @overload
     def map(

@@ -43,6 +43,7 @@ from .errors import BadRequestError, ToolArgumentsError
 from .tools import FunctionTool, Offered, RunContext, ToolError, ToolOffer, offered, result_of
 
 if TYPE_CHECKING:
+    from ._engine.hooks import RunTrace
     from ._engine.stream import Stream
 
 __all__ = [
@@ -245,8 +246,28 @@ Emit = Callable[[Event], None]
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 
-async def run_tools(send: Send, loop: Loop) -> Run[Any]:
-    """Runs a whole loop on `Client.send`."""
+async def run_tools(send: Send, loop: Loop, trace: Callable[[], RunTrace] | None = None) -> Run[Any]:
+    """Runs a whole loop on `Client.send`.
+
+    Args:
+        send: asks the model.
+        loop: the run.
+        trace: begins to trace it; None where nothing is traced.
+    """
+    if trace is None:
+        return await _run_tools(send, loop)
+    loop.trace = traced = trace()
+    try:
+        with traced.active():
+            found = await _run_tools(send, loop)
+    except BaseException as error:
+        traced.ended(error)
+        raise
+    traced.ended(None)
+    return found
+
+
+async def _run_tools(send: Send, loop: Loop) -> Run[Any]:
     if loop.toolsets:
         await loop.prepare()
     await loop.answer_pending()
@@ -277,6 +298,7 @@ class Loop:
     ) -> None:
         self.messages: tuple[Message, ...] = messages
         self.pending: tuple[ToolCall, ...] = () if before is None else before.pending
+        self.trace: RunTrace | None = None
         self._rules = rules
         offers = offered(rules.tools)
         self.toolsets: tuple[Toolset, ...] = tuple([one for one in offers if isinstance(one, Toolset)])
@@ -454,7 +476,12 @@ class Loop:
         patience = self._rules.tool_timeout if function.timeout is None else function.timeout
         result: Any = None
         with anyio.move_on_after(patience) as scope:
-            result = await function.run(call, context)
+            if self.trace is None:
+                result = await function.run(call, context)
+            else:
+                with self.trace.tool(call) as tell:
+                    result = await function.run(call, context)
+                    tell(ToolResult(call.id, result, name=call.name))
         if scope.cancelled_caught:
             raise TimeoutError(f"the tool {call.name} did not end within {patience:g} s")
         return ToolRun(call=call, result=ToolResult(call.id, result, name=call.name))

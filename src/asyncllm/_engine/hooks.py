@@ -34,6 +34,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from .._schema.content import ToolCall, ToolResult
 from .._schema.events import Event
 from .._schema.request import Operation, Request
 from .._schema.response import Attempt, Response
@@ -217,6 +218,22 @@ class CallTrace(Protocol):
         ...
 
 
+class RunTrace(Protocol):
+    """What a tracer knows of one run of the tool loop. No method awaits."""
+
+    def active(self) -> AbstractContextManager[Any]:
+        """Holds while the run works."""
+        ...
+
+    def tool(self, call: ToolCall) -> AbstractContextManager[Callable[[ToolResult], None]]:
+        """A tool works inside the block; what the block is given takes its result."""
+        ...
+
+    def ended(self, error: BaseException | None) -> None:
+        """The run is over."""
+        ...
+
+
 class TracingHook(Hook):
     """The base of hooks that trace: told at once, in the moment in which things happen."""
 
@@ -224,12 +241,8 @@ class TracingHook(Hook):
         """A call begins."""
         raise NotImplementedError
 
-    def trace_tool(self, name: str, call_id: str, arguments: Any) -> AbstractContextManager[Callable[[Any], None]]:
-        """A tool of a run works inside the block; what it gives is called with the result."""
-        raise NotImplementedError
-
-    def trace_run(self, agent: str | None, steps: int) -> AbstractContextManager[Any]:
-        """A run of `Client.run` goes on inside the block."""
+    def trace_run(self, agent: str | None) -> RunTrace:
+        """A run of `Client.run` begins."""
         raise NotImplementedError
 
 
@@ -259,6 +272,8 @@ class Hooks:
                     "not the class)"
                 )
         self.tracers: tuple[TracingHook, ...] = tuple([hook for hook in hooks if isinstance(hook, TracingHook)])
+        if len(self.tracers) > 1:
+            raise ConfigurationError("hooks hold two tracers; a call has one trace, so give one of them")
         self.by_point: Mapping[str, tuple[tuple[Hook, Point], ...]] = {
             point: tuple(
                 [
@@ -269,6 +284,10 @@ class Hooks:
             )
             for point in _POINTS
         }
+
+    def trace_run(self, agent: str | None) -> Callable[[], RunTrace] | None:
+        """Begins to trace a run, when it is called; None without a tracer."""
+        return partial(self.tracers[0].trace_run, agent) if self.tracers else None
 
     def begin(self, call: Call, user: str | None, agent: str | None, tags: Mapping[str, str] | None) -> CallHooks:
         """The hooks of one call.
