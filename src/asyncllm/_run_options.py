@@ -158,7 +158,7 @@ def rows_of(options: type) -> dict[str, Keyword]:
 
 
 def take(options: dict[str, Any], rows: Mapping[str, Keyword]) -> dict[str, Any]:
-    """Takes the keywords of some rows out of the options, checked; None means not given."""
+    """Removes the keywords of some rows from the options and returns them, checked. None means not given."""
     found = {name: options.pop(name) for name in rows if name in options}
     return {name: rows[name].read(name, value) for name, value in found.items() if value is not None}
 

@@ -90,7 +90,7 @@ class RunStream(Generic[T]):
             self._ready.appendleft(event)
 
     async def batch(self) -> list[Event]:
-        """All events that are there, at least one; empty at the end."""
+        """Returns all events that have come: at least one, or none at the end."""
         try:
             first = await self.__anext__()
         except StopAsyncIteration:
@@ -101,7 +101,7 @@ class RunStream(Generic[T]):
 
     @property
     def result(self) -> Run[T]:
-        """The run so far; whole after the last event."""
+        """The run so far. It is whole after the last event."""
         return self._loop.result()
 
     async def text(self) -> str:
@@ -139,7 +139,7 @@ class RunStream(Generic[T]):
             await stream.aclose()
 
     async def _advance(self) -> None:
-        """One move: begin, read the reply, or wait for the next tool that ends."""
+        """Makes one step: begins, reads the reply, or waits for the next tool that ends."""
         loop = self._loop
         if loop.toolsets:
             await loop.prepare()
@@ -160,7 +160,7 @@ class RunStream(Generic[T]):
                 told(loop.result())
 
     def when_ended(self, told: Callable[[Run[Any]], None]) -> None:
-        """Has ``told`` called once with the whole run, when it has ended by itself."""
+        """Calls ``told`` once with the whole run, after it has ended by itself."""
         self._when_ended = told
 
     async def _read(self, stream: Stream[Any]) -> None:
@@ -214,7 +214,7 @@ class _Working:
             self._changed.set()
 
     async def ended(self) -> list[Event]:
-        """The events of the calls that ended since the last time, at least one, or none when all have ended."""
+        """Waits for the next calls that end and returns their events; none if all have ended."""
         while not self._events and not self.over:
             self._changed = anyio.Event()
             await self._changed.wait()

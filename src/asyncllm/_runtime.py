@@ -1,4 +1,4 @@
-"""What a client has besides asking: its configuration, its one engine, what it knows of hosts, models and costs."""
+"""The base of the client: configuration, engine, models, health and costs. `client` adds the verbs that ask a model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Config = Union[str, "os.PathLike[str]", Mapping[str, Any], Settings]
 
 
 class Runtime:
-    """The base of `asyncllm.Client`; made through it."""
+    """The base class of `asyncllm.Client`."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Runtime:
         self._refresh = self.settings.catalog.refresh_on_start
 
     def _check_active(self, *, named: bool) -> None:
-        """The active provider is checked at once, so that a wrong configuration is told where the client is made."""
+        """Checks the active provider, so that a wrong configuration is reported where the client is made."""
         try:
             self._targeting.provider(self.settings.active_provider)
         except ConfigurationError as error:
@@ -127,7 +127,7 @@ class Runtime:
 
     @classmethod
     def from_env(cls: type[Self], environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """A client of whichever providers have keys in the environment.
+        """Makes a client of all providers that have keys in the environment.
 
         Raises:
             ConfigurationError: no key is set; the sentence lists the variables.
@@ -145,7 +145,7 @@ class Runtime:
         user: str | None = None,
         timeout: float | None = None,
     ) -> Self:
-        """A view of this client for another tenant.
+        """Returns a view of this client for another tenant.
 
         Connections, ledger, budgets and limits are those of this client. With a key, the view has a credential and a
         health of its own: a key that is refused or exhausted is nobody else's matter. To close a view does nothing.
@@ -170,7 +170,7 @@ class Runtime:
         return view
 
     def _sign_in(self, whole: Runtime, name: str, key: Any) -> None:
-        """Gives this view a credential, and what is known of targets with it."""
+        """Gives this view its own credential, and its own health and catalog."""
 
         def build() -> Provider:
             return assembly.host_with_key(
@@ -208,13 +208,16 @@ class Runtime:
         return assembly.kept(self._books)
 
     async def session_cost(self) -> Decimal:
-        """US dollars of everything this client has settled so far, without what has no known cost."""
+        """Returns the cost in US dollars of everything this client has settled so far. Attempts of unknown cost are
+        not in it.
+        """
         return self._books.ledger.session_cost()
 
     async def models(
         self, provider: str | None = None, *, include_deprecated: bool = False, capability: str | None = None
     ) -> tuple[ModelInfo, ...]:
-        """The models that providers listed when they were last asked; none before the first `refresh_models`.
+        """Returns the models that the providers listed when they were last asked; none before the first
+        `refresh_models`.
 
         Args:
             provider: only this one's.
@@ -229,7 +232,7 @@ class Runtime:
         return await self._catalog.models(provider, include_deprecated=include_deprecated, capability=capability)
 
     async def refresh_models(self, provider: str | None = None) -> RefreshResult:
-        """Asks all providers for their models at once, or one; a provider that fails is told of in the result.
+        """Asks all providers for their models at the same time, or one provider. A failure stands in the result.
 
         Raises:
             ConfigurationError: there is no such provider.
@@ -238,7 +241,7 @@ class Runtime:
         return await self._catalog.refresh_models(provider)
 
     async def validate_model(self, provider: str, model: str) -> Validation:
-        """Proves by the cheapest real call whether a model can be used, and says why not.
+        """Checks by the cheapest real request whether a model can be used, and says why not.
 
         Args:
             provider: a configured provider.
@@ -250,7 +253,7 @@ class Runtime:
         return await self._catalog.validate_model(_checks.name("provider", provider), _checks.name("model", model))
 
     async def is_deprecated(self, provider: str, model: str) -> bool:
-        """Whether a model's end is announced, or its provider no longer lists it.
+        """Returns whether the end of a model is announced, or its provider does not list it any more.
 
         Args:
             provider: a configured provider.
@@ -269,7 +272,8 @@ class Runtime:
         model: str | None = None,
         tools: Sequence[ToolLike] | None = None,
     ) -> TokenCount:
-        """Input tokens of a conversation: counted by the provider where it can, else an estimate that says so.
+        """Counts the input tokens of a conversation. The provider counts if it can; else the result is an estimate and
+        says so.
 
         Args:
             messages: as for `send`.
@@ -291,11 +295,11 @@ class Runtime:
         return self._targeting.resolve(provider, model, [])[0]
 
     def health(self) -> tuple[TargetHealth, ...]:
-        """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
+        """Returns the health of every target that was used: circuit, failures, latencies, and waiting calls."""
         return self._health.report(lambda key: (0, None) if self._limits is None else self._limits.queue(key))
 
     def reset_health(self, provider: str | None = None) -> None:
-        """Lets attempts pass again at once, whatever was known of a provider's targets, or of all.
+        """Forgets the health of a provider's targets, or of all, so that attempts may go there at once.
 
         Raises:
             ConfigurationError: there is no such provider.
@@ -306,7 +310,7 @@ class Runtime:
         self._health.reset(provider)
 
     async def aclose(self) -> None:
-        """Closes every connection and writes what the ledger still holds; no call is possible after it.
+        """Closes every connection and writes what the ledger still holds. No call is possible afterwards.
 
         Closing twice is fine.
         """
@@ -328,7 +332,7 @@ class Runtime:
         await self._catalog.refresh_models()
 
     async def _ready(self) -> Engine:
-        """The engine of the running loop; what it needs is imported before."""
+        """Returns the engine of the running loop, after importing what it needs."""
         if not self._preparation.done:
             await self._preparation.run()
         return self._lifetime.engine()
@@ -365,7 +369,7 @@ class Runtime:
 
 
 def _named(provider: str | None = None, model: str | None = None) -> None:
-    """Refuses what is no name.
+    """Checks the names of a provider and a model.
 
     Raises:
         BadRequestError: one of the two is not.

@@ -36,7 +36,7 @@ class SyncConversation:
 
     @property
     def provider(self) -> str:
-        """The configured provider that answers; it never changes."""
+        """The configured provider that answers. It never changes."""
         return self._conversation.provider
 
     @property
@@ -182,7 +182,7 @@ class SyncConversation:
         return SyncRunStream(events, self._call)
 
     def rewind(self, turns: int = 1) -> tuple[Message, ...]:
-        """Takes the last exchanges back, as if they had not been, and returns their messages.
+        """Removes the last exchanges and returns their messages.
 
         Args:
             turns: how many messages of the user are taken back, with all that follows them.
@@ -193,7 +193,7 @@ class SyncConversation:
         return self._conversation.rewind(turns)
 
     def compact(self, **options: Any) -> bool:
-        """Lets the model sum up the older part of the history; the summary takes its place.
+        """Replaces the older part of the history by a summary that the model writes.
 
         Args:
             **options: ``keep_turns``, ``model`` and ``instructions``, as for `Conversation.compact`.
@@ -204,16 +204,16 @@ class SyncConversation:
         return self._call(lambda: self._conversation.compact(**options))
 
     def to_json(self) -> str:
-        """The conversation as text that can be stored; ``client.conversation(saved=...)`` reads it."""
+        """Returns the conversation as text to store. ``client.conversation(saved=...)`` reads it."""
         return self._conversation.to_json()
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """After a `fork` to another provider: what of the history it will not understand, a sentence each."""
+        """After a `fork` to another provider: what it will not get of the history, a sentence each."""
         return self._conversation.dropped
 
     def fork(self, *, provider: str | None = None, model: str | None = None) -> SyncConversation:
-        """A conversation of its own with the same history.
+        """Returns a new conversation with the same history.
 
         Args:
             provider: the provider of the new one; by default the same.

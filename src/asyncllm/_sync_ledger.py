@@ -24,7 +24,7 @@ _ROWS_A_HOP = 1000
 def _of_ledger(
     method: Callable[Concatenate[Ledger, P], Awaitable[Result]],
 ) -> Callable[[Any], Callable[Concatenate[SyncLedger, P], Result]]:
-    """Stands for the method that it decorates: the async one, blocking, with its signature and docstring."""
+    """Replaces the decorated method by a blocking form of the async one, with its signature and docstring."""
 
     @functools.wraps(method)
     def blocking(self: SyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> Result:
@@ -36,7 +36,7 @@ def _of_ledger(
 def _rows_of_ledger(
     method: Callable[Concatenate[Ledger, P], AsyncIterator[Result]],
 ) -> Callable[[Any], Callable[Concatenate[SyncLedger, P], Iterator[Result]]]:
-    """The same for a method that gives one row after another; they come many at a hop."""
+    """Does the same for a method that yields rows. Many rows are fetched at once."""
 
     @functools.wraps(method)
     def blocking(self: SyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Result]:
@@ -60,7 +60,7 @@ def _rows_of_ledger(
 
 
 class SyncLedger:
-    """What a `Ledger` tells and does for a reader, blocking. Made by `SyncClient.ledger`."""
+    """The methods of a `Ledger`, blocking. `SyncClient.ledger` returns it."""
 
     def __init__(self, ledger: Ledger, call: Wait) -> None:
         self._ledger = ledger
@@ -117,7 +117,7 @@ class SyncLedger:
         return self._ledger.budgets
 
     def session_cost(self) -> Decimal:
-        """US dollars of everything settled through this client, without what has no known cost."""
+        """The cost in US dollars of everything settled through this client, without attempts of unknown cost."""
         return self._ledger.session_cost()
 
     def session_unpriced(self) -> int:

@@ -1,4 +1,4 @@
-"""Streams, runs and maps as blocking iterators: all that is ready comes in one hop to the client's loop."""
+"""Streams, runs and maps as blocking iterators. One hop to the client's loop fetches all that is ready."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Wait(Protocol):
 
 
 class _Batches(Protocol[E]):
-    """What is read in the loop."""
+    """The source that is read in the loop."""
 
     async def batch(self) -> list[E]: ...
 
@@ -103,7 +103,7 @@ class SyncStream(_Pulled[Event], Generic[Parsed]):
 
     @property
     def response(self) -> Response[Parsed]:
-        """The whole reply once the stream has ended; before that, what has come so far."""
+        """The whole reply after the end of the stream; before it, what has come so far."""
         return self._stream.response
 
 
@@ -116,7 +116,7 @@ class SyncRunStream(_Pulled[Event], Generic[Parsed]):
 
     @property
     def result(self) -> Run[Parsed]:
-        """The run so far; whole after the last event."""
+        """The run so far. It is whole after the last event."""
         return self._stream.result
 
 
@@ -129,7 +129,7 @@ class SyncMap(_Pulled[Item[Parsed]], Generic[Parsed]):
 
     @property
     def progress(self) -> MapProgress:
-        """How far the work is."""
+        """The progress of the map."""
         return self._stream.progress
 
     @property

@@ -63,7 +63,7 @@ Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapProgress:
-    """How far the work is.
+    """The progress of a map.
 
     Attributes:
         done: items that ended, failures and recorded ones included.
@@ -86,18 +86,18 @@ class MapProgress:
 
     @property
     def rate(self) -> float:
-        """Items a second that were asked for."""
+        """Items a second, without those from the checkpoint."""
         return (self.done - self.recorded) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def cost_left(self) -> Decimal | None:
-        """US dollars that the rest will cost at the mean so far."""
+        """The US dollars that the rest will cost, by the mean cost so far."""
         asked = self.done - self.recorded
         return None if self.total is None or asked <= 0 else self.cost / asked * (self.total - self.done)
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the end at the rate so far."""
+        """The seconds until the end, by the rate so far."""
         return None if self.total is None or self.rate <= 0 else (self.total - self.done) / self.rate
 
 
@@ -157,7 +157,7 @@ def begin_map(
 
 
 class MapStream(Generic[T]):
-    """The items of a map: iterate it, or use it in ``async with``, which ends the work for certain.
+    """The items of a map. Iterate it, or use it in ``async with``, which ends the work for certain.
 
     Attributes:
         stopped: why it ended before the last input: ``"max_cost"``; None otherwise.
@@ -212,7 +212,7 @@ class MapStream(Generic[T]):
         return item
 
     async def batch(self) -> list[Item[T]]:
-        """All items that are there, at least one; empty at the end."""
+        """Returns all items that are ready: at least one, or none at the end."""
         try:
             items = [await self.__anext__()]
         except StopAsyncIteration:
@@ -234,7 +234,7 @@ class MapStream(Generic[T]):
         )
 
     async def aclose(self) -> None:
-        """Ends the work: nothing new is asked; with a checkpoint, calls in flight may end. Closing twice is fine."""
+        """Ends the work. Nothing new is asked; with a checkpoint, running calls may end. Closing twice is fine."""
         await self._end()
 
     async def __aenter__(self) -> MapStream[T]:
@@ -316,13 +316,13 @@ class MapStream(Generic[T]):
             self._changed.set()
 
     def _room(self) -> bool | None:
-        """Whether another input may be read now; None when none ever will."""
+        """Returns whether another input may be read now, or None if no more will be read."""
         if self._closed or self._exhausted or self._failure is not None:
             return None
         return self._done - self._next_given + self._places.inside < 2 * self._most
 
     async def _one(self) -> bool:
-        """Reads one input and answers it; False when there is none."""
+        """Reads one input and answers it. Returns False if there is none."""
         async with self._reading:
             if self._exhausted or self._closed:
                 return False
@@ -400,7 +400,7 @@ class MapStream(Generic[T]):
 
 
 class _Places:
-    """How many calls may be made at the same time, and who waits to read the next input.
+    """Bounds how many calls run at the same time.
 
     With ``"auto"`` it begins with 8 and grows by one after each round of answers without a rate limit; a rate limit
     halves it. This is how TCP finds the width of a path.
@@ -414,7 +414,7 @@ class _Places:
         self._wake = anyio.Event()
 
     async def enter(self, room: Callable[[], bool | None]) -> bool:
-        """Waits for a place and for room; False when there is nothing more to do."""
+        """Waits for a place and for room. Returns False if there is nothing more to do."""
         while True:
             found = room()
             if found is None:
@@ -437,7 +437,7 @@ class _Places:
         wake.set()
 
     def learn(self, outcome: Any) -> None:
-        """Takes an answer, or a failure, as a sign of how wide the path is."""
+        """Raises or lowers the number of calls at a time, by an answer or a failure."""
         if not self._auto:
             return
         attempts = getattr(outcome, "attempts", ())
@@ -532,7 +532,7 @@ class _Bar:
 
 
 def call_of(said: Any) -> tuple[Any, dict[str, Any]]:
-    """What one input asks: the messages, and keywords of its own where it is a dict with ``messages``.
+    """Returns the messages of one input, and its own keywords if it is a dict with ``messages``.
 
     Raises:
         BadRequestError: a dict that has no ``messages`` and is no message.

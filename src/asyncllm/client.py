@@ -1,4 +1,4 @@
-"""The client: wires the configuration, the hosts and the engine together, and holds no logic of its own."""
+"""The client: the verbs that ask a model. It has no logic of its own."""
 
 from __future__ import annotations
 
@@ -318,7 +318,7 @@ class Client(Verbs):
         keep: Keep | None = None,
         **options: Unpack[RunOptions],
     ) -> Conversation:
-        """A conversation that keeps its history and stays with one provider.
+        """Returns a conversation that keeps its history and stays with one provider.
 
         Args:
             system: instructions to the model, as the first message.
@@ -354,7 +354,7 @@ class Client(Verbs):
         )
 
     def _plan(self, asked: Arguments) -> _Plan:
-        """Where a call goes, and how it waits: as it says, else as the configuration says."""
+        """Returns where a call goes and how it waits: as the call says, else as the configuration says."""
         key = (asked.provider, asked.model) if asked.fallback is None and asked.task is None else None
         choice = None if key is None else self._routing.fixed.get(key)
         if choice is None:

@@ -52,7 +52,7 @@ _SUM_UP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """How much of a long history is sent. System messages always are, and an exchange is never cut in two.
+    """How much of a long history is sent. System messages are always sent, and an exchange is never cut in two.
 
     An exchange is a message of the user and all that follows it up to the next one, tools included.
 
@@ -104,7 +104,7 @@ class Conversation:
 
     @property
     def cost(self) -> Decimal:
-        """US dollars of every attempt made for it, failed ones included, without what has no known price."""
+        """The cost in US dollars of all its attempts, failed ones too, without attempts of unknown cost."""
         return self._cost
 
     @property
@@ -279,7 +279,7 @@ class Conversation:
         return events
 
     def _said(self, messages: Messages | Run[Any]) -> tuple[Any, tuple[Message, ...]]:
-        """What a run is given, and the part of the history that `keep` leaves out of it."""
+        """Returns the messages of a run, and the part of the history that `keep` leaves out."""
         from .runs import Run
 
         if isinstance(messages, Run):
@@ -298,7 +298,7 @@ class Conversation:
         self.messages = (*run.messages[:leading], *unsent, *run.messages[leading:])
 
     def fork(self, *, provider: str | None = None, model: str | None = None) -> Conversation:
-        """A conversation of its own with the same history.
+        """Returns a new conversation with the same history.
 
         Args:
             provider: the provider of the new one; by default the same.
@@ -321,7 +321,7 @@ class Conversation:
         return made
 
     def rewind(self, turns: int = 1) -> tuple[Message, ...]:
-        """Takes the last exchanges back, as if they had not been.
+        """Removes the last exchanges.
 
         Args:
             turns: how many messages of the user are taken back, with all that follows them.
@@ -340,7 +340,7 @@ class Conversation:
         return taken
 
     async def compact(self, *, keep_turns: int = 2, model: str | None = None, instructions: str = _SUM_UP) -> bool:
-        """Lets the model sum up the older part of the history; the summary takes its place.
+        """Replaces the older part of the history by a summary that the model writes.
 
         Args:
             keep_turns: how many of the last exchanges stay as they are.
@@ -371,7 +371,7 @@ class Conversation:
         return True
 
     def to_json(self) -> str:
-        """The conversation as text that can be stored, in a stable format; ``client.conversation(saved=...)`` reads it.
+        """Returns the conversation as text to store, in a stable format. ``client.conversation(saved=...)`` reads it.
 
         `asyncllm.load_messages` reads the messages of it.
         """
@@ -387,7 +387,7 @@ class Conversation:
         )
 
     def _sent(self) -> tuple[Message, ...]:
-        """The history that is sent: all of it, or what `keep` says."""
+        """Returns the history to send: all of it, or what `keep` says."""
         keep, messages = self._keep, self.messages
         if keep is None:
             return messages
@@ -418,7 +418,7 @@ class Conversation:
         return self._bound(options)  # type: ignore[return-value]  # it keeps every keyword
 
     def _bound(self, options: CallOptions) -> CallOptions:
-        """The options with this conversation's own, and its provider, model and chain."""
+        """Returns the options of a call with this conversation's own options, provider, model and chain."""
         if (options.get("provider") or self.provider) != self.provider:
             raise BadRequestError(f"this conversation belongs to {self.provider}; fork(provider=...) makes another one")
         fallback = options.get("fallback")
@@ -439,12 +439,12 @@ class Conversation:
 
 
 def _leading(messages: Sequence[Message]) -> int:
-    """How many messages at the beginning are the system's."""
+    """Returns the number of system messages at the beginning."""
     return sum(1 for _ in takewhile(lambda message: message.role == "system", messages))
 
 
 def _foreign(messages: Sequence[Message]) -> tuple[str, ...]:
-    """What belongs to the provider that said it and is not sent to another one."""
+    """Returns what belongs to the provider that wrote it and is not sent to another one."""
     found: dict[str, int] = {}
     for message in messages:
         for part in message.content:
@@ -460,7 +460,7 @@ def _foreign(messages: Sequence[Message]) -> tuple[str, ...]:
 
 
 def load_messages(stored: str | bytes | Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
-    """The messages that `dump_messages` or `Conversation.to_json` wrote.
+    """Returns the messages that `dump_messages` or `Conversation.to_json` wrote.
 
     Args:
         stored: the text, or the list of messages in it.
@@ -475,7 +475,7 @@ def load_messages(stored: str | bytes | Sequence[Mapping[str, Any]]) -> tuple[Me
 
 
 def read_saved(text: str) -> Mapping[str, Any]:
-    """What `Conversation.to_json` wrote: provider, model, cost, unpriced and messages.
+    """Reads what `Conversation.to_json` wrote: provider, model, cost, unpriced and messages.
 
     Raises:
         BadRequestError: it is no stored conversation, or one of a later version.

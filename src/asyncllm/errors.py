@@ -1,4 +1,4 @@
-"""Every exception of asyncllm, and what each advises.
+"""All exceptions of asyncllm, each with its advice.
 
 ::
 
@@ -193,7 +193,7 @@ class AsyncLLMError(Exception):
     def about(
         self, *, provider: str | None = None, model: str | None = None, request_id: str | None = None
     ) -> AsyncLLMError:
-        """The same error; what it did not know about itself is filled in by the attempt that it ends."""
+        """Adds what the attempt knows to the error and returns it."""
         self.provider = self.provider or provider
         self.model = self.model or model
         self.request_id = self.request_id or request_id
@@ -205,7 +205,7 @@ class AsyncLLMError(Exception):
         self.args = (self.message,)
 
     def conceal(self, secret: str) -> None:
-        """Takes a credential out of all texts of a server: one that echoes it may have any shape of key."""
+        """Removes a credential from all texts of the error, as a server may have repeated it."""
         self.message = without(secret, self.message)
         self.args = (self.message,)
         self.code = self.code and without(secret, self.code)
@@ -243,21 +243,21 @@ class ClientStateError(AsyncLLMError):
 
 
 class UnsupportedError(AsyncLLMError):
-    """The target cannot carry what was asked; nothing was sent."""
+    """The target does not support the request. Nothing was sent."""
 
     advice: Advice = Advice(fallback="yes", provider="yes")
 
 
 class UnsupportedContentError(UnsupportedError):
-    """A message part that this wire format or host has no place for."""
+    """This wire format or host does not support a part of a message."""
 
 
 class UnsupportedParameterError(UnsupportedError):
-    """A keyword that this wire format or host has no place for."""
+    """This wire format or host does not support a keyword of the call."""
 
 
 class BudgetExceededError(AsyncLLMError):
-    """A hard budget has no room for this call; nothing was sent.
+    """A hard budget has no room for this call. Nothing was sent.
 
     Attributes:
         budget: the budget's name.
@@ -311,17 +311,17 @@ class HookError(AsyncLLMError):
 
 
 class CircuitOpenError(AsyncLLMError):
-    """The target is off for now; ``retry_after`` says for how long. Nothing was sent."""
+    """The target is switched off for now; ``retry_after`` says for how long. Nothing was sent."""
 
     advice: Advice = Advice(fallback="yes", provider="yes")
 
 
 class LimitTimeoutError(AsyncLLMError):
-    """The call waited for its turn under a limit until its deadline; nothing was sent."""
+    """The call waited under a limit until its deadline. Nothing was sent."""
 
 
 class LedgerError(AsyncLLMError):
-    """The ledger cannot write, and the policy is to fail rather than to go unrecorded."""
+    """The ledger cannot write, and its policy is to fail instead of leaving the call unrecorded."""
 
 
 class StructuredOutputError(AsyncLLMError):
@@ -385,7 +385,7 @@ class AllFallbacksFailedError(AsyncLLMError):
 
 
 class TransportError(AsyncLLMError):
-    """The network failed, not the provider's answer."""
+    """The network failed before there was an answer of the provider."""
 
     advice: Advice = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="unknown")
 
@@ -429,7 +429,7 @@ class FirstTokenTimeoutError(TransportError):
 
 
 class IdleTimeoutError(TransportError):
-    """Nothing at all came for too long in the middle of an answer."""
+    """No byte came for too long in the middle of an answer."""
 
     advice: Advice = Advice(fallback="yes", provider="yes", health="count", ledger="partial")
 
@@ -465,7 +465,9 @@ class ProviderError(AsyncLLMError):
 
 
 class BadRequestError(ProviderError):
-    """The request is wrong (400, 422), or a message is, before it was sent; another model would refuse it too."""
+    """The request is wrong: the provider refused it (400, 422), or a check before sending did. Another model would
+    refuse it too.
+    """
 
 
 class RequestTooLargeError(BadRequestError):
@@ -479,11 +481,11 @@ class ContextWindowExceededError(BadRequestError):
 
 
 class NotFoundError(BadRequestError):
-    """Something that is no model is not there (404): a file, an earlier response, or the path itself."""
+    """Something other than a model was not found (404): a file, an earlier response, or the path itself."""
 
 
 class UnsupportedByProviderError(NotFoundError):
-    """No host behind the provider can do what was asked for, such as tools or pictures; another one may."""
+    """No host behind the provider supports what was asked for, such as tools or pictures. Another target may."""
 
     advice: Advice = Advice(fallback="yes", provider="yes")
 
@@ -501,7 +503,7 @@ class PermissionDeniedError(ProviderError):
 
 
 class ModelNotFoundError(ProviderError):
-    """The provider does not know the model, or not any more (404)."""
+    """The provider does not know the model, or does not have it any more (404)."""
 
     advice: Advice = Advice(fallback="yes", provider="yes", health="model_off")
 
@@ -519,7 +521,7 @@ class QuotaExhaustedError(ProviderError):
 
 
 class RateLimitError(ProviderError):
-    """Too many requests or tokens just now (429)."""
+    """Too many requests or tokens at the moment (429)."""
 
     advice: Advice = Advice(retry="yes", fallback="yes", provider="yes", health="cooldown", pause=2.0)
 
@@ -565,7 +567,7 @@ class ResponseTooLargeError(ProviderError):
 
 
 class ContentBlockedError(ProviderError):
-    """The prompt or the answer was blocked, and nothing came at all.
+    """The prompt or the answer was blocked, and there is no content.
 
     Attributes:
         usage: the tokens the provider counted for it, where it said so.

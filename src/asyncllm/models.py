@@ -1,4 +1,4 @@
-"""What is known of models: the book of prices and the book of facts."""
+"""The books of prices and of facts of models."""
 
 from __future__ import annotations
 

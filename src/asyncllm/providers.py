@@ -1,4 +1,4 @@
-"""What describes a host: `Provider`, its routes, and how it lists its models."""
+"""The description of a host: `Provider`, its routes, and its list of models."""
 
 from __future__ import annotations
 

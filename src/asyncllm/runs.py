@@ -89,7 +89,7 @@ BeforeTool = Callable[[ToolCall, RunContext[Any]], Union[Decision, Awaitable[Dec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRun:
-    """What became of one call.
+    """The outcome of one tool call.
 
     Attributes:
         call: what the model asked for.
@@ -123,7 +123,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Generic[T]):
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         text: the text of the last reply.
@@ -150,7 +150,7 @@ class Run(Generic[T]):
     pending: tuple[ToolCall, ...] = ()
 
     def to_json(self) -> str:
-        """The run as JSON text, to be stored and taken up again by `from_json`. Steps and attempts are not in it."""
+        """Returns the run as JSON text to store. `from_json` reads it. Steps and attempts are not in it."""
         return to_text(
             {
                 "asyncllm_run": _VERSION,
@@ -169,7 +169,7 @@ class Run(Generic[T]):
 
     @classmethod
     def from_json(cls, text: str) -> Run[Any]:
-        """The run that `to_json` wrote.
+        """Returns the run that `to_json` wrote.
 
         Raises:
             BadRequestError: the text is no stored run, or one of a later version.
@@ -341,7 +341,7 @@ class Loop:
     # Before a step.
 
     def next_step(self) -> bool:
-        """Whether the model is asked again; notes why not."""
+        """Returns whether the model is asked again, and notes why not."""
         if self._stopped is None and self.pending:
             self._stopped = "postponed"
         if self._stopped is None:
@@ -363,7 +363,7 @@ class Loop:
         return None
 
     def options(self) -> dict[str, Any]:
-        """The keywords of the next call. A demand to use a tool holds for the first step only."""
+        """Returns the keywords of the next call. A tool is demanded only in the first step."""
         options = dict(self._options)
         if self._steps:
             options.pop("tool_choice", None)
@@ -374,7 +374,7 @@ class Loop:
     # After a reply.
 
     def take(self, reply: Response[Any]) -> bool:
-        """Takes a reply into the run; says whether it holds calls to answer now."""
+        """Adds a reply to the run. Returns whether it holds calls to answer now."""
         self._reply = reply
         self.messages = (*self.messages, reply.message)
         self._usage = (
@@ -400,7 +400,7 @@ class Loop:
             await self.answer(self.pending)
 
     async def answer(self, calls: Sequence[ToolCall], emit: Emit | None = None) -> None:
-        """Answers calls at the same time; what was postponed stays in ``pending``.
+        """Answers calls at the same time. Postponed ones stay in ``pending``.
 
         Raises:
             Exception: what a tool raised, where the run stops at errors.
@@ -435,7 +435,7 @@ class Loop:
                     raise found.error
 
     async def answer_one(self, call: ToolCall) -> ToolRun | None:
-        """The answer to one call; None when it is postponed. Only a cancellation is raised."""
+        """Returns the answer to one call, or None if it is postponed. Only a cancellation is raised."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self._rules.max_parallel_tools)
         async with self._limiter:
@@ -538,7 +538,7 @@ def _told(call: ToolCall, text: str, *, is_error: bool, error: Exception | None 
 
 
 def _failure(call: ToolCall, error: Exception) -> ToolRun:
-    """What the model is told of a tool that failed: the sentence of the exception, not its traceback."""
+    """Returns what the model is told about a failed tool: the sentence of the exception, not its traceback."""
     if isinstance(error, ToolError):
         return ToolRun(call=call, result=ToolResult(call.id, error.content, is_error=True, name=call.name), error=error)
     if isinstance(error, ToolArgumentsError):

@@ -57,7 +57,7 @@ P = ParamSpec("P")
 def _of_client(
     method: Callable[Concatenate[Client, P], Awaitable[Result]],
 ) -> Callable[[Any], Callable[Concatenate[SyncClient, P], Result]]:
-    """Stands for the method that it decorates: the async one, blocking, with its signature and docstring."""
+    """Replaces the decorated method by a blocking form of the async one, with its signature and docstring."""
 
     @functools.wraps(method)
     def blocking(self: SyncClient, /, *args: P.args, **kwargs: P.kwargs) -> Result:
@@ -67,7 +67,7 @@ def _of_client(
 
 
 class SyncClient:
-    """As `Client`, blocking: the same verbs and keywords, for any number of threads.
+    """The blocking form of `Client`: the same verbs and keywords, for any number of threads.
 
     Args:
         config: as for `Client`; or a `Client` that nothing else uses.
@@ -89,7 +89,7 @@ class SyncClient:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> SyncClient:
-        """A client of whichever providers have keys in the environment.
+        """Makes a client of all providers that have keys in the environment.
 
         Args:
             environ: the variables; the process's environment by default.
@@ -103,7 +103,7 @@ class SyncClient:
         return cls(given.into(Client.from_env))
 
     def with_options(self, **options: Any) -> SyncClient:
-        """A view of this client for another tenant.
+        """Returns a view of this client for another tenant.
 
         Args:
             **options: as for `Client.with_options`: ``api_key``, ``provider``, ``user``, ``timeout``.
@@ -319,7 +319,7 @@ class SyncClient:
         keep: Keep | None = None,
         **options: Unpack[RunOptions],
     ) -> SyncConversation:
-        """A conversation that keeps its history and stays with one provider.
+        """Returns a conversation that keeps its history and stays with one provider.
 
         Args:
             system: instructions to the model, as the first message.
@@ -375,7 +375,7 @@ class SyncClient:
     def report(
         self, start: datetime | None = None, end: datetime | None = None, by: Sequence[str] = ()
     ) -> list[ReportRow]:
-        """What was used and what it cost: as ``ledger.report``, which takes more.
+        """Returns sums of usage and cost. ``ledger.report`` takes more arguments.
 
         Args:
             start: the first moment; None from the beginning.
@@ -385,11 +385,11 @@ class SyncClient:
         return self.ledger.report(start, end, by)
 
     def export_csv(self, path: str | os.PathLike[str]) -> int:
-        """Every record as a CSV file: as ``ledger.export_csv``; returns how many."""
+        """Writes every record as a CSV file and returns how many. ``ledger.export_csv`` takes more arguments."""
         return self.ledger.export_csv(path)
 
     def health(self) -> tuple[TargetHealth, ...]:
-        """What is known of every target that was used: its circuit, failures, latencies, and who waits for it."""
+        """Returns the health of every target that was used: circuit, failures, latencies, and waiting calls."""
 
         async def look() -> tuple[TargetHealth, ...]:
             return self._client.health()
@@ -397,7 +397,7 @@ class SyncClient:
         return self._call(look)
 
     def reset_health(self, provider: str | None = None) -> None:
-        """Lets attempts pass again at once, whatever was known of a provider's targets, or of all.
+        """Forgets the health of a provider's targets, or of all, so that attempts may go there at once.
 
         Raises:
             ConfigurationError: there is no such provider.

@@ -76,7 +76,7 @@ _FIRST_NAMES = ("self", "cls")
 
 @dataclass(frozen=True, slots=True)
 class RunContext(Generic[Deps]):
-    """What a tool may know of the run that calls it. It is passed to a first parameter of this type.
+    """What a tool gets to know of the run that calls it. It is passed to a first parameter of this type.
 
     Attributes:
         deps: what the caller gave the run as ``deps``.
@@ -153,12 +153,12 @@ class FunctionTool:
 
     @property
     def definition(self) -> Tool:
-        """What is sent of it: name, description and the JSON schema of its arguments."""
+        """The definition that is sent: name, description and the JSON schema of its arguments."""
         return self._signature.definition
 
     @property
     def is_async(self) -> bool:
-        """Whether calling it gives something to await."""
+        """Whether a call returns something to await."""
         called = inspect.unwrap(self.function)
         return inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(getattr(called, "__call__", None))  # noqa: B004
 
@@ -198,7 +198,7 @@ class FunctionTool:
         return functools.partial(self.function, **arguments)
 
     async def run(self, call: ToolCall, context: RunContext[Any]) -> tuple[ResultPart, ...]:
-        """Runs the function and gives its result as parts; a sync function runs in a thread.
+        """Runs the function and returns its result as parts. A sync function runs in a thread.
 
         Args:
             call: what the model asked for.
@@ -285,13 +285,13 @@ Offered = Union[FunctionTool, Tool, ProviderTool, HostedTool, Mapping[str, Any]]
 
 
 def offered(tools: Iterable[ToolOffer]) -> list[Offered | Toolset]:
-    """The tools of a call, with every plain function made a `FunctionTool`."""
+    """Returns the tools of a call, with a `FunctionTool` for every plain function."""
     kinds = (FunctionTool, Tool, ProviderTool, HostedTool, Mapping, Toolset)  # the last one looks longest
     return [one if isinstance(one, kinds) else FunctionTool(one) for one in tools]
 
 
 def result_of(value: Any) -> tuple[ResultPart, ...]:
-    """A function's return value as parts: text, media and parts as they are, everything else as JSON.
+    """Returns a function's return value as parts: text, media and parts as they are, everything else as JSON.
 
     Raises:
         BadRequestError: JSON cannot say it.
@@ -390,7 +390,7 @@ def _takes_context(function: Callable[..., Any], hints: Mapping[str, Any]) -> bo
 
 
 def _is_method(function: Callable[..., Any]) -> bool:
-    """Whether a function is written inside a class, so that its first parameter is the object."""
+    """Returns whether a function is defined inside a class, so that its first parameter is the object."""
     names = list(inspect.signature(function).parameters)
     return bool(names) and names[0] in _FIRST_NAMES and not inspect.ismethod(function)
 
@@ -448,13 +448,13 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
 
 
 def _told_in_hint(hint: Any) -> str | None:
-    """The text in ``Annotated[int, "text"]``; pydantic itself reads ``Field(description=...)``."""
+    """Returns the text in ``Annotated[int, "text"]``. pydantic itself reads ``Field(description=...)``."""
     extras = hint.__metadata__ if get_origin(hint) is Annotated else ()
     return next((extra for extra in extras if isinstance(extra, str)), None)
 
 
 def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """The description of a function, and what its docstring says of each parameter."""
+    """Returns the description of a function and of each parameter, from its docstring."""
     if not text:
         return "", {}
     from docstring_parser import ParseError, parse
@@ -468,7 +468,7 @@ def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _plain_schema(adapter: TypeAdapter[Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON schema without the titles that pydantic makes up, and with the function's own defaults."""
+    """Returns the JSON schema without the titles that pydantic adds, and with the function's own defaults."""
     from pydantic.json_schema import GenerateJsonSchema
     from pydantic_core import PydanticSerializationError, to_jsonable_python
 

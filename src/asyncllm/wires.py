@@ -1,4 +1,4 @@
-"""What a wire format of your own is built from: codecs, framers, dialects, key types, classification of errors."""
+"""The parts for a wire format of your own: codecs, framers, dialects, key types, classification of errors."""
 
 from __future__ import annotations
 

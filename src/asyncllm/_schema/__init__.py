@@ -1,4 +1,4 @@
-"""Canonical values: what a message, a request, a reply and a stream of events are, for every provider.
+"""The canonical values of all providers: messages, requests, replies and events.
 
 Standard library only; frozen and slotted; no I/O, no clock, no randomness.
 """

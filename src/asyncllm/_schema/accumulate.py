@@ -1,4 +1,4 @@
-"""Events -> Response: what a stream has delivered so far, as one value, at any moment.
+"""Builds a `Response` from events: what a stream has delivered so far, at any moment.
 
 `PartEnd` carries the whole part, so finished parts are taken as they are; only parts still open are put together from
 their deltas. The text of the result therefore always equals the text of the deltas fed.
@@ -80,7 +80,7 @@ class Accumulator:
             self._deltas.clear()
 
     def response(self) -> Response:
-        """Everything fed so far; ``finish_reason`` is ``"other"`` and usage unknown until the end was fed."""
+        """Returns everything so far. Until the end, ``finish_reason`` is ``"other"`` and the usage is unknown."""
         known = {**self._parts}
         for index, deltas in self._deltas.items():
             known[index] = _with_deltas(known[index], "".join(deltas))

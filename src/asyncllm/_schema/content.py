@@ -1,4 +1,4 @@
-"""The parts a message is made of: what every wire can say, in one vocabulary.
+"""The parts of a message, in one vocabulary for all wires.
 
 Three rules hold for all of them.
 
@@ -192,7 +192,7 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """The model's thinking: readable text, and the provider's proof of it.
+    """The model's reasoning: readable text, and the provider's signature or encrypted form.
 
     Attributes:
         text: the readable reasoning (a summary where the wire has only summaries); ``""`` when it is hidden.
@@ -228,7 +228,7 @@ def _refuse_constant(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True, init=False)
 class ToolCall:
-    """A call the caller must run and answer with a `ToolResult`.
+    """A tool call that the caller must run and answer with a `ToolResult`.
 
     Give ``arguments`` (a mapping) or ``raw_arguments`` (JSON text); the text is what is kept and sent.
 
@@ -346,7 +346,7 @@ class ProviderToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The model declined, in its own words."""
+    """The model's refusal, in its own words."""
 
     text: str
     _: KW_ONLY

@@ -1,4 +1,4 @@
-"""What a stream yields: one grammar for every provider.
+"""The events of a stream, in one grammar for every provider.
 
 ::
 
@@ -26,7 +26,7 @@ from .values import dataclass
 
 
 class _Event:
-    """The text of an event is empty unless it is a `TextDelta`."""
+    """The base of all events. Only a `TextDelta` has text."""
 
     __slots__ = ()
     text = ""
@@ -37,7 +37,7 @@ class _Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseStart(_Event):
-    """The provider began to answer; no content yet."""
+    """The provider has begun to answer. There is no content yet."""
 
     id: str | None = None
     model: str = ""
@@ -80,7 +80,7 @@ class ToolCallDelta(_Event):
 
 @dataclass(frozen=True, slots=True)
 class PartEnd(_Event):
-    """Part ``index`` is complete, and this is all of it."""
+    """Part ``index`` is complete. ``part`` is the whole of it."""
 
     index: int
     part: Part
@@ -109,7 +109,7 @@ class ResponseEnd(_Event):
 
 @dataclass(frozen=True, slots=True)
 class Restart(_Event):
-    """Clear what was shown: the reply begins again.
+    """The reply begins again: clear what was shown.
 
     With ``on_interrupt="restart"`` it does so on the next target, with ``validation_retries`` where it does not fit.
     """
@@ -119,14 +119,14 @@ class Restart(_Event):
 
 @dataclass(frozen=True, slots=True)
 class ToolStart(_Event):
-    """Runs only: a tool begins to work on a call of the model."""
+    """Only in runs: a tool begins to work on a call of the model."""
 
     call: ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class ToolEnd(_Event):
-    """Runs only: a tool has ended; ``result`` is what the model is told, ``seconds`` how long it took."""
+    """Only in runs: a tool has ended. ``result`` goes to the model; ``seconds`` is how long it took."""
 
     call: ToolCall
     result: ToolResult

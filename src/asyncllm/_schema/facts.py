@@ -1,4 +1,4 @@
-"""What is known of a model: `ModelFacts`, the one value that codecs, routing and the engine read.
+"""The facts of a model: `ModelFacts`, one value that codecs, routing and the engine read.
 
 Rules: ``None`` is unknown, and what is not known to be refused is sent. Codecs never look a model up: the engine hands
 them over in the call's context. Each fact says where it is from: ``"catalog"`` (the package's data), ``"config"``

@@ -36,7 +36,7 @@ _MAPS_OF_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
 
 
 class SchemaError(ValueError):
-    """What was given is no JSON schema."""
+    """The given value is no JSON schema."""
 
 
 class JSONSchema:
@@ -56,7 +56,7 @@ class JSONSchema:
         self._look_over(schema, "", 0)
 
     def problems(self, value: Any) -> tuple[str, ...]:
-        """What does not fit, a sentence each, the first few; empty when everything fits."""
+        """Returns the first problems of a value, a sentence each; empty if it fits."""
         found = []
         for problem in self._check(value, self._root, "", 0):
             found.append(problem)
@@ -65,7 +65,7 @@ class JSONSchema:
         return tuple(found)
 
     def without_nulls(self, value: Any) -> Any:
-        """The value without the nulls of fields that may be left out and cannot be null; itself if there are none."""
+        """Returns the value without the nulls of optional fields that cannot be null."""
         return self._slim(value, self._root, 0)
 
     def _resolve(self, schema: Any, depth: int) -> Any:
@@ -241,7 +241,7 @@ class JSONSchema:
         return slim if changed else self._slim_branches(value, schema, depth)
 
     def _slim_branches(self, value: Any, schema: Mapping[str, Any], depth: int) -> Any:
-        """Of several forms the first that fits as it is, or else once it is slim, decides."""
+        """Removes such nulls by the first of several schemas that the value fits, as it is or without nulls."""
         branches = [inner for key in ("anyOf", "oneOf", "allOf") for inner in schema.get(key, ())]
         if not branches or self._fits(value, schema, depth):
             return value

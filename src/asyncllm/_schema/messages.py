@@ -58,22 +58,22 @@ class Message:
 
     @classmethod
     def system(cls, *content: str | Part) -> Message:
-        """Instructions to the model."""
+        """Makes a system message: instructions to the model."""
         return cls("system", _parts(content))
 
     @classmethod
     def user(cls, *content: str | Part) -> Message:
-        """What the user says: strings and parts, in order."""
+        """Makes a user message of strings and parts, in order."""
         return cls("user", _parts(content))
 
     @classmethod
     def assistant(cls, *content: str | Part) -> Message:
-        """What the model said."""
+        """Makes an assistant message of strings and parts, in order."""
         return cls("assistant", _parts(content))
 
     @classmethod
     def tool(cls, call_id: str, result: Any, *, is_error: bool = False, name: str | None = None) -> Message:
-        """The answer to a tool call.
+        """Makes the message that answers a tool call.
 
         Args:
             call_id: the ``id`` of the call.
@@ -86,7 +86,7 @@ class Message:
 
 
 def result_parts(result: Any) -> tuple[ResultPart, ...]:
-    """A tool's return value as parts: text stays text, parts stay parts, everything else is JSON."""
+    """Returns a tool's return value as parts: texts and parts stay as they are, everything else becomes JSON."""
     if isinstance(result, str):
         return (Text(result),)
     if isinstance(result, _RESULT_PARTS):
@@ -97,7 +97,7 @@ def result_parts(result: Any) -> tuple[ResultPart, ...]:
 
 
 def plain(value: Any) -> Any:
-    """A tool's return value as JSON can say it.
+    """Returns a tool's return value as a JSON value.
 
     Pydantic models and dataclasses become dicts; dates, times, UUIDs, paths and Decimals (whose digits all count)
     become strings; enums their values; sets lists. What is JSON already is returned as it is, and what is neither is

@@ -30,13 +30,13 @@ _MAY_WAIT = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
 def redact(text: str) -> str:
-    """The text without anything that looks like a credential, cut to 500 characters."""
+    """Returns the text without anything that looks like a credential, cut to 500 characters."""
     text = _SECRETS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
     return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"
 
 
 def without(secret: str, text: str) -> str:
-    """The text without the secret, also without a beginning of it, where the text was cut in the middle of it."""
+    """Returns the text without the secret. If the text was cut inside the secret, its beginning is removed too."""
     text = text.replace(secret, _REDACTED)
     start = text.find(secret[:_TELLING])
     if start < 0:
@@ -46,7 +46,7 @@ def without(secret: str, text: str) -> str:
 
 
 def forget_locals(error: BaseException) -> None:
-    """Clears the local variables of the functions that an error, and what it was raised from, came out of.
+    """Clears the local variables in the traceback frames of an error and of its causes.
 
     File names and line numbers stay. Coroutines and generators keep theirs: one that waits would be closed by this.
     """

@@ -1,4 +1,4 @@
-"""Response -> Events: a whole reply in the grammar of a stream, for servers that do not stream when asked to."""
+"""Turns a whole reply into the events of a stream, for servers that do not stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .response import Response
 
 
 def events_of(response: Response) -> Iterator[Event]:
-    """The events of a stream that would have carried this reply, each part in one delta."""
+    """Returns the events that a stream with this reply would have had. Each part is one delta."""
     yield ResponseStart(id=response.id, model=response.model)
     for index, part in enumerate(response.message.content):
         yield from _part(index, part)

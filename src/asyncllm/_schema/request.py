@@ -1,4 +1,4 @@
-"""A request, before any wire: what to ask, of which model, within which bounds."""
+"""A canonical request: what to ask, of which model, within which bounds."""
 
 from __future__ import annotations
 

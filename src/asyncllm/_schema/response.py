@@ -1,4 +1,4 @@
-"""What came back: the reply, what it used, and every HTTP attempt that led to it."""
+"""A canonical reply, with its usage and every HTTP attempt that was made for it."""
 
 from __future__ import annotations
 

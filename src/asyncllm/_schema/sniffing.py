@@ -1,4 +1,6 @@
-"""The media type of bytes, as their first bytes tell it; what browsers and file names say is often nearly right."""
+"""Finds the media type of a picture by its first bytes, as the types that file names and browsers give are often
+wrong.
+"""
 
 from __future__ import annotations
 

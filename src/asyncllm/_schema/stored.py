@@ -1,4 +1,4 @@
-"""Messages as JSON text that can be stored and read again: every field comes back as it was, byte for byte.
+"""Writes messages as JSON text and reads them back. Every field returns byte for byte.
 
 The format is stable: an object ``{"asyncllm_messages": 1, "messages": [...]}``. A message is ``{"role", "content",
 "name"}``. A part is ``{"type": ..., <its fields>}`` with the fields that differ from their defaults. Bytes are
@@ -61,7 +61,7 @@ _WORDS: Mapping[type, str] = {kind: word for word, kind in _TYPES.items()}
 
 
 class StoredFormatError(ValueError):
-    """The text is no stored conversation, or one of a later version."""
+    """The text is not a stored conversation, or it is of a later version."""
 
 
 def dump_messages(messages: Sequence[Message]) -> str:
@@ -77,7 +77,7 @@ def dump_messages(messages: Sequence[Message]) -> str:
 
 
 def stored_conversation(messages: Sequence[Message]) -> dict[str, Any]:
-    """The same as JSON values; further keys may stand beside."""
+    """Returns the conversation as JSON values. Other keys may be added."""
     return {_KEY: FORMAT, "messages": stored_messages(messages)}
 
 

@@ -1,4 +1,4 @@
-"""What a call used, as the provider counted it.
+"""The usage of a call, as the provider counted it.
 
 Rules: a number nobody told us is ``None``, never 0; cached tokens are *included* in ``input_tokens`` and reasoning
 tokens in ``output_tokens``, whatever the wire does (Anthropic and Converse report cached tokens besides the input,
@@ -65,7 +65,7 @@ class Usage:
 
 
 def added(first: Usage, second: Usage) -> Usage:
-    """What two requests used together; what one of them does not tell is unknown of both."""
+    """Adds the usage of two requests. A count that one of them does not give is unknown in the sum."""
     sums: dict[str, Any] = {}
     for one in fields(Usage):
         here, there = getattr(first, one.name), getattr(second, one.name)

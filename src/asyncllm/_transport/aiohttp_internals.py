@@ -1,4 +1,4 @@
-"""What is used of aiohttp and httpx-aiohttp that they do not promise: names of exceptions.
+"""The non-public parts of aiohttp and httpx-aiohttp that we use: names of exceptions.
 
 Seen in aiohttp 3.11 to 3.13 with httpx-aiohttp 0.1.8 to 0.2.0. A test runs against the installed versions and fails
 when one of these is gone.

@@ -1,4 +1,4 @@
-"""What is used of anyio's, asyncio's and trio's sockets that they do not promise: how one is closed without its loop.
+"""The non-public parts of anyio, asyncio and trio that we use: closing a socket without its event loop.
 
 Seen in anyio 4.5 to 4.16 and CPython 3.10 to 3.14. A test runs against the installed versions and fails when one of
 these is gone.
@@ -22,7 +22,7 @@ def load_backend() -> None:
 
 
 def abandon(network: Any) -> None:
-    """Closes the socket of a network stream whose event loop does not run any more.
+    """Closes the socket of a network stream whose event loop has ended.
 
     trio's sockets give up their descriptor. asyncio's transports do so only through their loop, so that theirs is taken
     the way the loop itself would have taken it, which also spares the warning about an unclosed transport.

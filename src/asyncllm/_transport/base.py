@@ -1,4 +1,4 @@
-"""What the engine asks of the network, and nothing more.
+"""The interface between the engine and the network.
 
 ``send`` gives a whole answer; ``stream`` gives its head, and an `Exchange` to read on from. Neither follows redirects,
 retries (but for one thing: a reused connection that the server had already closed), or interprets a status.
@@ -67,7 +67,7 @@ class TransportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPReply:
-    """A whole answer: status, headers with lower-case names (repeated ones joined by ``, ``), decoded body.
+    """A whole reply: status, headers with lower-case names (repeated ones joined by ``, ``), decoded body.
 
     Its repr is the status alone: it stands in the frames of errors, and a server may echo the key in the rest.
     """
@@ -78,13 +78,13 @@ class HTTPReply:
 
 
 class Exchange(Protocol):
-    """A streamed answer whose head has come."""
+    """A streamed reply whose headers have come."""
 
     status: int
     headers: Mapping[str, str]
 
     async def receive(self) -> bytes | None:
-        """The next decoded bytes, never empty; None at the end of the body.
+        """Returns the next decoded bytes, never empty, or None at the end of the body.
 
         Raises:
             ConnectionLostError: the connection broke in the middle of the body.
@@ -95,15 +95,17 @@ class Exchange(Protocol):
         ...
 
     async def read(self, limit: int) -> bytes:
-        """The rest of the body, at most ``limit`` bytes of it (for error bodies); the exchange is released after it."""
+        """Reads the rest of the body, at most ``limit`` bytes (for error bodies), and releases the exchange."""
         ...
 
     def release(self) -> None:
-        """The answer is over: the connection goes back after a bounded drain in the background, or is closed."""
+        """Ends the exchange. The connection goes back to the pool after a bounded drain in the background, or is
+        closed.
+        """
         ...
 
     def abort(self) -> None:
-        """Closes the connection now, in the background; a ``receive`` that waits elsewhere fails at once."""
+        """Closes the connection now, in the background. A waiting ``receive`` fails at once."""
         ...
 
 
@@ -111,7 +113,7 @@ class Transport(Protocol):
     """A pool of connections."""
 
     async def send(self, request: TransportRequest) -> HTTPReply:
-        """Sends and reads the whole answer.
+        """Sends a request and returns the whole reply.
 
         Raises:
             ConnectError, ConnectTimeoutError, WriteTimeoutError, ConnectionLostError, IdleTimeoutError: the network.
@@ -121,7 +123,7 @@ class Transport(Protocol):
         ...
 
     async def stream(self, request: TransportRequest) -> Exchange:
-        """Sends and returns as soon as the head of the answer is there. Raises as `send` does."""
+        """Sends a request and returns when the headers of the reply have come. Raises as `send` does."""
         ...
 
     async def aclose(self) -> None:
@@ -129,5 +131,5 @@ class Transport(Protocol):
         ...
 
     def forget(self) -> None:
-        """Drops every connection without awaiting: their event loop is gone."""
+        """Drops every connection without awaiting, as their event loop has ended."""
         ...

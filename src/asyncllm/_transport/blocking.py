@@ -1,4 +1,4 @@
-"""Blocking HTTP for the libraries of vendors that fetch credentials: the same way to the network as that of calls.
+"""Blocking HTTP for the vendors' libraries that fetch credentials, with the network settings of all calls.
 
 google-auth and botocore ask token servers in worker threads, and would read proxies and certificates from the
 environment in their own ways. They are given a `BlockingClient` instead. The rules:
@@ -45,7 +45,7 @@ class Network:
 
 
 class Answer(NamedTuple):
-    """What a server answered; the names of its headers are found in any case."""
+    """A server's reply. The names of its headers are found in any case."""
 
     status: int
     headers: Mapping[str, str]
@@ -88,7 +88,7 @@ class BlockingClient:
         *,
         direct: bool = False,
     ) -> Answer:
-        """The answer, whatever its status; of a long body the beginning.
+        """Sends a request and returns the reply, whatever its status. A long body is cut.
 
         Args:
             url: where to.

@@ -1,4 +1,4 @@
-"""One connection of the HTTP library, the requests that are put on it and the answers that are read from it.
+"""One connection of the HTTP library, the requests sent on it and the replies read from it.
 
 A `Slot` is a transport of the library that is limited to a single connection. The library's own pool never has more
 than this one connection to look after, so what it costs, and what it loses when it is cancelled, stays here: a slot
@@ -67,7 +67,7 @@ class Slot:
         self._closed = False
 
     def alive(self) -> bool:
-        """An idle connection with something to read was closed by the peer."""
+        """Whether the connection can be used: an idle one with something to read was closed by the peer."""
         if self.network is None:
             return True
         try:
@@ -76,7 +76,7 @@ class Slot:
             return False
 
     def close(self) -> None:
-        """Closes the connection in the background; a read that waits on it fails at once."""
+        """Closes the connection in the background. A waiting read fails at once."""
         if not self._closed:
             self._closed = True
             self._background(self.aclose)
@@ -96,11 +96,11 @@ class Slot:
                 await leftover()
 
     async def watch(self, event: str, info: dict[str, Any]) -> None:
-        """The library's ``trace`` hook: takes hold of the socket before the first answer, to be able to close it."""
+        """The library's ``trace`` hook: keeps the socket before the first reply, to be able to close it."""
         self.network = opened_socket(event, info) or self.network
 
     def forget(self) -> None:
-        """Closes the socket without its event loop, which is gone."""
+        """Closes the socket without its event loop, which has ended."""
         self._closed = True
         with Closing():
             if self.network is not None:
@@ -156,7 +156,7 @@ class OutgoingRequests:
         self._body = Body
 
     def build(self, request: TransportRequest, url: Any, host: bytes, extensions: dict[str, Any]) -> Any:
-        """The library's request.
+        """Returns the library's request object.
 
         Args:
             request: ours.
@@ -212,14 +212,14 @@ def received(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 class Lease(Protocol):
-    """How an exchange gives its connection back; exactly one of the two is called, once."""
+    """How an exchange gives its connection back. Exactly one of the two methods is called, once."""
 
     def keep(self, exchange: HTTPExchange) -> None:
-        """The answer was read to its end: the connection can be used again."""
+        """Keeps the connection for the next request, as the reply was read to its end."""
         ...
 
     def drop(self, exchange: HTTPExchange, leftover: Work) -> None:
-        """The connection has to be closed, and after that the leftover work done, all in the background."""
+        """Closes the connection in the background and then does the leftover work."""
         ...
 
 
@@ -269,7 +269,7 @@ class HTTPExchange:
         return f"<{type(self).__name__} {self.status} from {self._host}>"
 
     async def receive(self) -> bytes | None:
-        """The next bytes, never empty; None at the end of the body."""
+        """Returns the next bytes, never empty, or None at the end of the body."""
         try:
             while True:
                 if data := await self._next():
@@ -285,7 +285,7 @@ class HTTPExchange:
         return None
 
     async def read(self, limit: int) -> bytes:
-        """The rest of the body, at most ``limit`` bytes of it; the exchange is released after it."""
+        """Reads the rest of the body, at most ``limit`` bytes, and releases the exchange."""
         pieces, left = [], limit
         while left > 0 and (piece := await self.receive()) is not None:
             pieces.append(piece[:left])
@@ -294,7 +294,7 @@ class HTTPExchange:
         return b"".join(pieces)
 
     def release(self) -> None:
-        """The answer is over: the connection is kept after a short drain in the background, or closed."""
+        """Ends the exchange. The connection is kept after a short drain in the background, or closed."""
         if self._lease is None or self._next is _released:
             return
         self._next = _released
@@ -304,7 +304,7 @@ class HTTPExchange:
             self._lose()
 
     def abort(self) -> None:
-        """Closes the connection in the background; a `receive` that waits elsewhere fails at once."""
+        """Closes the connection in the background. A waiting `receive` fails at once."""
         self._lose()
 
     def too_large(self, most: int) -> ResponseTooLargeError:
@@ -324,7 +324,7 @@ class HTTPExchange:
             self._lose()
 
     async def _end(self) -> None:
-        """The body was read to its end: the library makes its connection ready for the next request."""
+        """Lets the library prepare its connection for the next request, after the body was read to its end."""
         if self._lease is None:
             return
         failure = None
@@ -367,7 +367,7 @@ class HTTPExchange:
 
 
 class InflatedExchange(HTTPExchange):
-    """The same for a compressed body; what came in one read may decode to at most ``most`` bytes."""
+    """An exchange with a compressed body. One read may decode to at most ``most`` bytes."""
 
     __slots__ = ("_decoded", "_inflater", "_most")
 
@@ -429,7 +429,7 @@ def open_exchange(
 
 
 async def whole(exchange: HTTPExchange, most: int) -> HTTPReply:
-    """The whole answer.
+    """Reads the whole reply.
 
     Raises:
         ResponseTooLargeError: the body is longer than ``most`` bytes.

@@ -25,7 +25,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def inflater(content_encoding: str) -> Inflater | None:
-    """The decoder for this ``content-encoding``; None where nothing has to be decoded.
+    """Returns the decoder for a ``content-encoding``, or None if nothing has to be decoded.
 
     Raises:
         ProtocolError: an encoding that was not asked for.
@@ -55,7 +55,7 @@ class Inflater:
         self._pending += data
 
     def pull(self) -> bytes:
-        """The next decoded piece, at most `PIECE_BYTES` long; empty when more input is needed.
+        """Returns the next decoded piece, at most `PIECE_BYTES` long, or nothing if more input is needed.
 
         Raises:
             ProtocolError: the bytes are not in this encoding, or something follows its end.
@@ -81,7 +81,7 @@ class Inflater:
         return self._engine.decompress(b"", PIECE_BYTES) if self._engine is not None and not self._engine.eof else b""
 
     def close(self) -> None:
-        """The body has ended.
+        """Checks that the body is complete, at its end.
 
         Raises:
             ConnectionLostError: in the middle of the compressed data.

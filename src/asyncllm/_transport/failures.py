@@ -1,4 +1,4 @@
-"""Which of our errors a foreign exception is, by the tables in ``httpx_internals`` and ``aiohttp_internals``.
+"""Translates the exceptions of HTTP libraries, by the tables in ``httpx_internals`` and ``aiohttp_internals``.
 
 Rules:
 
@@ -37,7 +37,7 @@ _logger = logging.getLogger("asyncllm.transport")
 
 
 def translate(error: BaseException, host: str) -> AsyncLLMError | None:
-    """Our error for a foreign one; None where it is no failure of the network (a cancellation, a bug)."""
+    """Returns our error for a library's exception, or None if it is no network failure (a cancellation, a bug)."""
     if isinstance(error, AsyncLLMError):
         return error
     if not isinstance(error, Exception):
@@ -55,7 +55,8 @@ def translate(error: BaseException, host: str) -> AsyncLLMError | None:
 
 
 def surfaced(error: BaseException, host: str) -> BaseException:
-    """What to raise: our error, or (for a cancellation or a bug) the same exception without the library's frames.
+    """Returns the exception to raise: our error or, for a cancellation or a bug, the same exception without the
+    library's frames.
 
     To be raised after the ``except`` block has ended.
     """
@@ -63,7 +64,7 @@ def surfaced(error: BaseException, host: str) -> BaseException:
 
 
 class Closing:
-    """A block that closes something: a failure of the network does not matter any more; anything else is logged.
+    """A block that closes something. It ignores network failures and logs any other exception.
 
     The library's reason to fail is no reason to fail the call that is over, nor the task that closes its connection.
     """
@@ -84,7 +85,7 @@ class Closing:
 
 
 def _other(error: Exception, host: str, chain: list[BaseException]) -> AsyncLLMError | None:
-    """Failures that passed through the library as they were."""
+    """Returns our error for exceptions that passed through the library unchanged."""
     if isinstance(error, UnicodeError):
         return ConfigurationError(f"The address of {host} is not a legal host name.")
     if isinstance(error, TimeoutError):

@@ -1,4 +1,4 @@
-"""HTTP over httpx, httpx2 or httpx-aiohttp: the one module that imports them, and only the one that is asked for.
+"""HTTP over httpx, httpx2 or httpx-aiohttp. Only this module imports them, and only the one that is configured.
 
 The theory: the pool is ours and the connection is the library's. Every `connection.Slot` holds one transport of the
 library that is limited to one connection; `pool.Pool` hands slots out, one pool an origin. A request is built once,
@@ -58,7 +58,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class _Target:
-    """What is worked out once for an address."""
+    """What is computed once for an address."""
 
     __slots__ = ("host", "host_header", "pool", "tls", "url")
 
@@ -151,13 +151,15 @@ class HTTPTransport:
         return exchange
 
     def _explained(self, failure: BaseException) -> BaseException:
-        """Where no connection could be had: with what the environment says of it that is not read."""
+        """Adds to a connection error what the environment says about proxies and certificates and we do not read."""
         if isinstance(failure, ConnectError) and (hint := self._unread(certificate=failure.certificate)):
             return type(failure)(f"{failure} {hint}.", certificate=failure.certificate)
         return failure
 
     async def _reach(self, request: TransportRequest, target: _Target, slot: Slot) -> tuple[Any, Slot]:
-        """The answer's head. A reused connection that turns out to be dead is replaced, once."""
+        """Sends and returns the headers of the reply. A reused connection that turns out to be dead is replaced,
+        once.
+        """
         failure: AsyncLLMError | None = None
         try:
             return await self._attempt(request, target, slot), slot
@@ -238,7 +240,7 @@ class HTTPTransport:
         self._exchanges.discard(exchange)
 
     def _look_after(self, pool: Pool[Slot]) -> None:
-        """Connections lie idle: a task has to sweep them, or nobody will ever need them."""
+        """Starts the task that sweeps idle connections, if it does not run."""
         if self._closed:
             for slot in pool.empty():
                 slot.close()
@@ -267,7 +269,7 @@ class HTTPTransport:
                 self._stop_sweeping = None
 
     async def _close_here(self) -> None:
-        """Closes everything in this task, which is being cancelled because its loop ends: a new one would come late."""
+        """Closes everything in this task. Its loop is ending, so a new task would come too late."""
         works: list[Work] = []
         self._gathered = works
         try:
@@ -288,7 +290,7 @@ class HTTPTransport:
                 slot.close()
 
     async def aclose(self) -> None:
-        """Lets what is being drained end, then closes every connection. Idempotent."""
+        """Waits shortly for connections that are being drained, then closes every connection. Closing twice is fine."""
         self._closed = True
         if self._stop_sweeping is not None:
             self._stop_sweeping.set()
@@ -305,7 +307,7 @@ class HTTPTransport:
             self._quiet = None
 
     def forget(self) -> None:
-        """Drops every connection at once, because the event loop they belong to is gone."""
+        """Drops every connection at once, as their event loop has ended."""
         for pool in self._pools.values():
             for slot in (*pool.empty(), *pool.out):
                 slot.forget()
@@ -314,7 +316,7 @@ class HTTPTransport:
 
 
 def import_library(library: Library) -> tuple[Any, Any]:
-    """Imports an HTTP library: what has its requests, and what has its transports. Blocking, some eighty milliseconds.
+    """Imports an HTTP library and returns the modules of its requests and transports. Blocking, some 80 ms.
 
     Raises:
         ConfigurationError: it is not installed.
@@ -364,7 +366,7 @@ class _Lane:
         self.requests = OutgoingRequests(self.module, whole_bodies=self._aiohttp)
 
     def open(self, context: Any, proxy: str | None) -> Any:
-        """A transport of the library for one connection."""
+        """Makes a transport of the library for one connection."""
         module = self.module
         limits = module.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None)
         options = {"verify": context, "limits": limits, "trust_env": False}

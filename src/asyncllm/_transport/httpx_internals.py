@@ -1,4 +1,4 @@
-"""What is used of httpx, httpx2 and their httpcore that they do not promise: names of exceptions and of trace events.
+"""The non-public parts of httpx, httpx2 and httpcore that we use: names of exceptions and of trace events.
 
 Seen in httpx 0.28.0 and 0.28.1 with httpcore 1.0.0 to 1.0.9, and in httpx2 2.0 to 2.16 with httpcore2. A test runs
 against the installed versions and fails when one of these is gone.
@@ -73,5 +73,5 @@ def load_core(package: str) -> None:
 
 
 def opened_socket(event: str, info: Mapping[str, Any]) -> Any:
-    """The network stream that a trace event tells of; None for every other event."""
+    """Returns the network stream in a trace event, or None for every other event."""
     return info["return_value"] if event.endswith(OPENED_EVENTS) else None

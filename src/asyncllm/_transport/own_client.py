@@ -1,4 +1,4 @@
-"""The transport over a client that the user made: ``httpx.AsyncClient`` or ``httpx2.AsyncClient``.
+"""The transport over the user's own client: ``httpx.AsyncClient`` or ``httpx2.AsyncClient``.
 
 The user's pool, proxies, hooks and default headers hold; our headers win over the client's. Redirects are not
 followed and the client's ``auth`` is not used, because credentials are ours to place. The client is never closed
@@ -60,17 +60,17 @@ class ClientTransport:
         )
 
     async def aclose(self) -> None:
-        """Gives up the answers that are still under way; the client stays open, it is the user's."""
+        """Drops the replies that are still being read. The user's client stays open."""
         for exchange in list(self._exchanges):
             exchange.abort()
 
     def forget(self) -> None:
-        """The event loop is gone; what was open went with it."""
+        """Forgets what was open on an event loop that has ended."""
         self._exchanges.clear()
 
 
 class _Loan:
-    """Closes the response; the connection is the client's business."""
+    """Closes the response. The user's client keeps or closes the connection."""
 
     __slots__ = ("_exchanges", "_slot")
 

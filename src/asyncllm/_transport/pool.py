@@ -23,7 +23,7 @@ import anyio
 
 
 class Connection(Protocol):
-    """What a pool keeps.
+    """The interface of a pooled connection.
 
     Attributes:
         born: when it was opened, on the pool's clock.
@@ -34,7 +34,7 @@ class Connection(Protocol):
     idle_since: float
 
     def alive(self) -> bool:
-        """False when the peer has closed it, or sent bytes nobody asked for."""
+        """Whether it can be used. False if the peer has closed it or sent unexpected bytes."""
         ...
 
     def close(self) -> None:
@@ -80,12 +80,12 @@ class Pool(Generic[ConnectionT]):
 
     @property
     def idle(self) -> int:
-        """How many connections lie idle."""
+        """The number of idle connections."""
         return len(self._idle)
 
     @property
     def used(self) -> int:
-        """How many permits are out."""
+        """The number of permits in use."""
         return self._used
 
     @property
@@ -95,11 +95,11 @@ class Pool(Generic[ConnectionT]):
 
     @property
     def waiting(self) -> int:
-        """How many callers wait for a permit."""
+        """The number of callers that wait for a permit."""
         return len(self._waiting)
 
     async def acquire(self) -> ConnectionT:
-        """A connection, idle or new, as soon as it is this caller's turn.
+        """Waits for its turn and returns a connection, idle or new.
 
         Never waits, nor yields to the loop, while there is a free permit.
         """
@@ -133,7 +133,7 @@ class Pool(Generic[ConnectionT]):
         connection.close()
 
     def replace(self, connection: ConnectionT) -> ConnectionT:
-        """A new connection under the permit of this one, which is closed."""
+        """Closes a connection and returns a new one under the same permit."""
         self._out.discard(connection)
         connection.close()
         try:
@@ -172,7 +172,7 @@ class Pool(Generic[ConnectionT]):
         return None
 
     def _trim(self, now: float) -> None:
-        """The bottom of the stack has been idle for longest."""
+        """Closes idle connections from the bottom of the stack, where they have been idle for longest."""
         idle = self._idle
         while idle and (len(idle) > self._most_idle or self._stale(idle[0], now)):
             idle.popleft().close()
@@ -193,7 +193,7 @@ class Pool(Generic[ConnectionT]):
             raise
 
     def _pass_on(self) -> None:
-        """A permit is free: the first who waits gets it."""
+        """Gives a free permit to the first waiting caller."""
         if self._waiting:
             turn, _ = self._waiting.popitem(last=False)
             turn.set()

@@ -1,4 +1,4 @@
-"""Which proxy an address is reached through.
+"""Finds the proxy for an address.
 
 Explicit settings come first, then (where the environment is trusted) ``https_proxy``, ``http_proxy`` and
 ``all_proxy`` in lower or upper case, as curl reads them. ``no_proxy`` entries are:
@@ -92,7 +92,7 @@ class ProxyURL(str):
 
 
 class ProxyRules:
-    """Says for every address whether a proxy is used, and which.
+    """Decides for every address whether a proxy is used, and which.
 
     Args:
         proxy: the proxy for everything, ``http``, ``https`` or ``socks5``, with credentials if it needs any.
@@ -142,7 +142,7 @@ def _from(environ: Mapping[str, str], scheme: str) -> tuple[str, ProxyURL | None
 
 
 def checked(proxy: str, name: str = "http.proxy") -> ProxyURL:
-    """The proxy's URL, if it can be used.
+    """Returns the proxy's URL, if it can be used.
 
     Args:
         proxy: the URL.
@@ -171,7 +171,7 @@ def _is_proxy(proxy: str) -> bool:
 
 
 def unread(environ: Mapping[str, str], *, trust_env: bool, certificate: bool) -> str:
-    """What the environment says that is not read here, and could be why a connection failed; mostly nothing.
+    """Returns variables of the environment that we do not read and that may explain a failed connection; mostly none.
 
     Args:
         environ: the process's environment.

@@ -1,4 +1,4 @@
-"""The one TLS context that all connections share.
+"""The TLS context that all connections share.
 
 Reading a bundle of certificates takes some ten milliseconds, so it happens once, when the first ``https`` address is
 called, in a thread. Verification cannot be switched off.
@@ -38,11 +38,11 @@ class TLS:
 
     @property
     def ready(self) -> bool:
-        """Whether `context` can be had without waiting."""
+        """Whether `context` returns without waiting."""
         return self._context is not None
 
     async def prepare(self) -> None:
-        """Reads the bundle, once, however many ask at the same time.
+        """Reads the bundle once, even if many callers ask at the same time.
 
         Raises:
             ConfigurationError: the bundle cannot be read.
@@ -81,7 +81,7 @@ class TLS:
         raise ConfigurationError(f"The CA bundle {self.ca_bundle!r} holds no certificates that can be read.")
 
     def forget(self) -> None:
-        """The event loop changed."""
+        """Prepares for another event loop."""
         self._lock = anyio.Lock()
 
     def _load(self) -> ssl.SSLContext:

@@ -26,7 +26,7 @@ _AT_ONCE = 16
 
 
 class Verdict(NamedTuple):
-    """What is to be said of a provider or a model."""
+    """The result for a provider or a model."""
 
     what: str
     sentence: str
@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 
     @property
     def line(self) -> str:
-        """As it is printed."""
+        """The line that is printed."""
         word = "note" if self.remark else "ok" if self.works else "PROBLEM"
         return f"{word:<8}{self.what}: {self.sentence}"
 
@@ -92,7 +92,7 @@ def targets(settings: Settings, names: Sequence[str]) -> Iterator[tuple[str, str
 
 
 async def prove(client: Client, wanted: Sequence[tuple[str, str | None]]) -> list[Verdict]:
-    """A verdict on each, in the order given; all are asked at once."""
+    """Returns a verdict on each, in the order given. All are asked at the same time."""
     import anyio
 
     verdicts: dict[tuple[str, str | None], Verdict] = {}
@@ -134,7 +134,7 @@ async def _listed(client: Client, provider: str) -> Verdict:
 
 
 class Progress:
-    """How far it is, in one line of the terminal that is written over; nothing where stderr is none."""
+    """Shows the progress in one line of the terminal. Shows nothing if stderr is no terminal."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -143,12 +143,12 @@ class Progress:
         self._shown = sys.stderr.isatty()
 
     def step(self, what: str) -> None:
-        """One more is done."""
+        """Counts one more."""
         self._done += 1
         self._write(f"[{self._done}/{self._total}] {what}")
 
     def clear(self) -> None:
-        """The line is empty again."""
+        """Empties the line."""
         self._write("")
 
     def _write(self, text: str) -> None:

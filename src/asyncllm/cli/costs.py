@@ -150,7 +150,7 @@ def _total(rows: Sequence[ReportRow]) -> list[str]:
 
 
 def bar(value: Decimal, most: Decimal) -> str:
-    """A bar whose length is the value's part of the most; eighths of a letter are its smallest step."""
+    """Returns a bar whose length is the value's share of the largest. Its smallest step is an eighth of a letter."""
     eighths = 0 if most <= 0 else int(value * _BAR * 8 / most)
     whole, rest = divmod(max(eighths, 0), 8)
     return ("█" * whole + _EIGHTHS[rest]).rstrip()

@@ -1,4 +1,4 @@
-"""What a reply used, in one line: only figures that are known."""
+"""The figures of a reply in one line. Only known figures are shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def tokens(usage: Usage) -> str:
 
 
 def summary(response: Response) -> str:
-    """Who answered, what it used, what it cost where the price is known, and how long the last attempt took."""
+    """Returns provider and model, tokens, the cost if it is known, and the time of the last attempt."""
     return " · ".join(_facts(response))
 
 

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """What ``work`` returns.
+    """Runs ``work`` and returns its result.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; ``work`` was cancelled and has cleaned up.

@@ -69,7 +69,7 @@ def _failures(refreshed: RefreshResult | None) -> Iterator[str]:
 
 
 async def _explain(client: Client, arguments: argparse.Namespace, *, asked: bool) -> None:
-    """Why nothing is listed."""
+    """Returns why nothing is listed."""
     if await client.models(arguments.provider, include_deprecated=True):
         raise ConfigurationError("no model fits; without --capability, or with --deprecated, there are some")
     if not asked:
@@ -113,7 +113,7 @@ def _price(dollars: Decimal | None) -> str:
 
 
 def note(info: ModelInfo) -> str:
-    """What is to be said of the end of a model."""
+    """Returns the note on the end of a model."""
     ends = f"ends {info.retires_at.date()}" if info.retires_at is not None else ""
     if not info.deprecated:
         return ends

@@ -81,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def clash() -> str:
-    """What is wrong where somebody else's distribution of the same package is installed beside ours; mostly nothing."""
+    """Returns a sentence if another distribution with the same package name is installed beside ours; mostly
+    nothing.
+    """
     installed = {distribution.metadata["Name"] for distribution in distributions()}
     if not installed.issuperset({_OURS, _FOREIGN}):
         return ""

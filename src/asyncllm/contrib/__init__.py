@@ -1,1 +1,1 @@
-"""What needs an optional dependency; each module says which extra brings it."""
+"""Modules that need an optional dependency. Each one names its extra."""

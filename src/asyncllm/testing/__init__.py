@@ -1,4 +1,4 @@
-"""What applications test themselves with: a server that speaks the providers' wire formats, and fails on demand."""
+"""Tools to test applications: a server that speaks the providers' wire formats and fails on demand."""
 
 from .._testing.faults import Fault
 from .._testing.listing import ListedModel

@@ -1,4 +1,6 @@
-"""Who is let in to the management endpoints: a token, the host application's own rule, or everybody by word."""
+"""Access to the management endpoints: by a token, by the application's own rule, or for everybody if that is asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ class Guard:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request that is refused; hands on every other."""
+        """Answers a refused request, and passes every other one on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -100,7 +102,7 @@ def _name_of(host: str) -> str:
 
 
 async def refused(_: Request, error: Any) -> Response:
-    """The answer to a request that is refused."""
+    """Returns the answer to a refused request."""
     return JSONResponse(
         {"error": {"type": "HTTPError", "message": str(error.detail)}}, error.status_code, headers=error.headers
     )

@@ -177,7 +177,7 @@ class _Lines:
 
 
 class _Written:
-    """What the events of a source are written as, one list for each event."""
+    """Writes the events of a source, each as a list of JSON values."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -204,15 +204,15 @@ class _Written:
         return self._ready.pop(0)
 
     def write(self, event: Event) -> Iterable[Mapping[str, Any]]:
-        """What one event becomes."""
+        """Returns the values for one event."""
         return ()
 
     def end(self) -> Iterable[Mapping[str, Any]]:
-        """What stands at the end."""
+        """Returns the values at the end."""
         return ()
 
     def failed(self, error: AsyncLLMError) -> Iterable[Mapping[str, Any]]:
-        """What a failure becomes."""
+        """Returns the values for a failure."""
         return ({"type": "error", **_error(error)},)
 
 
