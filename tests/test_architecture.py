@@ -81,6 +81,7 @@ SIDEWAYS = frozenset(
         ("conversation", "runs"),
         ("conversation", "_run_stream"),
         ("testing", "_testing"),
+        ("testing", "sync"),
         ("_testing", "sync"),
         ("cli", "sync"),
         ("cli", "testing"),
@@ -118,7 +119,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
         }
     ),
     "sniffio": frozenset({"_transport", "_engine"}),
-    "httpx": frozenset({"_transport", "_transport.blocking"}),
+    "httpx": frozenset({"_transport", "_transport.blocking", "_testing"}),
     "httpx2": frozenset({"_transport", "contrib"}),  # the MCP package is built on it
     "httpcore": frozenset({"_transport"}),
     "httpcore2": frozenset({"_transport"}),

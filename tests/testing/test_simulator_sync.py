@@ -1,4 +1,4 @@
-"""The simulator in a thread of its own, and its pytest fixtures."""
+"""The simulator in a thread of its own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ import pytest
 
 from asyncllm.testing import Simulator
 from asyncllm.testing.__main__ import main
-from asyncllm.testing.pytest_plugin import simulator, simulator_thread
-
-__all__ = ["simulator", "simulator_thread"]
 
 HI = {"model": "gpt-sim", "messages": [{"role": "user", "content": "What is 2+2?"}]}
 
@@ -36,18 +33,6 @@ def test_in_thread_on_a_taken_port() -> None:
         Simulator.in_thread(port=sim.port),
     ):
         pass
-
-
-@pytest.mark.anyio
-async def test_async_fixture(simulator: Simulator) -> None:
-    """The async fixture runs in the test's own loop."""
-    async with httpx.AsyncClient() as http:
-        assert 200 == (await http.post(f"{simulator.url('openai')}/chat/completions", json=HI)).status_code
-
-
-def test_sync_fixture(simulator_thread: Simulator) -> None:
-    """The blocking fixture needs no loop."""
-    assert 200 == httpx.post(f"{simulator_thread.url('openai')}/chat/completions", json=HI).status_code
 
 
 @pytest.mark.asyncio

@@ -20,6 +20,7 @@ from .listing import ListedModel, listed
 from .model import ModelBehaviour, ModelRequest, tokens
 from .record import CREDENTIALS, Arrival, Received
 from .script import Script, failure, plain, stream, unary
+from .scripted import Answer, ScriptUsedUpError, spoken
 from .server import RawRequest
 from .wires.wire import Operation, Problem, Rules, Turn, Wire, dumps, token_of
 
@@ -33,6 +34,7 @@ class Answering:
         models_of: the models of a kind of host; None when every name is one.
         behaviour_of: the behaviour of a model.
         pick: the fault that happens to a request, if any.
+        scripted: the next answer of the test's script; None where there is no script for the model.
         failed: told of an exception that a reply function raised; the client gets a 500.
     """
 
@@ -44,6 +46,7 @@ class Answering:
         models_of: Callable[[str], tuple[ListedModel, ...] | None],
         behaviour_of: Callable[[str], ModelBehaviour],
         pick: Callable[[Received], Fault | None],
+        scripted: Callable[[str], Answer | None],
         failed: Callable[[Exception], None],
     ) -> None:
         self._seed = seed
@@ -52,6 +55,7 @@ class Answering:
         self._cache = CacheMemory()
         self._behaviour_of = behaviour_of
         self._pick = pick
+        self._scripted = scripted
         self._failed = failed
         self._services = services.Services()
 
@@ -101,6 +105,17 @@ class Answering:
     ) -> Script:
         fault = self._pick(record)
         behaviour = self._behaviour_of(operation.model)
+        if operation.name == "generate":
+            record.asked = wire.parse(arrival, operation)
+            if fault is None:
+                try:
+                    answer = self._scripted(operation.model)
+                except ScriptUsedUpError as error:
+                    self._failed(error)
+                    return _refused(wire, Problem(status=400, message=str(error)), turn)
+                fault = answer if isinstance(answer, Fault) else None
+                if answer is not None and fault is None:
+                    behaviour = replace(behaviour, reply=spoken(answer))
         if fault is not None:
             record.fault = fault.kind
             script = failure(fault, wire, turn, behaviour.latency)
@@ -108,9 +123,8 @@ class Answering:
                 return script
         if operation.name in services.NAMES:
             return self._services.answer(arrival, operation, wire, turn, behaviour, fault)
-        if operation.name == "generate":
-            request = wire.parse(arrival, operation)
-            return self._generate(request, wire, turn, behaviour, fault)
+        if record.asked is not None:
+            return self._generate(record.asked, wire, turn, behaviour, fault)
         known = self._models_of(record.provider)
         models = [ListedModel(name) for name in host.models] if known is None else known
         return unary(wire.look_up(arrival, operation, models), wire, turn, behaviour, fault)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .model import ModelRequest
+
 CREDENTIALS = frozenset(
     {"authorization", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token", "proxy-authorization", "cookie"}
 )
@@ -50,6 +52,8 @@ class Received:
         headers: lower-case names, without credentials.
         authenticated: it brought credentials.
         body: the JSON sent; None when there was none.
+        asked: the request in the same terms for every wire (``prompt``, ``tools``, ``max_tokens``); None unless a model
+            was asked for a reply.
         connection: the number of the connection it came on.
         time: seconds since the epoch.
         status: the HTTP status answered; None when it was none.
@@ -77,3 +81,4 @@ class Received:
     fault: str | None = None
     outcome: str | None = None
     writes: int = 0
+    asked: ModelRequest | None = None

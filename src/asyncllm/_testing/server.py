@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -113,6 +113,18 @@ class ServerConnection:
             if script.after == "late":
                 await self._watch(None)
             raise HungUpError
+
+    async def relay(self, status: int, headers: Sequence[tuple[str, str]], chunks: AsyncIterator[bytes]) -> None:
+        """Sends somebody else's answer on, piece by piece.
+
+        Raises:
+            GoneError: the client left before the end.
+        """
+        head = h11.Response(status_code=status, headers=[*headers, ("transfer-encoding", "chunked")])
+        await self._write(self._http.send(head) or b"")
+        async for chunk in chunks:
+            await self._write(self._http.send(h11.Data(chunk)) or b"")
+        await self._write(self._http.send(h11.EndOfMessage()) or b"")
 
     def _head(self, script: Script) -> bytes:
         framing = ("transfer-encoding", "chunked") if script.length is None else ("content-length", str(script.length))

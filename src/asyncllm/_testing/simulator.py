@@ -8,9 +8,10 @@ and closed in different tasks, as some test frameworks do with fixtures.
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -24,12 +25,15 @@ from .answering import Answering
 from .faults import Fault, FaultPlan
 from .hosts import main_hosts, simulated, simulated_kinds
 from .listing import Models, models_of
+from .mocked import raw_request, response
 from .model import ModelBehaviour
 from .record import Received
+from .scripted import Answer, AnswerQueues, check_sent
 from .server import GoneError, HungUpError, RawRequest, ServerConnection
 from .wires.wire import Rules
 
 if TYPE_CHECKING:
+    import httpx
     from typing_extensions import Self
 
 
@@ -85,6 +89,7 @@ class Simulator:
         self._port = port
         self._counts: Counter[tuple[str, str, int | None, str]] = Counter()
         self._plan = FaultPlan(seed)
+        self._queues = AnswerQueues()
         self._defaults = ModelBehaviour(**behaviour)
         self._behaviours: dict[str, ModelBehaviour] = {}
         self._answering = Answering(
@@ -93,6 +98,7 @@ class Simulator:
             models_of=lambda kind: models_of(kind, self.models),
             behaviour_of=self._behaviour_of,
             pick=self._plan.pick,
+            scripted=self._queues.next,
             failed=self._failed,
         )
         self._received = 0
@@ -162,6 +168,68 @@ class Simulator:
         else:
             self._behaviours[model] = replace(self._behaviour_of(model), **changes)
 
+    def script(self, *answers: Answer, model: str = "*") -> None:
+        """Gives the answers to the next requests, one each, in this order.
+
+        A request after the last answer is refused, and the simulator raises `AssertionError` when it closes. A `Fault`
+        among the answers is the answer to one request, so a retry takes the next one.
+
+        Args:
+            answers: texts, `Reply` or `ToolUse` values, functions of the request, or `Fault` values.
+            model: the model they are for; ``"*"``: all models without a script of their own.
+        """
+        self._queues.add(model, answers)
+
+    @property
+    def script_left(self) -> int:
+        """How many scripted answers nobody has asked for yet."""
+        return self._queues.left
+
+    def assert_sent(
+        self,
+        *,
+        times: int | None = None,
+        prompt: str | re.Pattern[str] | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        tools: Sequence[str] | None = None,
+        stream: bool | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> list[Received]:
+        """Checks what models were asked, and returns the requests that fit.
+
+        Args:
+            times: how many requests must fit; None for one or more.
+            prompt: the text of the last user message, or a compiled pattern to be found in it.
+            model: the model asked for.
+            provider: the kind of host.
+            tools: the names of the tools offered.
+            stream: whether a stream was asked for.
+            body: a part of the JSON that was sent: these keys must be there with these values.
+
+        Raises:
+            AssertionError: too many or too few requests fit; the text lists what was sent.
+        """
+        wanted = {
+            "prompt": prompt, "model": model, "provider": provider, "tools": tools, "stream": stream, "body": body
+        }  # fmt: skip
+        return check_sent(self.requests, wanted, times)
+
+    def respond(self, request: httpx.Request) -> httpx.Response:
+        """Answers one request without a socket: a side effect for respx, a handler for ``httpx.MockTransport``.
+
+        The simulator need not be running. The request may be addressed to the provider's real URL.
+
+        Raises:
+            httpx.TransportError: a fault breaks the connection.
+        """
+        self._received += 1
+        record, script = self._answering.answer(raw_request(request), 0, self._received)
+        self.requests.append(record)
+        record.status, record.outcome = script.status or None, "sent"
+        self._counts[record.provider, record.model, record.status, record.operation] += 1
+        return response(script)
+
     def count(
         self,
         *,
@@ -179,10 +247,12 @@ class Simulator:
         )
 
     def reset(self) -> None:
-        """Forgets requests, counts and faults; behaviours and connections stay."""
+        """Forgets requests, counts, faults and scripted answers; behaviours and connections stay."""
         self.requests.clear()
         self._counts.clear()
         self._plan.remove(None)
+        self._queues.clear()
+        self._failure = None
         self.peak_in_flight = self.in_flight
 
     # --- lifetime ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from types import MappingProxyType, ModuleType
 
 from .._version import __version__
 from ..errors import AsyncLLMError, ConfigurationError
-from . import chat, check, costs, demo, list_models, show_prices, simulate
+from . import chat, check, costs, demo, list_models, record_traffic, show_prices, simulate
 
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "costs": costs,
         "prices": show_prices,
         "simulate": simulate,
+        "record": record_traffic,
     }
 )
 
