@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ._models.lookup import FactBook
-from ._models.prices import Cost, ModelPrice, PriceBook
+from ._models.model_price import ModelPrice
+from ._models.prices import Cost, PriceBook
 from ._models.registry import ModelInfo, RefreshResult
 from ._models.tokens import TokenCount
 from ._models.validation import Validation

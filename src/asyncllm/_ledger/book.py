@@ -8,17 +8,17 @@ cost is known where a price and a usage are; otherwise it is None, and budgets a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
 from .._models.bounds import Bound
+from .._models.schedule import Moment
 from .._schema.advice import LedgerAdvice
 from .._schema.content import ProviderToolCall
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation
 from .._schema.response import CostSource, Outcome, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
+from .._schema.values import dataclass
 from ..errors import AsyncLLMError
 from .booking import Opening
 from .budgets import Hold
@@ -26,7 +26,7 @@ from .columns import UNBILLED, Head, Settlement
 from .estimates import complete_usage, estimate_usage
 from .ledger import Ledger
 from .thread import Appraise
-from .units import to_dollars, to_moment
+from .units import to_dollars
 from .untracked import SessionCosts
 
 Estimate = Callable[[Head, "Response | None", Usage], Usage]
@@ -69,7 +69,7 @@ class Prices(Protocol):
         model: str,
         usage: Usage,
         *,
-        when: datetime,
+        when: Moment,
         provider: str | None = None,
         answered: str | None = None,
         place: str | None = None,
@@ -84,7 +84,7 @@ class Prices(Protocol):
         input_tokens: int,
         max_tokens: int,
         *,
-        when: datetime,
+        when: Moment,
         service_tier: str | None = None,
         provider: str | None = None,
         tools: Mapping[str, int] | None = None,
@@ -123,7 +123,7 @@ def appraiser(prices: Prices) -> Appraise:
         usage = Usage(input_tokens=head.input_estimate, output_tokens=head.output_estimate, source="estimated")
         if opening.hold is not None and opening.hold.amount is not None:
             return Settlement(status="unknown", usage=usage, cost=opening.hold.amount, cost_source="estimate")
-        priced = prices.cost(head.kind, head.model, usage, when=to_moment(opening.time), provider=_priced_at(head))
+        priced = prices.cost(head.kind, head.model, usage, when=opening.time, provider=_priced_at(head))
         cost, source, version, reason = _billed(usage, priced)
         return Settlement(
             status="unknown", usage=usage, cost=cost, cost_source=source, unpriced_reason=reason, price_version=version
@@ -197,7 +197,7 @@ class Bookkeeper:
             head.model,
             most.input_tokens,
             most.output(self.assumed_output(head)),
-            when=to_moment(now),
+            when=now,
             service_tier=most.tier,
             provider=_priced_at(head),
             tools=most.tools,
@@ -341,7 +341,7 @@ class BookedAttempt:
                 head.kind,
                 head.model,
                 usage,
-                when=to_moment(opening.time),
+                when=opening.time,
                 provider=_priced_at(head),
                 answered=None if partial is None else partial.model or None,
                 place=self._place,
@@ -404,8 +404,12 @@ def _count(
         counted = getattr(error, "usage", None)
         said = counted if isinstance(counted, Usage) else usage
         parts = () if partial is None else partial.message.content
-        if said.input_tokens and said.output_tokens and not any(type(part) is ProviderToolCall for part in parts):
-            return said
+        if said.input_tokens and said.output_tokens:
+            for part in parts:
+                if type(part) is ProviderToolCall:
+                    break
+            else:
+                return said
         return complete_usage(head, partial, said)
     said = usage if partial is None or usage.source != "unknown" else partial.usage
     nothing = said.source == "unknown" and (partial is None or not partial.message.content)

@@ -28,9 +28,11 @@ _LAST_MILLISECOND = (1 << 48) - 1
 
 def to_dollars(nano: int) -> Decimal:
     """Returns an amount in nano-dollars as US dollars: exact, with at least two decimals."""
-    digits = f"{abs(nano):010d}"
-    places = digits[-_PLACES:].rstrip("0").ljust(_LEAST_PLACES, "0")
-    return Decimal(f"{'-' if nano < 0 else ''}{digits[:-_PLACES]}.{places}")
+    places = _PLACES
+    while places > _LEAST_PLACES and not nano % 10:
+        nano //= 10
+        places -= 1
+    return Decimal(nano).scaleb(-places, _EXACT)
 
 
 def to_nano(dollars: Decimal) -> int:
@@ -63,7 +65,7 @@ def new_ulid(milliseconds: int, randomness: bytes) -> str:
         milliseconds: since 1970, UTC; a clock that is out of the format's range is taken to its nearest end.
         randomness: sixteen bytes; five bits of each are used.
     """
-    time = min(max(milliseconds, 0), _LAST_MILLISECOND)
+    time = milliseconds if 0 <= milliseconds <= _LAST_MILLISECOND else min(max(milliseconds, 0), _LAST_MILLISECOND)
     pairs = _PAIRS
     return (
         f"{pairs[time >> 40]}{pairs[time >> 30 & 1023]}{pairs[time >> 20 & 1023]}{pairs[time >> 10 & 1023]}"

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from .._schema.facts import NOTHING_KNOWN, FactSource, ModelFacts
 from .lookup import FactBook
-from .prices import Cost, ModelPrice, PriceBook
+from .model_price import ModelPrice
+from .prices import Cost, PriceBook
 
 __all__ = [
     "NOTHING_KNOWN",

@@ -13,8 +13,9 @@ from datetime import date, time
 from typing import Any
 
 from .files import read_data
+from .model_price import ModelPrice
 from .names import matches, spellings
-from .prices import ModelPrice, Rate, Rates
+from .prices import Rate, Rates
 from .schedule import Condition, Schedule
 
 

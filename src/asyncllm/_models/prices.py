@@ -27,10 +27,8 @@ about a model goes through its provider's rows; every later one is a lookup.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
@@ -38,9 +36,10 @@ from typing import TYPE_CHECKING, Any
 
 from .._schema.usage import Usage
 from .._schema.values import dataclass
+from .model_price import ALWAYS_SEARCHES, ModelPrice
 from .names import is_custom
 from .regions import MOST, factor_of
-from .schedule import Schedule
+from .schedule import Moment, Schedule
 
 if TYPE_CHECKING:
     from .price_data import PriceData
@@ -68,8 +67,6 @@ _BATCH = "batch"
 # What the plain price of cache writes is for: Anthropic's and Bedrock's usual lifetime, and OpenAI's.
 _ORDINARY_LIFETIMES = frozenset({"5m", "30m"})
 _LONG_LIFETIME = "1h"
-# OpenAI's models that search before every answer on chat completions, which says nothing of it.
-_ALWAYS_SEARCHES = re.compile(r"^gpt-.*-search-(?:preview|api)")
 # Only their tokens are billed (Anthropic's, Google's and OpenAI's price lists, November 2026).
 _FREE_TOOLS = frozenset(["web_fetch", "tool_search", "url_context", "mcp", "computer", "local_shell", "apply_patch"])
 ASSUMED_FEE = 35 * 10**21
@@ -174,12 +171,12 @@ def bill(rates: Rates, usage: Usage) -> dict[str, int]:
             raise UnknownCostError("cache writes for an hour have no known price")
     else:
         ordinary = long = 0
-    cached = {"cache_read": usage.cache_read_tokens or 0, "cache_write": ordinary, "cache_write_1h": long}
-    media = {"input_audio": usage.input_audio_tokens or 0, "input_image": usage.input_image_tokens or 0}
-    _split("input", length, cached, media, rates, counts)
-    thought = {"reasoning": usage.reasoning_tokens or 0}
-    media = {"output_audio": usage.output_audio_tokens or 0, "output_image": usage.output_image_tokens or 0}
-    _split("output", usage.output_tokens or 0, thought, media, rates, counts)
+    cached = (("cache_read", usage.cache_read_tokens), ("cache_write", ordinary), ("cache_write_1h", long))
+    media = (("input_audio", usage.input_audio_tokens), ("input_image", usage.input_image_tokens))
+    _split("input", length, _priced(cached, rates), _priced(media, rates), rates, counts)
+    thought = (("reasoning", usage.reasoning_tokens),)
+    media = (("output_audio", usage.output_audio_tokens), ("output_image", usage.output_image_tokens))
+    _split("output", usage.output_tokens or 0, _priced(thought, rates), _priced(media, rates), rates, counts)
     if "request" in rates:
         counts["request"] = 1
     for tool, count in (usage.provider_tool_requests or {}).items():
@@ -187,6 +184,36 @@ def bill(rates: Rates, usage: Usage) -> dict[str, int]:
             unit, times = _fee_of(tool, count, rates)
             counts[unit] = counts.get(unit, 0) + times
     return {unit: count * rates[unit].at(length) for unit, count in counts.items() if count}
+
+
+def _plain_amounts(rates: Rates, usage: Usage) -> dict[str, int] | None:
+    """The same as `bill`, by the prices of `ModelPrice.plain`, for what most calls use; None where they used more."""
+    given, written, cached = usage.input_tokens, usage.output_tokens, usage.cache_read_tokens or 0
+    if (
+        given is None
+        or written is None
+        or cached > given
+        or usage.source == "unknown"
+        or usage.cache_write_tokens
+        or usage.cache_write_tokens_by_ttl
+        or usage.input_audio_tokens
+        or usage.output_audio_tokens
+        or usage.input_image_tokens
+        or usage.output_image_tokens
+        or usage.provider_tool_requests
+        or (usage.reasoning_tokens and "reasoning" in rates)
+    ):
+        return None
+    amounts: dict[str, int] = {}
+    if cached and "cache_read" in rates:
+        if given > cached:
+            amounts["input"] = (given - cached) * rates["input"].at(given)
+        amounts["cache_read"] = cached * rates["cache_read"].at(given)
+    elif given:
+        amounts["input"] = given * rates["input"].at(given)
+    if written:
+        amounts["output"] = written * rates["output"].at(given)
+    return amounts
 
 
 def _writes(usage: Usage) -> tuple[int, int]:
@@ -203,6 +230,11 @@ def _writes(usage: Usage) -> tuple[int, int]:
     return whole - long, long
 
 
+def _priced(parts: Iterable[tuple[str, int | None]], rates: Rates) -> dict[str, int]:
+    """The parts of a whole that were used and have a price of their own."""
+    return {unit: count for unit, count in parts if count and unit in rates}
+
+
 def _split(
     whole_unit: str,
     whole: int,
@@ -212,16 +244,18 @@ def _split(
     counts: dict[str, int],
 ) -> None:
     """Takes the priced parts out of the whole. The two groups may overlap."""
-    groups = [{unit: count for unit, count in group.items() if count and unit in rates} for group in (first, second)]
-    rest = whole - sum([sum(group.values()) for group in groups])
-    if all(groups):
-        both = " and ".join([", ".join(group).replace("_", " ") for group in groups])
+    rest = whole
+    if first or second:
+        rest -= sum(first.values()) + sum(second.values())
+    if first and second:
+        both = " and ".join([", ".join(group).replace("_", " ") for group in (first, second)])
         raise UnknownCostError(f"nobody says how many tokens of the {whole_unit} were both {both}")
     if rest < 0:
         raise UnknownCostError(f"the counts of the {whole_unit} contradict each other")
     if rest and whole_unit not in rates:
         raise UnknownCostError(f"the {whole_unit} has no known price")
-    counts.update({whole_unit: rest, **groups[0], **groups[1]})
+    counts[whole_unit] = rest
+    counts.update(first or second)
 
 
 def _fee_of(tool: str, count: int, rates: Rates) -> tuple[str, int]:
@@ -291,35 +325,6 @@ class Cost:
         return None if self.nano_dollars is None else Decimal(self.nano_dollars).scaleb(-9)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelPrice:
-    """The prices of a model.
-
-    Attributes:
-        kinds: the kinds of provider they are for.
-        model: the row's own name in the data; the name as asked for where only the configuration knows it.
-        source: ``"genai-prices"``, ``"retired"`` or ``"config"``.
-        version: what `Cost.version` will say.
-        schedule: the prices of the data, by date, time of day and service tier.
-        overrides: the configuration's.
-    """
-
-    kinds: tuple[str, ...]
-    model: str
-    source: str
-    version: str
-    schedule: Schedule
-    overrides: Rates = field(default_factory=dict)
-
-    def rates(self, when: datetime, tier: str | None = None) -> Rates | None:
-        """Unit -> rate at a moment; ``None`` where nothing is known of the tier."""
-        known = self.schedule.rates(when, tier)
-        if not self.overrides:
-            return known
-        below = known or {}
-        return {**below, **{unit: rate.raised_like(below.get(unit)) for unit, rate in self.overrides.items()}}
-
-
 class PriceBook:
     """Prices of models, for one configuration. Safe to share between threads and event loops."""
 
@@ -376,7 +381,7 @@ class PriceBook:
         model: str,
         usage: Usage,
         *,
-        when: datetime,
+        when: Moment,
         service_tier: str | None = None,
         batch: bool = False,
         provider: str | None = None,
@@ -389,7 +394,7 @@ class PriceBook:
             kind: the provider's kind.
             model: the model's name as it was sent.
             usage: what the provider (or an estimate) counted.
-            when: the moment of the call; without a time zone it is UTC.
+            when: the moment of the call; without a time zone it is UTC, a number is microseconds since 1970.
             service_tier: the tier that served it, in the provider's word; without it the usage's own.
             batch: it was part of a batch.
             provider: the name of the provider's entry in the configuration.
@@ -403,8 +408,13 @@ class PriceBook:
         if found is None:
             return Cost(nano_dollars=None, reason=f"{answered or model} of {provider or kind} has no known price")
         where = usage.region or place
+        tier = _tier(service_tier or usage.service_tier, batch, usage.speed)
         try:
-            amounts = self._amounts(found, usage, when, _tier(service_tier or usage.service_tier, batch, usage.speed))
+            amounts: Mapping[str, int] | None = None
+            if found.plain is not None and tier is None:
+                amounts = _plain_amounts(found.plain, usage)
+            if amounts is None:
+                amounts = self._amounts(found, usage, when, tier)
             if where:
                 amounts = _at_place(amounts, kind, where, answered or model, found.overrides)
         except UnknownCostError as error:
@@ -417,10 +427,10 @@ class PriceBook:
             parts[unit] = rounded - before
         return Cost(nano_dollars=rounded, breakdown=parts, version=found.version, source=found.source)
 
-    def _amounts(self, found: ModelPrice, usage: Usage, when: datetime, tier: str | None) -> Mapping[str, int]:
+    def _amounts(self, found: ModelPrice, usage: Usage, when: Moment, tier: str | None) -> Mapping[str, int]:
         if usage.source == "unknown":
             raise UnknownCostError("the provider counted no tokens")
-        if _ALWAYS_SEARCHES.search(found.model) and not (usage.provider_tool_requests or {}).get("web_search"):
+        if ALWAYS_SEARCHES.search(found.model) and not (usage.provider_tool_requests or {}).get("web_search"):
             usage = replace(usage, provider_tool_requests={**(usage.provider_tool_requests or {}), "web_search": 1})
         rates = found.rates(when, tier)
         if rates is None:
@@ -449,7 +459,7 @@ class PriceBook:
         input_tokens: int,
         max_tokens: int,
         *,
-        when: datetime,
+        when: Moment,
         service_tier: str | None = None,
         batch: bool = False,
         provider: str | None = None,
@@ -480,7 +490,7 @@ class PriceBook:
         found = self.find(kind, model, provider=provider)
         if found is None:
             return None
-        if _ALWAYS_SEARCHES.search(found.model):
+        if ALWAYS_SEARCHES.search(found.model):
             tools = {"web_search": 1, **(tools or {})}
         tier = _tier(service_tier, batch, None)
         rows = [found.rates(moment, tier) or {} for moment in found.schedule.moments(when)]

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from datetime import date, datetime, time, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from .._schema.values import dataclass
 
 if TYPE_CHECKING:
     from .prices import Rates
+
+
+Moment = Union[datetime, int]
+"""A moment: without a time zone it is UTC, and a number is microseconds since 1970, as the ledger counts."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,18 @@ class Schedule:
     standard: tuple[tuple[Condition, Rates], ...] = ()
     tiers: Mapping[str, tuple[tuple[Condition, Rates], ...]] = field(default_factory=dict)
 
-    def rates(self, when: datetime, tier: str | None = None) -> Rates | None:
+    def rates(self, when: Moment, tier: str | None = None) -> Rates | None:
         """The prices at a moment.
 
         Args:
-            when: the moment of the call; without a time zone it is UTC.
+            when: the moment of the call.
             tier: a service tier, or ``None`` for the ordinary one.
 
         Returns:
             Unit -> rate; ``None`` where the tier's price is not known.
         """
+        if tier is None and len(self.standard) == 1:  # nearly every model
+            return self.standard[0][1]
         moment = in_utc(when)
         standard = next((rates for condition, rates in reversed(self.standard) if condition.holds(moment)), None)
         if standard is None:
@@ -67,7 +74,7 @@ class Schedule:
             merged.update(rates)
         return merged
 
-    def moments(self, when: datetime) -> Iterator[datetime]:
+    def moments(self, when: Moment) -> Iterator[datetime]:
         """A moment, and those of the day after it at which a price may be another: midnight and the ends of spans."""
         moment = in_utc(when)
         yield moment
@@ -79,6 +86,8 @@ class Schedule:
             yield at if at >= moment else at + timedelta(days=1)
 
 
-def in_utc(when: datetime) -> datetime:
-    """A moment in UTC, which is also meant where it has no time zone."""
+def in_utc(when: Moment) -> datetime:
+    """A moment in UTC."""
+    if isinstance(when, int):
+        return _EPOCH + timedelta(microseconds=when)
     return when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)
