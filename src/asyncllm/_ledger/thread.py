@@ -4,9 +4,9 @@ Two things arrive. Operations come in a queue that may be fed from anywhere, a f
 budgets, and all attempts of a store without a journal. Whatever arrived while the last transaction ran becomes the
 next one: group commit, without a timer; ends of calls, for which nobody waits, let a few milliseconds pass for
 company. Then everybody who waits is woken, one call for each event loop. Frames come in the store's journal; they are
-folded a quarter of a second after the first one, or when there are 1024, and before any operation of the queue that came
-after them. Each fold costs as much as five rows, and takes the interpreter's lock a dozen times: folding five times as
-often costs a call 4% more.
+folded a quarter of a second after the first one, or when there are 1024, and before any operation of the queue that
+came after them. Each fold costs as much as five rows, and takes the interpreter's lock a dozen times: folding five
+times as often costs a call 4% more.
 
 **Bad weather.** When the store fails, ends of attempts of the queue stay in memory and are tried again every second,
 in their order. The journal goes on for a minute, or until it has 64 MB that are not folded. Then, and for a store
