@@ -257,6 +257,30 @@ def ledger_of(settings: Settings, prices: Prices, *, on_alert: Callable[[Alert],
     )
 
 
+def begin_logging(environ: Mapping[str, str]) -> bool:
+    """Writes the log to stderr where ``ASYNCLLM_LOG`` says so; tells whether content is logged too.
+
+    Raises:
+        ConfigurationError: the variable holds another word.
+    """
+    word = environ.get("ASYNCLLM_LOG")
+    if not word:
+        return False
+    level = word.strip().upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ConfigurationError("ASYNCLLM_LOG must be debug, info, warning or error")
+    import logging
+
+    logger = logging.getLogger("asyncllm")
+    logger.setLevel(level)
+    if not any(handler.name == "ASYNCLLM_LOG" for handler in logger.handlers):
+        handler = logging.StreamHandler()
+        handler.name = "ASYNCLLM_LOG"
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(handler)
+    return level == "DEBUG"
+
+
 def hooks(given: Sequence[Hook]) -> Hooks | None:
     """The application's hooks; None where there are none.
 

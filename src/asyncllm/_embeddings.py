@@ -317,6 +317,13 @@ def _log_line(found: Embeddings | Ranking, what: str) -> None:
             what,
             found.usage.input_tokens,
             cost,
+            extra={
+                "event": what.partition(" ")[2] or what,
+                "provider": found.provider,
+                "model": found.model,
+                "input_tokens": found.usage.input_tokens,
+                "cost": found.cost,
+            },
         )
 
 

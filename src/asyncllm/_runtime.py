@@ -75,6 +75,7 @@ class Runtime:
         is_checked, has_key = isinstance(config, Settings), secret is not None
         del config, api_key, secret  # no frame that an error leaves shows them
         self._hooks = assembly.hooks(hooks)
+        self._logs_content = assembly.begin_logging(self._environ)
         self._defaults: dict[str, Any] = {}
         self._own = own = {provider.name: provider for provider in providers}
         self.settings: Settings = load(
@@ -338,7 +339,12 @@ class Runtime:
         return self._lifetime.engine()
 
     def _build_transport(self, background: Background) -> Transport:
-        return assembly.transport(self.settings.http, self._http_client, background, self._environ)
+        made = assembly.transport(self.settings.http, self._http_client, background, self._environ)
+        if not self._logs_content:
+            return made
+        from ._transport.logged import LoggedTransport
+
+        return LoggedTransport(made)
 
     def _build_engine(self, background: Background) -> Engine:
         self._health.attach(background.clock)

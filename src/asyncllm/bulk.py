@@ -289,6 +289,7 @@ class MapStream(Generic[T]):
                     "stopped after %d answers, all recorded in %s; run the same map again to go on",
                     self._done,
                     self._checkpoint.path,
+                    extra={"event": "map_stopped", "done": self._done},
                 )
         close = getattr(self._show, "close", None)
         if close is not None:

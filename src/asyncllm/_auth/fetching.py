@@ -168,7 +168,11 @@ class Refreshing(Generic[T]):
             now = self._clock()
             if before is not None and not renew and now < before.expires_at:
                 self._held = replace(before, refresh_at=now + RETRY_AFTER)
-                _log.warning("a credential could not be refreshed; the present one is used until it expires: %s", error)
+                _log.warning(
+                    "a credential could not be refreshed; the present one is used until it expires: %s",
+                    error,
+                    extra={"event": "credential"},
+                )
             raise
         self._held = held
         if renew:

@@ -581,6 +581,7 @@ class HTTPAttempt:
             model=response.model or self.target.model,
             requested_model=self.call.request.model,
             request_id=self.request_id,
+            call_id=None if self.call.book is None else self.call.book.shared.get("call"),
             rate_limits=self.rate_limits,
             warnings=(*self.warnings, *response.warnings),
             attempts=tuple(self.call.records),

@@ -114,6 +114,7 @@ class Call:
         had_turn: the positions of targets whose turn has come, asked or not.
         failures: what each target failed with last, or that its circuit is open; by position, the latest last.
         hooks: the application's hooks on this call; None without any.
+        payer: for whom it is made; None where the caller does not say.
         tries: what it has had of each target that failed.
         warnings: of the attempt that answered, where the answer has no place for them.
     """
@@ -134,6 +135,7 @@ class Call:
         "most",
         "operation",
         "patience",
+        "payer",
         "question",
         "records",
         "request",
@@ -171,6 +173,7 @@ class Call:
         self.targets = targets
         self.request = request
         self.patience = patience
+        self.payer = payer
         self.variant = variant
         self.operation = operation
         self.question = question
@@ -382,22 +385,53 @@ def joined(first: Response, second: Response) -> Response:
     )
 
 
-def finish(response: Response, parse: Parse | None) -> Response:
-    """Logs a whole reply and parses it as the type that was asked for.
+def finish(response: Response, parse: Parse | None, call: Call) -> Response:
+    """Logs a whole reply, and reads it as the type that was asked for.
 
     Raises:
         StructuredOutputError: it does not fit.
     """
-    if _log.isEnabledFor(logging.INFO):  # one line a call: no content, no key
-        _log.info(
-            "%s/%s answered: %s in, %s out, cost %s, %s, %.3f s, request id %s",
-            response.provider,
-            response.model,
-            response.usage.input_tokens,
-            response.usage.output_tokens,
-            "unknown" if response.cost is None else f"${response.cost:f}",
-            response.finish_reason,
-            (response.attempts[-1].latency if response.attempts else None) or 0.0,
-            response.request_id,
-        )
+    if _log.isEnabledFor(logging.INFO):
+        _log_reply(response, call)
     return response if parse is None else replace(response, parsed=parse(response))
+
+
+def _log_reply(response: Response, call: Call) -> None:
+    """The one line of a call, and its fields: no content, no key."""
+    usage, payer = response.usage, call.payer or Payer()
+    last = response.attempts[-1] if response.attempts else None
+    latency = None if last is None else last.latency
+    _log.info(
+        "%s/%s answered: %s in, %s out, cost %s, %s, %.3f s, request id %s, user %s",
+        response.provider,
+        response.model,
+        usage.input_tokens,
+        usage.output_tokens,
+        "unknown" if response.cost is None else f"${response.cost:f}",
+        response.finish_reason,
+        latency or 0.0,
+        response.request_id,
+        payer.user,
+        extra={
+            "event": "call",
+            "call_id": response.call_id,
+            "provider": response.provider,
+            "model": response.model,
+            "requested_model": response.requested_model,
+            "stream": call.request.stream,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cost": response.cost,
+            "cost_source": response.cost_source,
+            "unpriced_reason": response.unpriced_reason,
+            "finish_reason": response.finish_reason,
+            "latency": latency,
+            "first_token_latency": None if last is None else last.first_token_latency,
+            "attempts": len(response.attempts),
+            "request_id": response.request_id,
+            "user": payer.user,
+            "agent": payer.agent,
+            "tags": payer.tags,
+        },
+    )

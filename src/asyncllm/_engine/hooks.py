@@ -457,7 +457,7 @@ class CallHooks:
             try:
                 await self.after_call(None)
             except AsyncLLMError as error:
-                _log.warning("%s", error)
+                _log.warning("%s", error, extra={"event": "hook"})
 
     def left(self, reply: Response | None) -> None:
         """Nobody holds the stream any more; may be called from a finaliser."""
@@ -481,7 +481,7 @@ class CallHooks:
             sentence = f"the hook {_name(hook)} failed in {point}: {type(error).__name__}: {error}"
             if policy == "raise":
                 raise HookError(sentence) from error
-            _log.warning("%s; the call goes on", HookError(sentence).message, exc_info=error)
+            _log.warning("%s; the call goes on", HookError(sentence).message, exc_info=error, extra={"event": "hook"})
             return None
 
 

@@ -122,7 +122,7 @@ async def _guarded(work: Work) -> None:
     try:
         await work()
     except Exception:  # noqa: BLE001  # nobody awaits a background task: the log is where its failure can be seen
-        _log.exception("a background task failed")
+        _log.exception("a background task failed", extra={"event": "background"})
 
 
 class Watched(Protocol):

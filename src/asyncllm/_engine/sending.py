@@ -103,7 +103,7 @@ async def send_hooked(call: Call, hooks: CallHooks, *, parse: Parse | None = Non
     try:
         with anyio.move_on_after(call.patience.total):
             given = await hooks.before_call()
-            response = await send(call, parse=parse, reasks=reasks) if given is None else finish(given, parse)
+            response = await send(call, parse=parse, reasks=reasks) if given is None else finish(given, parse, call)
         if response is None:
             raise _late(call)
     except AsyncLLMError as error:
@@ -120,7 +120,7 @@ async def _send_fitting(call: Call, parse: Parse | None, reasks: int) -> Respons
     while True:
         response = await _send_whole(call)
         try:
-            return finish(response, parse)
+            return finish(response, parse, call)
         except StructuredOutputError as error:
             if reasks < 1 or error.finish_reason in WITHOUT_ANSWER:
                 raise
@@ -234,7 +234,11 @@ class HedgedLine(Line, Generic[Answer]):
                     if not left:
                         return
                     self.start = left[0]
-                    _log.info("no content from %s yet: the next target is asked too", call.targets[0])
+                    _log.info(
+                        "no content from %s yet: the next target is asked too",
+                        call.targets[0],
+                        extra={"event": "hedge", **_place(call.targets[0])},
+                    )
                 self.begun = True
                 found = await send_with_fallback(call, run, self)
                 if self._ended:
@@ -405,7 +409,21 @@ def log_hop(error: AsyncLLMError, target: Target, later: Target) -> None:
         error.status,
         error.request_id,
         later,
+        extra={
+            "event": "fallback",
+            **_place(target),
+            "to_provider": later.provider.name,
+            "to_model": later.model,
+            "error": type(error).__name__,
+            "status": error.status,
+            "request_id": error.request_id,
+        },
     )
+
+
+def _place(target: Target) -> dict[str, str]:
+    """Where something happened, as fields of a log record."""
+    return {"provider": target.provider.name, "model": target.model}
 
 
 # --- retries ---------------------------------------------------------------------------------------------------------
@@ -497,5 +515,9 @@ async def _refresh(target: Target) -> bool:
     try:
         return await target.provider.auth.refresh()
     except AsyncLLMError:
-        _log.warning("%s: the credential was refused and could not be refreshed", target.provider.label)
+        _log.warning(
+            "%s: the credential was refused and could not be refreshed",
+            target.provider.label,
+            extra={"event": "credential", **_place(target)},
+        )
         return False

@@ -327,7 +327,7 @@ class Stream(Generic[Parsed]):
                 events = list(events_of(given))
                 self._accumulator.feed(events)
                 self._ready.extend(events)
-                self._response = finish(given, plan.parse)
+                self._response = finish(given, plan.parse, call)
                 self._settle("ok")
                 self._tell(whole=True)
                 return None
@@ -527,7 +527,7 @@ class Stream(Generic[Parsed]):
         opened.attempt.settle("ok", usage=self._own_usage or whole.usage, partial=whole)
         self._response = self._with_total(opened.attempt.dress(whole))
         try:
-            self._response = finish(self._response, self._plan.parse)
+            self._response = finish(self._response, self._plan.parse, opened.attempt.call)
         except StructuredOutputError as error:
             if self._ask_again(opened, error):
                 return

@@ -420,6 +420,19 @@ class Alert:
             f"{_until(status.resets_at)}"
         )
 
+    def facts(self) -> dict[str, Any]:
+        """The alert as fields of a log record or of JSON; money as decimal text."""
+        status = self.status
+        return {
+            "budget": status.name,
+            "level": self.level,
+            "scope": dict(status.scope),
+            "limit": f"{status.limit:f}",
+            "spent": f"{status.spent:f}",
+            "reserved": f"{status.reserved:f}",
+            "resets_at": None if status.resets_at is None else status.resets_at.isoformat(),
+        }
+
 
 def status_of(charge: Charge, budget: Budget, window: Window) -> BudgetStatus:
     """Returns the status of a window for users."""

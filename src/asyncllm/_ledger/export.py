@@ -57,7 +57,12 @@ class LogFile:
             self.close()
             if not self._warned:
                 self._warned = True
-                _log.warning("the log file %s cannot be written (%s); its lines are left out", self._path, error)
+                _log.warning(
+                    "the log file %s cannot be written (%s); its lines are left out",
+                    self._path,
+                    error,
+                    extra={"event": "ledger_log_file"},
+                )
             return
         self._warned = False
         for entry in new:
@@ -70,7 +75,7 @@ class LogFile:
             try:
                 file.close()
             except OSError:
-                _log.warning("the log file %s could not be closed", self._path)
+                _log.warning("the log file %s could not be closed", self._path, extra={"event": "ledger_log_file"})
 
 
 def line(row: Sequence[Any]) -> str:

@@ -252,6 +252,7 @@ class Journal:
                 "a write to the ledger's journal took %.0f ms; while the disk is slow, attempts wait for the ledger's "
                 "thread instead",
                 seconds * 1000,
+                extra={"event": "ledger_journal"},
             )
 
     # On the ledger's thread

@@ -353,7 +353,7 @@ class Ledger:
         try:
             await self._flush(look=True)
         except LedgerError as error:
-            _log.warning("%s; they are missing in what is read now", error)
+            _log.warning("%s; they are missing in what is read now", error, extra={"event": "ledger"})
         return await to_thread.run_sync(action)
 
     # Budgets

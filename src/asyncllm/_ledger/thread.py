@@ -221,7 +221,10 @@ class LedgerThread:
                 try:
                     self._handle(batch)
                 except Exception:  # noqa: BLE001  # a thread that dies would hang everybody who waits for it
-                    _log.exception("the ledger met something nobody foresaw; its operations are tried one by one")
+                    _log.exception(
+                        "the ledger met something nobody foresaw; its operations are tried one by one",
+                        extra={"event": "ledger"},
+                    )
                     self._one_by_one(batch)
                 if self._finish(flushes):
                     return
@@ -273,7 +276,7 @@ class LedgerThread:
                 if flush.look and self.trouble is None:
                     self._look_for_dead()
             except Exception:  # noqa: BLE001  # the thread goes on, and nobody waits for ever
-                _log.exception("the ledger met something nobody foresaw")
+                _log.exception("the ledger met something nobody foresaw", extra={"event": "ledger"})
                 flush.error = LedgerError("the ledger failed; its log says how")
             left = sum(one.settlement is not None for one in self._backlog)
             if left:
@@ -306,7 +309,7 @@ class LedgerThread:
             self._fold_everything()  # what came in the meantime
             self._journal = None
         if self._backlog and flush.error is not None:
-            _log.error("%s; they are lost with this process", flush.error)
+            _log.error("%s; they are lost with this process", flush.error, extra={"event": "ledger"})
         if self._mirror is not None:
             self._mirror.close()
         self._connected = False
@@ -315,7 +318,7 @@ class LedgerThread:
         try:
             self.store.close()
         except LedgerError as error:
-            _log.warning("%s", error)
+            _log.warning("%s", error, extra={"event": "ledger"})
 
     def _ensure_connected(self) -> None:
         if not self._connected:
@@ -352,7 +355,11 @@ class LedgerThread:
             part = openings[start : start + MOST_AT_ONCE]
             self._after(self.store.write([Settling(opening, self._appraise(opening)) for opening in part]))
         if openings:
-            _log.warning("%d attempts of processes that died are booked at their estimates", len(openings))
+            _log.warning(
+                "%d attempts of processes that died are booked at their estimates",
+                len(openings),
+                extra={"event": "ledger"},
+            )
         return found or bool(openings)
 
     def _handle(self, batch: list[Operation]) -> None:
@@ -384,7 +391,7 @@ class LedgerThread:
             self._journal.mend()
         self._offer_journal()
         if self.trouble is not None:
-            _log.warning("the ledger can be written again; what was kept in memory is in it")
+            _log.warning("the ledger can be written again; what was kept in memory is in it", extra={"event": "ledger"})
             self.trouble = None
             self._connected = False  # in no hurry any more
         self._put_in_line(booked, now)
@@ -448,7 +455,9 @@ class LedgerThread:
             try:
                 self._handle([operation])
             except Exception:  # noqa: BLE001  # it is this one
-                _log.exception("an operation of the ledger cannot be carried out and is left out")
+                _log.exception(
+                    "an operation of the ledger cannot be carried out and is left out", extra={"event": "ledger"}
+                )
                 self._backlog = []
                 refused = self._refuse([operation], "the ledger failed; its log says how", always=True)
                 self._free([operation.opening] if isinstance(operation, Settling) else refused)
@@ -475,16 +484,18 @@ class LedgerThread:
             self._give(alert)
 
     def _give(self, alert: Alert) -> None:
-        _log.warning("%s", alert)
+        _log.warning("%s", alert, extra={"event": "alert", **alert.facts()})
         if self._on_alert is not None:
             try:
                 self._on_alert(alert)
             except Exception:  # noqa: BLE001  # the user's code, not ours
-                _log.exception("the alert callback failed")
+                _log.exception("the alert callback failed", extra={"event": "alert"})
 
     def _begin_trouble(self, error: LedgerError) -> None:
         if self.trouble is None:
-            _log.warning("%s; records are kept in memory until it can be written again", error)
+            _log.warning(
+                "%s; records are kept in memory until it can be written again", error, extra={"event": "ledger"}
+            )
         self.trouble = error
         self._connected = False
         self._retry_at = time.monotonic() + RETRY_SECONDS

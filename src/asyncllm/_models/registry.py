@@ -246,7 +246,12 @@ class Registry:
         try:
             kept = await anyio.to_thread.run_sync(saved_models.read, self._path)
         except (OSError, ValueError) as error:
-            _log.warning("the models in %s cannot be read and are left aside: %s", self._path, error)
+            _log.warning(
+                "the models in %s cannot be read and are left aside: %s",
+                self._path,
+                error,
+                extra={"event": "models_file"},
+            )
             kept = {}
         if not self._loaded:
             self._loaded = True
@@ -260,7 +265,7 @@ class Registry:
         try:
             await anyio.to_thread.run_sync(saved_models.write, self._path, states)
         except OSError as error:
-            _log.warning("the models cannot be kept in %s: %s", self._path, error)
+            _log.warning("the models cannot be kept in %s: %s", self._path, error, extra={"event": "models_file"})
 
     # --- what providers say ----------------------------------------------------------------------------------------
 
@@ -301,7 +306,9 @@ class Registry:
         state.records = {**before, **vanished, **fresh}
         state.refreshed_at = now
         for name in vanished:
-            _log.info("%s no longer lists %s: it is deprecated now", provider.name, name)
+            _log.info(
+                "%s no longer lists %s: it is deprecated now", provider.name, name, extra={"event": "model_deprecated"}
+            )
         return HostRefresh(
             provider=provider.name,
             found=len(fresh),
@@ -381,11 +388,19 @@ class Registry:
         ends = entry.retires_at
         if record.gone_since is not None:
             self._warned.add(key)
-            _log.warning("%s no longer lists %s: it may stop working", provider, model)
+            _log.warning(
+                "%s no longer lists %s: it may stop working", provider, model, extra={"event": "model_deprecated"}
+            )
         elif entry.deprecated or (ends is not None and ends <= self._now()):
             self._warned.add(key)
             when = f", which ends on {ends.date()}" if ends is not None else ""
-            _log.warning("%s has deprecated %s%s: choose another model", provider, model, when)
+            _log.warning(
+                "%s has deprecated %s%s: choose another model",
+                provider,
+                model,
+                when,
+                extra={"event": "model_deprecated"},
+            )
 
     def facts(self, kind: str, model: str, provider: str | None = None) -> ModelFacts:
         """What a model can do: the package's data, over it what its provider says, over that the configuration.

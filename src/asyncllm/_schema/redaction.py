@@ -29,9 +29,14 @@ _TELLING = 8  # so many characters of a key are no coincidence
 _MAY_WAIT = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
+def redact_all(text: str) -> str:
+    """The text without anything that looks like a credential."""
+    return _SECRETS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
+
+
 def redact(text: str) -> str:
     """Returns the text without anything that looks like a credential, cut to 500 characters."""
-    text = _SECRETS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
+    text = redact_all(text)
     return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"
 
 

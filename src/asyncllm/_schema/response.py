@@ -99,6 +99,7 @@ class Response(Generic[Parsed]):
         requested_model: the model that was asked for.
         id: the provider's id of the reply.
         request_id: the provider's id of the HTTP request, for its support.
+        call_id: the id of the call in the ledger, which all its attempts have in common; None without a ledger.
         parsed: the answer as the type of ``response_format``; None without one, and where the model calls tools first.
         warnings: what was left out or changed on the way, a sentence each.
         attempts: every HTTP attempt of the call, the successful one last.
@@ -121,6 +122,7 @@ class Response(Generic[Parsed]):
     requested_model: str = ""
     id: str | None = None
     request_id: str | None = None
+    call_id: str | None = None
     parsed: Parsed = None  # type: ignore[assignment]  # the default of a reply to which no format was asked
     warnings: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()

@@ -139,7 +139,11 @@ class SQLiteStore(SQLStore):
         except OSError as error:
             if self._journals not in self._left_alone:
                 self._left_alone.add(self._journals)
-                _log.warning("the ledger has no journal (%s); attempts wait for its thread instead", error)
+                _log.warning(
+                    "the ledger has no journal (%s); attempts wait for its thread instead",
+                    error,
+                    extra={"event": "ledger_journal"},
+                )
 
     @property
     def _journals(self) -> Path:
@@ -168,12 +172,17 @@ class SQLiteStore(SQLStore):
                 found = left_behind(path, database)
             except LedgerError as error:
                 self._left_alone.add(path)
-                _log.warning("%s", error)
+                _log.warning("%s", error, extra={"event": "ledger_journal"})
             except FileNotFoundError:
                 continue  # somebody else was faster
             except OSError as error:
                 self._left_alone.add(path)
-                _log.warning("the journal %s cannot be read and is left alone: %s", path, error)
+                _log.warning(
+                    "the journal %s cannot be read and is left alone: %s",
+                    path,
+                    error,
+                    extra={"event": "ledger_journal"},
+                )
             else:
                 if found is None:
                     path.unlink(missing_ok=True)
