@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers every POST with the same bytes, after a pause."""
+"""A real HTTP server on loopback that answers every POST with given bytes, in turn, after a pause."""
 
 from __future__ import annotations
 
@@ -25,18 +25,13 @@ class Served:
 
 
 @contextmanager
-def serving(answer: object, *, pause: float = 0.0) -> Iterator[Served]:
+def serving(*answers: object, pause: float = 0.0) -> Iterator[Served]:
     """A server that answers with JSON, or with a list of chunks as an event stream.
 
     Args:
-        answer: an object, or a list of the chunks of a stream.
+        answers: an object each, or a list of the chunks of a stream; in turn, the last one again and again.
         pause: seconds before it answers.
     """
-    streamed = isinstance(answer, list)
-    if streamed:
-        body = "".join([f"data: {json.dumps(chunk)}\n\n" for chunk in answer]) + "data: [DONE]\n\n"
-    else:
-        body = json.dumps(answer)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -44,6 +39,11 @@ def serving(answer: object, *, pause: float = 0.0) -> Iterator[Served]:
         def do_POST(self) -> None:
             length = int(self.headers.get("content-length", 0))
             served.bodies.append(json.loads(self.rfile.read(length)))
+            answer = answers[min(len(served.bodies), len(answers)) - 1]
+            streamed = isinstance(answer, list)
+            body = json.dumps(answer)
+            if isinstance(answer, list):
+                body = "".join([f"data: {json.dumps(chunk)}\n\n" for chunk in answer]) + "data: [DONE]\n\n"
             time.sleep(pause)
             try:
                 self.send_response(200)

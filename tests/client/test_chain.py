@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from answering_server import serving
 from asyncllm import Client, ResponseEnd, ResponseStart, errors
 from asyncllm.testing import Fault, Reply, Simulator
 
@@ -169,6 +170,43 @@ async def test_a_paused_reply_is_continued(streamed: bool) -> None:
     assert [(10, 5)] * 3 == [(row.usage.input_tokens, row.usage.output_tokens) for row in rows]
     assert [1, 2, 2] == [len(body["messages"]) for body in bodies if isinstance(body, dict)]
     assert "assistant" == bodies[-1]["messages"][-1]["role"]
+
+
+def _piece(*parts: dict[str, Any], token: str | None = None) -> dict[str, Any]:
+    """An answer of Gemini's, or a chunk of one; with a token it is paused."""
+    end = {"finishReason": "STOP"} if token is None else {"finishReason": "CONTINUATION", "continuationToken": token}
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
+    return {"candidates": [{"content": {"role": "model", "parts": list(parts)}, **end}], "usageMetadata": usage}
+
+
+@both_ways
+@pytest.mark.parametrize("kind", ["text", "thought"])
+async def test_a_part_that_a_pause_cut_is_one_part(streamed: bool, kind: str) -> None:
+    """Gemini pauses in the middle of a text, or of a thought; each request has the token of the one before it."""
+    extra = {"thought": True} if kind == "thought" else {}
+    answers = [_piece({"text": "Hel", **extra}, token="t1"), _piece({"text": "lo ", **extra}, token="t2")]
+    last = _piece({"text": "you", **extra}, {"text": "!"})
+    replies = [[one] if streamed else one for one in (*answers, last)]
+    with serving(*replies) as server:
+        keys = {"base_url": server.url, "api_key": "k", "fallback_models": ["gemini-3.8-flash"]}
+        settings = {"active_provider": "gemini", "providers": {"gemini": keys}}
+        async with Client(settings, environ={}) as client:
+            reply = await ask(client, streamed)
+    said = ["Hello you!"] if kind == "text" and streamed else ["Hello you", "!"]
+    assert said == [part.text for part in reply.message.content]
+    assert ("stop", 15, 3) == (reply.finish_reason, reply.usage.total_tokens, len(reply.attempts))
+    assert [None, "t1", "t2"] == [body.get("continuationToken") for body in server.bodies]
+
+
+@both_ways
+async def test_what_follows_a_pause_may_be_another_part(streamed: bool) -> None:
+    """The text before it ends there, and a call follows."""
+    replies = [_piece({"text": "Hel"}, token="t1"), _piece({"functionCall": {"name": "f", "args": {}}})]
+    with serving(*([one] if streamed else one for one in replies)) as server:
+        keys = {"base_url": server.url, "api_key": "k", "fallback_models": ["gemini-3.8-flash"]}
+        async with Client({"active_provider": "gemini", "providers": {"gemini": keys}}, environ={}) as client:
+            reply = await ask(client, streamed)
+    assert ("Hel", "f", "tool_calls") == (reply.text, reply.tool_calls[0].name, reply.finish_reason)
 
 
 @both_ways

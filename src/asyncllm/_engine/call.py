@@ -15,11 +15,21 @@ from typing import TYPE_CHECKING
 
 from .._models.tokens import estimate_tokens
 from .._schema.advice import FallbackReason
-from .._schema.content import Text
+from .._schema.content import Part, Reasoning, Text
+from .._schema.events import (
+    Event,
+    PartEnd,
+    PartStart,
+    ReasoningDelta,
+    ResponseEnd,
+    ResponseStart,
+    TextDelta,
+    ToolCallDelta,
+)
 from .._schema.messages import Message
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation, Request
 from .._schema.response import Attempt, Response
-from .._schema.usage import added
+from .._schema.usage import Usage, added
 from .._schema.values import dataclass
 from ..errors import (
     AllFallbacksFailedError,
@@ -370,12 +380,78 @@ def _told(failure: AsyncLLMError) -> AsyncLLMError | None:
     return failure.__cause__ if isinstance(failure.__cause__, AsyncLLMError) else None
 
 
+def _may_be_cut(part: Part) -> bool:
+    """Whether a pause may have come in the middle of a part: of a text, or a thought, that is not signed."""
+    return isinstance(part, (Text, Reasoning)) and part.signature is None
+
+
+def _as_one(first: Part, second: Part) -> Part:
+    """A text or a thought that was cut, and how it went on."""
+    if isinstance(first, Text) and isinstance(second, Text):
+        return replace(second, text=first.text + second.text, citations=(*first.citations, *second.citations))
+    if isinstance(first, Reasoning) and isinstance(second, Reasoning):
+        return replace(second, text=first.text + second.text)
+    return second
+
+
+class Seam:
+    """Where a streamed reply was paused, and goes on: its parts are numbered through, and a part that was cut is one.
+
+    Attributes:
+        own_usage: of the request since the last pause, once it has ended; None before any pause.
+    """
+
+    __slots__ = ("_cut", "_joins", "_offset", "own_usage")
+
+    def __init__(self) -> None:
+        self.own_usage: Usage | None = None
+        self._cut: PartEnd | None = None  # the end of the last part, until it is known how it goes on
+        self._joins = False  # the part goes on
+        self._offset: int | None = None  # the place of the first part since the last pause
+
+    def pause(self, events: list[Event], end: ResponseEnd) -> None:
+        """Keeps back the end of a part that may go on, as the reply is paused."""
+        self._cut, self._offset = None, None
+        last = events[-1] if events else None
+        if end.continuation is not None and type(last) is PartEnd and _may_be_cut(last.part):
+            self._cut = last
+            events.pop()
+
+    def continued(self, events: list[Event], before: Response) -> list[Event]:
+        """The events since the pause, in their places in the whole reply."""
+        events = [event for event in events if type(event) is not ResponseStart]
+        if not events:
+            return events
+        if self._offset is None:
+            self._offset = len(before.message.content)
+        kept: list[Event] = []
+        cut, first = self._cut, events[0]
+        if cut is not None and not self._joins:
+            if type(first) is PartStart and type(first.part) is type(cut.part):
+                self._joins, self._offset = True, cut.index
+                events = events[1:]
+            else:
+                kept, self._cut = [cut], None
+        return kept + [self._placed(event, self._offset, before) for event in events]
+
+    def _placed(self, event: Event, offset: int, before: Response) -> Event:
+        if type(event) is PartEnd and self._joins and self._cut is not None and not event.index:
+            whole, self._cut, self._joins = _as_one(self._cut.part, event.part), None, False
+            return PartEnd(offset, whole)
+        if isinstance(event, (PartStart, PartEnd, TextDelta, ReasoningDelta, ToolCallDelta)):
+            return replace(event, index=event.index + offset)
+        if isinstance(event, ResponseEnd):
+            self.own_usage = event.usage
+            return replace(event, usage=added(before.usage, event.usage))
+        return event
+
+
 def joined(first: Response, second: Response) -> Response:
     """Joins a paused reply and its continuation into one."""
     before, after = first.message.content, second.message.content
-    if first.continuation is not None and before and after and type(before[-1]) is type(after[0]) is Text:
-        text = replace(after[0], text=before[-1].text + after[0].text)  # the pause was in the middle of it
-        before, after = before[:-1], (text, *after[1:])
+    last, following = (before or (None,))[-1], (after or (None,))[0]
+    if first.continuation is not None and type(last) is type(following) and last and following and _may_be_cut(last):
+        before, after = before[:-1], (_as_one(last, following), *after[1:])
     return replace(
         second,
         message=replace(second.message, content=(*before, *after)),

@@ -26,19 +26,13 @@ from .._schema.accumulate import Accumulator
 from .._schema.advice import FallbackReason
 from .._schema.events import (
     Event,
-    PartEnd,
-    PartStart,
-    ReasoningDelta,
     ResponseEnd,
-    ResponseStart,
     Restart,
-    TextDelta,
-    ToolCallDelta,
 )
 from .._schema.replay import events_of
 from .._schema.request import Request
 from .._schema.response import Outcome, Parsed, Response
-from .._schema.usage import Usage, added
+from .._schema.usage import added
 from .._schema.values import dataclass
 from ..errors import (
     AsyncLLMError,
@@ -51,7 +45,7 @@ from ..errors import (
     StructuredOutputError,
 )
 from .attempt import Engine
-from .call import MOST_PAUSES, Call, Patience, Payer, finish
+from .call import MOST_PAUSES, Call, Patience, Payer, Seam, finish
 from .channel import Opened, open_stream
 from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .sending import log_hop, send_hedged
@@ -120,7 +114,7 @@ class Stream(Generic[Parsed]):
         self._pauses = 0  # how often the provider has paused the reply
         self._before: Response[Any] | None = None  # what had come at the last pause, with what it used and cost
         self._asked: Request | None = None  # what a paused reply answers
-        self._own_usage: Usage | None = None  # of the last request of a reply that was paused
+        self._seam = Seam()
         self._when_ended: Callable[[Response, bool], None] | None = None
 
     # What the caller does with it.
@@ -402,8 +396,7 @@ class Stream(Generic[Parsed]):
             for trace in opened.attempt.traces:
                 trace.chunk()
         if self._before is not None:
-            offset = len(self._before.message.content)
-            events = [self._placed(event, offset) for event in events if type(event) is not ResponseStart]
+            events = self._seam.continued(events, self._before)
         ended = opened.channel.ended and self._failure is None
         end = events[-1] if ended and events else None
         if type(end) is ResponseEnd and end.finish_reason == "pause" and self._pauses < MOST_PAUSES:
@@ -419,9 +412,10 @@ class Stream(Generic[Parsed]):
     # is one reply: its parts are numbered through, and it ends once, with what all requests used.
 
     def _pause(self, opened: Opened, events: list[Event], end: ResponseEnd) -> None:
+        self._seam.pause(events, end)
         self._accumulator.feed(events)
         self._ready.extend(events)
-        attempt, used = opened.attempt, self._own_usage or end.usage
+        attempt, used = opened.attempt, self._seam.own_usage or end.usage
         so_far = replace(
             self._accumulator.response(), usage=end.usage, warnings=end.warnings, continuation=end.continuation
         )
@@ -439,17 +433,9 @@ class Stream(Generic[Parsed]):
         """Forgets the paused parts, as the reply begins again."""
         if self._asked is not None:
             call.request = self._asked
-        self._asked = self._before = self._own_usage = None
+        self._asked = self._before = None
+        self._seam = Seam()
         self._pauses = 0
-
-    def _placed(self, event: Event, offset: int) -> Event:
-        """Returns an event of a continued reply with its place in the whole reply."""
-        if isinstance(event, (PartStart, PartEnd, TextDelta, ReasoningDelta, ToolCallDelta)):
-            return replace(event, index=event.index + offset)
-        if isinstance(event, ResponseEnd) and self._before is not None:
-            self._own_usage = event.usage
-            return replace(event, usage=added(self._before.usage, event.usage))
-        return event
 
     def _with_total(self, response: Response[Any]) -> Response[Any]:
         """Returns the reply with the usage and cost of the requests before its last pause added."""
@@ -524,7 +510,7 @@ class Stream(Generic[Parsed]):
     def _finish(self, opened: Opened) -> None:
         """Ends the stream with the whole reply."""
         whole = self._accumulator.response()
-        opened.attempt.settle("ok", usage=self._own_usage or whole.usage, partial=whole)
+        opened.attempt.settle("ok", usage=self._seam.own_usage or whole.usage, partial=whole)
         self._response = self._with_total(opened.attempt.dress(whole))
         try:
             self._response = finish(self._response, self._plan.parse, opened.attempt.call)
