@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from asyncllm import errors
 from asyncllm._protocols.classify import build_error, by_status, classify, parse_retry_after, snippet
 from asyncllm._protocols.parts import parse_count, parse_duration
 from recordings import context
+from wire_samples import CODECS
 
 CODES = {
     "rate_limit_exceeded": errors.RateLimitError,
@@ -176,3 +180,105 @@ def test_what_a_refusal_says_of_the_target() -> None:
     assert "none" == build(errors.PermissionDeniedError, "blocked by the firewall", 403).advice.health
     assert "model_off" == build(errors.PermissionDeniedError, "no access to model m", 403).advice.health
     assert "yes" == build(errors.RequestTooLargeError, "can only afford 5 tokens", 402).advice.fallback
+
+
+@pytest.mark.parametrize("wire", ["chat", "responses", "messages", "gemini"])
+@pytest.mark.parametrize(
+    ("status", "text", "expected"),
+    [
+        *(
+            (400, text, errors.ModelNotFoundError)
+            for text in (
+                "Invalid model: m",
+                "unknown model m",
+                "No such model: m",
+                "Model m is not supported",
+                "The requested model 'm/n' is not supported.",
+                "The model `m` does not exist or you do not have access to it.",
+                "model 'm' was removed on September 15",
+                "Could not resolve the foundation model from the provided model identifier.",
+                "This model isn't mapped yet. model=m",
+            )
+        ),
+        *(
+            (400, text, errors.ContextWindowExceededError)
+            for text in (
+                "The prompt (length 9000) is too long",
+                "too many tokens: total number of tokens exceeds limit of 4096",
+                "Range of input length should be [1, 30720]",
+                "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000",
+                "Input length 9000 exceeds the maximum length 8192",
+                "The total length of input exceeds the model's max context window",
+                "error: context_length_exceeded",
+            )
+        ),
+        *(
+            (400, text, errors.BadRequestError)
+            for text in (
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
+                "Unsupported value: 'temperature' does not support 0.2 with this model.",
+                "This model does not support image input.",
+                "The model m does not support tools.",
+                "The model output is invalid JSON",
+                "max_tokens: 9999 > 8192, which is the maximum allowed number of output tokens for m",
+                "prompt_cache_key is too long",
+                "metadata.a: string too long",
+                "model: Field required",
+            )
+        ),
+        *(
+            (400, text, errors.ContentBlockedError)
+            for text in (
+                "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+                "Content Exists Risk",
+                "Input data may contain inappropriate content.",
+                "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+            )
+        ),
+        (400, "There are no healthy deployments for this model. Passed model=m", errors.OverloadedError),
+        (403, "invalid api key", errors.AuthenticationError),
+        (404, "File not found: file-1", errors.NotFoundError),
+        (404, "Previous response with id 'resp_1' not found for model m.", errors.NotFoundError),
+        (429, "Too many tokens: the input exceeds the tokens per minute", errors.RequestTooLargeError),
+        (429, "Rate limit of input tokens per day exceeded", errors.RateLimitError),
+    ],
+)
+def test_words_mean_the_same_on_every_wire(wire: str, status: int, text: str, expected: type[Exception]) -> None:
+    """Gateways and local servers say it in their own words, in any format."""
+    body = json.dumps({"error": {"message": text}}).encode()
+    assert expected is type(CODECS[wire].decode_error(status, {}, body, context("host", wire)))
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "code", "health"),
+    [
+        (402, "Payment Required", None, "none"),
+        (402, "This request would cost too much for your plan", None, "none"),
+        (402, "Insufficient Balance", None, "account_off"),
+        (402, "Your credits are used up", None, "account_off"),
+        (402, "no", "insufficient_quota", "account_off"),
+        (403, "Blocked by the firewall", None, "none"),
+        (403, "The terms of the model's provider were not accepted by this user", None, "none"),
+        (403, "You have no access to model big-model", None, "model_off"),
+        (403, "You don't have access to the model with the specified model ID.", None, "model_off"),
+        (403, "no", "model_not_available", "model_off"),
+        (404, "File file-1 not found", None, "none"),
+        (413, "Request too large for the tokens per minute (TPM)", None, "none"),
+    ],
+)
+def test_only_evidence_switches_something_off(status: int, text: str, code: str | None, health: str) -> None:
+    """A status alone, or a word in passing, says nothing of account and model; other targets may be asked."""
+    here = dataclasses.replace(context(), model="host/big-model")
+    body = json.dumps({"error": {"message": text, "code": code}}).encode()
+    error = CODECS["chat"].decode_error(status, {}, body, here)
+    assert health == error.advice.health
+    assert error.advice.provider == ("no" if status == 404 else "yes")
+
+
+def test_a_file_that_is_missing_does_not_speak_of_the_base_url() -> None:
+    """Only a path that is not there asks whether the address is right."""
+    said = [
+        CODECS["chat"].decode_error(404, {}, body, context()).message
+        for body in (b'{"error": {"message": "File not found: file-1"}}', b"404 page not found")
+    ]
+    assert [False, True] == ["base_url" in one for one in said]

@@ -26,7 +26,13 @@ CODECS: Mapping[str, Codec[Any]] = {
 }
 ERRORS = {
     # Completions that were asked for by an id are not there; the models are named by their own errors.
-    "openai-chat": {"BadRequestError": 2, "AuthenticationError": 4, "NotFoundError": 13, "OverloadedError": 1},
+    "openai-chat": {
+        "BadRequestError": 1,
+        "AuthenticationError": 4,
+        "NotFoundError": 13,
+        "OverloadedError": 1,
+        "ModelNotFoundError": 1,
+    },
     "openai-responses": {"AuthenticationError": 6},
     "anthropic-messages": {"BadRequestError": 1, "ModelNotFoundError": 7},
     "gemini": {},

@@ -5,6 +5,7 @@ Each protocol brings its own rows of codes and phrases; the statuses, the header
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
@@ -45,8 +46,18 @@ SHARED_CODES: Mapping[str, ErrorType] = MappingProxyType(
         # Codes of local servers and proxies, which pass on each other's formats.
         "exceed_context_size_error": errors.ContextWindowExceededError,
         "context_length_exceeded": errors.ContextWindowExceededError,
+        "token_limit_exceeded": errors.ContextWindowExceededError,
         "model_not_found": errors.ModelNotFoundError,
         "model_decommissioned": errors.ModelNotFoundError,
+        "insufficient_quota": errors.BillingError,
+        "billing_hard_limit_reached": errors.BillingError,
+        "credit_balance_exhausted": errors.BillingError,
+        "invalid_api_key": errors.AuthenticationError,
+        "content_filter": errors.ContentBlockedError,
+        "content_policy_violation": errors.ContentBlockedError,
+        "responsibleaipolicyviolation": errors.ContentBlockedError,
+        "data_inspection_failed": errors.ContentBlockedError,
+        "moderation_blocked": errors.ContentBlockedError,
     }
 )
 _YES = Advice(fallback="yes", provider="yes")
@@ -94,10 +105,59 @@ PHRASES: tuple[tuple[str, ErrorType], ...] = (
     ("insufficient credits", errors.BillingError),
     ("specified api usage limits", errors.BillingError),
     ("content violates usage guidelines", errors.ContentBlockedError),
+    ("content management policy", errors.ContentBlockedError),
+    ("content exists risk", errors.ContentBlockedError),
+    ("contain inappropriate content", errors.ContentBlockedError),
+    ("flagged by our moderation", errors.ContentBlockedError),
+    ("flagged as potentially violating", errors.ContentBlockedError),
+    ("result of our safety system", errors.ContentBlockedError),
+    ("incorrect api key", errors.AuthenticationError),
+    ("invalid api key", errors.AuthenticationError),
+    ("no healthy deployment", errors.OverloadedError),
     ("blocked by content filtering policy", errors.ContentBlockedError),
 )
 """Lower-case phrase -> exception, on every wire: hosts, proxies and local servers say the same things in any format."""
 _MODEL_WORDS = ("model", "deployment", "inference profile", "publisher")
+# "Invalid model: m", "No such model", "model 'm' does not exist", "could not resolve the foundation model".
+_NO_NAMES = (
+    "is|was|does|do|has|that|which|and|or|not|name|id|output|input|response|request|version|parameters?|settings|config|"
+    "generation|provider|access|file"
+)
+_UNKNOWN_MODEL = re.compile(
+    r"\b(?:invalid|unknown|no such|unrecognized|unsupported) model\b(?! (?:parameter|setting|input|output|response))"
+    rf"|\bmodel\W{{1,3}}(?!(?:{_NO_NAMES})\b)[\w./:@-]+\W{{0,3}}\s"
+    r"(?:(?:is|was|could|can|has)(?: been|n't| ?not)? )*(?:(?:be )?not found|(?:does not|doesn't|not) exist|"
+    r"not available|unavailable|not supported\.?$|not supported by|not a valid|invalid|unknown|retired|deprecated|"
+    r"removed)"
+    r"|\bcould not resolve the (?:foundation )?model\b|\bmodel isn't mapped\b"
+)
+# What stands for a prompt that is too long, beyond the phrases above; limits per minute and per day are others.
+_TOO_LONG = re.compile(
+    r"\b(?:prompt|input|context|messages?|conversation)\b[^.;]{0,60}\b(?:too long\b|exceed\w* [^.;]{0,60}"
+    r"(?:context|length|token|window))|context_length_exceeded|\btoken limit exceeded|\bmax(?:imum)? context window\b"
+    r"|\btoo many tokens: |\btokens exceeds? (?:the )?limit\b|\brange of input length\b|max_new_tokens`? must be <="
+)
+_PER_TIME = re.compile(r"\bper[ -]?(?:min|minute|day|hour)\b|\btp[md]\b")
+# A thing of one caller's that is not there: it says nothing of the model.
+_THING = re.compile(
+    r"\b(?:file|item|response|conversation|container|cached ?content|vector store|batch|thread|document|guardrail)\b"
+    r"[^.;]{0,90}(?:not found|does ?n[o']t exist|not exist|expired|not persisted)"
+    r"|\b(?:no such|not found:?) (?:file|item|response|conversation|container|batch|thread|document)\b"
+)
+_NO_MONEY = (
+    "balance",
+    "credit",
+    "quota",
+    "billing",
+    "insufficient",
+    "exhausted",
+    "past due",
+    "spend",
+    "top up",
+    "unpaid",
+)
+_MODEL_CODES = frozenset({"model_not_available", "model_access_denied", "model_not_allowed"})
+_OF_THE_MODEL = ("access to the model", "access to this model", "the specified model", "use this model")
 
 
 def by_status(status: int) -> ErrorType:
@@ -143,9 +203,16 @@ def classify(
             vague = vague or code_rows[word]
         elif (status is None or status < 400) and word.isdecimal() and 400 <= int(word) <= 599:
             status = int(word)
+    if status == 404 and _THING.search(low):
+        return errors.NotFoundError
     for phrase, kind in (*text_rows, *PHRASES):
         if phrase in low:
             return kind
+    if status in (400, 404, 413, 422, 500, 200, None):
+        if _UNKNOWN_MODEL.search(low) and status in (400, 404, 422):
+            return errors.ModelNotFoundError
+        if _TOO_LONG.search(low) and not _PER_TIME.search(low):
+            return errors.ContextWindowExceededError
     if status is not None and status >= 400 and (vague is None or status not in (400, 200)):
         if status == 404 and not any(word in low for word in _MODEL_WORDS):
             return errors.NotFoundError
@@ -167,11 +234,14 @@ def build_error(
 ) -> errors.AsyncLLMError:
     """The exception, with every fact the answer holds."""
     advice, told = None, message or f"the provider answered with status {status} and no message"
-    if kind is errors.NotFoundError and status == 404 and code in (None, "", 404, "404"):
+    low = told.lower()
+    if kind is errors.NotFoundError and status == 404 and code in (None, "", 404, "404") and not _THING.search(low):
         told, advice = f"{told}; is base_url right? There may be nothing at this path", _YES
-    elif kind is errors.RequestTooLargeError and status in (402, 429):
+    elif kind is errors.RequestTooLargeError and (status in (402, 429) or _PER_TIME.search(low)):
         advice = _YES
-    elif kind is errors.PermissionDeniedError and not any(word in f"{code} {told}".lower() for word in _MODEL_WORDS):
+    elif kind is errors.BillingError and status == 402 and not any(word in f"{code} {low}" for word in _NO_MONEY):
+        advice = _YES  # the price of one request, a page: nothing is said of the account
+    elif kind is errors.PermissionDeniedError and not _names_model(f"{code} {told}".lower(), code, context.model):
         advice = replace(kind.advice, health="none")  # a file, a firewall: nothing is said of the model
     return kind(
         told,
@@ -185,6 +255,14 @@ def build_error(
         should_retry=_verdict(headers.get("x-should-retry")),
         advice=advice,
     )
+
+
+def _names_model(low: str, code: object, model: str) -> bool:
+    """Whether a refusal is one of the model that was asked for."""
+    if str(code).lower() in _MODEL_CODES or any(phrase in low for phrase in _OF_THE_MODEL):
+        return True
+    name = model.lower().rpartition("/")[2]
+    return bool(name) and name in low and any(word in low for word in _MODEL_WORDS)
 
 
 def _verdict(value: str | None) -> bool | None:
