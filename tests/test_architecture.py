@@ -33,7 +33,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"),
-            *("_verbs", "_embeddings"),
+            *("_verbs", "_embeddings", "_shared"),
         }
     ),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
@@ -77,6 +77,7 @@ SIDEWAYS = frozenset(
         ("_verbs", "_runtime"),
         ("_verbs", "_embeddings"),
         ("_runtime", "_assembly"),
+        ("_assembly", "_shared"),
         ("client", "conversation"),
         ("conversation", "runs"),
         ("conversation", "_run_stream"),
@@ -105,6 +106,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_transport",
             "_transport.tls",
             "_engine",
+            "_shared",
             "client",
             "tools",
             "runs",
@@ -156,6 +158,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "mcp": frozenset({"contrib"}),
     "mcp_types": frozenset({"contrib"}),
     "psycopg": frozenset({"_ledger"}),
+    "redis": frozenset({"_shared"}),
     "pyarrow": frozenset({"_ledger"}),
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.

@@ -15,8 +15,9 @@ from ._config import Settings, from_env
 from ._config.rules import SecretStr, Unshown
 from ._config.sections import HTTPSettings, ProviderLimits, stated
 from ._config.settings import DeploymentSettings, ProviderSettings
+from ._engine.health import Health
 from ._engine.lifetime import Background
-from ._engine.limits import LimitRules
+from ._engine.limits import LimitRules, Limits
 from ._engine.routing import Deployment, ProviderEntry
 from ._engine.strategies import PriceOf
 from ._engine.target import FactsOf, Key, Target
@@ -135,6 +136,16 @@ def host_with_key(
 def _network(settings: Settings) -> Network:
     """Returns the network settings for the requests that fetch credentials: those of all other traffic."""
     return Network(http=settings.http, timeouts=settings.timeouts)
+
+
+def limits(settings: Settings, health: Health) -> Limits | None:
+    """What counts the limits, in this process or over all of them; None where nothing is limited or shared."""
+    rules = limit_rules(settings)
+    if settings.shared is not None:
+        from ._shared.shared_limits import SharedLimits
+
+        return SharedLimits(rules, settings.shared, health)
+    return Limits(rules, lambda: health.now()) if rules else None
 
 
 def limit_rules(settings: Settings) -> LimitRules:

@@ -95,8 +95,7 @@ class Runtime:
         )
         self._random = random.Random()  # noqa: S311  # spreads calls over time and targets, guards nothing
         self._health = Health()
-        limits = assembly.limit_rules(self.settings)
-        self._limits = Limits(limits, lambda: self._health.now()) if limits else None
+        self._limits = assembly.limits(self.settings, self._health)
         prices = assembly.price_book(self.settings)
         self._question_limits = Limits(LimitRules(), lambda: self._health.now(), usual=USUAL_QUESTION_LIMITS)
         asker = Questions(self._ready, self._targeting.aim, time.time)
@@ -317,6 +316,8 @@ class Runtime:
         """
         if isinstance(self._lifetime, SharedLifetime):
             return  # the connections and the ledger are those of the client that this is a view of
+        if self._limits is not None:
+            await self._limits.aclose()
         await self._lifetime.aclose()
         await self._books.ledger.aclose()
 
@@ -349,8 +350,8 @@ class Runtime:
     def _build_engine(self, background: Background) -> Engine:
         self._health.attach(background.clock)
         if self._limits is not None:
-            self._limits.forget()
-        self._question_limits.forget()
+            self._limits.attach(background)
+        self._question_limits.attach(background)
         if self.settings.catalog.cache_path is not None:
             background.spawn(self._catalog.load)
         if self._refresh:

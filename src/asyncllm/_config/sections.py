@@ -113,6 +113,26 @@ class ProviderLimits(LimitBounds):
     models: Annotated[Mapping[Name, LimitBounds], "Model -> its own limits."] = field(default_factory=dict)
 
 
+def _redis_url(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().startswith(("redis://", "rediss://", "unix://", "valkey://", "valkeys://")):
+        raise ValueError("must begin with redis://, rediss:// or unix:// (or valkey://)")
+    return secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedSettings:
+    """A Redis or Valkey server through which limits and health hold over all processes."""
+
+    url: Annotated[SecretStr, Rule(_redis_url), "redis://host:6379/0, rediss:// with TLS, or unix:// and a path."]
+    prefix: Annotated[Name, "What the names of its keys begin with; processes with the same prefix share."] = "asyncllm"
+    on_error: Annotated[
+        Literal["local", "error"],
+        "While the server is gone: take the limit divided by the processes seen lately, or refuse the call.",
+    ] = "local"
+    cluster: Annotated[bool, "The server is a cluster; all keys of a prefix lie in one slot."] = False
+    timeout: Annotated[float, above(0), "Seconds after which a server that does not answer is gone."] = 0.5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hedging:
     """A second request when the first one is late; the first content wins. Off when neither key is set."""

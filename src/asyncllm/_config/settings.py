@@ -28,6 +28,7 @@ from .sections import (
     RetryPolicy,
     RouteTarget,
     RoutingRules,
+    SharedSettings,
     Timeouts,
 )
 
@@ -161,6 +162,9 @@ class Settings:
         "Sampling hints (temperature, top_p, seed) that a model does not take: drop them with a warning on the "
         "response, or raise an error.",
     ] = "drop"
+    shared: Annotated[
+        SharedSettings | None, "Limits and health over all processes, by a Redis or Valkey server; null: each its own."
+    ] = None
     cost_tracking: CostTrackingSettings = field(default_factory=CostTrackingSettings)
 
     def contradictions(self) -> list[ConfigProblem]:

@@ -209,6 +209,25 @@ class TargetState:
         self._next_pass = now + SECONDS_BETWEEN_PASSES
         return "pass"
 
+    def absence(self) -> tuple[float, float, Reason]:
+        """Until when it cools, until when it is off (0 for not at all), and why the latter, for other processes."""
+        reasons: list[tuple[float, Reason]] = [
+            (self._open_until, "failures"),
+            (self._off_until, self._off_reason),
+            (self.provider.off_until, self.provider.reason),
+        ]
+        return self._cooling_until, *max(reasons, key=lambda pair: pair[0])
+
+    def learn(self, cool: float, off: float, reason: Reason | None, now: float) -> None:
+        """Takes another process's word for how many seconds it is to be left alone."""
+        if cool > 0:
+            self._cool(cool, now)
+        if off > 0 and reason in ("credential", "account"):
+            self.provider.reason = reason
+            self.provider.off_until = max(self.provider.off_until, now + off)
+        elif off > 0:
+            self._turn_off(reason or "failures", now + off)
+
     def is_doubted(self, now: float) -> bool:
         """Whether it failed a moment ago: a call that has the choice goes elsewhere, though the circuit is closed."""
         return now < self._doubted_until and self.consecutive > 0

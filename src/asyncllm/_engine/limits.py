@@ -29,6 +29,7 @@ from .._config.sections import LimitBounds
 from .._schema.response import RateLimits
 from .._schema.values import dataclass
 from ..errors import LimitTimeoutError
+from .lifetime import Background
 from .target import Key, Target
 
 MINUTE = 60.0
@@ -91,6 +92,7 @@ class Meter:
     ) -> None:
         self.name = name
         self._clock = clock
+        self._minute = MINUTE
         self._most_concurrent = math.inf if concurrent is None else concurrent
         self._most_requests = math.inf if requests is None else requests
         self._most_tokens = math.inf if tokens is None else tokens
@@ -190,11 +192,11 @@ class Meter:
             return math.inf
         now = self._clock()
         recent = self._recent
-        while recent and recent[0].at + MINUTE <= now:
+        while recent and recent[0].at + self._minute <= now:
             self._recent_tokens -= recent.popleft().tokens
         at = now
         if len(recent) >= self._most_requests:
-            at = recent[len(recent) - int(self._most_requests)].at + MINUTE
+            at = recent[len(recent) - int(self._most_requests)].at + self._minute
         if recent and self._recent_tokens + tokens > self._most_tokens:
             at = max(at, self._room_for(tokens))
         for what, (left, until) in self._served.items():
@@ -210,7 +212,7 @@ class Meter:
             if excess <= 0:
                 break
             excess -= reservation.tokens
-            at = reservation.at + MINUTE
+            at = reservation.at + self._minute
         return at
 
     # Giving back.
@@ -229,7 +231,7 @@ class Meter:
 
     def correct(self, reservation: Reservation, tokens: int) -> None:
         """Corrects a reservation by the provider's count. One that has left the window does not matter any more."""
-        if self._windowed and reservation.at + MINUTE > self._clock():
+        if self._windowed and reservation.at + self._minute > self._clock():
             self._recent_tokens += tokens - reservation.tokens
             reservation.tokens = tokens
 
@@ -241,7 +243,7 @@ class Meter:
             ("tokens", limits.tokens_remaining, limits.tokens_reset),
         ):
             if left is not None and reset is not None:
-                self._served[what] = (left, now + min(reset, MINUTE))
+                self._served[what] = (left, now + min(reset, self._minute))
 
     def forget(self) -> None:
         """Forgets all callers and attempts of an event loop that has ended."""
@@ -275,15 +277,15 @@ USUAL_QUESTION_LIMITS = LimitBounds(concurrent=32)
 class LimitTurn:
     """What one attempt has reserved on its meters."""
 
-    __slots__ = ("_held", "waited")
+    __slots__ = ("held", "waited")
 
     def __init__(self, waited: float, held: list[tuple[Meter, Reservation]]) -> None:
         self.waited = waited
-        self._held = held
+        self.held = held
 
     def ended(self, tokens: int | None, limits: RateLimits | None) -> None:
         """Ends the attempt's reservations. ``tokens`` is what it used, if known."""
-        held, self._held = self._held, []
+        held, self.held = self.held, []
         for meter, reservation in held:
             if tokens is not None:
                 meter.correct(reservation, tokens)
@@ -294,7 +296,7 @@ class LimitTurn:
 
     def cancel(self) -> None:
         """Gives the reservations back, as no attempt was made."""
-        held, self._held = self._held, []
+        held, self.held = self.held, []
         for meter, reservation in held:
             meter.cancel(reservation)
 
@@ -341,7 +343,8 @@ class Limits:
         rules = self._rules
         own = rules.models.get(key, UNLIMITED)
         account = rules.accounts.get((name, *deployment), UNLIMITED if deployment else self._usual)
-        wide = [self._wide_meter("/".join((name, *deployment)), "account", (name, *deployment), account)]
+        account_name = f"{name}/{deployment[0]}/*" if deployment else name
+        wide = [self._wide_meter(account_name, "account", (name, *deployment), account)]
         bounds = [own, account, rules.whole]
         if deployment:  # the limits of the entry hold for all its deployments together
             entry, entry_model = rules.accounts.get((name,), self._usual), rules.models.get(key[:2], UNLIMITED)
@@ -410,7 +413,18 @@ class Limits:
         waits = tuple(self._waits.get(key, ()))
         return sum(meter.depth for meter in meters), sum(waits) / len(waits) if waits else None
 
+    def attach(self, background: Background) -> None:
+        """Works on another event loop from now on: what waited or was under way is gone with the former one.
+
+        Args:
+            background: starts tasks on it.
+        """
+        self.forget()
+
     def forget(self) -> None:
         """Forgets all callers and attempts of an event loop that has ended."""
         for meter in {meter for meters in self._meters.values() for meter in meters}:
             meter.forget()
+
+    async def aclose(self) -> None:
+        """Ends what it holds outside this process: nothing."""
