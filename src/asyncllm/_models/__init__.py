@@ -1,4 +1,4 @@
-"""What is known of models: prices and capabilities as dated data, and what providers say when they are asked.
+"""What is known of models: prices and capabilities as dated data, and the lists of the providers.
 
 - `prices`: what a call costs (`PriceBook`). `price_data` reads the package's prices, ``data/prices.json``.
 - `lookup`: what a model can do and how it reasons (`FactBook`), from ``data/facts/`` and ``data/families.json``.

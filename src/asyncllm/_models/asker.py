@@ -12,16 +12,16 @@ from .._schema.response import Response
 
 
 class Way(Protocol):
-    """How requests to a model travel; looked up when it is needed."""
+    """The way of a request to a model: wire format and context."""
 
     @property
     def route(self) -> Route:
-        """The wire format, and where to."""
+        """The wire format and the path."""
         ...
 
     @property
     def context(self) -> Context:
-        """What the codec is told."""
+        """The context that the codec gets."""
         ...
 
 
@@ -38,7 +38,7 @@ class Asker(Protocol):
     async def ask(
         self, provider: Provider, write: Write, *, operation: Operation, model: str = "", base_url: str | None = None
     ) -> Any:
-        """The JSON of a successful reply.
+        """Sends a request and returns the JSON of the reply.
 
         Args:
             provider: who is asked.
@@ -53,7 +53,7 @@ class Asker(Protocol):
         ...
 
     async def speak(self, provider: Provider, request: Request, *, operation: Operation) -> Response:
-        """The reply of a model that has to speak.
+        """Sends a request to a model and returns its reply.
 
         Raises:
             AsyncLLMError: as a call to it does.

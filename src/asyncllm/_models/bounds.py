@@ -1,4 +1,4 @@
-"""What a request can use at most: `bound_of` reads it from the body that goes to the provider.
+"""Upper bounds of what a request can use. `bound_of` reads them from the body that goes to the provider.
 
 The theory. A hard budget reserves an upper bound of the cost before a call, so the bound is taken from what is really
 sent: after ``extra_body``, with the ``max_tokens`` that the codec writes, in each wire's own words. The rules:
@@ -150,7 +150,7 @@ def _count(value: object) -> int | None:
 
 
 def _unused(body: Mapping[str, Any], model: str) -> Iterator[str]:
-    """Units that the request cannot use. Caches are written for an hour, and by Claude at all, only where it asks."""
+    """Yields the units that the request cannot use, such as cache writes that it does not ask for."""
     text = str(body)
     marked = "cache_control" in text or "cachePoint" in text or "cache_point" in text
     if not ("1h" in text and marked):

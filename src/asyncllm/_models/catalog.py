@@ -1,4 +1,4 @@
-"""The catalog of one client: its registry, what else is known of models, and the questions to providers.
+"""The catalog of a client: its registry of models, their facts and prices, and the requests to providers about them.
 
 `Catalog` is made once for a client and outlives its event loops; every question goes through the `Asker` it was
 given, so it holds no connection. It asks nobody by itself.
@@ -57,7 +57,7 @@ class Catalog:
         self.in_use = self.registry.in_use
 
     def asked_by(self, asker: Asker, provider_of: Callable[[str], Provider]) -> Catalog:
-        """The same catalog for a view of the client, whose questions go out with another key.
+        """Returns the same catalog for a view of the client. Its requests use another key.
 
         Args:
             asker: asks providers.
@@ -70,7 +70,7 @@ class Catalog:
     # --- questions that reach a provider ---------------------------------------------------------------------------
 
     async def refresh_models(self, provider: str | None = None) -> RefreshResult:
-        """Asks all providers for their models at once, or one of them.
+        """Asks all providers for their models at the same time, or one of them.
 
         Returns:
             What was found; a provider that failed is reported in it and costs the others nothing.
@@ -89,7 +89,7 @@ class Catalog:
         return RefreshResult(at=result.at, hosts={name: hosts[name] for name in self._kinds if name in hosts})
 
     async def validate_model(self, provider: str, model: str) -> Validation:
-        """Proves by the cheapest real call whether a model can be used, and says why not.
+        """Checks by the cheapest real request whether a model can be used, and says why not.
 
         Raises:
             ConfigurationError: there is no such provider, or no key for it.
@@ -109,7 +109,7 @@ class Catalog:
         return found
 
     async def count_tokens(self, provider: str, request: Request) -> TokenCount:
-        """The input tokens of a request to a provider's model: counted by the provider where it can, else estimated.
+        """Returns the input tokens of a request. The provider counts them if it can, else they are estimated.
 
         Raises:
             ConfigurationError: there is no such provider, or no key for it.
@@ -150,7 +150,7 @@ class Catalog:
         return tuple([info for info in found if wanted is None or getattr(info.capabilities, wanted) is True])
 
     async def model(self, provider: str, model: str) -> ModelInfo:
-        """All that is known of one model, listed or not.
+        """Returns all that is known of one model, even if it is not listed.
 
         Raises:
             ConfigurationError: there is no such provider.
@@ -160,7 +160,7 @@ class Catalog:
         return self.registry.info(provider, self._kinds[provider], model)
 
     async def is_deprecated(self, provider: str, model: str) -> bool:
-        """Whether a model's end is announced, or its provider no longer lists it.
+        """Returns whether the end of a model is announced, or its provider does not list it any more.
 
         Raises:
             ConfigurationError: there is no such provider.
@@ -172,7 +172,7 @@ class Catalog:
         return self.registry.use(provider, kind, model)
 
     def facts(self, provider: str, kind: str, model: str) -> ModelFacts:
-        """What is known of one model of one provider: the package's data, the provider's word, the configuration.
+        """Returns the facts of one model, from the package's data, the provider's list and the configuration.
 
         Args:
             provider: the name of the provider's entry in the configuration.
@@ -189,7 +189,7 @@ class Catalog:
         return (provider,)
 
     def _forget_foreign(self, name: str) -> None:
-        """What is kept under the name of an entry that now means another server is not its list."""
+        """Forgets the list of an entry whose name now means another server."""
         if name in self.registry.providers():
             try:
                 self.registry.check(self._provider_of(name))

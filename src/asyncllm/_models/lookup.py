@@ -1,4 +1,4 @@
-"""What is known of a model of an entry: `FactBook.find` -> `asyncllm._schema.facts.ModelFacts`.
+"""Finds the facts of a model: `FactBook.find` returns `asyncllm._schema.facts.ModelFacts`.
 
 Rules: ``None`` is "nobody says", and whoever asks treats it as allowed; a model that is in no table gets nothing but
 ``None``, never the values of a similar one. A dated snapshot of a known model is that model, and so is a route to it
@@ -98,7 +98,7 @@ class FactBook:
         return str(self._index()["version"])
 
     def find(self, kind: str, model: str, *, provider: str | None = None) -> ModelFacts:
-        """What is known of a model; `NOTHING_KNOWN` where nothing is.
+        """Returns the facts of a model, or `NOTHING_KNOWN`.
 
         Args:
             kind: the provider's kind (``"openai"``, ``"bedrock"``, ``"groq"`` ...).
@@ -151,7 +151,7 @@ class Families:
     __slots__ = ("_groups", "_shapes")
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        """Takes the data apart by kind.
+        """Splits the data by kind.
 
         Raises:
             KeyError: a row is like a shape that there is not.
@@ -181,7 +181,7 @@ class Families:
         return facts
 
     def _whole(self, row: str | Mapping[str, Any]) -> dict[str, Any]:
-        """A row with the shapes it is like."""
+        """Returns a row merged with the shapes that it is ``like``."""
         if isinstance(row, str):
             row = {"like": row}
         below = self._whole(self._shapes[row["like"]]) if "like" in row else {}
@@ -199,7 +199,7 @@ def _rules(ways: Mapping[str, Any]) -> ReasoningRules:
 
 
 def _bare(model: str) -> str:
-    """A model's name without what its host puts around it; empty for somebody's own model.
+    """Returns a model's name without what its host adds; empty for a custom model.
 
     A fine-tuned model reasons as the model that it is made of.
     """

@@ -1,4 +1,4 @@
-"""What a model is called: the names under which the catalog looks for it, and the names it never looks for.
+"""Names of models: the spellings that the catalog looks for, and the custom names that it never looks for.
 
 A host dresses a model's name: Bedrock in ARNs and geographic prefixes, Vertex in publishers and ``@`` versions, Gemini
 in ``models/``. The name as given is tried first, then the same undressed step by step. Somebody's own model
@@ -42,7 +42,7 @@ _DATED = re.compile(r"[-@]20\d{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])$")
 
 
 def is_custom(model: str) -> bool:
-    """Whether a model is somebody's own: fine-tuned, tuned, imported, provisioned, or hidden behind a profile."""
+    """Returns whether a model is a custom one: fine-tuned, imported, provisioned, or hidden behind a profile."""
     return _CUSTOM.search(model.lower()) is not None
 
 
@@ -57,7 +57,9 @@ def dashed_date(name: str) -> str:
 
 
 def spellings(model: str) -> Iterator[str]:
-    """The names to look for, in lower case, the one as given first, without doubles. None for a custom model."""
+    """Yields the names to look for, in lower case and without duplicates, the given one first. None for a custom
+    model.
+    """
     if is_custom(model):
         return
     given = model.lower()

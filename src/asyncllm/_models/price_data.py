@@ -42,7 +42,7 @@ class PriceData:
         return cls(raw["version"], raw["date"], raw["kinds"], raw["providers"])
 
     def names_are_free(self, kind: str) -> bool:
-        """Whether users name the models of a kind of provider themselves, so that a name says nothing."""
+        """Returns whether users choose the names of a provider's models (deployments), so that a name says nothing."""
         return "names" in self.kinds.get(kind, {})
 
     def rows(self) -> Iterator[ModelPrice]:

@@ -1,4 +1,4 @@
-"""The models that providers said they have: read when asked to, kept in memory and in a file, never forgotten.
+"""The models that the providers list. They are read on request and kept in memory and in a file.
 
 Rules: nothing is asked unless somebody calls `Registry.refresh`. It reads the lists of all hosts at once, page after
 page; a list that fails costs nothing but itself, and what comes of a host is taken over whole, so nobody sees half of a
@@ -42,7 +42,7 @@ MOST_PAGES = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """A model as a provider has it; ``None`` is unknown.
+    """A model of a provider. ``None`` means unknown.
 
     Attributes:
         name: what a request calls it.
@@ -84,7 +84,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """What the lists of one host said.
+    """What the lists of one host contain.
 
     Attributes:
         chains: path of a list -> its models, for the lists that could be read to their end.
@@ -138,12 +138,12 @@ class RefreshResult:
 
     @property
     def errors(self) -> Mapping[str, AsyncLLMError]:
-        """Provider -> the first thing that went wrong there."""
+        """The first error of each provider."""
         return {name: host.errors[0] for name, host in self.hosts.items() if host.errors}
 
 
 async def read_lists(asker: Asker, providers: Sequence[Provider], within: float) -> dict[str, Listed]:
-    """What every provider lists, by its name; never raises for a host.
+    """Reads the lists of all providers. An error of a host is returned and not raised.
 
     Args:
         asker: asks them.
@@ -213,7 +213,7 @@ async def _read_chain(asker: Asker, provider: Provider, listing: Listing, start:
 
 
 class Registry:
-    """What providers listed, and what else is known of it.
+    """The listed models, with what else is known of them.
 
     Args:
         asker: asks providers.
@@ -238,7 +238,7 @@ class Registry:
     # --- the file --------------------------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Reads the file, the prices and the capabilities, in a worker thread; the second time nothing happens."""
+        """Reads the file, the prices and the capabilities in a worker thread. A second call does nothing."""
         await anyio.to_thread.run_sync(self._capabilities.load)
         await anyio.to_thread.run_sync(self._prices.load)
         if self._loaded or self._path is None:
@@ -270,7 +270,7 @@ class Registry:
     # --- what providers say ----------------------------------------------------------------------------------------
 
     async def refresh(self, providers: Sequence[Provider], *, within: float = WITHIN) -> RefreshResult:
-        """Asks all of these providers for their models, at once.
+        """Asks all of these providers for their models at the same time.
 
         Args:
             providers: whom to ask.
@@ -332,14 +332,14 @@ class Registry:
             del self._states[provider.name]
 
     async def note_validated(self, provider: Provider, model: str, when: datetime) -> None:
-        """Remembers when a model was proved usable."""
+        """Notes when a model was found usable."""
         self._state_of(provider).validated[model] = when
         await self._save([provider.name])
 
     # --- what is known ---------------------------------------------------------------------------------------------
 
     def providers(self) -> tuple[str, ...]:
-        """The providers of which anything is known."""
+        """The providers with any known model."""
         return tuple(self._states)
 
     def refreshed_at(self, provider: str) -> datetime | None:
@@ -403,7 +403,8 @@ class Registry:
             )
 
     def facts(self, kind: str, model: str, provider: str | None = None) -> ModelFacts:
-        """What a model can do: the package's data, over it what its provider says, over that the configuration.
+        """Returns what a model can do. The configuration overrides the provider, and the provider overrides the
+        package's data.
 
         Args:
             kind: the provider's kind.
@@ -422,7 +423,7 @@ class Registry:
         return known
 
     def info(self, provider: str, kind: str, model: str) -> ModelInfo:
-        """All that is known of a model, listed or not; a model of the caller's own has no facts but its name."""
+        """Returns all that is known of a model, even if it is not listed. A custom model has no facts but its name."""
         record = self._record(provider, model)
         state = self._states.get(provider)
         entry = ModelEntry(name=model) if record is None else self._whole(provider, record.entry)
@@ -453,7 +454,7 @@ class Registry:
     def _lifecycle(
         self, entry: ModelEntry, record: SavedModel | None, can: ModelFacts, sources: dict[str, FactSource]
     ) -> Mapping[str, Any]:
-        """Whether it is deprecated and since when, by whoever knows best."""
+        """Returns whether a model is deprecated and since when, by the best source."""
         now = self._now()
         gone = None if record is None else record.gone_since
         over = entry.retires_at is not None and entry.retires_at <= now
@@ -486,7 +487,7 @@ class Registry:
         }
 
     def _record(self, provider: str, model: str) -> SavedModel | None:
-        """The record of a model, by its name, another spelling of it, or an alias."""
+        """Returns the record of a model, by its name, another spelling, or an alias."""
         state = self._states.get(provider)
         if state is None or is_custom(model):
             return None
@@ -496,7 +497,7 @@ class Registry:
         return next((record for record in state.records.values() if model in record.entry.aliases), None)
 
     def _whole(self, provider: str, entry: ModelEntry) -> ModelEntry:
-        """An entry with what the model behind it says where it says nothing itself."""
+        """Returns an entry completed with the facts of the model behind it."""
         behind = self._states[provider].records.get(entry.behind) if entry.behind else None
         if behind is None:
             return entry

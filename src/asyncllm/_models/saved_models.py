@@ -60,7 +60,7 @@ class HostState:
 
 
 def identity_of(provider: Provider) -> str:
-    """What tells a server from another; no address can be read from it."""
+    """Returns what identifies a server. No address can be read from it."""
     return f"{provider.kind} {sha256(provider.base_url.encode()).hexdigest()[:16]}"
 
 
@@ -85,7 +85,7 @@ def read(path: Path) -> dict[str, HostState]:
 
 
 def write(path: Path, states: Mapping[str, Mapping[str, Any]]) -> None:
-    """Puts providers (as `plain` makes them) into the file; those of others stay. Blocking, atomic.
+    """Writes providers (as `plain` returns them) into the file and keeps the other ones. Blocking, atomic.
 
     Raises:
         OSError: it cannot be written.

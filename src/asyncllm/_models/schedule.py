@@ -1,4 +1,4 @@
-"""When which prices of a model hold: by date, by the time of day, by service tier."""
+"""The times at which the prices of a model hold: by date, time of day and service tier."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Condition:
     span: tuple[time, time] | None = None
 
     def holds(self, when: datetime) -> bool:
-        """Whether it does at a moment in UTC."""
+        """Returns whether the price holds at a moment in UTC."""
         if self.start is not None:
             return when.date() >= self.start
         if self.span is None:
@@ -75,7 +75,9 @@ class Schedule:
         return merged
 
     def moments(self, when: Moment) -> Iterator[datetime]:
-        """A moment, and those of the day after it at which a price may be another: midnight and the ends of spans."""
+        """Yields a moment and the later ones of the next day at which the price may change: midnight and the ends of
+        spans.
+        """
         moment = in_utc(when)
         yield moment
         times = {time(0)}

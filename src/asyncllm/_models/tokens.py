@@ -1,5 +1,5 @@
-"""How many tokens a request will take, before anybody has counted them: one estimate for limits, budgets, windows and
-`count_tokens` where a provider has no endpoint for it.
+"""Estimates the input tokens of a request. Limits, budgets and windows use it, and `count_tokens` where the provider
+has no endpoint for it.
 
 No tokenizer and no download: a prompt is weighed by its bytes in UTF-8, whose ratio to tokens is much the same for
 prose of any script, by its messages, and by what the chat template of a model's family adds unseen, which for short
@@ -118,7 +118,7 @@ class TokenCount:
 
 
 async def count_tokens(asker: Asker, provider: Provider, request: Request) -> TokenCount:
-    """Counts; estimates where the provider has no endpoint for it, or not for this model.
+    """Asks the provider to count, or estimates if it has no endpoint for it or for this model.
 
     Raises:
         AuthenticationError, RateLimitError, TransportError, ...: the provider counts, but not now or not for this key.

@@ -1,4 +1,4 @@
-"""Whether a model can be used, proved by the cheapest real call, and why not.
+"""Checks whether a model can be used, by the cheapest real request, and why not.
 
 Which calls prove it, and in which order, is the listing's to say (`asyncllm._providers.listings.Listing.proofs`); the
 last one is always to let the model say a word. What decides:
@@ -87,7 +87,7 @@ def problem_of(error: AsyncLLMError) -> Problem:
 
 
 async def validate(asker: Asker, provider: Provider, model: str) -> Validation:
-    """Proves whether a model can be used; raises nothing that a provider or a network can cause."""
+    """Checks whether a model can be used. Errors of providers and networks are in the result, not raised."""
     trial = _Trial(asker, provider, model)
     proofs = (provider.listing or Listing()).proofs
     failure: tuple[Proof, AsyncLLMError] | None = None
@@ -110,7 +110,7 @@ async def validate(asker: Asker, provider: Provider, model: str) -> Validation:
 
 
 class _Trial:
-    """The proofs of one model."""
+    """The steps that check one model."""
 
     def __init__(self, asker: Asker, provider: Provider, model: str) -> None:
         self._asker = asker
@@ -120,7 +120,7 @@ class _Trial:
         self._entry: ModelEntry | None = None
 
     async def step(self, proof: Proof, *, settles: bool) -> Validation | None:
-        """One proof; None where it settles nothing. ``settles``: to be listed is all that is asked of a model.
+        """Makes one step. Returns None if it does not decide. ``settles``: being listed is enough.
 
         Raises:
             AsyncLLMError: the provider refused, or could not be asked.
@@ -186,7 +186,7 @@ class _Trial:
         return self._refuse(proof, problem, error.message, error)
 
     async def _exists(self) -> bool:
-        """Whether the provider has the model anywhere."""
+        """Returns whether the provider has the model anywhere."""
         wire = self._listing.lookup(self._model)
         if wire is None:
             return False

@@ -1,4 +1,4 @@
-"""What the Messages format and Converse, which took over its rules, write alike: parts, tools, and schemas.
+"""What the Messages format and Converse write in the same way: parts, tools and schemas.
 
 Schemas are written in the subset that Anthropic's constrained decoding takes. The rules are those the anthropic SDK
 documents and applies (2.11, ``lib/_parse/_transform``): every object gets ``additionalProperties: false``; ``required``
@@ -99,7 +99,7 @@ AnyTool = Tool | ProviderTool
 
 
 class BlockWriter(PartWriter[D]):
-    """What the Messages format and Converse, which took over its rules, write alike."""
+    """Writes what the Messages format and Converse have in common."""
 
     __slots__ = ("last",)
 
@@ -168,7 +168,7 @@ def narrowed(
 
 
 def check_forced(facts: ModelFacts, thinks: str | None, writer: BlockWriter[Any]) -> None:
-    """Refuses a forced call where the API does: some models do always, all do while they think within a budget.
+    """Refuses a forced tool call where the API does: some models always, all of them while they think within a budget.
 
     Args:
         facts: of the model.
@@ -221,7 +221,7 @@ def schema_of(wanted: ResponseFormat, writer: BlockWriter[Any]) -> Mapping[str, 
 
 
 def as_instruction(wanted: ResponseFormat, writer: BlockWriter[Any]) -> str | None:
-    """The words that ask for a schema which Claude cannot be held to; None for a schema that it can.
+    """Returns an instruction that asks for a schema which Claude's API cannot enforce, or None for one that it can.
 
     A constrained answer has closed objects only, so a field with keys of its own would always be empty.
     """

@@ -1,4 +1,4 @@
-"""``cache="auto"``: where the marks of the prompt cache are set, on hosts that cache only what is marked.
+"""``cache="auto"``: sets the marks of the prompt cache, for hosts that cache only marked parts.
 
 A mark means: cache the prompt up to here. The prefix is tools, then system, then messages, so that a mark on the last
 part of each keeps what was the same in the call before. The turn before the last one is marked too: that is where the
@@ -26,7 +26,7 @@ _MARKABLE = (Text, Image, Document, ToolCall, ToolResult)
 
 
 def cached(request: Request, writer: PartWriter[Any]) -> Request:
-    """The request as its keyword ``cache`` wants it, for a wire that takes marks."""
+    """Returns the request with the marks that its keyword ``cache`` asks for."""
     if request.cache is None:
         return request
     facts = writer.context.facts
@@ -61,7 +61,7 @@ def with_marks(request: Request, *, on_tools: bool = True) -> Request:
 
 
 def _turns(messages: list[Message]) -> list[int]:
-    """Where the turns of the user end, tool results included: the last one first."""
+    """Yields the places where turns of the user end, tool results included, the last one first."""
     ends: list[int] = []
     for place in range(len(messages) - 1, -1, -1):
         if messages[place].role in ("user", "tool"):

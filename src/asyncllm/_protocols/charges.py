@@ -1,4 +1,4 @@
-"""What the ``usage`` of every JSON wire has in common: a stated cost, a total that proves more tokens, later counts.
+"""Reads what the ``usage`` of all JSON wires has in common: stated costs, totals, and later counts.
 
 Sources: recorded traffic and OpenRouter's SDK 1.3.84 (``cost`` in US dollars, ``is_byok`` where the customer's own key
 was charged by the host behind it), Perplexity (``cost.total_cost``), xAI (``cost_in_usd_ticks``, 10^10 ticks a dollar),

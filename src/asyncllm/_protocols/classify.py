@@ -1,4 +1,4 @@
-"""From what a provider said to the exception that says what to do: codes first, then the status, text last.
+"""Chooses the exception for a provider's error: by its codes first, then by the status, by the text last.
 
 Each protocol brings its own rows of codes and phrases; the statuses, the headers and the order are the same for all.
 """

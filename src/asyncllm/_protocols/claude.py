@@ -1,4 +1,4 @@
-"""How Claude is told to think, on every wire that serves it. Which model takes what is in `asyncllm._schema.facts`."""
+"""Tells Claude how to think, on every wire that serves it. `asyncllm._schema.facts` says which model takes what."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _within(asked: Amount, wanted: str | int | None, limit: int | None, max_toke
 
 
 def unthought(plan: ThinkingPlan, messages: Sequence[Mapping[str, Any]], kind_of: Callable[[Any], str]) -> ThinkingPlan:
-    """The plan without a budget to think where the API would refuse one.
+    """Returns the plan without a thinking budget, where the API would refuse one.
 
     While tools are being run, a budget wants the assistant's turn to begin with the thinking that led to the calls. A
     turn of another host, or one made without thinking, has none ("Expected `thinking` or `redacted_thinking`, but found

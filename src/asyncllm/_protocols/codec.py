@@ -1,4 +1,4 @@
-"""A wire format as one value, and what it is told of the call that it works for.
+"""The interface of a wire format, and the context that it gets for a call.
 
 A `Codec` binds the functions of one wire folder to the dialect of one host: ``encode`` turns a `Request` into a
 `WireRequest`, ``decode`` a whole body into a `Response`, ``decode_error`` a failed one into the exception to raise, and
@@ -66,7 +66,8 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A keyword of the request that the wire, or the model, has no place for. As text it is the warning for the user.
+    """A keyword that was left out because the wire or the model does not have it. As text it is the warning for the
+    user.
 
     Attributes:
         keyword: as `asyncllm.Client.send` spells it.
@@ -112,7 +113,7 @@ class StreamDecoder(Protocol):
     """What the rate-limit headers said."""
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
-        """Takes frames in order and gives the events they mean.
+        """Takes frames in order and returns their events.
 
         Raises:
             AsyncLLMError: the provider reported an error in the stream, or a frame is not of this protocol. Events
@@ -122,7 +123,7 @@ class StreamDecoder(Protocol):
         ...
 
     def close(self) -> list[Event]:
-        """Tells that the bytes have ended and gives the closing events.
+        """Ends the bytes and returns the closing events.
 
         Raises:
             StreamTruncatedError: the end came before the protocol's own end.
@@ -171,7 +172,7 @@ D = TypeVar("D")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Most:
-    """How much one request of a verb may hold.
+    """The bounds of one request of a verb.
 
     Attributes:
         items: texts or documents.
@@ -184,7 +185,7 @@ class Most:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb(Generic[D]):
-    """How a wire says one more thing than chat, such as embeddings.
+    """How a wire serves an operation other than chat, such as embeddings.
 
     Attributes:
         write: a request of this operation -> bytes to send. Raises `UnsupportedByProviderError` where the host, or the
@@ -257,7 +258,7 @@ class Codec(Generic[D]):
 
 
 def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """A new object of both: objects on both sides are merged key by key, everything else of ``above`` wins."""
+    """Returns a new object merged from both. Objects on both sides are merged key by key; otherwise ``above`` wins."""
     merged = dict(below)
     for name, value in above.items():
         known = merged.get(name)
@@ -275,7 +276,7 @@ def complete(error: AsyncLLMError, events: list[Event], context: Context, reques
 
 
 def is_keepalive(value: Any) -> bool:
-    """Whether JSON says nothing on any wire that streams objects: null, a word, a number, an empty list."""
+    """Returns whether JSON means nothing on a wire that streams objects: null, a word, a number, an empty list."""
     return value is None or value == [] or isinstance(value, (str, int, float))
 
 
@@ -408,7 +409,7 @@ class Halves:
 
 
 def _lone_at_end(data: bytes) -> int:
-    """Where a lone first half stands at the end of a string; -1 where there is none."""
+    """Returns the position of a lone first half at the end of a string, or -1."""
     for found in _ESCAPES.finditer(data):
         if found[1] and found[1][2:3] in b"89abAB" and data[found.end() : found.end() + 1] == b'"':
             return found.start()

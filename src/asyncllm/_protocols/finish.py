@@ -1,4 +1,4 @@
-"""Why a reply ended: one vocabulary for the words of all providers, since gateways pass on each other's.
+"""Finish reasons: one vocabulary for the words of all providers, as gateways pass on each other's.
 
 Rules.
 
@@ -111,7 +111,7 @@ class Said(NamedTuple):
 
 
 def said_by(parts: Iterable[Part]) -> Said:
-    """What these parts come to."""
+    """Returns what these parts hold."""
     anything = False
     for part in parts:
         if says_something(part):
@@ -121,7 +121,7 @@ def said_by(parts: Iterable[Part]) -> Said:
 
 
 def says_something(part: Part) -> bool:
-    """Whether a part is an answer, or some of it: a thought is none, and neither is an empty text."""
+    """Returns whether a part belongs to an answer. A thought does not, and an empty text does not."""
     kind = type(part)
     if kind is Text or kind is Refusal:
         return bool(part.text or getattr(part, "citations", ()))  # type: ignore[union-attr]  # both have a text
@@ -139,7 +139,7 @@ def check_reply(
     usage: Usage | None = None,
     remark: object = None,
 ) -> None:
-    """Raises for a reply that is none: its generation failed, it was blocked whole, or nothing came and no reason.
+    """Raises an error for a failed generation, a blocked reply, or an empty one without a reason.
 
     Args:
         word: the wire's own word for the end.

@@ -1,4 +1,4 @@
-"""Conversations that hosts would refuse, repaired before they are written: calls and results that do not fit together.
+"""Repairs conversations that hosts would refuse: tool calls and results that do not fit together.
 
 Every host wants a result for each call, right after the turn that made it, and a call for each result. Real histories
 break that: an answer was cut before its results came, a user typed on in place of a result, a window of the last
@@ -153,7 +153,7 @@ class _Repair:
         return any(self._open.values())
 
     def _missing(self) -> list[ToolResult]:
-        """Answers for the calls that nobody answered; calls that words cannot answer are taken out."""
+        """Returns answers for unanswered calls. Calls that cannot be answered by text are removed."""
         calls = [call for waiting in self._open.values() for call in waiting]
         self._open.clear()
         odd = {call.id for call in calls if _has_own_form(call)}

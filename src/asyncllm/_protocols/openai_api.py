@@ -345,7 +345,9 @@ def _status(status: int | None, codes: tuple[object, ...]) -> int | None:
 
 
 def _retry_after(metadata: dict[str, Any], headers: Mapping[str, str], context: Context) -> float | None:
-    """OpenRouter repeats the headers of the host behind it, and its own reset as milliseconds since the epoch."""
+    """Returns the seconds to wait. OpenRouter repeats headers of the host behind it, and gives its own reset in
+    milliseconds since the epoch.
+    """
     found = parse_retry_after(headers, context.now)
     inner = {str(name).lower(): str(value) for name, value in as_dict(metadata.get("headers")).items()}
     if found is not None or not inner:
@@ -396,7 +398,7 @@ class OpenAIWriter(PartWriter[D]):
     __slots__ = ()
 
     def cannot_take(self, what: str, advice: str) -> UnsupportedContentError:
-        """The exception for a part that the host has no place for."""
+        """Returns the exception for a part that the host does not support."""
         return self.refuse(f"{self.context.provider} ({self.api}) cannot take {what}; {advice}")
 
     def format(self, wanted: ResponseFormat, *, strict: bool) -> dict[str, Any]:
@@ -434,7 +436,7 @@ class OpenAIWriter(PartWriter[D]):
         return {"parameters": dict(subset), "strict": True}
 
     def cannot(self, keyword: str, what: str) -> UnsupportedParameterError:
-        """The exception for a keyword that the host has no place for."""
+        """Returns the exception for a keyword that the host does not support."""
         return self.refuse_keyword(keyword, f"{self.context.provider} ({self.api}) {what}")
 
     def drop_extra(self, part: Text | ToolCall | Refusal) -> None:

@@ -1,5 +1,4 @@
-"""What writing a request needs in the Messages format and in Converse, which took over its rules: whose a part is, what
-has to be said about those that cannot go on, and the parts that are written alike.
+"""Writes the parts of a request in the Messages format.
 
 Parts -> content blocks.
 
@@ -57,7 +56,7 @@ def plain_text(part: Part) -> str | None:
 
 
 class MessagesWriter(BlockWriter[AnthropicDialect]):
-    """Writes the parts of one request, and collects what has to be said about it."""
+    """Writes the parts of one request and collects its warnings."""
 
     __slots__ = ()
 

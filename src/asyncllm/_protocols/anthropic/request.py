@@ -112,7 +112,7 @@ def _betas(ours: tuple[str, ...], theirs: str) -> list[str]:
 
 
 def _room(facts: ModelFacts, dialect: AnthropicDialect) -> int:
-    """How long the answer may be where the caller does not say."""
+    """Returns the longest answer if the caller does not set it."""
     most = facts.max_output_tokens
     return dialect.max_tokens if most is None else min(most, dialect.max_tokens)
 

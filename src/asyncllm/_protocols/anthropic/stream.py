@@ -120,11 +120,11 @@ class AnthropicStreamDecoder:
 
     @property
     def usage(self) -> Usage:
-        """What the stream has said of its usage so far: the input is known from the first event on."""
+        """The usage so far. The input is known from the first event on."""
         return read_usage(self._usage)
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
-        """Takes frames and gives the events they mean; see `asyncllm._protocols.codec.StreamDecoder`.
+        """Takes frames and returns their events. See `asyncllm._protocols.codec.StreamDecoder`.
 
         Raises:
             ProtocolError: a frame is not of this protocol.
@@ -176,7 +176,7 @@ class AnthropicStreamDecoder:
         return events
 
     def close(self) -> list[Event]:
-        """The bytes have ended: nothing more, or an error.
+        """Ends the bytes: no more events, or an error.
 
         Raises:
             StreamTruncatedError: ``message_stop`` never came.

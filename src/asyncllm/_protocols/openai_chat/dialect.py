@@ -1,4 +1,4 @@
-"""What a host of the chat format does otherwise than OpenAI, as named fields: the defaults are OpenAI itself.
+"""What a host of the chat format does differently from OpenAI, as named fields. The defaults are OpenAI's.
 
 A new host is a row of these. A field exists only where the codec acts on it; whatever no field can say is a pure
 ``adapt`` of the finished body.

@@ -1,4 +1,5 @@
-"""What the model said, sent back: one message with its texts, calls and, where the host wants it, its reasoning.
+"""Writes the messages of a conversation. An assistant message has its texts, its calls and, for hosts that want it, its
+reasoning.
 
 Canonical messages -> the ``messages`` list.
 
@@ -123,7 +124,7 @@ class AssistantWriter:
             )
 
     def _pad(self, message: Message, draft: _TurnDraft) -> None:
-        """DeepSeek answers 400 to a turn with calls but without the field.
+        """Adds an empty reasoning field to a turn with calls, without which DeepSeek answers 400.
 
         A space is the least it takes for a turn another model made; its own empty reasoning goes back empty.
         """
@@ -205,7 +206,7 @@ class AssistantWriter:
 
 @dataclass(slots=True)
 class _Turns:
-    """The list being written, and what waits for the end of the current run of tool messages."""
+    """The list that is being written, and what waits until the tool messages in a row have ended."""
 
     writer: ChatWriter
     messages: Sequence[Message]

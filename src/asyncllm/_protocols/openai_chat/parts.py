@@ -57,7 +57,7 @@ _BREAKPOINT_TTL = "30m"
 
 
 class ChatWriter(OpenAIWriter[ChatDialect]):
-    """What writing one request needs: the host, its dialect and the warnings."""
+    """Writes the parts of one request, by the host's dialect, and collects warnings."""
 
     __slots__ = ()
 
@@ -106,7 +106,7 @@ def _text(writer: ChatWriter, part: Text) -> dict[str, Any]:
 
 
 def drop_foreign(writer: ChatWriter, part: Text) -> None:
-    """Warns about what a text brings from elsewhere and this wire cannot say."""
+    """Warns about fields of a text from another wire that this wire does not have."""
     if part.signature is not None and writer.is_foreign(part.origin):
         writer.warn("a signature of another provider on a text was left out")
     writer.drop_extra(part)

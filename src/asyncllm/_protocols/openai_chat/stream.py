@@ -309,7 +309,7 @@ class ChatStream:
                     self._usage, self._beside = later_usage(self._usage, usage), chunk
 
     def close(self) -> list[Event]:
-        """Tells that the bytes have ended; see `asyncllm._protocols.codec.StreamDecoder.close`."""
+        """Ends the bytes. See `asyncllm._protocols.codec.StreamDecoder.close`."""
         events = self.feed(self._halves.rest())
         if self.done:
             return events

@@ -1,4 +1,4 @@
-"""What a host of the Responses API does otherwise than OpenAI, as named fields: the defaults are OpenAI itself."""
+"""What a host of the Responses API does differently from OpenAI, as named fields. The defaults are OpenAI's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model said -> items: its own items as they came, everything else as plain messages and calls.
+"""Writes messages as items. The model's own items go back as they came, everything else as plain messages and calls.
 
 A part of this origin goes back as the item it was: with its id, status and phase, reasoning before what it led to.
 What another host or wire said, and what the caller wrote, has no ids here: texts become one message without an id,

@@ -49,7 +49,7 @@ _TTLS = ("30m", "12h")
 
 
 class ItemWriter(OpenAIWriter[ResponsesDialect]):
-    """What writing one request needs: the host, its dialect and the warnings."""
+    """Writes the parts of one request, by the host's dialect, and collects warnings."""
 
     __slots__ = ()
 
@@ -83,7 +83,7 @@ class ItemWriter(OpenAIWriter[ResponsesDialect]):
         return self.mark(item, None if isinstance(part, Json) else part.cache)
 
     def drop_foreign(self, part: Text) -> None:
-        """Warns about what a text brings from elsewhere and this wire cannot say."""
+        """Warns about fields of a text from another wire that this wire does not have."""
         if part.signature is not None:
             self.warn("a signature of another provider on a text was left out")
         if part.citations:
@@ -277,7 +277,7 @@ def _argument_text(value: object, context: Context) -> str:
 
 
 def _callers_turn(item: Mapping[str, Any]) -> bool:
-    """Whether a tool with a form of its own runs at the caller's."""
+    """Returns whether a tool with its own form is run by the caller."""
     kind = type_of(item)
     if (
         kind == "shell_call"
