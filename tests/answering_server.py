@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers every POST with given bytes, in turn, after a pause."""
+"""A real HTTP server on loopback that answers every request with given bytes, in turn, after a pause."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ class Served:
 
     Attributes:
         url: where it listens.
-        bodies: the JSON of each request.
+        bodies: the JSON of each POST.
+        paths: of each request, with its query.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.bodies: list[Any] = []
+        self.paths: list[str] = []
 
 
 @contextmanager
@@ -39,7 +41,11 @@ def serving(*answers: object, pause: float = 0.0) -> Iterator[Served]:
         def do_POST(self) -> None:
             length = int(self.headers.get("content-length", 0))
             served.bodies.append(json.loads(self.rfile.read(length)))
-            answer = answers[min(len(served.bodies), len(answers)) - 1]
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            served.paths.append(self.path)
+            answer = answers[min(len(served.paths), len(answers)) - 1]
             streamed = isinstance(answer, list)
             body = json.dumps(answer)
             if isinstance(answer, list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,12 @@ LIBRARY = os.environ.get("ASYNCLLM_TEST_LIBRARY")
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def no_cloud_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test takes the machine that it runs on for one of Google's, which would have credentials to find."""
+    monkeypatch.setattr("asyncllm._auth.google_metadata.PRODUCT_FILE", Path("/nowhere"))
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ SIDEWAYS = frozenset(
         ("_config.sections", "_config.rules"),
         ("_config.rules", "_config.urls"),
         ("_transport.proxy", "errors"),
+        ("_transport.tls", "_config.sections"),
         ("_transport.tls", "errors"),
         ("_transport.blocking", "errors"),
         ("_transport.blocking", "_config.sections"),

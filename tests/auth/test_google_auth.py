@@ -14,18 +14,18 @@ from urllib.parse import parse_qs
 
 import anyio
 import pytest
-from credential_server import Asked, CredentialServer, Told, credential_server
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from pydantic import SecretStr
 
 from asyncllm._auth.google import SCOPE, GoogleAuth, GoogleToken, credentials_file, find_auth, find_project
-from asyncllm._auth.google_metadata import MetadataServer, MetadataUnavailableError
+from asyncllm._auth.google_metadata import MetadataLateError, MetadataServer, MetadataUnavailableError, on_google
 from asyncllm._auth.signing import Auth
 from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.base import Headers
 from asyncllm._transport.blocking import BlockingClient, Network
 from asyncllm.errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
+from credential_server import Asked, CredentialServer, Told, credential_server
 
 pytestmark = pytest.mark.anyio
 
@@ -214,7 +214,7 @@ async def test_no_credentials_at_all(home: Path, script: Callable[[Asked], Told]
 
 
 async def test_a_metadata_server_that_is_busy() -> None:
-    """The metadata server is asked three times before it counts as missing; then there is no project either."""
+    """The metadata server is asked three times before it counts as late, which says nothing of what it has."""
     waits: list[float] = []
     tries = iter([Told(status=503), Told(status=429), Told("p", headers={"Metadata-Flavor": "Google"})])
     with credential_server(lambda asked: next(tries, Told(status=500))) as server:
@@ -222,12 +222,56 @@ async def test_a_metadata_server_that_is_busy() -> None:
         found = MetadataServer(BlockingClient(None, {}), environ, sleep=waits.append)
         assert "p" == found.project()
         assert [0.5, 1.0] == waits
-        assert found.project() is None
+        with pytest.raises(MetadataLateError):
+            found.project()
     gone = MetadataServer(BlockingClient(None, {}), {"GCE_METADATA_HOST": "127.0.0.1:9"}, sleep=waits.append)
-    with pytest.raises(MetadataUnavailableError, match="there is no metadata server"):
+    with pytest.raises(MetadataLateError):
         gone.token(SCOPE)
     with pytest.raises(MetadataUnavailableError, match="NO_GCE_CHECK"):
         MetadataServer(BlockingClient(None, {}), {"NO_GCE_CHECK": "true"}).token(SCOPE)
+
+
+async def test_a_late_metadata_server_is_a_failure_that_passes(home: Path) -> None:
+    """It is a connection error, not a missing credential; the next call has the token."""
+    tries = iter([Told(status=500)] * 3)
+    with credential_server(lambda asked: next(tries, None) or metadata(asked)) as server:
+        auth = find_auth({}, {**os.environ, "GCE_METADATA_HOST": server.host})
+        assert isinstance(await failure(auth), ConnectError)
+        assert {"authorization": "Bearer ya29.machine"} == await signed(auth)
+
+
+async def test_a_login_in_the_meantime_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that were not there are looked for again by the next call, without a new client."""
+    environ = {**os.environ, "NO_GCE_CHECK": "true", "CLOUDSDK_CONFIG": str(home)}
+    with credential_server(lambda asked: token()) as server:
+        as_token_endpoint(monkeypatch, server.url)
+        auth = find_auth({}, environ)
+        error = await failure(auth)
+        assert ("no", "none") == (error.advice.retry, error.advice.health)
+        written(home, USER, "application_default_credentials.json")
+        assert {"authorization": "Bearer ya29.first"} == await signed(auth)
+
+
+async def test_a_new_key_in_the_file_is_used_by_the_next_call(home: Path) -> None:
+    """A key that was revoked is read again from its file after a refusal."""
+
+    def script(asked: Asked) -> Told:
+        claims = form(asked)["assertion"].split(".")[1]
+        email = json.loads(base64.urlsafe_b64decode(claims + "=="))["iss"]
+        return token() if email.startswith("new") else Told({"error": "invalid_grant"}, 400)
+
+    with credential_server(script) as server:
+        auth = on_file(written(home, service_account(server)))
+        assert isinstance(await failure(auth), AuthenticationError)
+        written(home, service_account(server, client_email="new@file-project.iam.gserviceaccount.com"))
+        assert {"authorization": "Bearer ya29.first"} == await signed(auth)
+
+
+@pytest.mark.parametrize("variable", ["K_SERVICE", "GAE_SERVICE", "FUNCTION_TARGET", "GCE_METADATA_HOST"])
+def test_a_machine_of_google_is_recognised(variable: str) -> None:
+    """Its own variables say so; NO_GCE_CHECK says no."""
+    assert on_google({variable: "x"})
+    assert not on_google({variable: "x", "NO_GCE_CHECK": "true"})
 
 
 async def test_a_revoked_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

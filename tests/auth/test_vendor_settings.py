@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from credential_server import Told, credential_server
 from pydantic import SecretStr
 
 from asyncllm import AsyncLLMError, ConfigurationError
@@ -15,6 +14,7 @@ from asyncllm._auth.google import find_auth, find_project
 from asyncllm._config import from_env, load
 from asyncllm._providers.spec import build_host
 from asyncllm._transport.base import Headers
+from credential_server import Told, credential_server
 
 CANARY = "canary-7f3a"
 KEY = {"api_key": SecretStr("k")}
@@ -86,8 +86,17 @@ def test_from_env_finds_bedrock_by_a_role_or_a_profile(signs: dict[str, str]) ->
     assert "zai" == from_env({**signs, "ZAI_API_KEY": "k"}).active_provider
 
 
+@pytest.mark.parametrize("sign", ["K_SERVICE", "GAE_SERVICE", "FUNCTION_TARGET", "GCE_METADATA_HOST"])
+def test_from_env_finds_vertex_on_googles_machines(sign: str) -> None:
+    """Cloud Run, App Engine, functions and machines have a metadata server; a key of another provider comes first."""
+    assert "vertex" == from_env({sign: "x"}).active_provider
+    assert "openai" == from_env({sign: "x", "OPENAI_API_KEY": "k"}).active_provider
+    with pytest.raises(ConfigurationError):
+        from_env({sign: "x", "NO_GCE_CHECK": "true"})
+
+
 def test_the_project_of_gcloud(tmp_path: Path) -> None:
-    """The quota project of a user's credentials, then the project of gcloud's active configuration."""
+    """The project of gcloud's active configuration, as in Google's SDK; without one the quota project."""
     environ = {"CLOUDSDK_CONFIG": str(tmp_path)}
     assert find_project({}, environ) is None
     (tmp_path / "configurations").mkdir()
@@ -96,6 +105,8 @@ def test_the_project_of_gcloud(tmp_path: Path) -> None:
     assert "from-gcloud" == find_project({}, environ)
     file = tmp_path / "application_default_credentials.json"
     file.write_text(json.dumps({"type": "authorized_user", "quota_project_id": "from-quota"}), encoding="utf8")
+    assert "from-gcloud" == find_project({}, environ)
+    (tmp_path / "active_config").write_text("other", encoding="utf8")
     assert "from-quota" == find_project({}, environ)
     assert "from-variable" == find_project({}, {**environ, "GOOGLE_CLOUD_PROJECT": "from-variable"})
 

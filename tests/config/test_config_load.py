@@ -411,7 +411,10 @@ ENTRY_PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
     "internal": ({"pending": ["x"]}, "pending: unknown key"),
     "text url": ({"base_url": "localhost:8000"}, "base_url: must be a URL that starts with http:// or https://"),
     "login url": ({"base_url": "https://u:secret-word@h"}, "base_url: must be a URL without a user name or password"),
-    "query url": ({"base_url": "https://h?key=secret-word"}, "base_url: must be a URL without a query or a fragment"),
+    "query url": (
+        {"base_url": "https://h?key=secret-word"},
+        "base_url: must be a URL without a secret in its query; api_key and headers carry secrets",
+    ),
     "fragment url": ({"base_url": "https://h#"}, "base_url: must be a URL without a query or a fragment"),
     "space url": ({"base_url": "https://h/ x"}, "base_url: must be a URL without spaces"),
     "break url": ({"base_url": "https://h/\r\nX: y"}, "base_url: must be a URL without spaces"),

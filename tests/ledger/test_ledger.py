@@ -6,6 +6,9 @@ import asyncio
 import gc
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -511,6 +514,58 @@ async def test_the_log_file_has_a_line_for_each_settled_attempt(store: Store, tm
     others = [line for line in lines if line["id"] != opening.id]
     assert {None} == {line["cost"] for line in others}
     assert not any("input_tokens" in line for line in others)
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+async def test_a_log_file_that_was_rotated_is_begun_anew(tmp_path: Path, how: str) -> None:
+    """After logrotate has moved the file, lines go into a new one at the path; no line is lost or written twice."""
+    path, old = tmp_path / "costs.log", tmp_path / "costs.log.1"
+    ledger = Ledger(MemoryStore(), log_path=path)
+
+    async def attempt() -> None:
+        ledger.settle(await ledger.open(HEAD), DONE)
+        await ledger.flush()
+
+    await attempt()
+    before = path.read_text()
+    if how == "deleted":
+        path.unlink()
+    else:
+        path.rename(old)
+    if how == "replaced":
+        path.touch()
+    await attempt()
+    await attempt()
+    await ledger.aclose()
+    assert 1 == len(before.splitlines())
+    assert 2 == len(path.read_text().splitlines())
+    assert how == "deleted" or before == old.read_text()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_ledger_in_memory_says_that_a_fork_has_a_copy(tmp_path: Path) -> None:
+    """The child's first attempt warns that nobody sees what it books; the parent says nothing."""
+    program = """
+import anyio, os, sys
+from asyncllm._ledger.columns import Head, Settlement
+from asyncllm.ledger import Ledger, MemoryStore
+ledger = Ledger(MemoryStore())
+async def attempt():
+    ledger.settle(await ledger.open(Head(provider="p", model="m")), Settlement(status="ok"))
+    await ledger.flush()
+anyio.run(attempt)
+if (child := os.fork()) == 0:
+    anyio.run(attempt)
+    anyio.run(attempt)
+    os._exit(0)
+os.waitpid(child, 0)
+print("parent", file=sys.stderr)
+anyio.run(attempt)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    child, _, parent = done.stderr.partition("parent")
+    assert 1 == child.count("after its process was forked")
+    assert "forked" not in parent
 
 
 async def test_a_log_file_that_cannot_be_written_harms_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from asyncllm import Client
 from asyncllm._auth.google import GoogleAuth
 from asyncllm._protocols.codec import WireRequest
 from asyncllm._providers.provider import Provider, Route
@@ -31,6 +32,7 @@ from asyncllm.errors import (
     RateLimitError,
     UnsupportedContentError,
 )
+from credential_server import Asked, Told, credential_server
 from recordings import context
 
 PLACE = {"project_id": "my-p", "location": "us-central1", "access_token": SecretStr("ya29.canary")}
@@ -279,3 +281,38 @@ def test_the_kind_is_known() -> None:
     """An entry of kind vertex is built by this module."""
     provider = build_host("vertex", "mine", PLACE, {})
     assert ("mine", "vertex") == (provider.name, provider.kind)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("model", ["gemini-3.8-flash", "claude-opus-5", "meta/llama-4-maas"])
+async def test_the_project_of_the_machine_is_found_out_by_the_first_call(model: str) -> None:
+    """On Google's machines the metadata server names the project; it is asked once, and not where a client is made."""
+    asked: list[str] = []
+
+    def script(seen: Asked) -> Told:
+        asked.append(seen.path)
+        flavor = {"Metadata-Flavor": "Google"}
+        if seen.path.endswith("project-id"):
+            return Told("machine-project", headers=flavor)
+        if "/token" in seen.path:
+            return Told({"access_token": "ya29.machine", "expires_in": 3600, "token_type": "Bearer"}, headers=flavor)
+        return Told({"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}, 400)
+
+    with credential_server(script) as server:
+        entry = {"kind": "vertex", "base_url": server.url, "location": "us-central1", "fallback_models": [model]}
+        environ = {"GCE_METADATA_HOST": server.host}
+        async with Client({"active_provider": "v", "providers": {"v": entry}}, environ=environ) as client:
+            assert [] == asked
+            for _ in range(2):
+                with pytest.raises(BadRequestError):
+                    await client.send("hi")
+    assert 1 == sum(path.endswith("project-id") for path in asked)
+    calls = [path for path in asked if "/projects/" in path]
+    assert 2 == len(calls)
+    assert all("/projects/machine-project/locations/us-central1/" in path for path in calls)
+
+
+def test_without_a_machine_of_google_a_missing_project_is_told_at_once() -> None:
+    """Nobody waits for a metadata server that cannot be there."""
+    with pytest.raises(ConfigurationError, match="has no project"):
+        build("v", {}, {"HOME": "/nowhere"})

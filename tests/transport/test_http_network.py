@@ -9,13 +9,17 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from loopback import SECRET, Peer, Visit, answer, ask, chunk, chunked, hello, opened, serving
 
+from asyncllm._config.rules import SecretStr
+from asyncllm._config.sections import HTTPSettings
 from asyncllm.errors import AsyncLLMError, ConfigurationError, ConnectError, ConnectTimeoutError
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +64,73 @@ async def test_the_environment_can_name_the_bundle(library: str, server_tls: ssl
             assert (True, False) == (caught.value.certificate, caught.value.should_retry)
 
 
+@pytest.fixture
+def client_files(authority: trustme.CA, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A certificate of a client, its key, and the same key behind the password "letmein"."""
+    issued = authority.issue_cert("client@example.com")
+    certificate, key, locked = tmp_path / "client.pem", tmp_path / "client.key", tmp_path / "locked.key"
+    certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    key.write_bytes(issued.private_key_pem.bytes())
+    loaded = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
+    locked.write_bytes(
+        loaded.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"letmein"),
+        )
+    )
+    return certificate, key, locked
+
+
+@pytest.fixture
+def strict_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """A server that answers only clients with a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def test_a_client_certificate_is_shown_to_the_server(
+    library: str, strict_tls: ssl.SSLContext, bundle: str, client_files: tuple[Path, Path, Path]
+) -> None:
+    """A server that wants to know its clients answers, also with a key that a password protects."""
+    certificate, key, locked = client_files
+    known: tuple[dict[str, Any], ...] = (
+        {"client_certificate": certificate, "client_key": key},
+        {"client_certificate": certificate, "client_key": locked, "client_key_password": SecretStr("letmein")},
+    )
+    async with serving(hello, context=strict_tls) as server:
+        for options in known:
+            async with opened(library, ca_bundle=bundle, **options) as transport:
+                assert b"hello" == (await transport.send(ask(server.url))).body
+
+
+async def test_a_client_key_that_cannot_be_used_is_a_configuration_error(
+    bundle: str, client_files: tuple[Path, Path, Path]
+) -> None:
+    """A wrong password is said by the name of its key, and stands in no frame."""
+    certificate, _, locked = client_files
+    wrong: dict[str, Any] = {"client_certificate": certificate, "client_key": locked}
+    wrong["client_key_password"] = SecretStr("wrong-password")
+    async with opened(ca_bundle=bundle, **wrong) as transport:
+        with pytest.raises(ConfigurationError, match="client_key_password") as caught:
+            await transport.send(ask("https://127.0.0.1:1/"))
+    assert "wrong-password" not in frames_of(caught.value)
+
+
+async def test_the_trust_store_of_the_operating_system_is_used_by_one_word(
+    library: str, server_tls: ssl.SSLContext
+) -> None:
+    """``ca_bundle: system`` asks the operating system, which does not know the authority of this test."""
+    pytest.importorskip("truststore")
+    async with serving(hello, context=server_tls) as server, opened(library, ca_bundle=Path("system")) as transport:
+        with pytest.raises(ConnectError) as caught:
+            await transport.send(ask(server.url))
+    assert caught.value.certificate
+
+
 async def test_many_calls_at_once_cost_one_handshake_each_at_most(
     library: str, server_tls: ssl.SSLContext, bundle: str
 ) -> None:
@@ -88,11 +159,12 @@ def test_a_bundle_that_cannot_be_used_is_a_configuration_error(tmp_path: Any) ->
     """A missing bundle is refused when the transport is made."""
     from asyncllm._transport.tls import TLS
 
-    with pytest.raises(ConfigurationError, match="does not exist"):
-        TLS(ca_bundle=str(tmp_path / "missing.pem"), environ={})
-    empty = TLS(ca_bundle=str(tmp_path), environ={})
+    for key in ("ca_bundle", "client_certificate"):
+        with pytest.raises(ConfigurationError, match=rf"{key}.*does not exist"):
+            TLS(HTTPSettings(**{key: tmp_path / "missing.pem"}), {})
+    empty = TLS(HTTPSettings(ca_bundle=tmp_path), {})
     assert ssl.CERT_REQUIRED == empty.context(verify=True).verify_mode
-    assert 0 < len(TLS(ca_bundle=None, environ={}).context(verify=True).get_ca_certs())
+    assert 0 < len(TLS(HTTPSettings(), {}).context(verify=True).get_ca_certs())
 
 
 async def test_a_bundle_without_certificates_is_a_configuration_error() -> None:
@@ -285,6 +357,58 @@ async def test_a_proxy_that_refuses_is_a_connect_error(library: str, bundle: str
             with pytest.raises(ConnectError) as caught:
                 await transport.send(ask("https://provider.invalid/v1"))
             assert "wrong" not in frames_of(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "password", "told", "again"),
+    [
+        ("407 Proxy Authentication Required", "", "wants a user name and a password", False),
+        ("407 Proxy Authentication Required", "user:hidden@", "refused the user name and the password", False),
+        ("403 Forbidden", "", r"does not allow connections to provider\.invalid", False),
+        ("502 Bad Gateway", "", r"could not connect to provider\.invalid", None),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["https", "http"])
+async def test_what_a_proxy_says_is_told_apart_from_the_provider(
+    library: str, status: str, password: str, told: str, again: bool | None, scheme: str
+) -> None:
+    """A proxy's refusal names the proxy and the setting it comes from, in a tunnel and for a forwarded request."""
+
+    async def script(peer: Peer, visit: Visit) -> bool:
+        await peer.send(answer(b"no", "x-squid-error: ERR", status=status))
+        return False
+
+    async with (
+        serving(script) as proxy,
+        opened(library, proxy=f"http://{password}127.0.0.1:{proxy.port}") as transport,
+    ):
+        with pytest.raises(ConnectError, match=told) as caught:
+            await transport.send(ask(f"{scheme}://provider.invalid/v1"))
+    assert f"127.0.0.1:{proxy.port} (from http.proxy)" in str(caught.value)
+    assert again == caught.value.should_retry
+    assert "hidden" not in frames_of(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+async def test_a_proxy_that_is_down_is_named(library: str, scheme: str) -> None:
+    """Nobody listens where the proxy should be: the sentence is about the proxy, not about the provider."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    environ = {"ALL_PROXY": f"http://127.0.0.1:{port}"}
+    async with opened(library, trust_env=True, environ=environ) as transport:
+        with pytest.raises(ConnectError, match=rf"to the proxy 127\.0\.0\.1:{port} \(from ALL_PROXY\)"):
+            await transport.send(ask(f"{scheme}://provider.invalid/v1"))
+
+
+async def test_an_answer_of_the_provider_through_a_proxy_is_the_providers(library: str) -> None:
+    """A 403 that a proxy only carries is judged as the provider's answer."""
+
+    async def script(peer: Peer, visit: Visit) -> None:
+        await peer.send(answer(b"{}", "via: 1.1 proxy", status="403 Forbidden"))
+
+    async with serving(script) as proxy, opened(library, proxy=f"http://127.0.0.1:{proxy.port}") as transport:
+        assert 403 == (await transport.send(ask("http://provider.invalid/v1"))).status
 
 
 async def test_no_proxy_is_reached_directly(library: str) -> None:

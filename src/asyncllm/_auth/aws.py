@@ -156,12 +156,14 @@ class _Chain:
         except AsyncLLMError as error:
             return error
         except botocore_internals.ProcessTooSlowError:
+            self._found = None
             return AuthenticationError(
                 f"the credential_process of the AWS profile did not end within {botocore_internals.PROCESS_LIMIT:g} s; "
                 "run it by hand to see what it waits for",
                 advice=NOT_ASKED,
             )
         except Exception as error:  # noqa: BLE001  # whatever a plug-in of the chain raises becomes a sentence
+            self._found = None  # the next call asks the whole chain: new keys may be on the disk
             return self._late() or _explain(error, self._profile or self._settings.get("profile"))
 
     def _late(self) -> AsyncLLMError | None:

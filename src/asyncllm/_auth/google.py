@@ -25,10 +25,10 @@ from typing import Any
 
 from .._transport.base import Headers
 from .._transport.blocking import Answer, BlockingClient, Network
-from ..errors import AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
+from ..errors import Advice, AsyncLLMError, AuthenticationError, ConfigurationError, ConnectError
 from ..errors import TransportError as OurTransportError
 from .fetching import Fetched, Refreshing
-from .google_metadata import MetadataServer, MetadataUnavailableError
+from .google_metadata import MetadataLateError, MetadataServer, MetadataUnavailableError
 from .keys import HeaderKey
 from .signing import Auth
 
@@ -38,6 +38,8 @@ PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
 EXECUTABLES_VARIABLE = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"
 REFRESH_AHEAD = 225.0
 """Seconds before expiry. The metadata server gives the same token again until 300 are left, so it must be less."""
+NOT_ASKED = Advice(provider="yes")
+"""For credentials that are not there: the provider was not asked, and they may be there at the next call."""
 SAFETY = 10.0
 """Seconds before expiry when a token is not used any more."""
 LOGIN = "`gcloud auth application-default login`"
@@ -110,7 +112,8 @@ def find_auth(options: Mapping[str, Any], environ: Mapping[str, str], network: N
     if token is not None:
         return HeaderKey(token, where="access_token")
     http = BlockingClient(network, environ)
-    source = _Source(credentials_file(options, environ), environ, http)
+    credentials_file(options, environ)  # a content in the place of a path is told at once
+    source = _Source(options.get("credentials_path"), environ, http)
     return GoogleAuth(Refreshing(source.fetch), Refreshing(source.project))
 
 
@@ -162,20 +165,21 @@ def find_project(options: Mapping[str, Any], environ: Mapping[str, str]) -> str 
     """The project to work in, as far as it can be told without asking a server.
 
     It is ``project_id``, else the environment's, else the one in the credentials file (service accounts' files have
-    one, others a quota project), else that of gcloud's active configuration. The metadata server knows one too:
+    one), else that of gcloud's active configuration, else the file's quota project. The metadata server knows one too:
     `GoogleAuth.project` asks it.
     """
     named = options.get("project_id") or next(filter(None, map(environ.get, PROJECT_VARIABLES)), None)
     if named:
         return str(named)
     path = credentials_file(options, environ) if options.get("access_token") is None else None
-    return (None if path is None else _project_in(path)) or _gcloud_project(environ)
+    if path is None:
+        return _gcloud_project(environ)
+    return _project_in(path, "project_id") or _gcloud_project(environ) or _project_in(path, "quota_project_id")
 
 
-def _project_in(path: Path) -> str | None:
+def _project_in(path: Path, key: str) -> str | None:
     try:
-        info = json.loads(path.read_bytes())
-        found = info.get("project_id") or info.get("quota_project_id")
+        found = json.loads(path.read_bytes()).get(key)
     except (OSError, ValueError, AttributeError):
         return None  # the first request says what is wrong with the file
     return found if isinstance(found, str) and found else None
@@ -184,8 +188,8 @@ def _project_in(path: Path) -> str | None:
 class _Source:
     """The credentials, as the fetching thread sees them."""
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str], http: BlockingClient) -> None:
-        self._path = path
+    def __init__(self, named: Any, environ: Mapping[str, str], http: BlockingClient) -> None:
+        self._options = {"credentials_path": named}
         self._environ = environ
         self._quota_project = environ.get("GOOGLE_CLOUD_QUOTA_PROJECT")
         self._http = http
@@ -198,7 +202,8 @@ class _Source:
         Raises:
             AuthenticationError, ConnectError, ConfigurationError: each with a sentence that says what to do.
         """
-        outcome = self._ask_machine() if self._path is None else self._ask_file(self._path, renew)
+        path = credentials_file(self._options, self._environ)  # a login in the meantime may have written one
+        outcome = self._ask_machine() if path is None else self._ask_file(path, renew)
         if isinstance(outcome, AsyncLLMError):
             raise outcome
         token, left = outcome
@@ -211,16 +216,31 @@ class _Source:
         )
 
     def project(self, renew: bool) -> Fetched[str | None]:  # a project is never refused
-        """The project in the file, or of the machine."""
-        return Fetched(self._metadata.project() if self._path is None else _project_in(self._path))
+        """The project of the file, of gcloud, or of the machine.
+
+        Raises:
+            ConnectError: the metadata server could not be asked now.
+        """
+        found = find_project(self._options, self._environ)
+        late = False
+        try:
+            found = found or self._metadata.project()
+        except MetadataLateError:
+            late = True
+        if late:
+            raise _late()
+        return Fetched(found)
 
     def _ask_machine(self) -> tuple[str, float] | AsyncLLMError:
         try:
             return self._metadata.token(SCOPE)
+        except MetadataLateError:
+            return _late()
         except MetadataUnavailableError as error:
             return AuthenticationError(
                 f"no Google credentials were found: no access_token or credentials_path, no file in {FILE_VARIABLE}, "
-                f"none written by gcloud, and {error}; run {LOGIN}, or set credentials_path to a service account's key"
+                f"none written by gcloud, and {error}; run {LOGIN}, or set credentials_path to a service account's key",
+                advice=NOT_ASKED,
             )
 
     def _ask_file(self, path: Path, renew: bool) -> tuple[str, float] | AsyncLLMError:
@@ -234,7 +254,14 @@ class _Source:
         except AsyncLLMError as error:
             return error
         except Exception as error:  # noqa: BLE001  # whatever a kind of credentials raises becomes a sentence
+            self._found = None  # the next call reads the file again: a new key may be in it
             return _explain(error, path)
+
+
+def _late() -> ConnectError:
+    return ConnectError(
+        "the metadata server that gives Google tokens did not answer in time; it is asked again at the next try"
+    )
 
 
 # type in the file -> module of google-auth, what makes credentials of the file's content, whether it takes scopes

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from .._transport.blocking import Answer, BlockingClient
-from ..errors import TransportError
+from ..errors import ConnectError, TransportError
 
 ADDRESS = "169.254.169.254"
 ATTEMPTS = 3
@@ -25,6 +26,31 @@ _HEADERS: Mapping[str, str] = {"Metadata-Flavor": "Google"}
 
 class MetadataUnavailableError(Exception):
     """There is no metadata server here, or it has no service account to give tokens for."""
+
+
+class MetadataLateError(Exception):
+    """There is a metadata server, which did not answer, or not in time, or with an error that passes."""
+
+
+# What runs on Google Cloud, by the variables that it is given there.
+_MACHINES = (
+    *("GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"),
+    *("K_SERVICE", "CLOUD_RUN_JOB", "CLOUD_RUN_WORKER_POOL", "FUNCTION_TARGET", "GAE_SERVICE"),
+)
+PRODUCT_FILE = Path("/sys/class/dmi/id/product_name")
+"""What sort of machine it is, for virtual machines of Google, GKE's nodes included."""
+
+
+def on_google(environ: Mapping[str, str]) -> bool:
+    """Whether this is a machine or a container of Google Cloud, as far as can be told without asking the network."""
+    if environ.get("NO_GCE_CHECK", "").lower() == "true":
+        return False
+    if any(environ.get(name) for name in _MACHINES):
+        return True
+    try:
+        return PRODUCT_FILE.read_text("utf8").startswith("Google")
+    except (OSError, ValueError):
+        return False
 
 
 class MetadataServer:
@@ -42,6 +68,7 @@ class MetadataServer:
     ) -> None:
         named = [environ.get(f"GCE_METADATA_{word}") for word in ("HOST", "ROOT", "IP")]
         self._root = f"http://{next(filter(None, named), ADDRESS)}/computeMetadata/v1/"
+        self._named = any(named)
         timeout = environ.get("GCE_METADATA_TIMEOUT", "")
         self._timeout = float(timeout) if timeout.isdecimal() else TIMEOUT
         self._absent = environ.get("NO_GCE_CHECK", "").lower() == "true"
@@ -53,6 +80,7 @@ class MetadataServer:
 
         Raises:
             MetadataUnavailableError: there is none.
+            MetadataLateError: it could not be asked now.
         """
         found: Any = self._get(f"instance/service-accounts/default/token?scopes={quote(scope, safe='')}")
         try:
@@ -63,7 +91,11 @@ class MetadataServer:
         raise MetadataUnavailableError("the metadata server answered something that is not a token")
 
     def project(self) -> str | None:
-        """The project of the machine."""
+        """The project of the machine.
+
+        Raises:
+            MetadataLateError: it could not be asked now.
+        """
         try:
             return self._get("project/project-id").decode("ascii", "replace").strip() or None
         except MetadataUnavailableError:
@@ -72,11 +104,19 @@ class MetadataServer:
     def _get(self, path: str) -> bytes:
         if self._absent:
             raise MetadataUnavailableError("NO_GCE_CHECK says there is no metadata server")
+        late = False
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._sleep(0.5 * attempt)
-            answer = self._ask(path)
-            if answer is None or answer.status >= 500 or answer.status == 429:
+            try:
+                answer = self._ask(path)
+            except ConnectError:
+                continue
+            except TransportError:
+                late = True
+                continue
+            if answer.status >= 500 or answer.status == 429:
+                late = True
                 continue
             # Anything may listen at that address elsewhere; the header says that it is Google's.
             if answer.status == 200 and answer.headers.get("metadata-flavor") == "Google":
@@ -84,10 +124,9 @@ class MetadataServer:
             raise MetadataUnavailableError(
                 f"the metadata server answered {answer.status}: no service account is attached"
             )
+        if late or self._named:
+            raise MetadataLateError("the metadata server did not answer, or not in time")
         raise MetadataUnavailableError("there is no metadata server")
 
-    def _ask(self, path: str) -> Answer | None:
-        try:
-            return self._http.send(self._root + path, "GET", None, _HEADERS, self._timeout, direct=True)
-        except TransportError:
-            return None
+    def _ask(self, path: str) -> Answer:
+        return self._http.send(self._root + path, "GET", None, _HEADERS, self._timeout, direct=True)

@@ -22,6 +22,14 @@ from .sections import MEMORY
 _SECRET_WORDS = ("key", "token", "secret", "password", "credential")
 _FILE_DATABASE = "sqlite:///asyncllm.db"
 
+# The keys that hold a path, which is taken from where the file lies, and the words that are none.
+_PATHS = (
+    *(("http", key) for key in ("ca_bundle", "client_certificate", "client_key")),
+    ("cost_tracking", "log_path"),
+    ("catalog", "cache_path"),
+)
+_NO_PATHS = frozenset({("ca_bundle", "system")})
+
 
 def complete(
     document: ConfigDocument, tree: dict[str, Any], extra_kinds: frozenset[str], *, check_active: bool = True
@@ -42,7 +50,7 @@ def complete(
             else:
                 entry["pending"] = tuple(f"{document.place(found.path)}: {found.text}" for found in pending)
     _complete_tracking(document.base, tree)
-    for section, key in (("http", "ca_bundle"), ("cost_tracking", "log_path"), ("catalog", "cache_path")):
+    for section, key in _PATHS:
         _absolute(document.base, tree.get(section), key)
     return problems
 
@@ -179,7 +187,9 @@ def _complete_tracking(base: Path | None, tree: dict[str, Any]) -> None:
 
 
 def _absolute(base: Path | None, section: Any, key: str) -> None:
-    if base is not None and isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
+    if not isinstance(section, dict) or (key, str(section.get(key))) in _NO_PATHS:
+        return
+    if base is not None and isinstance(section.get(key), str) and section[key]:
         section[key] = base / _from_home(section[key])
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import field
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 from .._schema.values import dataclass
@@ -179,8 +180,8 @@ def _key(secret: SecretStr) -> SecretStr:
 
 KEY = Rule(_key)
 """A secret that is sent in a header."""
-BASE_URL = Rule(plain_url)
-"""Where a provider is reached."""
+BASE_URL = Rule(partial(plain_url, may_ask=True))
+"""Where a provider is reached; a query goes with every request."""
 
 
 def _proxy(url: SecretStr) -> SecretStr:

@@ -50,7 +50,20 @@ class HTTPSettings:
         "The proxy's URL: http, https, socks5 or socks5h; it may hold a user name and a password.",
     ] = None
     no_proxy: Annotated[tuple[Name, ...], "Host names that are reached without the proxy."] = ()
-    ca_bundle: Annotated[Path | None, "A PEM file of trusted certificates, instead of the usual ones."] = None
+    ca_bundle: Annotated[
+        Path | None,
+        "A PEM file (or a folder) of trusted certificates instead of certifi's; the word system takes those of the "
+        "operating system (the extra truststore).",
+    ] = None
+    client_certificate: Annotated[Path | None, "A PEM file with the certificate by which servers know this client."] = (
+        None
+    )
+    client_key: Annotated[Path | None, "A PEM file with its key, where the certificate's file does not hold it."] = None
+    client_key_password: Annotated[SecretStr | None, "The password of that key."] = None
+
+    def __post_init__(self) -> None:
+        if self.client_certificate is None and (self.client_key or self.client_key_password):
+            raise ValueError("client_key and client_key_password belong to a client_certificate, and there is none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,6 +138,10 @@ def _refuse_hints(left_out: Iterable[LeftOut], target: Target) -> None:
             )
 
 
+def _both(query: str, more: str) -> str:
+    return f"{query}&{more}" if query and more else query or more
+
+
 def _bound(wire: WireRequest, model: str, json: JSONCodec, operation: Operation) -> Bound:
     """Returns the most that a request can use. Only called if a budget counts the attempt."""
     bound = bound_of(json.loads(wire.body), model, dict(wire.headers))
@@ -225,6 +229,8 @@ class HTTPAttempt:
             engine = call.engine
             if call.hooks is not None:
                 self._changed, self.traces = await call.hooks.before_attempt(target, provider.base_url)
+            if provider.find_out is not None:
+                await provider.find_out()
             wire, url = self._encode()
             if call.book is not None:
                 input_tokens, max_tokens = call.expected
@@ -274,9 +280,9 @@ class HTTPAttempt:
         if question is not None:
             wire = question.write(self)
             self.warnings = (*map(str, wire.left_out), *wire.warnings)
-            query = f"?{wire.query}" if wire.query else ""
-            base_url = question.base_url or provider.urls.get(call.operation) or provider.base_url
-            return wire, f"{base_url}{wire.path}{query}"
+            base_url = question.base_url or provider.urls.get(call.operation)
+            query = wire.query if base_url else _both(wire.query, provider.query)
+            return wire, f"{base_url or provider.base_url}{wire.path}{'?' + query if query else ''}"
         route = self._route = provider.resolve(call.operation, target.model, request)
         wire = route.protocol.encode(request, self.context)
         if wire.left_out and engine.sampling == "error":
@@ -289,6 +295,8 @@ class HTTPAttempt:
                 "shorten the conversation, or upload files and name them by id"
             )
         query = wire.query if route.query is None else route.query
+        if provider.query:
+            query = _both(query, provider.query)
         path = wire.path if route.path is None else route.path
         return wire, f"{provider.base_url}{path}{'?' + query if query else ''}"
 

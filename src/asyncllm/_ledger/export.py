@@ -36,7 +36,10 @@ _DIGITS: Mapping[str, int] = MappingProxyType({"money": 9, "duration": 6})
 
 
 class LogFile:
-    """The log file of a ledger; used on its writer's thread only."""
+    """The log file of a ledger; used on its writer's thread only.
+
+    A file that was rotated (moved away, deleted) is noticed before each write, and a new one is begun at its path.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,6 +52,8 @@ class LogFile:
         if not new:
             return
         try:
+            if self._file is not None and self._rotated(self._file):
+                self.close()
             if self._file is None:
                 self._file = self._path.open("a", encoding="utf8")
             self._file.write("".join(f"{line(entry.row())}\n" for entry in new))
@@ -67,6 +72,13 @@ class LogFile:
         self._warned = False
         for entry in new:
             entry.opening.mirrored = True
+
+    def _rotated(self, file: IO[str]) -> bool:
+        """Whether another file stands at the path, or none."""
+        try:
+            return not os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return True
 
     def close(self) -> None:
         """Closes the file."""

@@ -1,8 +1,9 @@
 """Azure OpenAI: the v1 surface of a resource, where ``model`` is the name of a deployment.
 
 The address is the resource's endpoint, ``https://{resource}.openai.azure.com``, with ``/openai/v1`` after it, which is
-added where it is missing; no ``api-version`` and no deployment in the path. A key goes into ``api-key``, a token of
-Entra ID into ``authorization``; the first found counts: the entry's key, its token, the environment's key, its token.
+added where it is missing. The older surface, a deployment's address with its ``api-version``, is taken as it is. A key
+goes into ``api-key``, a token of Entra ID into ``authorization``; the first found counts: the entry's key, its token,
+the environment's key, its token.
 Reasoning that was encrypted here cannot be read at OpenAI, so this is an origin of its own.
 
 Source: openai 3.57.0 (openai/lib/azure.py), learn.microsoft.com (api-version-lifecycle), November 2026.
@@ -10,6 +11,7 @@ Source: openai 3.57.0 (openai/lib/azure.py), learn.microsoft.com (api-version-li
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from .._auth.signing import Auth
 
 ENDPOINT, KEY, TOKEN = "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"
+_DEPLOYMENT = "/openai/deployments/"
+_DATED = re.compile(r"(?:^|&)api-version=\d{4}-")
 _OWN_DOMAINS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".openai.azure.us")
 
 
@@ -44,11 +48,11 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     from .._protocols.openai_responses.dialect import OPENAI_TOOLS
     from .openai_listing import OpenAIListing
 
-    base_url = _v1(name, options.get("base_url") or environ.get(ENDPOINT))
+    base_url = _v1(name, options.get("base_url") or environ.get(ENDPOINT), options.get("query", ""))
     routes = OpenAIRoutes(
         kind="azure",
         api=api_of(name, options, API.choices),
-        own_url=(urlsplit(base_url).hostname or "").endswith(_OWN_DOMAINS),
+        own_url=(urlsplit(base_url).hostname or "").endswith(_OWN_DOMAINS) and _DEPLOYMENT not in base_url,
         chat=OpenAIChat(ChatDialect(file_parts=False)),
         responses=OpenAIResponses(ResponsesDialect(hosted_tools={**OPENAI_TOOLS, "web_search": "web_search_preview"})),
         facts_of=options.get("facts_of"),
@@ -79,7 +83,7 @@ HOST = HostSpec(
 )
 
 
-def _v1(name: str, endpoint: str | None) -> str:
+def _v1(name: str, endpoint: str | None, query: str) -> str:
     """The address of the v1 surface."""
     if not endpoint:
         raise ConfigurationError(
@@ -87,8 +91,14 @@ def _v1(name: str, endpoint: str | None) -> str:
             provider=name,
         )
     url = base_url_of(name, endpoint)
-    if url.endswith("/v1"):
+    if url.endswith("/v1") or _DEPLOYMENT in url:
         return url
+    if _DATED.search(query):
+        raise ConfigurationError(
+            f"providers.{name}.base_url has a dated api-version, which belongs to the older address of a deployment: "
+            "leave it out, or give the whole of that address (https://.../openai/deployments/NAME?api-version=...)",
+            provider=name,
+        )
     return f"{url}/v1" if url.endswith("/openai") else f"{url}/openai/v1"
 
 

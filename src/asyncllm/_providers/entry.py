@@ -59,9 +59,14 @@ def base_url_of(name: str, url: str) -> str:
     """The base URL without its last slash.
 
     Raises:
-        ConfigurationError: it is no http address, or names the whole endpoint.
+        ConfigurationError: it is no http address, has a query, or names the whole endpoint.
     """
     url = url.strip().rstrip("/")
+    if "?" in url:  # of an environment variable; a query of the configuration is not part of it any more
+        raise ConfigurationError(
+            f"providers.{name}: the address in the environment has a query; write it into providers.{name}.base_url",
+            provider=name,
+        )
     if not url.startswith(("http://", "https://")):
         raise ConfigurationError(f"providers.{name}.base_url must begin with http:// or https://", provider=name)
     if url.endswith("/chat/completions"):

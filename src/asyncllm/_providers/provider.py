@@ -5,7 +5,7 @@ A host knows no JSON. What differs between hosts of one wire format is in the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from typing import Any
 from urllib.parse import quote
@@ -37,7 +37,7 @@ class Provider:
     Attributes:
         name: what the configuration calls it.
         kind: what sort of host it is; the provenance of what it says.
-        base_url: without a trailing slash.
+        base_url: without a trailing slash and without a query.
         resolve: (operation, model, request) -> `Route`: how one request travels. The request is None where there is
             none (lists, error texts). Raises `UnsupportedParameterError` for what the host cannot carry at all.
         headers: sent with every request.
@@ -47,8 +47,11 @@ class Provider:
             servers of one kind that cannot read each other's signatures need two of them.
         listing: how it lists its models; None where it does not.
         counting: model -> how it counts the tokens of a request; None where it does not.
+        query: goes with every request, such as ``api-version=2026-01-01``; ``""`` for none.
         place: where it serves requests, as its address says (a region, ``"eu"``); ``""`` where that is not said.
         urls: where operations are asked that have a host of their own.
+        find_out: awaited before each request is written, for what only the network can tell, such as the project of a
+            machine; None where nothing is to be found out. Raises `ConfigurationError` or `ConnectError`.
         settings: options of the entry that only its own file reads.
         deployment: which key, region or endpoint of its entry it is; None where the entry has only one.
         account: what its parts name as `asyncllm._schema.content.Origin.account`.
@@ -65,8 +68,10 @@ class Provider:
     origin: str = ""
     listing: Listing | None = None
     counting: Callable[[str], Counting | None] | None = None
+    query: str = ""
     place: str = ""
     urls: Mapping[Operation, str] = field(default_factory=dict)
+    find_out: Callable[[], Awaitable[None]] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     deployment: str | None = None
     account: str = ""

@@ -181,6 +181,10 @@ def build_host(kind: str, name: str, options: Mapping[str, Any], environ: Enviro
     spec = find_host(kind)
     if spec is None:
         raise ConfigurationError(f"providers.{name}: there is no kind {kind!r}; there are {', '.join(every_host())}")
+    url, _, query = str(options.get("base_url") or "").partition("?")
+    if query:
+        host = spec.build(name, {**options, "base_url": url, "query": query}, environ)
+        return adapted(replace(host, query=query), options)
     return adapted(spec.build(name, options, environ), options)
 
 

@@ -88,33 +88,56 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     Raises:
         ConfigurationError: there is no project, or an option is not what it must be.
     """
-    from .._auth.google import find_auth, find_project  # here: other hosts need none of it
+    from .._auth.google import GoogleAuth, find_auth, find_project  # here: other hosts need none of it
+    from .._auth.google_metadata import on_google
 
     key = options.get("api_key")
     if key is not None:
         return _express(name, key, options, environ)
     project = find_project(options, environ) or HOST.look_up("project_id", options, environ)
-    if not project:
-        raise ConfigurationError(
-            f"providers.{name} has no project: set project_id, or the environment variable GOOGLE_CLOUD_PROJECT",
-            provider=name,
-        )
+    if not project and (options.get("access_token") is not None or not on_google(environ)):
+        raise _no_project(name)
     location = HOST.look_up("location", options, environ) or LOCATION
-    _check(name, "project_id", project, _PROJECT, "my-project-1")
+    if project:
+        _check(name, "project_id", project, _PROJECT, "my-project-1")
     _check(name, "location", location, _LOCATION, "us-central1, us, eu or global")
     url = options.get("base_url") or environ.get(URL_VARIABLE) or host_of(location)
-    routes = VertexRoutes(project, location, _version(name, options, environ), max_tokens_of(name, options))
+    routes = VertexRoutes(project or "", location, _version(name, options, environ), max_tokens_of(name, options))
+    auth = find_auth(options, environ, options.get("network"))
+
+    async def ask_machine() -> None:
+        if not routes.project:
+            found = await auth.project() if isinstance(auth, GoogleAuth) else None
+            if not found:
+                raise _no_project(name)
+            routes.begin(found)
+
     return Provider(
         name=name,
         kind="vertex",
         base_url=_bare(name, base_url_of(name, url)),
-        auth=find_auth(options, environ, options.get("network")),
+        auth=auth,
         resolve=routes.resolve,
+        find_out=None if project else ask_machine,
         listing=VertexListing(),
         counting=routes.counting,
         place=location,
         urls={"rerank": RANKING_URL} if url == host_of(location) else {},
     )
+
+
+def _no_project(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"providers.{name} has no project: set project_id, or the environment variable GOOGLE_CLOUD_PROJECT",
+        provider=name,
+    )
+
+
+def _is_found(environ: Mapping[str, str]) -> bool:
+    """A machine of Google's, whose metadata server gives credentials and a project."""
+    from .._auth.google_metadata import on_google
+
+    return on_google(environ)
 
 
 def _express(name: str, key: Any, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
@@ -157,6 +180,7 @@ HOST = HostSpec(
         ),
     },
     found_by=(frozenset({"GOOGLE_APPLICATION_CREDENTIALS"}), frozenset({"GOOGLE_CLOUD_PROJECT"})),
+    found=_is_found,
     models=("gemini-3.8-flash",),
     synonyms=("vertexai", "vertex_ai", "google_vertex", "gcp"),
     rank=6,
@@ -200,20 +224,24 @@ class VertexRoutes:
     """Chooses the format and the path by the model's name; a codec is loaded when the first model needs it.
 
     Args:
-        project: of the requests.
+        project: of the requests; "" until `begin` names it.
         location: of the requests.
         version: of Gemini's paths.
         max_tokens: asked for where a call does not say and the format demands a number.
     """
 
-    __slots__ = ("_codecs", "_countings", "_location", "_max_tokens", "_parent", "_project", "_routes", "_version")
+    __slots__ = ("_codecs", "_countings", "_location", "_max_tokens", "_parent", "_routes", "_version", "project")
 
     def __init__(self, project: str, location: str, version: str, max_tokens: int | None) -> None:
-        self._project = project
         self._location = location
         self._version = version
         self._max_tokens = max_tokens
-        self._parent = f"projects/{quote(project, safe=':')}/locations/{location}"
+        self.begin(project)
+
+    def begin(self, project: str) -> None:
+        """From now on the requests are for this project."""
+        self.project = project
+        self._parent = f"projects/{quote(project, safe=':')}/locations/{self._location}"
         self._codecs: dict[str, WireProtocol] = {}
         self._routes: dict[str, Route] = {}
         counting_claude = self._predict("v1", "anthropic", "count-tokens", stream=False)
@@ -269,7 +297,7 @@ class VertexRoutes:
     def _gemini(self) -> WireProtocol:
         from .._protocols.gemini import Gemini, GeminiDialect
 
-        return Gemini(GeminiDialect.vertex(self._project, self._location, version=self._version))
+        return Gemini(GeminiDialect.vertex(self.project, self._location, version=self._version))
 
     def _anthropic(self) -> WireProtocol:
         from .._protocols.anthropic import AnthropicMessages

@@ -67,7 +67,7 @@ class BlockingClient:
         self.network = network = network or Network()
         http = network.http
         trusted = environ if http.trust_env else {}
-        self._tls = TLS(ca_bundle=http.ca_bundle, environ=trusted)
+        self._tls = TLS(http, trusted)
         self._rules = ProxyRules(
             proxy=http.proxy.get_secret_value() if http.proxy is not None else None,
             no_proxy=(*http.no_proxy, *METADATA_HOSTS),

@@ -43,6 +43,7 @@ from .failures import surfaced, translate
 from .httpx_internals import load_core
 from .pool import Pool
 from .proxy import ProxyRules, ProxyURL, split_credentials, unread
+from .proxy_words import of_proxy, refusal, spoken_by_proxy
 from .tls import TLS
 
 _PACKAGES: Mapping[str, tuple[str, str]] = {
@@ -60,14 +61,16 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 class _Target:
     """What is computed once for an address."""
 
-    __slots__ = ("host", "host_header", "pool", "tls", "url")
+    __slots__ = ("host", "host_header", "pool", "proxy", "proxy_name", "tls", "url")
 
-    def __init__(self, url: Any, pool: Pool[Slot]) -> None:
+    def __init__(self, url: Any, pool: Pool[Slot], proxy: ProxyURL | None, proxy_name: str) -> None:
         self.url = url
         self.host: str = url.host
         self.host_header: bytes = url.netloc
         self.tls: bool = url.scheme == "https"
         self.pool = pool
+        self.proxy = proxy
+        self.proxy_name = proxy_name
 
 
 class HTTPTransport:
@@ -107,7 +110,7 @@ class HTTPTransport:
         )
         self._sweep_every = min(_SWEEP_SECONDS, max(http.keepalive / 2, 0.01))
         self.proxies = ProxyRules(proxy=proxy, no_proxy=http.no_proxy, environ=environ)
-        self._tls = TLS(ca_bundle=http.ca_bundle, environ=environ)
+        self._tls = TLS(http, environ)
         self._closed = False
         self._begin()
 
@@ -141,11 +144,16 @@ class HTTPTransport:
             response, slot = await self._reach(request, target, slot)
         except BaseException as error:  # noqa: BLE001  # raised below, outside of this block
             failure = surfaced(error, target.host)
+            if target.proxy is not None and isinstance(failure, AsyncLLMError):
+                failure = of_proxy(error, failure, proxy=target.proxy, name=target.proxy_name, host=target.host)
         if failure is not None:
             raise self._explained(failure)
         lease = _PoolLease(self, target.pool, slot)
         exchange = open_exchange(response, request, host=target.host, lease=lease, background=self._background)
         self._exchanges.add(exchange)
+        if target.proxy is not None and not target.tls and spoken_by_proxy(exchange.status, exchange.headers):
+            exchange.release()
+            raise refusal(exchange.status, proxy=target.proxy, name=target.proxy_name, host=target.host)
         if self._stop_sweeping is None:
             self._start_sweeping()
         return exchange
@@ -153,7 +161,7 @@ class HTTPTransport:
     def _explained(self, failure: BaseException) -> BaseException:
         """Adds to a connection error what the environment says about proxies and certificates and we do not read."""
         if isinstance(failure, ConnectError) and (hint := self._unread(certificate=failure.certificate)):
-            return type(failure)(f"{failure} {hint}.", certificate=failure.certificate)
+            failure.tell(f"{hint}.")
         return failure
 
     async def _reach(self, request: TransportRequest, target: _Target, slot: Slot) -> tuple[Any, Slot]:
@@ -205,7 +213,8 @@ class HTTPTransport:
             pool = self._pools[origin] = self._new_pool(self._opener(*origin))
         if len(self._targets) >= _MOST_TARGETS:
             self._targets.clear()
-        target = self._targets[url] = _Target(parsed, pool)
+        proxy = self.proxies.resolve(*origin)
+        target = self._targets[url] = _Target(parsed, pool, proxy, self.proxies.names.get(parsed.scheme, ""))
         return target
 
     def _opener(self, scheme: str, host: str, port: int | None) -> Callable[[], Slot]:

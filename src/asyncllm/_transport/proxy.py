@@ -5,11 +5,14 @@ Explicit settings come first, then (where the environment is trusted) ``https_pr
 
 ==================  =====================================================================
 ``*``               everything is reached directly
-``example.com``     that host and its subdomains
-``.example.com``    its subdomains only; ``*.example.com`` says the same
+``example.com``     that host and its subdomains; ``.example.com`` says the same, as in curl
+``*.example.com``   its subdomains only
 ``10.0.0.0/8``      addresses in that network (only for hosts that are written as addresses)
+``[::1]``           an IPv6 address, with or without brackets; ``[fd00::]/8`` is a network
 ``host:8443``       any of the above, for one port
 ==================  =====================================================================
+
+Entries are told apart by commas or blanks, also within one entry of the configuration.
 """
 
 from __future__ import annotations
@@ -44,8 +47,8 @@ class Direct:
             return True
         if (network := _network(self.host)) is not None:
             return _within(host, network)
-        if self.host.startswith("."):
-            return host.endswith(self.host)
+        if self.host.startswith("*."):
+            return host.endswith(self.host[1:])
         return host == self.host or host.endswith("." + self.host)
 
 
@@ -74,12 +77,13 @@ def parse_direct(entry: str) -> Direct | None:
     host, port = entry, None
     if entry.startswith("["):
         host, _, rest = entry[1:].partition("]")
-        port = int(rest[1:]) if rest[1:].isdigit() else None
+        port = int(rest[1:]) if rest.startswith(":") and rest[1:].isdigit() else None
+        host += rest if rest.startswith("/") else ""
     elif entry.count(":") == 1:
         head, _, tail = entry.partition(":")
         if tail.isdigit():
             host, port = head, int(tail)
-    return Direct(host.removeprefix("*") if host.startswith("*.") else host, port)
+    return Direct(host if host.startswith("*.") else host.lstrip("."), port)
 
 
 class ProxyURL(str):
@@ -99,6 +103,9 @@ class ProxyRules:
         no_proxy: hosts that are reached directly.
         environ: the environment, where it is trusted; otherwise empty.
 
+    Attributes:
+        names: scheme of an address -> the key or the variable that names its proxy.
+
     Raises:
         ConfigurationError: a proxy whose scheme cannot be used.
     """
@@ -106,11 +113,13 @@ class ProxyRules:
     def __init__(self, *, proxy: str | None, no_proxy: Iterable[str], environ: Mapping[str, str]) -> None:
         proxy = None if proxy is None else ProxyURL(proxy)
         self._proxies: dict[str, ProxyURL] = {}
+        self.names: dict[str, str] = {}
         for scheme in _PORTS:
             name, found = ("http.proxy", proxy) if proxy else _from(environ, scheme)
             if found:
-                self._proxies[scheme] = checked(found, name)
-        entries = [*no_proxy, *(environ.get("no_proxy") or environ.get("NO_PROXY") or "").replace(",", " ").split()]
+                self._proxies[scheme], self.names[scheme] = checked(found, name), name
+        told = [*no_proxy, environ.get("no_proxy") or environ.get("NO_PROXY") or ""]
+        entries = [entry for one in told for entry in one.replace(",", " ").split()]
         self._direct = tuple(rule for entry in entries if (rule := parse_direct(entry)) is not None)
 
     def __repr__(self) -> str:

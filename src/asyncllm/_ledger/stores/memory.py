@@ -7,6 +7,7 @@ weeks does not fill its memory with them.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from ..journal import Journal
 from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
 from . import Query
 
+_log = logging.getLogger("asyncllm.ledger")
 KEPT = 10_000
 _PLACE = PLACE.__getitem__
 
@@ -40,6 +42,7 @@ class MemoryStore:
         self.forgotten: int = 0
         self.budgets: Sequence[Budget] = ()
         self.more = False
+        self._is_copy = False
 
     def __repr__(self) -> str:
         return "MemoryStore()"
@@ -51,8 +54,9 @@ class MemoryStore:
         """The records stay, for reports after the end."""
 
     def after_fork(self) -> None:
-        """A forked child has a copy of what was there."""
+        """A forked child has a copy of what was there, and says so when it is used."""
         self._lock = threading.Lock()
+        self._is_copy = True
 
     def journal(self, wake: Callable[[bool], None]) -> Journal | None:  # a store's own choice
         """None: nothing here survives the process."""
@@ -70,6 +74,13 @@ class MemoryStore:
 
     def write(self, batch: Sequence[Operation]) -> Booked:
         """Books a batch."""
+        if self._is_copy and batch:
+            self._is_copy = False
+            _log.warning(
+                "a ledger in memory is used after its process was forked: the parent sees nothing of it, and budgets "
+                "count each process by itself; name a database in cost_tracking",
+                extra={"event": "ledger_forked"},
+            )
         with self._lock:
             missing = {one: None for one in settled_ids(batch) if one not in self._opened}
             windows = {key: self._window(charge) for key, charge in touched(batch).items()}
