@@ -179,8 +179,8 @@ PURE_MAY = frozenset(
     {("_schema/stored.py", "json"), ("_schema/content.py", "json"), ("_framing/eventstream.py", "json")}
 )
 
-# Files that are one table from end to end, with what the table is of.
 MOST_LINES = 600
+MOST_ENGINE_FILES = 18
 
 PROVIDERS = frozenset(
     "openai anthropic gemini bedrock vertex azure openai_compatible groq mistral deepseek xai openrouter together "
@@ -274,6 +274,12 @@ def test_pure_rooms_fetch_nothing_by_themselves(module: Module) -> None:
 def test_no_file_is_longer_than_a_reader_can_hold(module: Module) -> None:
     """A code file has at most 600 lines."""
     assert module.text.count("\n") <= MOST_LINES
+
+
+def test_the_engine_can_be_read_in_an_afternoon() -> None:
+    """The engine has at most 18 files: what a call walks through together lives together."""
+    files = [module.file for module in modules() if room_of(module.name) == "_engine"]
+    assert len([name for name in files if not str(name).endswith("__init__.py")]) <= MOST_ENGINE_FILES
 
 
 def sort_key(name: str) -> tuple[int, str]:
