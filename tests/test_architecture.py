@@ -22,6 +22,7 @@ from source_tree import Module, modules
 SECTIONS = frozenset({"_config.sections", "_config.rules", "_config.urls"})
 
 # Lowest first. A room is a module or a package; the longest name that fits counts.
+_TOOLING = ("_testing", "testing", "contrib", "cli")
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"_schema", "_schema.advice", "_schema.redaction", "_version"}),
     frozenset(
@@ -34,10 +35,11 @@ LEVELS: tuple[frozenset[str], ...] = (
         {
             *("client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"),
             *("_verbs", "_embeddings", "_shared"),
+            *("_batches", "_batch_facts", "_batch_making", "_batch_map"),
         }
     ),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
-    frozenset({"sync", "_sync_streams", "_sync_ledger", "_sync_conversation", "_testing", "testing", "contrib", "cli"}),
+    frozenset({"sync", "_sync_streams", "_sync_ledger", "_sync_conversation", "_sync_batch", *_TOOLING}),
     frozenset({"", "__main__"}),
 )
 # (importer, imported) within one level.
@@ -77,6 +79,20 @@ SIDEWAYS = frozenset(
         ("client", "_verbs"),
         ("_verbs", "_runtime"),
         ("_verbs", "_embeddings"),
+        ("_verbs", "_batches"),
+        ("_verbs", "_batch_facts"),
+        ("_verbs", "_batch_making"),
+        ("_verbs", "_batch_map"),
+        ("_verbs", "bulk"),
+        ("client", "_batch_map"),
+        ("_batch_map", "bulk"),
+        ("_batch_map", "_checkpoint"),
+        ("_batch_map", "_batches"),
+        ("_batch_making", "_batches"),
+        ("_batch_making", "_batch_facts"),
+        ("_batch_making", "bulk"),
+        ("_batches", "_batch_facts"),
+        ("sync", "_sync_batch"),
         ("_runtime", "_assembly"),
         ("_assembly", "_shared"),
         ("client", "conversation"),
@@ -114,6 +130,9 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_run_stream",
             "bulk",
             "_embeddings",
+            "_batches",
+            "_batch_making",
+            "_batch_map",
             "sync",
             "_testing",
             "testing",
@@ -140,6 +159,9 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "runs",
             "_run_stream",
             "bulk",
+            "_batches",
+            "_sync_batch",
+            "_verbs",
         }
     ),
     "docstring_parser": frozenset({"tools"}),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from ._batches import Batch
     from ._config import Settings
     from ._engine.forecast import CostEstimate
     from ._engine.health_report import TargetHealth
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from ._schema.stored import dump_messages
     from ._schema.usage import Usage
     from ._schema.vectors import Embeddings, Purpose, Ranked, Ranking
+    from ._sync_batch import SyncBatch
     from ._sync_conversation import SyncConversation
     from ._sync_ledger import SyncLedger
     from ._sync_streams import SyncMap, SyncRunStream, SyncStream
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
         AsyncLLMError,
         AuthenticationError,
         BadRequestError,
+        BatchError,
         BillingError,
         BudgetExceededError,
         CallRefusedError,
@@ -131,6 +134,8 @@ __all__ = [
     "Audio",
     "AuthenticationError",
     "BadRequestError",
+    "Batch",
+    "BatchError",
     "BillingError",
     "BudgetExceededError",
     "CacheMark",
@@ -221,6 +226,7 @@ __all__ = [
     "StreamInterruptedError",
     "StreamTruncatedError",
     "StructuredOutputError",
+    "SyncBatch",
     "SyncClient",
     "SyncConversation",
     "SyncLedger",
@@ -306,6 +312,9 @@ _HOME = MappingProxyType(
         "AsyncLLMError": ".errors",
         "AuthenticationError": ".errors",
         "BadRequestError": ".errors",
+        "BatchError": ".errors",
+        "Batch": "._batches",
+        "SyncBatch": "._sync_batch",
         "BillingError": ".errors",
         "BudgetExceededError": ".errors",
         "CallRefusedError": ".errors",

@@ -20,8 +20,8 @@ import anyio
 
 from . import _checks
 from ._checks import Fallback
-from ._engine.attempt import Engine, Question
-from ._engine.call import Call, Patience, Payer
+from ._engine.attempt import Engine
+from ._engine.call import Call, Patience, Payer, Question
 from ._engine.questions import use_verb, verb_of, write_verb
 from ._engine.target import Target
 from ._models.text_tokens import likely_tokens, most_tokens

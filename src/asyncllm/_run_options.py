@@ -143,6 +143,14 @@ class MapOptions(RunOptions, total=False):
         Union[Callable[[Any], str], None],
         Keyword("map", "(input) -> its key in the checkpoint; by default its content counts.", _function),
     ]
+    via: Annotated[
+        Literal["calls", "batch"],
+        Keyword(
+            "map",
+            '"batch" gives the inputs to the provider\'s batch endpoint: answers within a day, at a lower price.',
+            _one_of("calls", "batch"),
+        ),
+    ]
     progress: Annotated[
         Union[bool, Callable[..., None]],
         Keyword("map", "True for a bar in the terminal, or a function that gets a MapProgress.", _progress),

@@ -1,19 +1,38 @@
-"""What a client does besides asking for replies: vectors and rankings.
+"""What a client does besides asking for replies: vectors, rankings and batches.
 
 Each method reads its arguments and hands over to the file that does the work, which is imported at its first use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._checks import Fallback
+from typing_extensions import TypeForm, Unpack
+
+from . import _checks
+from ._checks import Fallback, JSONFormat
+from ._engine.intake import read_call
+from ._options import KEYWORDS, CallOptions
 from ._runtime import Runtime
+from ._schema.request import Request
+from .errors import AsyncLLMError, ConfigurationError
 
+T = TypeVar("T")
 if TYPE_CHECKING:
+    from ._batch_facts import BatchDesk
+    from ._batch_making import BatchPlan
+    from ._batch_map import Make
+    from ._batches import Batch
     from ._embeddings import VerbCall
+    from ._engine.attempt import Engine
+    from ._engine.target import Target
+    from ._map_item import Item
+    from ._schema.response import Response
     from ._schema.vectors import Embeddings, Purpose, Ranking
+    from .bulk import Inputs
 
 
 class Verbs(Runtime):
@@ -137,6 +156,151 @@ class Verbs(Runtime):
             extra_headers=extra_headers,
         )
         return await rerank_documents(asked, query, documents, top=top)
+
+    @overload
+    async def batch(
+        self,
+        inputs: Inputs,
+        *,
+        id: str | None = None,
+        response_format: None = None,
+        **options: Unpack[CallOptions],
+    ) -> Batch[None]: ...
+    @overload
+    async def batch(
+        self, inputs: Inputs, *, id: str | None = None, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> Batch[Any]: ...
+    @overload
+    async def batch(
+        self, inputs: Inputs, *, id: str | None = None, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> Batch[T]: ...
+    async def batch(
+        self, inputs: Inputs, *, id: str | None = None, response_format: Any = None, **options: Unpack[CallOptions]
+    ) -> Batch[Any]:
+        """Gives many inputs to the provider at once, to be answered within a day at the price of batches.
+
+        Args:
+            inputs: prompts, lists of messages, or dicts with ``messages`` and keywords of their own.
+            id: what the batch is called; the same line in another process then joins it. A ULID by default.
+            response_format: the type or format of each answer.
+            **options: keywords of `send` for every input; those about retries and fallback have no meaning here.
+
+        Returns:
+            The batch: ``wait()`` for it, then iterate it for an `Item` of each input.
+
+        Raises:
+            BadRequestError: an input or a keyword is wrong; nothing was sent.
+            UnsupportedByProviderError: the provider has no batches.
+            BudgetExceededError: a hard budget has no room for all inputs; nothing was sent.
+            ConnectionLostError: whether the batch was made is not known, and the provider cannot be asked.
+            AsyncLLMError: one of `asyncllm.errors`; each says what to do.
+        """
+        from ._batch_making import make_batch
+
+        plan = await self._prepare_batch(inputs, response_format, options)
+        for item in plan.refused:
+            error = item.error
+            if isinstance(error, AsyncLLMError):
+                error.tell(f"It is input {item.index} of the batch.")
+            raise error or AssertionError
+        return await make_batch(plan.desk, plan.target, plan.ready, id=id, parse=plan.parse, timeout=plan.timeout)
+
+    async def open_batch(self, id: str, *, response_format: Any = None) -> Batch[Any]:
+        """Opens a batch that was made before, by any process on the same ledger.
+
+        Args:
+            id: of the batch.
+            response_format: the type or format that each answer is read as.
+
+        Raises:
+            BatchError: the ledger has no such batch.
+            ConfigurationError: the configuration has no such provider any more.
+        """
+        from ._batches import open_batch
+
+        parse = self._parse_of(response_format)
+        return await open_batch(self._batch_desk(await self._ready()), _checks.name("id", id), parse)
+
+    async def batches(self) -> tuple[Batch[Any], ...]:
+        """All batches that the ledger knows of providers in the configuration, the newest first."""
+        from ._batches import Batch
+
+        desk = self._batch_desk(await self._ready())
+        found = []
+        for row in await desk.ledger.jobs():
+            with suppress(ConfigurationError):
+                found.append(Batch(desk, row, self._parse_of(None), {}))
+        return tuple(found)
+
+    async def _prepare_batch(
+        self, inputs: Any, response_format: Any, options: Mapping[str, Any], places: Sequence[int] | None = None
+    ) -> BatchPlan:
+        from ._batch_making import BatchPlan, prepare
+
+        given = {**self._defaults, **options}
+        desk = self._batch_desk(await self._ready())
+
+        def read(messages: Any, said: Mapping[str, Any]) -> tuple[Request, Mapping[str, Any]]:
+            asked = read_call(messages, response_format, said, self._formats)
+            return asked.request, {"user": asked.user, "agent": asked.agent, "tags": asked.tags}
+
+        place = {name: given.pop(name, None) for name in ("provider", "model")}
+        ready, refused = await prepare(inputs, given, read, places)
+        for name, value in place.items():
+            if value is not None:
+                KEYWORDS[name].read(name, value)
+        timeout = given.get("timeout")
+        return BatchPlan(
+            desk=desk,
+            target=desk.aim(place["provider"], place["model"], None),
+            ready=ready,
+            refused=refused,
+            parse=self._parse_of(response_format),
+            timeout=None if timeout is None else KEYWORDS["timeout"].read("timeout", timeout),
+        )
+
+    def _batch_for_map(self, response_format: Any, options: Mapping[str, Any]) -> Make:
+        """What a map makes its batch with."""
+
+        async def make(
+            missing: Sequence[tuple[int, Any]], id: str | None
+        ) -> tuple[Batch[Any] | None, Sequence[Item[Any]]]:
+            from ._batch_making import make_batch
+            from ._batches import open_batch
+
+            desk = self._batch_desk(await self._ready())
+            rows = [] if id is None else await desk.ledger.jobs(id)
+            if rows and rows[0].state != "creating":
+                return await open_batch(desk, rows[0].id, self._parse_of(response_format)), ()
+            places = [index for index, _ in missing]
+            plan = await self._prepare_batch([said for _, said in missing], response_format, options, places)
+            if not plan.ready:
+                return None, plan.refused
+            made = await make_batch(desk, plan.target, plan.ready, id=id, parse=plan.parse, timeout=plan.timeout)
+            return made, plan.refused
+
+        return make
+
+    def _batch_desk(self, engine: Engine) -> BatchDesk:
+        from ._batch_facts import BatchDesk, kept_ledger
+
+        def aim(provider: str | None, model: str | None, deployment: str | None) -> Target:
+            target = self._targeting.resolve(provider, model, [])[0]
+            if not self._routing.has_deployments:
+                return target
+            if deployment is None:
+                return self._routing.spread((target,), Request(model=target.model, messages=()), None)[0]
+            group = self._targeting.group(target)
+            named = [] if group is None else [one for one in group.targets if one.provider.deployment == deployment]
+            if not named:
+                raise ConfigurationError(f"providers.{provider} has no deployment {deployment!r} any more")
+            return named[0]
+
+        return BatchDesk(engine=engine, books=self._books, ledger=kept_ledger(self._books.ledger), aim=aim)
+
+    def _parse_of(self, response_format: Any) -> Callable[[Response[Any]], Response[Any]]:
+        parse = self._formats.read(response_format).parse
+        return lambda reply: reply if parse is None else replace(reply, parsed=parse(reply))
 
     async def _verb_call(self, **given: Any) -> VerbCall:
         from ._embeddings import read_verb_call

@@ -112,6 +112,7 @@ class MapRules:
     checkpoint: str | None = None
     key: Callable[[Any], str] | None = None
     progress: bool | Callable[[MapProgress], None] = False
+    via: Literal["calls", "batch"] = "calls"
 
     def __post_init__(self) -> None:
         if self.key is not None and self.checkpoint is None:

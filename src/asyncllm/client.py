@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
@@ -273,6 +274,17 @@ class Client(Verbs):
         def parsed(reply: Response[Any]) -> Response[Any]:
             return reply if parse is None else replace(reply, parsed=parse(reply))
 
+        if options.get("via") == "batch":
+            from ._batch_map import begin_batch_map
+
+            return begin_batch_map(
+                inputs,
+                response_format,
+                options,
+                make=partial(self._batch_for_map, response_format),
+                parse=parsed,
+                spawn=self._spawn,
+            )
         return begin_map(
             inputs, response_format, options, send=self.send, run=self.run, parse=parsed, spawn=self._spawn
         )

@@ -16,6 +16,7 @@
     ├── LedgerError
     ├── StructuredOutputError        the answer does not fit the schema
     ├── ToolArgumentsError           the model called a tool with arguments that do not fit
+    ├── BatchError                   a line of a batch got no answer
     ├── DeadlineExceededError        the total deadline passed
     ├── AllFallbacksFailedError      two or more targets failed; carries every attempt
     ├── TransportError               the network
@@ -78,6 +79,7 @@ __all__ = [
     "AsyncLLMError",
     "AuthenticationError",
     "BadRequestError",
+    "BatchError",
     "BillingError",
     "BudgetExceededError",
     "CallRefusedError",
@@ -364,6 +366,18 @@ class ToolArgumentsError(AsyncLLMError):
     def __init__(self, message: str = "", *, problems: tuple[str, ...] = (), **facts: Any) -> None:
         super().__init__(message, **facts)
         self.problems = problems
+
+
+class BatchError(AsyncLLMError):
+    """A line of a batch got no answer, and costs nothing; or the batch is not there.
+
+    Attributes:
+        reason: ``"expired"``, ``"cancelled"``, ``"failed"``, ``"missing"``, or the provider's words.
+    """
+
+    def __init__(self, message: str = "", *, reason: str = "missing", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.reason = reason
 
 
 class DeadlineExceededError(AsyncLLMError):

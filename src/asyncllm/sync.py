@@ -33,6 +33,7 @@ from ._options import CallOptions, with_keywords
 from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
 from ._runtime import Config
 from ._schema.response import Response
+from ._sync_batch import SyncBatch
 from ._sync_conversation import SyncConversation
 from ._sync_ledger import SyncLedger
 from ._sync_streams import SyncMap, SyncRunStream, SyncStream
@@ -335,6 +336,58 @@ class SyncClient:
         """
         made = self._client.conversation(system=system, messages=messages, saved=saved, keep=keep, **options)
         return SyncConversation(made, self._call)
+
+    @overload
+    def batch(
+        self,
+        inputs: Inputs,
+        *,
+        id: str | None = None,
+        response_format: None = None,
+        **options: Unpack[CallOptions],
+    ) -> SyncBatch[None]: ...
+    @overload
+    def batch(
+        self, inputs: Inputs, *, id: str | None = None, response_format: JSONFormat, **options: Unpack[CallOptions]
+    ) -> SyncBatch[Any]: ...
+    @overload
+    def batch(
+        self, inputs: Inputs, *, id: str | None = None, response_format: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> SyncBatch[T]: ...
+    def batch(
+        self, inputs: Inputs, *, id: str | None = None, response_format: Any = None, **options: Unpack[CallOptions]
+    ) -> SyncBatch[Any]:
+        """Gives many inputs to the provider at once, to be answered within a day at the price of batches.
+
+        Args:
+            inputs: prompts, lists of messages, or dicts with ``messages`` and keywords of their own.
+            id: what the batch is called; the same line in another process then joins it. A ULID by default.
+            response_format: the type or format of each answer.
+            **options: keywords of `send` for every input; those about retries and fallback have no meaning here.
+
+        Raises:
+            BadRequestError: an input or a keyword is wrong; nothing was sent.
+            AsyncLLMError: as `Client.batch` raises it.
+        """
+        made = self._call(lambda: self._client.batch(inputs, id=id, response_format=response_format, **options))
+        return SyncBatch(made, self._call)
+
+    def open_batch(self, id: str, *, response_format: Any = None) -> SyncBatch[Any]:
+        """Opens a batch that was made before, by any process on the same ledger.
+
+        Args:
+            id: of the batch.
+            response_format: the type or format that each answer is read as.
+
+        Raises:
+            BatchError: the ledger has no such batch.
+        """
+        found = self._call(lambda: self._client.open_batch(id, response_format=response_format))
+        return SyncBatch(found, self._call)
+
+    def batches(self) -> tuple[SyncBatch[Any], ...]:
+        """All batches that the ledger knows of providers in the configuration, the newest first."""
+        return tuple([SyncBatch(found, self._call) for found in self._call(self._client.batches)])
 
     @_of_client(Client.embed)
     def embed(self) -> None:

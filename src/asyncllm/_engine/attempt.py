@@ -37,7 +37,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from .._ledger.book import BookedAttempt, Bookkeeper
-from .._models.asker import Write
 from .._models.bounds import Bound, bound_of
 from .._models.catalog import Catalog
 from .._protocols.codec import Context, JSONCodec, LeftOut, WireRequest
@@ -110,21 +109,6 @@ class Engine:
             return NOTHING_KNOWN
         known = catalog.in_use.get(target.entry_key)
         return known or catalog.use(target.provider.name, target.provider.kind, target.model)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is asked of a provider besides a reply in words: vectors, a list, a count, a proof.
-
-    Attributes:
-        write: makes the request.
-        base_url: in the place of the provider's own; None for that.
-        free: nothing is billed for it.
-    """
-
-    write: Write
-    base_url: str | None = None
-    free: bool = True
 
 
 def _refuse_hints(left_out: Iterable[LeftOut], target: Target) -> None:
@@ -207,9 +191,22 @@ class HTTPAttempt:
         self._began: float | None = None
         self._first_content: float | None = None
         self._handed_over = False
+        self._url = ""
         self._signed: Headers | None = None
         self._route: Route | None = None
         self._context: Context | None = None
+
+    @classmethod
+    def of_line(cls, call: Call, route: Route | None = None) -> HTTPAttempt:
+        """An attempt that is never made: it encodes and decodes what travels in a job at the host.
+
+        Args:
+            call: of the line.
+            route: how its kind of request travels; None lets the host say it.
+        """
+        line = cls(call, 0, Permit(None, "plain", None, call.engine.health.now))
+        line._route = route
+        return line
 
     # The steps.
 
@@ -231,7 +228,7 @@ class HTTPAttempt:
                 self._changed, self.traces = await call.hooks.before_attempt(target, provider.base_url)
             if provider.find_out is not None:
                 await provider.find_out()
-            wire, url = self._encode()
+            wire, url = self.encode()
             if call.book is not None:
                 input_tokens, max_tokens = call.expected
                 self._ticket = await call.book.open(
@@ -271,7 +268,7 @@ class HTTPAttempt:
             raise
         return self
 
-    def _encode(self) -> tuple[WireRequest, str]:
+    def encode(self) -> tuple[WireRequest, str]:
         """Returns the request on the wire and its whole URL."""
         call, target, provider = self.call, self.target, self.target.provider
         engine, request, question = call.engine, self._changed or call.request, call.question
@@ -315,7 +312,7 @@ class HTTPAttempt:
             reply = await self.call.engine.transport.send(request)
         self.status = reply.status
         if not 200 <= reply.status < 300:
-            raise self._judge(reply.status, reply.headers, reply.body)
+            raise self.judge(reply.status, reply.headers, reply.body)
         return reply
 
     async def stream(self) -> Exchange:
@@ -333,10 +330,10 @@ class HTTPAttempt:
             exchange = await self.call.engine.transport.stream(request)
         self.status = exchange.status
         if not 200 <= exchange.status < 300:
-            raise self._judge(exchange.status, exchange.headers, await exchange.read(MAX_ERROR_BODY_BYTES))
+            raise self.judge(exchange.status, exchange.headers, await exchange.read(MAX_ERROR_BODY_BYTES))
         return exchange
 
-    def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> AsyncLLMError:
+    def judge(self, status: int, headers: Mapping[str, str], body: bytes) -> AsyncLLMError:
         """Returns the exception for a reply with an error status."""
         if 300 <= status < 400:
             return ProtocolError(
@@ -540,6 +537,9 @@ class HTTPAttempt:
             provider=self.target.provider.name,
             model=self.target.model,
         )
+        question = self.call.question
+        if question is not None and not question.repeats:
+            raise lost
         self._settle("error", lost, UNKNOWN_USAGE, None, stale=True)
         self._ticket = None if self._ticket is None else self._ticket.again()
         if self.call.hooks is not None:

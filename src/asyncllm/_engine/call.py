@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .._models.asker import Write
 from .._models.tokens import estimate_tokens
 from .._schema.advice import FallbackReason
 from .._schema.content import Part, Reasoning, Text
@@ -38,7 +39,7 @@ from ..errors import (
     DeadlineExceededError,
     LimitTimeoutError,
 )
-from .attempt import Engine, Question
+from .attempt import Engine
 from .formats import Parse
 from .health import Permit, TargetState
 from .target import Target, allows
@@ -77,6 +78,23 @@ class Payer:
     user: str | None = None
     agent: str | None = None
     tags: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of a provider besides a reply in words: vectors, a list, a count, a proof.
+
+    Attributes:
+        write: makes the request.
+        base_url: in the place of the provider's own; None for that.
+        free: nothing is billed for it.
+        repeats: it may be sent twice; what makes something at the host may not.
+    """
+
+    write: Write
+    base_url: str | None = None
+    free: bool = True
+    repeats: bool = True
 
 
 class Tries:

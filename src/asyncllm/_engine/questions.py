@@ -19,8 +19,8 @@ from .._providers.provider import Provider
 from .._schema.request import Operation, Request
 from .._schema.response import Response
 from ..errors import AsyncLLMError, UnsupportedByProviderError
-from .attempt import Engine, HTTPAttempt, Question
-from .call import Call, Patience
+from .attempt import Engine, HTTPAttempt
+from .call import Call, Patience, Question
 from .sending import Answer, Line, Run, answer, send_with_fallback
 from .target import Target
 

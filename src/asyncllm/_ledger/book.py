@@ -113,6 +113,10 @@ class Settled:
     unpriced_reason: str | None = None
 
 
+BATCH_TIER = "batch"
+"""The service tier of what is answered in a batch, in the words of the price list."""
+
+
 def appraiser(prices: Prices) -> Appraise:
     """Returns a function that prices attempts of dead processes: at what they had reserved, else by their estimated
     tokens.
@@ -173,7 +177,7 @@ class Bookkeeper:
         ]
         return max(budgets, default=ASSUMED_OUTPUT_TOKENS)
 
-    def hold(self, head: Head, bound: BoundOf | None = None, place: str = "") -> Hold | None:
+    def hold(self, head: Head, bound: BoundOf | None = None, place: str = "", *, batch: bool = False) -> Hold | None:
         """Returns what an attempt must reserve, or None if no budget counts it.
 
         Args:
@@ -181,6 +185,7 @@ class Bookkeeper:
             bound: reads from the request on the wire what it can use at most; without it the estimates of the head
                 are taken.
             place: where it is served.
+            batch: it is a line of a batch, which costs less where the price list says so, and never more.
         """
         ledger = self.ledger
         if head.operation not in GENERATING:
@@ -192,18 +197,21 @@ class Bookkeeper:
         most = Bound(input_tokens=head.input_estimate or 0, output_tokens=head.output_estimate)
         if bound is not None:
             most = bound()
-        amount = self.prices.worst_case(
-            head.kind,
-            head.model,
-            most.input_tokens,
-            most.output(self.assumed_output(head)),
-            when=now,
-            service_tier=most.tier,
-            provider=_priced_at(head),
-            tools=most.tools,
-            without=most.without,
-            place=most.place or place,
-        )
+        amount = None
+        for tier in (BATCH_TIER, most.tier) if batch else (most.tier,):
+            if amount is None:
+                amount = self.prices.worst_case(
+                    head.kind,
+                    head.model,
+                    most.input_tokens,
+                    most.output(self.assumed_output(head)),
+                    when=now,
+                    service_tier=tier,
+                    provider=_priced_at(head),
+                    tools=most.tools,
+                    without=most.without,
+                    place=most.place or place,
+                )
         return Hold(amount, charges)
 
 

@@ -43,6 +43,8 @@ class Opening:
         give_up_at: when it stops waiting for room in a budget; None before it waits.
         forced: it reserves whether there is room or not, and nobody can refuse it.
         owner: whose it is, where it is not the process that writes it into the database.
+        refusal: why it was refused.
+        once: it may be settled by several, and who comes first counts.
         journal: where it was opened, if not by the queue; its end goes there as well.
         generation: counts the forks of the process that opened it; a child leaves its parent's attempts alone.
     """
@@ -60,6 +62,8 @@ class Opening:
     forced: bool = False
     give_up_at: float | None = None
     owner: str = ""
+    once: bool = False
+    refusal: AsyncLLMError | None = None
     journal: Journal | None = None
     generation: int = 0
 
@@ -180,6 +184,7 @@ def book(
                 booked.opened[operation.id] = operation
             else:
                 refused.add(operation.id)
+                operation.refusal = refusal
                 booked.refused.append(operation)
             if operation.waiter is not None:
                 booked.answers.append((operation.waiter, refusal))
@@ -220,7 +225,7 @@ def _settle(operation: Settling, booked: Booked, missing: Mapping[str, int | Non
     if opening.id in booked.opened:
         del booked.opened[opening.id]
     elif opening.id in missing:
-        if opening.recovered or settlement is None:
+        if opening.recovered or opening.once or settlement is None:
             return  # somebody else was first
         already, released = missing[opening.id] or 0, 0
     charged = None

@@ -428,6 +428,7 @@ def head_of(text: str) -> Head:
 
 # The tables of every version
 
+JOB_COLUMNS = ("id", "created", "expires_at", "state", "data")
 OPEN_COLUMNS = ("id", "owner", "time", "head", "amount", "charges")
 WINDOW_COLUMNS = ("spent", "reserved", "excess", "raised", "forgiven", "alerted")
 
@@ -451,7 +452,7 @@ class Types(NamedTuple):
 SQLITE = Types("TEXT", "INTEGER", " WITHOUT ROWID", covering=True)
 POSTGRES = Types('TEXT COLLATE "C"', "BIGINT", "", covering=False)
 
-VERSION = 3
+VERSION = 4
 _BY_MODEL = "CREATE INDEX records_by_model ON records (provider, model, latency_bucket, id, time, status, cost, "
 _V2_TOKENS = (
     "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, input_audio_tokens, "
@@ -479,6 +480,11 @@ def statements(version: int, types: Types) -> Iterator[str]:
         )
     if version == 3 and not types.covering:
         yield "CREATE TABLE owners (owner TEXT PRIMARY KEY, alive_until TIMESTAMPTZ NOT NULL)"
+    if version == 4:
+        yield (
+            f"CREATE TABLE jobs (id {types.text} PRIMARY KEY, created {types.integer} NOT NULL, "
+            f"expires_at {types.integer}, state TEXT NOT NULL, data TEXT NOT NULL){types.keyed}"
+        )
     if version == 3 and types.covering:
         yield "DROP INDEX records_by_model"
         yield f"{_BY_MODEL}operation, attempt, latency, total_tokens, {_V2_TOKENS})"

@@ -24,15 +24,16 @@ from typing import Any, TypeVar
 
 from anyio import to_thread
 
-from ..errors import LedgerError
+from ..errors import AsyncLLMError, LedgerError
 from .booking import Adjusting, Opening, Settling
 from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of, zone_of
 from .columns import Head, Record, Settlement, end_facts, record_of
 from .export import EXPORTS, LogFile
+from .jobs import OWNER, JobRow, reserve
 from .journal import OPEN, SETTLE, VOID, Journal
 from .reports import ReportRow, check_dimensions, merge, step_of
 from .stores import NOTHING, Query, Store
-from .thread import LAST_SECONDS, Appraise, Flushing, LedgerThread, Written
+from .thread import LAST_SECONDS, Appraise, Chore, Flushing, LedgerThread, Write, Written
 from .units import new_ulid, to_dollars, to_microseconds, to_nano
 from .waiting import Room, new_waiter
 
@@ -185,7 +186,7 @@ class Ledger:
             settlement: how it ended; None when no byte was sent after all, which leaves no record.
         """
         thread = self._thread
-        journal = opening.journal or thread.journal
+        journal = None if opening.once else opening.journal or thread.journal
         if opening.settled or opening.generation != thread.generation:
             return
         opening.settled = True
@@ -209,6 +210,76 @@ class Ledger:
         thread.put(Settling(opening, settlement))
         if thread.ended:
             thread.start()
+
+    # Jobs at a provider
+
+    async def open_job(self, job: JobRow, lines: Sequence[tuple[str, Head, Hold | None]]) -> None:
+        """Keeps a job and opens all of its lines; it survives this process when this returns.
+
+        Args:
+            job: the job.
+            lines: the id, the head and the reservation of each.
+
+        Raises:
+            BudgetExceededError: a hard budget has no room for all of them; nothing was opened.
+            LedgerError: it cannot be written.
+        """
+        openings = []
+        for key, head, hold in lines:
+            opening = Opening(key, job.created, head, hold, None)
+            opening.owner = OWNER + job.id
+            openings.append(opening)
+        refusals: list[AsyncLLMError | None] = []
+
+        def work(store: Store, write: Write) -> None:
+            refusal = reserve(openings, write)
+            if refusal is None:
+                store.save_job(job)
+            refusals.append(refusal)
+
+        await self._chore(work)
+        if refusals[0] is not None:
+            raise refusals[0]
+
+    async def save_job(self, job: JobRow) -> None:
+        """Writes what has changed of a job.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        await self._chore(lambda store, write: store.save_job(job))
+
+    async def jobs(self, id: str | None = None) -> list[JobRow]:
+        """The job of this id, or all of them, the newest first.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        found: list[JobRow] = []
+        await self._chore(lambda store, write: found.extend(store.jobs(id)))
+        return found
+
+    async def lines_of(self, job: str) -> list[Opening]:
+        """The lines of a job that nobody has settled.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        found: list[Opening] = []
+        await self._chore(lambda store, write: found.extend(store.lines_of(job)))
+        for opening in found:
+            opening.recovered, opening.once, opening.waiter = False, True, None
+            opening.generation = self._thread.generation
+        return found
+
+    async def _chore(self, action: Callable[[Store, Write], None]) -> None:
+        waiter = new_waiter()
+        if self._thread.ended:
+            self._thread.start()
+        self._thread.put(Chore(action, waiter))
+        error = await waiter.wait()
+        if error is not None:
+            raise error
 
     def session_cost(self) -> Decimal:
         """Returns the US dollars of everything settled through this object, without what has no known cost."""

@@ -60,6 +60,9 @@ Appraise = Callable[[Opening], Settlement]
 """What an attempt whose process died is booked at."""
 
 
+Write = Callable[[Sequence[Operation]], Booked]
+
+
 class Flushing:
     """An operation that ends when everything before it is committed.
 
@@ -76,6 +79,20 @@ class Flushing:
         self.look = look
         self.done = threading.Event()
         self.error: LedgerError | None = None
+
+
+class Chore:
+    """Work with the store besides operations: for the rows of jobs.
+
+    Args:
+        action: gets the store, and a function that books operations in one transaction.
+    """
+
+    __slots__ = ("action", "waiter")
+
+    def __init__(self, action: Callable[[Store, Write], None], waiter: PendingAnswer) -> None:
+        self.action = action
+        self.waiter = waiter
 
 
 class Written:
@@ -120,7 +137,7 @@ class LedgerThread:
         self.trouble: LedgerError | None = None
         self.journal: Journal | None = None
         self.generation = 0
-        self._queue: SimpleQueue[Operation | Flushing | Written | bool] = SimpleQueue()
+        self._queue: SimpleQueue[Operation | Flushing | Chore | Written | bool] = SimpleQueue()
         self._backlog: list[Settling] = []
         self._appraise = appraise
         self._on_error = on_error
@@ -140,7 +157,7 @@ class LedgerThread:
         self._line: list[Opening] = []
         self._looked_at = 0.0
         self._busy = threading.Lock()
-        self.put: Callable[[Operation | Flushing | Written | bool], None] = self._queue.put
+        self.put: Callable[[Operation | Flushing | Chore | Written | bool], None] = self._queue.put
         if hasattr(os, "register_at_fork"):
             me = weakref.ref(self)
             os.register_at_fork(
@@ -229,9 +246,9 @@ class LedgerThread:
                 if self._finish(flushes):
                     return
 
-    def _collect(self) -> tuple[list[Operation], list[Flushing]]:
+    def _collect(self) -> tuple[list[Operation], list[Flushing | Chore]]:
         operations: list[Operation] = []
-        flushes: list[Flushing] = []
+        flushes: list[Flushing | Chore] = []
         lingered = False
         timeout = self._until_due()
         while not flushes and len(operations) < MOST_AT_ONCE:
@@ -251,7 +268,7 @@ class LedgerThread:
                 self._fold_at = 0.0
                 timeout = 0.0 if operations else LINGER_SECONDS
                 continue
-            if isinstance(found, Flushing):
+            if isinstance(found, (Flushing, Chore)):
                 flushes.append(found)
             else:
                 operations.append(found)
@@ -267,9 +284,33 @@ class LedgerThread:
             due = max(due, self._retry_at)
         return None if due == _NEVER else max(0.0, due - time.monotonic())
 
-    def _finish(self, flushes: Sequence[Flushing]) -> bool:
+    def _do(self, chore: Chore) -> None:
+        error: AsyncLLMError | None = None
+
+        def write(operations: Sequence[Operation]) -> Booked:
+            booked = self.store.write(operations)
+            self._after(booked)
+            return booked
+
+        try:
+            self._retry_at = 0.0
+            self._ensure_connected()
+            chore.action(self.store, write)
+        except AsyncLLMError as found:
+            error = found
+        except Exception:  # noqa: BLE001  # the thread goes on, and nobody waits for ever
+            _log.exception("the ledger met something nobody foresaw")
+            error = LedgerError("the ledger failed; its log says how")
+        deliver([(chore.waiter, error)])
+
+    def _finish(self, found: Sequence[Flushing | Chore]) -> bool:
         last = False
-        for flush in flushes:
+        flushes: list[Flushing] = []
+        for flush in found:
+            if isinstance(flush, Chore):
+                self._do(flush)
+                continue
+            flushes.append(flush)
             self._retry_at = 0.0  # asked for by name: it is tried now, whatever the clock says
             try:
                 self._fold_everything()

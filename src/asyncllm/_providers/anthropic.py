@@ -24,6 +24,7 @@ from .spec import ConfigKey, HostSpec, api_key, first_set, found_by_each
 
 if TYPE_CHECKING:
     from .._protocols.anthropic import AnthropicDialect
+    from .._protocols.batching import Batching
 
 BASE_URL = "https://api.anthropic.com"
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -56,7 +57,14 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         max_request_bytes=MAX_REQUEST_BYTES,
         listing=AnthropicListing(),
         counting=lambda model: counting,
+        batching=lambda model: _batching(),
     )
+
+
+def _batching() -> Batching:
+    from .._protocols.anthropic.batch import AnthropicBatching
+
+    return AnthropicBatching()
 
 
 HOST = HostSpec(

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from .entry import EnvironKey, api_of, base_url_of, find_key
-from .openai import API, OpenAIRoutes
+from .openai import API, OpenAIRoutes, batching_of
 from .provider import Provider
 from .spec import ConfigKey, HostSpec, api_key
 
@@ -63,6 +63,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         base_url=base_url,
         auth=_auth(name, options, environ),
         resolve=routes.resolve,
+        batching=lambda model: batching_of(routes, ""),
         listing=OpenAIListing(),  # of the base models; which deployments there are only Azure's own console tells
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import BillingError, ConfigurationError, QuotaExhaustedError
@@ -21,6 +21,7 @@ from .provider import Provider, Route
 from .spec import HostSpec, api_key, found_by_each
 
 if TYPE_CHECKING:
+    from .._protocols.batching import Batching
     from .._protocols.openai_chat import ChatDialect
 
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -66,6 +67,7 @@ class CompatibleHost:
         header_variables: header -> the environment variable it is sent from, where that is set.
         models_path: where it lists its models, below the base URL.
         models_url: where it lists them, if not below the base URL.
+        batches: how it makes jobs of many requests: as OpenAI does, as Mistral does, or not at all.
         model_page: one model can be read by its name as well (``GET /models/{name}``).
         placed: what the name of its host ends with after the place where it serves (``us-api.together.ai``); ``""``
             where it has one place.
@@ -82,6 +84,7 @@ class CompatibleHost:
     models_path: str = "/models"
     models_url: str | None = None
     model_page: bool = False
+    batches: Literal["", "openai", "mistral"] = ""
     placed: str = ""
 
 
@@ -140,6 +143,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 hosted_tools={"web_search": "browser_search"},
             ),
             model_page=True,
+            batches="openai",
         ),
         "mistral": CompatibleHost(
             base_url="https://api.mistral.ai/v1",
@@ -158,6 +162,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 embed_tokens=16_000,
             ),
             model_page=True,
+            batches="mistral",
         ),
         "deepseek": CompatibleHost(
             base_url="https://api.deepseek.com",
@@ -318,6 +323,12 @@ def spec_of(kind: str) -> HostSpec | None:
     )
 
 
+def _batching(how: Literal["openai", "mistral"]) -> Batching:
+    from .._protocols.openai_chat.batch import MistralBatching, OpenAIBatching
+
+    return OpenAIBatching() if how == "openai" else MistralBatching()
+
+
 def dialect_of(kind: str) -> ChatDialect:
     """The dialect of a row."""
     from .._protocols.openai_chat import ChatDialect
@@ -375,6 +386,7 @@ def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str
         listing=OpenAIListing(
             path=row.models_path, base_url=row.models_url if at_home else None, single=row.model_page
         ),
+        batching=lambda model: _batching(row.batches) if row.batches else None,
         place=place_of(base_url, row.placed),
         origin="" if row.base_url else f"{kind}:{base_url}",  # of such servers no two need be the same
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .._auth.keys import HeaderKey
@@ -23,6 +23,10 @@ from .entry import find_key
 from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, text, words
 from .provider import Provider, Route
 from .spec import ConfigKey, HostSpec, api_key, found_by_each
+
+if TYPE_CHECKING:
+    from .._protocols.batching import Batching
+    from .._protocols.gemini import GeminiDialect
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 
@@ -59,7 +63,14 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         resolve=lambda operation, model, request: route,
         listing=GeminiListing(version=dialect.version or "v1beta"),
         counting=lambda model: counting,
+        batching=lambda model: _batching(dialect),
     )
+
+
+def _batching(dialect: GeminiDialect) -> Batching:
+    from .._protocols.gemini.batch import GeminiBatching
+
+    return GeminiBatching(dialect)
 
 
 _VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one that is set wins, as in Google's SDK

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .._protocols.codec import JSONCodec, WireProtocol
@@ -23,6 +23,9 @@ from .counting import Counting
 from .entry import api_of, base_url_of, find_key, place_of
 from .provider import Provider, Route
 from .spec import ConfigKey, HostSpec, api_key, found_by_each
+
+if TYPE_CHECKING:
+    from .._protocols.batching import Batching
 
 BASE_URL = "https://api.openai.com/v1"
 API = ConfigKey(about="auto (by the request), chat or responses (default auto).", choices=("auto", "chat", "responses"))
@@ -74,8 +77,17 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         headers={header: str(value) for header, value in named.items() if value},
         listing=OpenAIListing(single=True),
         counting=lambda model: counting,
+        batching=lambda model: batching_of(routes, "/v1"),
         place=place_of(base_url, ".api.openai.com"),
     )
+
+
+def batching_of(routes: OpenAIRoutes, prefix: str) -> Batching:
+    """Files and ``/batches``, for both APIs."""
+    from .._protocols.openai_chat.batch import OpenAIBatching
+
+    protocols = {"/chat/completions": routes.chat.protocol, "/responses": routes.responses.protocol}
+    return OpenAIBatching(prefix, protocols)
 
 
 HOST = HostSpec(

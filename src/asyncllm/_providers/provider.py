@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .._auth.signing import Auth
@@ -18,6 +18,9 @@ from .._schema.request import Operation, Request
 from .._schema.values import dataclass
 from .counting import Counting
 from .listings import Listing
+
+if TYPE_CHECKING:
+    from .._protocols.batching import Batching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class Provider:
         counting: model -> how it counts the tokens of a request; None where it does not.
         query: goes with every request, such as ``api-version=2026-01-01``; ``""`` for none.
         place: where it serves requests, as its address says (a region, ``"eu"``); ``""`` where that is not said.
+        batching: model -> how jobs of many requests are made; None where there are none.
         urls: where operations are asked that have a host of their own.
         find_out: awaited before each request is written, for what only the network can tell, such as the project of a
             machine; None where nothing is to be found out. Raises `ConfigurationError` or `ConnectError`.
@@ -70,6 +74,7 @@ class Provider:
     counting: Callable[[str], Counting | None] | None = None
     query: str = ""
     place: str = ""
+    batching: Callable[[str], Batching | None] | None = None
     urls: Mapping[Operation, str] = field(default_factory=dict)
     find_out: Callable[[], Awaitable[None]] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -57,7 +57,8 @@ class Answering:
         self._pick = pick
         self._scripted = scripted
         self._failed = failed
-        self._services = services.Services()
+        self.services = services.Services(self._line)
+        self._lines = 0
 
     def answer(self, raw: RawRequest, connection: int, number: int) -> tuple[Received, Script]:
         """The record of a request, and the script of its answer."""
@@ -100,6 +101,15 @@ class Answering:
             return record, _refused(wire, problem, turn)
         return record, self._perform(record, arrival, wire, operation, host, turn)
 
+    def _line(self, kind: str, path: str, headers: Mapping[str, str], body: Any) -> tuple[int, bytes]:
+        """The answer to one line of a batch: that of the request by itself."""
+        self._lines += 1
+        host = simulated(kind)
+        base = "" if host is None or path.startswith(host.suffix or "/v1") else host.suffix
+        raw = RawRequest("POST", f"/{kind}{base}{path}", {**headers, "content-type": "application/json"}, dumps(body))
+        _, script = self.answer(raw, 0, 10**9 + self._lines)
+        return script.status, b"".join([step for step in script.steps if isinstance(step, bytes)])
+
     def _perform(
         self, record: Received, arrival: Arrival, wire: Wire, operation: Operation, host: Host, turn: Turn
     ) -> Script:
@@ -121,8 +131,8 @@ class Answering:
             script = failure(fault, wire, turn, behaviour.latency)
             if script is not None:
                 return script
-        if operation.name in services.NAMES:
-            return self._services.answer(arrival, operation, wire, turn, behaviour, fault)
+        if services.is_service(operation.name):
+            return self.services.answer(arrival, operation, wire, turn, behaviour, fault)
         if record.asked is not None:
             return self._generate(record.asked, wire, turn, behaviour, fault)
         known = self._models_of(record.provider)

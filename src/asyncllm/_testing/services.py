@@ -1,28 +1,41 @@
-"""What the simulated hosts do besides generating: vectors and rankings.
+"""What the simulated hosts do besides generating: vectors, rankings, files and batches.
 
 A service knows its paths by itself and is asked before the wires. Keys, models and faults are those of the host's first
-wire; the operation's name (``"embed"``, ``"rerank"``) is what `asyncllm.testing.Simulator.on` and ``count`` take.
+wire; the operation's name (``"embed"``, ``"batch.create"``, ...) is what `asyncllm.testing.Simulator.on` and ``count``
+take. A fault that breaks off an answer after its beginning happens when the work is done: the job is made.
 """
 
 from __future__ import annotations
 
-from . import vector_answers
+from . import batch_answers, file_answers, vector_answers
+from .batch_answers import Ask
 from .faults import Fault
 from .model import ModelBehaviour
 from .record import Arrival
 from .script import Script, plain, unary
 from .wires.wire import Operation, Problem, Turn, Wire
 
-NAMES = frozenset({"embed", "rerank"})
-
 
 def operation(arrival: Arrival) -> Operation | None:
     """What a request wants of a service; None where it is for none."""
-    return vector_answers.operation(arrival)
+    return vector_answers.operation(arrival) or batch_answers.operation(arrival) or file_answers.operation(arrival)
+
+
+def is_service(name: str) -> bool:
+    """Whether an operation is that of a service."""
+    return name in ("embed", "rerank") or name.startswith(("batch.", "file."))
 
 
 class Services:
-    """The services of one simulator."""
+    """The services of one simulator.
+
+    Args:
+        ask: answers one line of a batch.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self.files = file_answers.FileDesk()
+        self.batches = batch_answers.JobDesk(self.files, ask)
 
     def answer(
         self,
@@ -34,7 +47,12 @@ class Services:
         fault: Fault | None,
     ) -> Script:
         """The script of the answer."""
-        found = vector_answers.answer(arrival, wanted)
+        if wanted.name.startswith("batch."):
+            found = self.batches.answer(arrival, wanted, turn.token)
+        elif wanted.name.startswith("file."):
+            found = self.files.answer(arrival, wanted, turn.token)
+        else:
+            found = vector_answers.answer(arrival, wanted)
         if isinstance(found, Problem):
             return plain(found.status, wire.headers(found.status, turn, found.code), wire.error(found, turn))
         body, headers = found

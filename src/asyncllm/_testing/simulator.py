@@ -108,6 +108,25 @@ class Simulator:
         self._failure: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def batches(self) -> Mapping[str, Any]:
+        """The jobs that were made at the batch endpoints, by their ids."""
+        return self._answering.services.batches.jobs
+
+    @property
+    def files(self) -> Mapping[str, Any]:
+        """The files that are stored, by their ids."""
+        return self._answering.services.files.stored
+
+    @property
+    def batch_seconds(self) -> float:
+        """Seconds from the making of a batch to its end; 0 unless it is set."""
+        return self._answering.services.batches.seconds
+
+    @batch_seconds.setter
+    def batch_seconds(self, seconds: float) -> None:
+        self._answering.services.batches.seconds = seconds
+
     # --- what tests ask and tell ---------------------------------------------------------------------------------
 
     @property

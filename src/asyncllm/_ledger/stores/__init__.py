@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ...errors import ConfigurationError
 from ..booking import Booked, Opening, Operation
 from ..budgets import Budget, Charge, Window
+from ..jobs import JobRow
 from ..journal import Journal
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -110,6 +111,18 @@ class Store(Protocol):
 
     def abandoned(self) -> list[Opening]:
         """The open rows of processes that are proven dead."""
+        ...
+
+    def save_job(self, job: JobRow) -> None:
+        """Writes the row of a job, over the one that is there."""
+        ...
+
+    def jobs(self, id: str | None = None) -> list[JobRow]:
+        """The job of this id, or all of them, the newest first."""
+        ...
+
+    def lines_of(self, job: str) -> list[Opening]:
+        """The lines of a job that nobody has settled."""
         ...
 
     def windows(self, charges: Sequence[Charge]) -> list[Window]:

@@ -16,6 +16,7 @@ from typing import Any
 from ..booking import Booked, Opening, Operation, book, settled_ids, touched
 from ..budgets import Budget, Charge, Window
 from ..columns import PLACE, TOKENS, UNBILLED
+from ..jobs import OWNER, JobRow
 from ..journal import Journal
 from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
 from . import Query
@@ -40,6 +41,7 @@ class MemoryStore:
         self._opened: dict[str, Opening] = {}
         self._windows: dict[tuple[str, int], Window] = {}
         self.forgotten: int = 0
+        self._jobs: dict[str, JobRow] = {}
         self.budgets: Sequence[Budget] = ()
         self.more = False
         self._is_copy = False
@@ -100,6 +102,20 @@ class MemoryStore:
             return found
         query = Query(start=charge.start, end=charge.end, where=dict(charge.scope or ()))
         return Window(spent=sum(row[_PLACE("cost")] or 0 for row in self._chosen(query)))
+
+    def save_job(self, job: JobRow) -> None:
+        """Keeps a job."""
+        self._jobs[job.id] = job
+
+    def jobs(self, id: str | None = None) -> list[JobRow]:
+        """The jobs, the newest first."""
+        found = [job for job in self._jobs.values() if id in (None, job.id)]
+        return sorted(found, key=lambda job: -job.created)
+
+    def lines_of(self, job: str) -> list[Opening]:
+        """The lines of a job that nobody has settled."""
+        with self._lock:
+            return [opening for opening in self._opened.values() if opening.owner == OWNER + job]
 
     def windows(self, charges: Sequence[Charge]) -> list[Window]:
         """Where budget windows stand."""

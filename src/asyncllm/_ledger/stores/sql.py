@@ -7,6 +7,7 @@ open attempts are rows of a small table beside it. Ids sort by time, so a search
 from __future__ import annotations
 
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -18,6 +19,7 @@ from ..booking import Booked, Opening, Operation, WindowId, book, settled_ids, t
 from ..budgets import Budget, Charge, Hold, Window
 from ..columns import (
     DIMENSIONS,
+    JOB_COLUMNS,
     NAMES,
     OPEN_COLUMNS,
     TOKENS,
@@ -28,6 +30,7 @@ from ..columns import (
     head_text,
     number,
 )
+from ..jobs import OWNER, JobRow
 from ..journal import Journal
 from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
 from ..units import first_ulid
@@ -214,6 +217,33 @@ class SQLStore(ABC):
                 (key, start, *(getattr(window, column) for column in WINDOW_COLUMNS)),
             )
 
+    # Jobs
+
+    def save_job(self, job: JobRow) -> None:
+        """Writes the row of a job."""
+        changes = ", ".join(f"{name} = excluded.{name}" for name in JOB_COLUMNS[1:])
+        sql = f"INSERT INTO jobs VALUES ({_marks(len(JOB_COLUMNS))}) ON CONFLICT (id) DO UPDATE SET {changes}"  # noqa: S608
+        self._translated(lambda: self._execute(sql, job.written()))
+
+    def jobs(self, id: str | None = None) -> list[JobRow]:
+        """The rows of jobs, the newest first."""
+        sql = f"SELECT {quoted(JOB_COLUMNS)} FROM jobs{'' if id is None else ' WHERE id = ?'} ORDER BY created DESC"  # noqa: S608
+        rows, _ = self._translated(lambda: self._execute(sql, () if id is None else (id,)))
+        return [JobRow(**dict(zip(JOB_COLUMNS, row, strict=True))) for row in rows]
+
+    def lines_of(self, job: str) -> list[Opening]:
+        """The open rows whose owner is the job."""
+        sql = f"SELECT {quoted(OPEN_COLUMNS)} FROM opened WHERE owner = ?"  # noqa: S608  # names only
+        rows, _ = self._translated(lambda: self._execute(sql, (OWNER + job,)))
+        return [opening_of(row) for row in rows]
+
+    def _is_over(self, owner: str) -> bool:
+        """Whether whoever owns open rows is gone: a process that died, or a job whose answers are deleted."""
+        if not owner.startswith(OWNER):
+            return self._is_dead(owner)
+        sql = "SELECT 1 FROM jobs WHERE id = ? AND expires_at < ?"
+        return bool(self._execute(sql, (owner[len(OWNER) :], time.time_ns() // 1000))[0])
+
     # Recovery
 
     def abandoned(self) -> list[Opening]:
@@ -225,7 +255,7 @@ class SQLStore(ABC):
         owners = self._execute("SELECT DISTINCT owner FROM opened WHERE owner <> ?", (self.owner,))[0]
         openings = []
         for (owner,) in owners:
-            if self._is_dead(owner):
+            if self._is_over(owner):
                 sql = f"SELECT {quoted(OPEN_COLUMNS)} FROM opened WHERE owner = ? ORDER BY id"  # noqa: S608  # names only
                 openings += [opening_of(row) for row in self._execute(sql, (owner,))[0]]
         return openings
