@@ -38,9 +38,9 @@ from ..errors import (
 )
 from .anyio_internals import load_backend
 from .base import HTTPReply, Spawn, TransportRequest
-from .connection import HTTPExchange, OutgoingRequests, Slot, Work, open_exchange, whole
+from .connection import HTTPExchange, OutgoingRequests, Slot, Work, merge_pieces, open_exchange, whole
 from .failures import surfaced, translate
-from .httpx_internals import load_core
+from .httpx_internals import h11_connection, load_core
 from .pool import Pool
 from .proxy import ProxyRules, ProxyURL, split_credentials, unread
 from .proxy_words import of_proxy, refusal, spoken_by_proxy
@@ -192,7 +192,11 @@ class HTTPTransport:
         response = await slot.transport.handle_async_request(outgoing)
         outgoing.extensions["timeout"]["read"] = request.read_timeout  # the library looks it up as the body begins
         slot.network = response.extensions.get("network_stream")
-        slot.reused = True
+        if not slot.reused:
+            slot.reused = True
+            connection = h11_connection(slot.transport)
+            if connection is not None:
+                merge_pieces(connection)
         return response
 
     def _target(self, url: str) -> _Target:

@@ -1,4 +1,5 @@
-"""The non-public parts of httpx, httpx2 and httpcore that we use: names of exceptions and of trace events.
+"""The non-public parts of httpx, httpx2 and httpcore that we use: names of exceptions and of trace events, and where
+a transport keeps the h11 connection that reads its answers.
 
 Seen in httpx 0.28.0 and 0.28.1 with httpcore 1.0.0 to 1.0.9, and in httpx2 2.0 to 2.16 with httpcore2. A test runs
 against the installed versions and fails when one of these is gone.
@@ -75,3 +76,14 @@ def load_core(package: str) -> None:
 def opened_socket(event: str, info: Mapping[str, Any]) -> Any:
     """Returns the network stream in a trace event, or None for every other event."""
     return info["return_value"] if event.endswith(OPENED_EVENTS) else None
+
+
+def h11_connection(transport: Any) -> Any:
+    """Returns what reads the answers of a transport that has one connection; None where it is not found.
+
+    A connection through a proxy is one inside another.
+    """
+    inner = next(iter(getattr(getattr(transport, "_pool", None), "connections", ())), None)
+    while inner is not None and not hasattr(inner, "_h11_state"):
+        inner = getattr(inner, "_connection", None)
+    return None if inner is None else inner._h11_state  # noqa: SLF001  # that is what this file is for
