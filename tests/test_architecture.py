@@ -141,6 +141,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
         }
     ),
     "sniffio": frozenset({"_transport", "_engine"}),
+    "h11": frozenset({"_transport"}),  # comes with httpx: reads its answers
     "httpx": frozenset({"_transport", "_transport.blocking", "_testing"}),
     "httpx2": frozenset({"_transport", "contrib"}),  # the MCP package is built on it
     "httpcore": frozenset({"_transport"}),
