@@ -141,7 +141,6 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
         }
     ),
     "sniffio": frozenset({"_transport", "_engine"}),
-    "h11": frozenset({"_transport"}),  # comes with httpx: reads its answers
     "httpx": frozenset({"_transport", "_transport.blocking", "_testing"}),
     "httpx2": frozenset({"_transport", "contrib"}),  # the MCP package is built on it
     "httpcore": frozenset({"_transport"}),
@@ -169,7 +168,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "starlette": frozenset({"contrib"}),
     "trio": frozenset({"_transport", "_engine", "_testing"}),
     "certifi": frozenset({"_transport.tls"}),
-    "h11": frozenset({"_testing"}),
+    "h11": frozenset({"_transport", "_testing"}),
     "pydantic": frozenset({"_providers", "_config", "_engine", "client", "_testing", "tools", "contrib"}),
     "pydantic_core": frozenset({"_protocols.wire_json", "_config", "_engine", "tools", "bulk", "_checkpoint"}),
     "orjson": frozenset({"_protocols.wire_json"}),
