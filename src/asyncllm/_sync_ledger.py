@@ -106,6 +106,10 @@ class SyncLedger:
     def records(self) -> None:
         """As `Ledger.records`."""
 
+    @_rows_of_ledger(Ledger.lines)
+    def lines(self) -> None:
+        """As `Ledger.lines`."""
+
     @property
     def session(self) -> str:
         """The id of this client's session in the ledger."""

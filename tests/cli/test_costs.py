@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -46,8 +47,8 @@ def test_a_table_with_a_chart(database: str, capsys: pytest.CaptureFixture[str])
     )
     assert ["openai", "a", "2", "0", "0", "20", "40", "$4.0000", "0.50", "s", "0.50", "s", "█" * 24] == lines[1].split()
     assert "█" * 12 == lines[2].split()[-1]
-    assert ["openai", "free", "1", "0", "1", "10", "20", "$0.0000", "-", "-"] == lines[3].split()
-    assert ["total", "4", "0", "1", "40", "80", "$6.0000"] == lines[4].split()
+    assert ["openai", "free", "1", "0", "1", "10", "20", "unknown", "-", "-"] == lines[3].split()
+    assert ["total", "4", "0", "1", "40", "80", "$6.0000", "+", "?"] == lines[4].split()
     assert 5 == len(lines)
 
 
@@ -68,6 +69,40 @@ def test_csv(by: str, since: str, rows: int, database: str, capsys: pytest.Captu
     found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert rows == len(found)
     assert {"requests", "cost", "latency_p95"} <= set(found[0])
+
+
+def test_json(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A list of objects; money is decimal text, and what nobody knows is null."""
+    assert 0 == main(["costs", "--by", "model", "--since", "7d", "--json", "--database", database])
+    found = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
+    assert ("4.00", None, 1) == (found["a"]["cost"], found["free"]["cost"], found["free"]["unpriced"])
+
+
+def test_a_part_of_the_records(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--where`` chooses by columns and tags, ``--until`` ends, and both are checked."""
+    words = ["costs", "--by", "model", "--json", "--database", database]
+    assert 0 == main([*words, "--where", "model=a", "--where", "provider=openai"])
+    assert ["a"] == [row["model"] for row in json.loads(capsys.readouterr().out)]
+    assert 0 == main([*words, "--since", "all", "--until", "4d"])
+    assert ["old"] == [row["model"] for row in json.loads(capsys.readouterr().out)]
+    assert 0 == main([*words, "--where", "tag:team=red"])
+    assert [] == json.loads(capsys.readouterr().out)
+    for wrong, sentence in (("colour=red", "cannot be chosen by 'colour'"), ("user", "write NAME=VALUE")):
+        with pytest.raises(SystemExit):
+            main([*words, "--where", wrong])
+        assert sentence in capsys.readouterr().err
+
+
+def test_days_by_another_clock(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--tz`` begins days by that clock; a line of bars shows the course."""
+    assert 0 == main(["costs", "--by", "day", "--tz", "Asia/Tokyo", "--since", "all", "--json", "--database", database])
+    assert all(row["day"].endswith("T00:00:00+09:00") for row in json.loads(capsys.readouterr().out))
+    assert 0 == main(["costs", "--by", "day", "--since", "all", "--database", database])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"} >= set(last.split()[0])
+    with pytest.raises(SystemExit):
+        main(["costs", "--tz", "Mars/Olympus", "--database", database])
+    assert "is no time zone" in capsys.readouterr().err
 
 
 def test_csv_has_no_formulas(database: str, capsys: pytest.CaptureFixture[str]) -> None:

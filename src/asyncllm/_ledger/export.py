@@ -12,6 +12,7 @@ formula: such text gets an apostrophe before it (OWASP's rule for CSV injection)
 from __future__ import annotations
 
 import csv
+import io
 import json
 import logging
 import os
@@ -165,6 +166,28 @@ def scaled(value: int, digits: int) -> str:
     sign = "-" if value < 0 else ""
     whole, part = divmod(abs(value), 10**digits)
     return f"{sign}{whole}.{part:0{digits}d}"
+
+
+def texts(form: str, pages: Pages) -> Iterator[tuple[str, int]]:
+    """The records as text, page by page, each with the number of its records.
+
+    Args:
+        form: ``"csv"``, which begins with a heading, or ``"jsonl"``.
+        pages: the records.
+    """
+    if form == "csv":
+        yield _csv_text([[column.name for column in EXPORTED]]), 0
+    for page in pages:
+        if form == "csv":
+            yield _csv_text(map(_cells, page)), len(page)
+        else:
+            yield "".join(f"{line(row)}\n" for row in page), len(page)
+
+
+def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(rows)
+    return file.getvalue()
 
 
 def export_jsonl(path: Path, pages: Pages) -> int:

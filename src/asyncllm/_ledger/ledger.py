@@ -20,7 +20,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from anyio import to_thread
 
@@ -28,7 +28,7 @@ from ..errors import AsyncLLMError, LedgerError
 from .booking import Adjusting, Opening, Settling
 from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of, zone_of
 from .columns import Head, Record, Settlement, end_facts, record_of
-from .export import EXPORTS, LogFile
+from .export import EXPORTS, LogFile, texts
 from .jobs import OWNER, JobRow, reserve
 from .journal import OPEN, SETTLE, VOID, Journal
 from .reports import ReportRow, check_dimensions, merge, step_of
@@ -369,7 +369,12 @@ class Ledger:
                 yield record_of(row)
 
     async def export_csv(
-        self, path: str | os.PathLike[str], start: datetime | None = None, end: datetime | None = None
+        self,
+        path: str | os.PathLike[str],
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        where: Mapping[str, str] = NOTHING,
     ) -> int:
         """Writes records as CSV that a spreadsheet cannot take for formulas; returns how many.
 
@@ -377,23 +382,60 @@ class Ledger:
             LedgerError: the store cannot be read.
             OSError: the file cannot be written.
         """
-        return await self._export("csv", path, start, end)
+        return await self._export("csv", path, start, end, where)
 
     async def export_jsonl(
-        self, path: str | os.PathLike[str], start: datetime | None = None, end: datetime | None = None
+        self,
+        path: str | os.PathLike[str],
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        where: Mapping[str, str] = NOTHING,
     ) -> int:
         """Writes records as JSON lines; returns how many. Raises as `export_csv`."""
-        return await self._export("jsonl", path, start, end)
+        return await self._export("jsonl", path, start, end, where)
 
     async def export_parquet(
-        self, path: str | os.PathLike[str], start: datetime | None = None, end: datetime | None = None
+        self,
+        path: str | os.PathLike[str],
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        where: Mapping[str, str] = NOTHING,
     ) -> int:
         """Writes records as Parquet (``asyncllm-client[parquet]``); returns how many. Raises as `export_csv`.
 
         Raises:
             ConfigurationError: pyarrow is not installed.
         """
-        return await self._export("parquet", path, start, end)
+        return await self._export("parquet", path, start, end, where)
+
+    async def lines(
+        self,
+        form: Literal["csv", "jsonl"],
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        where: Mapping[str, str] = NOTHING,
+    ) -> AsyncGenerator[tuple[str, int], None]:
+        """The text of an export, piece by piece, for streams; each piece with the number of its records.
+
+        Args:
+            form: ``"csv"`` or ``"jsonl"``.
+            start: as for `report`.
+            end: as for `report`.
+            where: as for `report`.
+
+        Raises:
+            LedgerError: the store cannot be read.
+        """
+        pages = await self._read(partial(self._store.pages, _query(start, end, where), 10 * _PAGE))
+        pieces = texts(form, pages)
+        while True:
+            piece = await to_thread.run_sync(next, pieces, None)
+            if piece is None:
+                return
+            yield piece
 
     async def delete(self, *, before: datetime | None = None, user: str | None = None) -> int:
         """Deletes records for good, and returns how many; what budgets have counted stays.
@@ -412,9 +454,14 @@ class Ledger:
         return await self._read(lambda: self._store.delete(query))
 
     async def _export(
-        self, form: str, path: str | os.PathLike[str], start: datetime | None, end: datetime | None
+        self,
+        form: str,
+        path: str | os.PathLike[str],
+        start: datetime | None,
+        end: datetime | None,
+        where: Mapping[str, str],
     ) -> int:
-        query = _query(start, end, NOTHING)
+        query = _query(start, end, where)
         return await self._read(lambda: EXPORTS[form](Path(path), self._store.pages(query, 10 * _PAGE)))
 
     async def _read(self, action: Callable[[], _T]) -> _T:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from .._schema.response import Attempt, Response
     from ..client import Client
 
+EXAMPLES = (
+    'asyncllm chat "Why is the sky blue?"',
+    "cat essay.md | asyncllm chat --provider anthropic",
+    'asyncllm chat --json "What is 2+2?"',
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm chat``."""

@@ -40,6 +40,12 @@ class Verdict(NamedTuple):
         return f"{word:<8}{self.what}: {self.sentence}"
 
 
+EXAMPLES = (
+    "asyncllm check",
+    "asyncllm check anthropic --config work.yaml --quiet",
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm check``."""
     parser.add_argument("provider", nargs="?", help="only this provider of the configuration")

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
+import json
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from . import interrupt
-from .opening import usual_config
+from .ledgers import Span, add_source, add_span, dollars, open_ledger, plain, span_of, sparkline, with_progress
 
 if TYPE_CHECKING:
     from .._ledger.ledger import Ledger
     from .._ledger.reports import ReportRow
 
+EXAMPLES = (
+    "asyncllm costs",
+    "asyncllm costs --by user,model --since 7d --where tag:team=red",
+    "asyncllm costs --by day --since 2026-11-01 --until 2026-11-30 --tz Europe/Berlin",
+    "asyncllm costs --by model --json",
+)
 USUAL_BY = "provider,model"
 USUAL_SINCE = "30d"
-_UNITS: Mapping[str, timedelta] = MappingProxyType(
-    {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-)
 _BAR = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NUMBERS = ("requests", "failures", "unpriced", "input_tokens", "output_tokens")
 _HEADS = ("requests", "failed", "unpriced", "input", "output", "cost", "p50", "p95", "")
+_TIMES = ("hour", "day", "week", "month")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,42 +40,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--by",
         default=USUAL_BY,
         metavar="WORDS",
-        help="what to group by, with commas: provider, model, session, user, agent, tag, tag:NAME, day, hour, status "
-        f"({USUAL_BY})",
+        help="what to group by, with commas: provider, model, session, user, agent, tag, tag:NAME, day, hour, week, "
+        f"month, status ({USUAL_BY})",
     )
-    parser.add_argument(
-        "--since",
-        type=_since,
-        default=USUAL_SINCE,
-        metavar="WHEN",
-        help=f"12h, 7d, 4w, a date (UTC), or all ({USUAL_SINCE})",
-    )
-    parser.add_argument("--csv", action="store_true", help="print CSV instead of a table")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration (default: ./config.yaml)")
-    parser.add_argument("--database", metavar="URL", help="the ledger itself: sqlite:///path or postgresql://...")
-
-
-def _since(text: str) -> datetime | None:
-    if text == "all":
-        return None
-    now = datetime.now(timezone.utc)
-    span = re.fullmatch(r"(\d{1,6})([hdw])", text)
-    try:
-        if span is not None:
-            return now - int(span[1]) * _UNITS[span[2]]
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 12h, 7d, 4w, 2026-11-01 or all") from None
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+    add_span(parser, USUAL_SINCE)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print CSV instead of a table")
+    form.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_source(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the report of the ledger that the configuration names."""
     by = [word.strip() for word in arguments.by.split(",") if word.strip()]
-    ledger = _ledger(arguments.config, arguments.database)
-    rows = interrupt.run(_report(ledger, arguments.since, by))
+    rows = interrupt.run(_report(open_ledger(arguments), span_of(arguments), by))
     if arguments.csv:
         _print_csv(by, rows)
+    elif arguments.json:
+        print(json.dumps([_as_object(row) for row in rows], default=plain))
     elif rows:
         _print_table(by, rows)
     else:
@@ -81,35 +65,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _ledger(config: Path | None, database: str | None) -> Ledger:
-    from .._ledger.ledger import Ledger
-    from .._ledger.stores import MEMORY, store_of
-
-    if database is None:
-        database = _configured(config)
-    if database in MEMORY:
-        raise ConfigurationError(
-            "this configuration keeps its ledger in memory, so nothing of it is left; set cost_tracking.database"
-        )
-    return Ledger(store_of(database))
-
-
-def _configured(config: Path | None) -> str:
-    from .._config import load
-
-    file = usual_config(config)
-    if file is None:
-        raise ConfigurationError("there is no ./config.yaml; name one with --config, or the ledger with --database")
-    return load(file, check_active=False).cost_tracking.database.get_secret_value()
-
-
-async def _report(ledger: Ledger, since: datetime | None, by: Sequence[str]) -> list[ReportRow]:
+async def _report(ledger: Ledger, span: Span, by: Sequence[str]) -> list[ReportRow]:
+    asked = ledger.report(span.start, span.end, by=by, where=span.where, timezone=span.zone)
     try:
-        return await ledger.report(since, by=by)
+        return await with_progress(asked, "reading the ledger")
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
     finally:
         await ledger.aclose()
+
+
+def _is_unknown(row: ReportRow) -> bool:
+    """Whether nothing is known of what the requests of a row cost."""
+    return row.unpriced == row.requests
+
+
+def _as_object(row: ReportRow) -> dict[str, Any]:
+    found = row.as_dict()
+    return {**found, "cost": None} if _is_unknown(row) else found
 
 
 def _print_csv(by: Sequence[str], rows: Sequence[ReportRow]) -> None:
@@ -120,6 +93,8 @@ def _print_csv(by: Sequence[str], rows: Sequence[ReportRow]) -> None:
     writer.writerow([*by, *SUMS, "latency_p50", "latency_p95"])
     for row in rows:
         figures = [getattr(row, name) for name in (*SUMS, "latency_p50", "latency_p95")]
+        if _is_unknown(row):
+            figures[SUMS.index("cost")] = None
         figures = [f"{figure:f}" if isinstance(figure, Decimal) else figure for figure in figures]
         writer.writerow([*(harmless(_word(row.group[name])) for name in by), *figures])
 
@@ -136,17 +111,26 @@ def _print_table(by: Sequence[str], rows: Sequence[ReportRow]) -> None:
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
+    if len(by) == 1 and by[0] in _TIMES and len(rows) > 1:
+        first, last = [_word(row.group[by[0]]) for row in (rows[0], rows[-1])]
+        print(f"\n{sparkline([row.cost for row in rows])}  {first} to {last}")
 
 
 def _figures(row: ReportRow, most: Decimal) -> list[str]:
     numbers = [_number(getattr(row, name)) for name in _NUMBERS]
-    return [*numbers, _dollars(row.cost), _seconds(row.latency_p50), _seconds(row.latency_p95), bar(row.cost, most)]
+    return [
+        *numbers,
+        dollars(row.cost, row.unpriced, row.requests),
+        _seconds(row.latency_p50),
+        _seconds(row.latency_p95),
+        bar(row.cost, most),
+    ]
 
 
 def _total(rows: Sequence[ReportRow]) -> list[str]:
     sums = [sum(getattr(row, name) or 0 for row in rows) for name in _NUMBERS]
     cost = sum((row.cost for row in rows), Decimal(0))
-    return [*map(_number, sums), _dollars(cost), "", "", ""]
+    return [*map(_number, sums), dollars(cost, sums[2], sums[0]), "", "", ""]
 
 
 def bar(value: Decimal, most: Decimal) -> str:
@@ -164,11 +148,6 @@ def _word(value: Any) -> str:
 
 def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
-
-
-def _dollars(value: Decimal) -> str:
-    """An amount with four places, or as many as a very small one needs."""
-    return f"${value:f}" if 0 < value < Decimal("0.0001") else f"${value:,.4f}"
 
 
 def _seconds(value: float | None) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_CHUNKS = 0.015  # slow enough to be seen arriving
 
+EXAMPLES = ("asyncllm demo",)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """`asyncllm demo` takes no arguments."""

@@ -29,6 +29,11 @@ _HEAD = ("provider", "model", "window", "output", "$ in", "$ out", "can", "note"
 _FIGURES = frozenset({"window", "output", "$ in", "$ out"})
 _SHOWN = ("tools", "images", "documents", "audio", "video", "json_schema", "reasoning")
 
+EXAMPLES = (
+    "asyncllm models --refresh",
+    "asyncllm models anthropic --capability tools --json",
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm models``."""

@@ -12,7 +12,20 @@ from types import MappingProxyType, ModuleType
 
 from .._version import __version__
 from ..errors import AsyncLLMError, ConfigurationError
-from . import chat, check, costs, demo, list_models, record_traffic, show_prices, simulate
+from . import (
+    chat,
+    check,
+    completion,
+    costs,
+    demo,
+    export_records,
+    list_models,
+    record_traffic,
+    show_budgets,
+    show_health,
+    show_prices,
+    simulate,
+)
 
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
@@ -21,9 +34,13 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "models": list_models,
         "check": check,
         "costs": costs,
+        "budgets": show_budgets,
+        "health": show_health,
+        "export": export_records,
         "prices": show_prices,
         "simulate": simulate,
         "record": record_traffic,
+        "completion": completion,
     }
 )
 
@@ -36,13 +53,23 @@ _OURS, _FOREIGN = "asyncllm-client", "asyncllm"  # two distributions that both i
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
-        prog="asyncllm", description="Large language models over raw HTTP, one message schema for every provider."
+        prog="asyncllm",
+        description="Large language models over raw HTTP, one message schema for every provider.",
     )
     parser.add_argument("--version", action="version", version=f"asyncllm {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, command in COMMANDS.items():
         summary = (command.__doc__ or "").partition("\n")[0].partition(": ")[2]
-        command.configure(commands.add_parser(name, help=summary, description=summary))
+        examples = "".join(f"\n  {example}" for example in getattr(command, "EXAMPLES", ()))
+        command.configure(
+            commands.add_parser(
+                name,
+                help=summary,
+                description=summary,
+                epilog=f"examples:{examples}" if examples else None,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
     return parser
 
 

@@ -16,6 +16,8 @@ from .simulate import USUAL_PORT, port_number
 if TYPE_CHECKING:
     from ..testing import Recording
 
+EXAMPLES = ("asyncllm record traffic.json --port 8080",)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm record``."""

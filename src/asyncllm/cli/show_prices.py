@@ -27,6 +27,11 @@ UNPRICED = 1
 _SHOWN = ("input", "output", "cache_read", "cache_write")
 _HEAD = ("provider", "model", "input", "output", "cache read", "cache write", "source", "date")
 
+EXAMPLES = (
+    "asyncllm prices claude",
+    "asyncllm prices check --config work.yaml",
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm prices``."""

@@ -11,6 +11,8 @@ from . import interrupt
 USUAL_PORT = 8080
 _LAST_PORT = 65_535
 
+EXAMPLES = ("asyncllm simulate --port 8080 --latency 0.3",)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm simulate``."""
