@@ -34,7 +34,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"),
-            *("_verbs", "_embeddings", "_shared"),
+            *("_verbs", "_embeddings", "_shared", "_response_cache"),
             *("_batches", "_batch_facts", "_batch_making", "_batch_map"),
         }
     ),
@@ -95,6 +95,9 @@ SIDEWAYS = frozenset(
         ("sync", "_sync_batch"),
         ("_runtime", "_assembly"),
         ("_assembly", "_shared"),
+        ("_assembly", "_response_cache"),
+        ("_response_cache", "_shared"),
+        ("client", "_response_cache"),
         ("client", "conversation"),
         ("conversation", "runs"),
         ("conversation", "_run_stream"),
@@ -124,6 +127,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_transport.tls",
             "_engine",
             "_shared",
+            "_response_cache",
             "client",
             "tools",
             "runs",

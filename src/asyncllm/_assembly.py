@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ._engine.hooks import Hook, Hooks
+    from ._response_cache.response_cache import ResponseCache
 
 
 def entries(
@@ -136,6 +137,15 @@ def host_with_key(
 def _network(settings: Settings) -> Network:
     """Returns the network settings for the requests that fetch credentials: those of all other traffic."""
     return Network(http=settings.http, timeouts=settings.timeouts)
+
+
+def response_cache(settings: Settings) -> ResponseCache | None:
+    """What keeps replies; None where nothing does."""
+    if settings.response_cache is None:
+        return None
+    from ._response_cache.response_cache import ResponseCache
+
+    return ResponseCache(settings.response_cache)
 
 
 def limits(settings: Settings, health: Health) -> Limits | None:

@@ -237,6 +237,15 @@ class CallOptions(TypedDict, total=False):
             _checks.whole,
         ),
     ]
+    cache_response: Annotated[
+        bool | None,
+        Keyword(
+            "how",
+            "Whether the reply may come from the response cache and go there. By default as the configuration says, "
+            "and never with tools; True also with tools, False not at all.",
+            _checks.flag,
+        ),
+    ]
     user: Annotated[
         str | None,
         Keyword(
@@ -353,6 +362,7 @@ class Arguments:
     hedge: "float | bool | None" = None
     priority: int = 0
     validation_retries: int = 0
+    cache_response: "bool | None" = None
     user: "str | None" = None
     agent: "str | None" = None
     tags: "Mapping[str, str] | None" = None

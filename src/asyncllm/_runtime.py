@@ -96,6 +96,7 @@ class Runtime:
         self._random = random.Random()  # noqa: S311  # spreads calls over time and targets, guards nothing
         self._health = Health()
         self._limits = assembly.limits(self.settings, self._health)
+        self._replies = assembly.response_cache(self.settings)
         prices = assembly.price_book(self.settings)
         self._question_limits = Limits(LimitRules(), lambda: self._health.now(), usual=USUAL_QUESTION_LIMITS)
         asker = Questions(self._ready, self._targeting.aim, time.time)
@@ -179,6 +180,7 @@ class Runtime:
 
         self._targeting = whole._targeting.with_host(name, build)
         self._targeting.provider(name)  # a key that cannot be is told where it is given
+        self._replies = None  # what one account was told is nothing for another
         self._health = health = Health()
         asker = Questions(self._ready, self._targeting.aim, time.time)
         self._catalog = catalog = whole._catalog.asked_by(asker, self._targeting.provider)
@@ -318,6 +320,8 @@ class Runtime:
             return  # the connections and the ledger are those of the client that this is a view of
         if self._limits is not None:
             await self._limits.aclose()
+        if self._replies is not None:
+            await self._replies.aclose()
         await self._lifetime.aclose()
         await self._books.ledger.aclose()
 

@@ -25,10 +25,12 @@ from ._schema.request import Request
 from ._schema.response import Response
 from ._verbs import Verbs
 from .conversation import Conversation, Keep, read_saved
+from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ._engine.target import Target
     from ._map_item import Item
+    from ._response_cache.response_cache import CachedRequest
     from ._run_stream import RunStream
     from .bulk import Inputs, MapStream
     from .runs import Run
@@ -95,7 +97,10 @@ class Client(Verbs):
         if not self._preparation.done:
             await self._preparation.run()
         engine = self._lifetime.engine()
-        call = Call(engine, **self._plan(asked))
+        plan = self._plan(asked)
+        call = Call(engine, **plan)
+        if self._replies is not None or asked.cache_response:
+            call.cache = self._cached(asked, plan)
         if engine.hooks is None:
             return await send(call, parse=asked.parse, reasks=asked.validation_retries)
         call.hooks = hooks = engine.hooks.begin(call, asked.user, asked.agent, asked.tags)
@@ -133,14 +138,16 @@ class Client(Verbs):
         """
         given = {**self._defaults, **options} if self._defaults else options
         asked = read_call(messages, response_format, given, self._formats, stream=True, model=self._routing.usual)
+        plan = self._plan(asked)
         return Stream(
             StreamPlan(
                 engine=self._ready,
                 parse=asked.parse,
                 on_interrupt=asked.on_interrupt,
                 reasks=asked.validation_retries,
+                cache=self._cached(asked, plan) if self._replies is not None or asked.cache_response else None,
                 asked=response_format,
-                **self._plan(asked),
+                **plan,
             )
         )
 
@@ -364,6 +371,14 @@ class Client(Verbs):
             cost=kept.get("cost", Decimal(0)),
             unpriced=kept.get("unpriced", 0),
         )
+
+    def _cached(self, asked: Arguments, plan: _Plan) -> CachedRequest | None:
+        """The view of the response cache of a call."""
+        if self._replies is not None:
+            return self._replies.of(asked, plan["targets"])
+        if self.settings.response_cache is None:
+            raise ConfigurationError("cache_response=True needs `response_cache: {url: ...}` in the configuration")
+        return None  # a view with a key of its own
 
     def _plan(self, asked: Arguments) -> _Plan:
         """Returns where a call goes and how it waits: as the call says, else as the configuration says."""

@@ -50,6 +50,9 @@ def complete(
             else:
                 entry["pending"] = tuple(f"{document.place(found.path)}: {found.text}" for found in pending)
     _complete_tracking(document.base, tree)
+    cache = tree.get("response_cache")
+    if isinstance(cache, dict):
+        cache.update({"url": _from_base(document.base, cache["url"])} if "url" in cache else {})
     for section, key in _PATHS:
         _absolute(document.base, tree.get(section), key)
     return problems
@@ -179,11 +182,16 @@ def _complete_tracking(base: Path | None, tree: dict[str, Any]) -> None:
     database = tracking.get("database")
     if database is None:
         database = MEMORY if base is None else _FILE_DATABASE
-    if base is not None and isinstance(database, str) and database.startswith("sqlite:///"):
-        path = database.removeprefix("sqlite:///")
+    tracking["database"] = _from_base(base, database)
+
+
+def _from_base(base: Path | None, url: Any) -> Any:
+    """The URL of an SQLite file, with the path from the configuration's folder."""
+    if base is not None and isinstance(url, str) and url.startswith("sqlite:///"):
+        path = url.removeprefix("sqlite:///")
         if path not in ("", MEMORY):
-            database = f"sqlite:///{(base / _from_home(path)).as_posix()}"
-    tracking["database"] = database
+            return f"sqlite:///{(base / _from_home(path)).as_posix()}"
+    return url
 
 
 def _absolute(base: Path | None, section: Any, key: str) -> None:

@@ -126,6 +126,29 @@ class ProviderLimits(LimitBounds):
     models: Annotated[Mapping[Name, LimitBounds], "Model -> its own limits."] = field(default_factory=dict)
 
 
+def _cache_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    if url == MEMORY or (url.startswith("sqlite:///") and len(url) > 10):
+        return secret
+    try:
+        return _redis_url(secret)
+    except ValueError:
+        raise ValueError("must be :memory:, sqlite:///path or redis://...") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseCacheSettings:
+    """Replies that are kept, so that the same request is not paid for twice."""
+
+    url: Annotated[
+        SecretStr,
+        Rule(_cache_url),
+        ":memory: (this client only), sqlite:///path, or redis://host:6379/0.",
+    ] = field(default_factory=lambda: SecretStr(MEMORY))
+    ttl: Annotated[float, above(0), "Seconds after which a reply is asked for again."] = 3600.0
+    prefix: Annotated[Name, "What the names of its keys begin with on a Redis server."] = "asyncllm"
+
+
 def _redis_url(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().startswith(("redis://", "rediss://", "unix://", "valkey://", "valkeys://")):
         raise ValueError("must begin with redis://, rediss:// or unix:// (or valkey://)")

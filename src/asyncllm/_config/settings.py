@@ -25,6 +25,7 @@ from .sections import (
     LimitBounds,
     Name,
     ProviderLimits,
+    ResponseCacheSettings,
     RetryPolicy,
     RouteTarget,
     RoutingRules,
@@ -164,6 +165,9 @@ class Settings:
     ] = "drop"
     shared: Annotated[
         SharedSettings | None, "Limits and health over all processes, by a Redis or Valkey server; null: each its own."
+    ] = None
+    response_cache: Annotated[
+        ResponseCacheSettings | None, "Keep replies and give them again for the same request; null: never."
     ] = None
     cost_tracking: CostTrackingSettings = field(default_factory=CostTrackingSettings)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .._models.asker import Write
 from .._models.tokens import estimate_tokens
@@ -97,6 +97,22 @@ class Question:
     repeats: bool = True
 
 
+class Cached(Protocol):
+    """What keeps the reply to one request."""
+
+    async def find(self, call: Call, parse: Parse | None) -> Response | None:
+        """The reply that was kept, booked as such; None where there is none."""
+        ...
+
+    async def ask(self, call: Call, parse: Parse | None, send: Callable[[], Awaitable[Response]]) -> Response:
+        """The reply that was kept, or that another call is just asking for; else the one that ``send`` gives."""
+        ...
+
+    def keep(self, call: Call, response: Response) -> None:
+        """Keeps a reply, in the background."""
+        ...
+
+
 class Tries:
     """What happened to one call on one target that failed.
 
@@ -133,6 +149,7 @@ class Call:
         expected: input and output tokens; estimated from the messages where they are not given.
 
     Attributes:
+        cache: looks the reply up before it is asked for; None where it must not.
         book: where its attempts are booked; None where no ledger is kept.
         deadline: on the loop's clock.
         records: its settled attempts, in order.
@@ -153,6 +170,7 @@ class Call:
         "asked",
         "blocked",
         "book",
+        "cache",
         "deadline",
         "engine",
         "failures",
@@ -198,6 +216,7 @@ class Call:
                 variant=variant,
             )
         self.engine = engine
+        self.cache: Cached | None = None
         self.targets = targets
         self.request = request
         self.patience = patience

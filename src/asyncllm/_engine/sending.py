@@ -71,7 +71,10 @@ async def send(call: Call, *, parse: Parse | None = None, reasks: int = 0) -> Re
     response: Response | None = None
     try:
         with anyio.move_on_after(call.patience.total):
-            response = await _send_fitting(call, parse, reasks)
+            if call.cache is None:
+                response = await _send_fitting(call, parse, reasks)
+            else:
+                response = await call.cache.ask(call, parse, partial(_send_fitting, call, parse, reasks))
     except AsyncLLMError as error:
         raise call.ended(error)  # noqa: B904  # the same error
     if response is None:

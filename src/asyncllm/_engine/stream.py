@@ -45,7 +45,7 @@ from ..errors import (
     StructuredOutputError,
 )
 from .attempt import Engine
-from .call import MOST_PAUSES, Call, Patience, Payer, Seam, finish
+from .call import MOST_PAUSES, Cached, Call, Patience, Payer, Seam, finish
 from .channel import Opened, open_stream
 from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .sending import log_hop, send_hedged
@@ -69,6 +69,7 @@ class StreamPlan:
         variant: what load balancing chose for the call.
         fallback_on: what it goes on to the next target for besides.
         reasks: how often the model is told what does not fit, and asked again.
+        cache: looks the reply up before it is asked for; None where it must not.
         asked: what the caller gave as ``response_format``, for answers that are read while they grow.
     """
 
@@ -82,6 +83,7 @@ class StreamPlan:
     variant: str | None = None
     fallback_on: Sequence[FallbackReason] = ()
     reasks: int = 0
+    cache: Cached | None = None
     asked: Any = None
 
 
@@ -318,14 +320,24 @@ class Stream(Generic[Parsed]):
             if scope.cancelled_caught:
                 raise call.out_of_time(f"the hooks took the whole total deadline of {plan.patience.total:g} s")
             if given is not None:
-                events = list(events_of(given))
-                self._accumulator.feed(events)
-                self._ready.extend(events)
-                self._response = finish(given, plan.parse, call)
-                self._settle("ok")
-                self._tell(whole=True)
+                self._replay(given, finish(given, plan.parse, call))
                 return None
+        if plan.cache is not None:
+            with anyio.move_on_after(call.remaining):
+                kept = await plan.cache.find(call, plan.parse)
+                if kept is not None:
+                    self._replay(kept, kept)
+                    return None
         return call
+
+    def _replay(self, given: Response, response: Response) -> None:
+        """Gives the events of a reply that is there already."""
+        events = list(events_of(given))
+        self._accumulator.feed(events)
+        self._ready.extend(events)
+        self._response = response
+        self._settle("ok")
+        self._tell(whole=True)
 
     async def _open(self, call: Call) -> Opened:
         plan, clock = self._plan, call.engine.background.clock
@@ -521,6 +533,8 @@ class Stream(Generic[Parsed]):
         finally:
             if self._opened is opened:
                 self._settle("ok")
+        if self._plan.cache is not None and self._response is not None and self._failure is None:
+            self._plan.cache.keep(opened.attempt.call, self._response)
         self._tell(whole=True)
 
     def _ask_again(self, opened: Opened, error: StructuredOutputError) -> bool:

@@ -8,6 +8,7 @@ cost is known where a price and a usage are; otherwise it is None, and budgets a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -276,6 +277,21 @@ class CallBook:
         hold = keeper.hold(head, bound, place) if keeper.budgeted else None
         return BookedAttempt(self, await keeper.ledger.open(head, hold), place)
 
+    def book_cached(self, *, provider: str, kind: str, model: str, saved: int | None) -> None:
+        """Books a reply that came from the cache: no attempt was made, and nothing is billed or reserved.
+
+        Args:
+            provider: the configured name.
+            kind: the provider's kind.
+            model: the model that answered at first.
+            saved: nano-dollars that the reply cost then; None where that is not known.
+        """
+        self._attempts += 1
+        head = Head(provider=provider, kind=kind, model=model, attempt=self._attempts, **self.shared)
+        ledger = self.keeper.ledger
+        opening = ledger.open_at_once(head, None)
+        ledger.settle(opening, Settlement(status="cached", cost=0, cost_source="table", saved=saved))
+
     def open_again(self, opening: Opening, place: str) -> BookedAttempt:
         """Opens the row of an attempt that follows another one at once and takes over its reservation. See
         `BookedAttempt.again`.
@@ -334,6 +350,7 @@ class BookedAttempt:
         """
         keeper, opening = self._book.keeper, self._opening
         head = opening.head
+        saved: int | None = None
         advice: LedgerAdvice = "real" if outcome == "ok" else "partial"
         if free:
             advice = "zero"
@@ -355,6 +372,20 @@ class BookedAttempt:
                 place=self._place,
             )
             cost, source, version, reason = _billed(usage, priced)
+            if cost is not None and source == "table" and (usage.cache_read_tokens or usage.cache_write_tokens):
+                without = replace(
+                    usage, cache_read_tokens=None, cache_write_tokens=None, cache_write_tokens_by_ttl=None
+                )
+                whole = keeper.prices.cost(
+                    head.kind,
+                    head.model,
+                    without,
+                    when=opening.time,
+                    provider=_priced_at(head),
+                    answered=None if partial is None else partial.model or None,
+                    place=self._place,
+                ).nano_dollars
+                saved = None if whole is None else whole - cost
         keeper.ledger.settle(
             opening,
             Settlement(
@@ -370,6 +401,7 @@ class BookedAttempt:
                 first_token_latency=first_token_latency,
                 waited=waited,
                 request_id=request_id,
+                saved=saved,
             ),
         )
         return Settled(usage, None if cost is None else to_dollars(cost), source, reason)

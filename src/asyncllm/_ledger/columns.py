@@ -89,6 +89,8 @@ class Settlement(NamedTuple):
         cost_source: who says so: ``"provider"``, the price ``"table"``, or an ``"estimate"``; None without a cost.
         unpriced_reason: why there is no cost; None where there is one.
         price_version: of the price data that ``cost`` comes from.
+        saved: nano-dollars that a cache spared; None where nothing is known of one. It is what the provider's prompt
+            cache spared (below 0 where writing to it cost more), or the cost of a reply that was not asked for again.
         latency: seconds from the first byte out to the end.
         first_token_latency: seconds to the first content of a stream.
         waited: seconds the attempt waited for its turn before it began.
@@ -107,6 +109,7 @@ class Settlement(NamedTuple):
     first_token_latency: float | None = None
     waited: float | None = None
     request_id: str | None = None
+    saved: int | None = None
     usage: Usage = UNKNOWN_USAGE
 
 
@@ -118,6 +121,7 @@ class Record:
         id: a ULID, made here.
         time: when the attempt was opened, UTC.
         nano_cost: nano-dollars; None when a part of the bill is unknown.
+        nano_saved: what a cache spared, nano-dollars; None where nothing is known of one.
         nano_reserved: what hard and warning budgets had reserved for it, nano-dollars; None without a budget.
         recovered: its process died; it is charged at the estimate.
     """
@@ -140,6 +144,7 @@ class Record:
     cost_source: CostSource | None = None
     unpriced_reason: str | None = None
     nano_reserved: int | None = None
+    nano_saved: int | None = None
     price_version: str | None = None
     latency: float | None = None
     first_token_latency: float | None = None
@@ -155,6 +160,11 @@ class Record:
     def cost(self) -> Decimal | None:
         """US dollars; None when a part of the bill is unknown."""
         return None if self.nano_cost is None else to_dollars(self.nano_cost)
+
+    @property
+    def saved(self) -> Decimal | None:
+        """US dollars that a cache spared; None where nothing is known of one."""
+        return None if self.nano_saved is None else to_dollars(self.nano_saved)
 
     @property
     def excess(self) -> Decimal:
@@ -310,6 +320,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("unpriced_reason", "word", since=3, dimension=True),
     Column("reserved", "money", field="nano_reserved"),
     Column("charged", "money", field=None),
+    Column("saved", "money", field="nano_saved", since=4),
     Column("price_version", "word"),
     Column("latency", "duration"),
     Column("first_token_latency", "duration"),
@@ -488,6 +499,9 @@ def statements(version: int, types: Types) -> Iterator[str]:
     if version == 3 and types.covering:
         yield "DROP INDEX records_by_model"
         yield f"{_BY_MODEL}operation, attempt, latency, total_tokens, {_V2_TOKENS})"
+    if version == 4 and types.covering:
+        yield "DROP INDEX records_by_model"
+        yield f"{_BY_MODEL}operation, attempt, latency, total_tokens, saved, {_V2_TOKENS})"
 
 
 def _definition(column: Column, types: Types) -> str:

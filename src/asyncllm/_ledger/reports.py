@@ -22,7 +22,7 @@ TIME_DIMENSIONS: tuple[Period, ...] = ("hour", "day", "week", "month")
 _QUARTER, _HOUR, _DAY = 900 * MICROSECONDS, 3_600 * MICROSECONDS, 86_400 * MICROSECONDS
 TAG = "tag"
 ONE_TAG = "tag:"
-SUMS = ("requests", "calls", "failures", "unpriced", "cost", *TOKENS)
+SUMS = ("requests", "calls", "failures", "unpriced", "cost", "saved", *TOKENS)
 """What is added up, in the order in which stores give it, after the bucket and the latencies of the successful."""
 
 
@@ -38,6 +38,7 @@ class ReportRow:
         failures: those that ended in an error, interrupted or unknown; cancelled ones are none.
         unpriced: attempts whose cost is not known; ``cost`` is without them.
         cost: US dollars.
+        saved: US dollars that caches spared: the providers' prompt caches, and replies that were not asked for again.
         input_tokens: the sum of what is known, as are the other counts; None where nothing is.
         latency_mean: seconds that a successful attempt took on average; None without any.
         latency_p50: seconds that half of the successful attempts took at most; None without any.
@@ -50,6 +51,7 @@ class ReportRow:
     failures: int
     unpriced: int
     cost: Decimal
+    saved: Decimal
     input_tokens: int | None
     output_tokens: int | None
     total_tokens: int | None
@@ -160,6 +162,7 @@ class _Group:
             failures=named.pop("failures") or 0,
             unpriced=named.pop("unpriced") or 0,
             cost=to_dollars(named.pop("cost") or 0),
+            saved=to_dollars(named.pop("saved") or 0),
             latency_mean=self._mean(),
             latency_p50=self._percentile(50),
             latency_p95=self._percentile(95),

@@ -39,6 +39,7 @@ class Attempt:
         cost_source: who says so: ``"provider"`` where it said what it charged, the price ``"table"``, or an
             ``"estimate"`` where nobody counted the tokens; None without a cost.
         unpriced_reason: why there is no cost; None where there is one.
+        saved: USD that a reply from the response cache had cost when it was asked for; None for all other attempts.
         waited: seconds it waited for its turn under a limit; None where nothing is limited.
         variant: what load balancing chose for the call, as ``provider/model``; None without load balancing. It stays
             the same when the attempt is a fallback to another model.
@@ -58,6 +59,7 @@ class Attempt:
     unpriced_reason: str | None = None
     request_id: str | None = None
     waited: float | None = None
+    saved: Decimal | None = None
     variant: str | None = None
 
     @property

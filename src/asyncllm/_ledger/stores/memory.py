@@ -130,7 +130,15 @@ class MemoryStore:
             failed = int(row[_PLACE("status")] in FAILED)
             cost = row[_PLACE("cost")]
             began = int(row[_PLACE("attempt")] == 1)
-            sums = (1, began, failed, int(cost is None), cost, *(row[_PLACE(name)] for name in TOKENS))
+            sums = (
+                1,
+                began,
+                failed,
+                int(cost is None),
+                cost,
+                row[_PLACE("saved")],
+                *(row[_PLACE(name)] for name in TOKENS),
+            )
             for key in _keys(row, dimensions, query.step):
                 yield (*key, row[_PLACE("latency_bucket")], row[_PLACE("latency")], *sums)
 

@@ -48,7 +48,7 @@ _BILLED = f"(operation NOT IN ({_UNBILLED}) OR cost IS NULL OR cost <> 0)"
 _FAILED = ", ".join(f"'{status}'" for status in FAILED)
 _SUMS = (
     "sum(latency), count(*), sum(CASE WHEN attempt = 1 THEN 1 ELSE 0 END), "
-    f"sum(CASE WHEN status IN ({_FAILED}) THEN 1 ELSE 0 END), count(*) - count(cost), sum(cost), "
+    f"sum(CASE WHEN status IN ({_FAILED}) THEN 1 ELSE 0 END), count(*) - count(cost), sum(cost), sum(saved), "
     + ", ".join(f"sum({name})" for name in TOKENS)
 )
 
