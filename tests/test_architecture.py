@@ -35,7 +35,7 @@ LEVELS: tuple[frozenset[str], ...] = (
         {
             *("client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"),
             *("_verbs", "_embeddings", "_shared", "_response_cache"),
-            *("_batches", "_batch_facts", "_batch_making", "_batch_map"),
+            *("_files", "_batches", "_batch_facts", "_batch_making", "_batch_map"),
         }
     ),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
@@ -80,6 +80,7 @@ SIDEWAYS = frozenset(
         ("_verbs", "_runtime"),
         ("_verbs", "_embeddings"),
         ("_verbs", "_batches"),
+        ("_verbs", "_files"),
         ("_verbs", "_batch_facts"),
         ("_verbs", "_batch_making"),
         ("_verbs", "_batch_map"),
@@ -135,6 +136,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "bulk",
             "_embeddings",
             "_batches",
+            "_files",
             "_batch_making",
             "_batch_map",
             "sync",

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice, Toolset
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
     from ._schema.stored import dump_messages
+    from ._schema.stored_files import File
     from ._schema.usage import Usage
     from ._schema.vectors import Embeddings, Purpose, Ranked, Ranking
     from ._sync_batch import SyncBatch
@@ -158,6 +159,7 @@ __all__ = [
     "Document",
     "Embeddings",
     "Event",
+    "File",
     "FileSearch",
     "FinishReason",
     "FirstTokenTimeoutError",
@@ -399,6 +401,7 @@ _HOME = MappingProxyType(
         "Response": "._schema.response",
         "Usage": "._schema.usage",
         "Embeddings": "._schema.vectors",
+        "File": "._schema.stored_files",
         "Purpose": "._schema.vectors",
         "Ranked": "._schema.vectors",
         "Ranking": "._schema.vectors",

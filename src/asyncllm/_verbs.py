@@ -1,10 +1,11 @@
-"""What a client does besides asking for replies: vectors, rankings and batches.
+"""What a client does besides asking for replies: vectors, rankings, batches and files.
 
 Each method reads its arguments and hands over to the file that does the work, which is imported at its first use.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from ._embeddings import VerbCall
     from ._engine.attempt import Engine
     from ._engine.target import Target
+    from ._files import Cabinet
     from ._map_item import Item
     from ._schema.response import Response
+    from ._schema.stored_files import File
     from ._schema.vectors import Embeddings, Purpose, Ranking
     from .bulk import Inputs
 
@@ -301,6 +304,70 @@ class Verbs(Runtime):
     def _parse_of(self, response_format: Any) -> Callable[[Response[Any]], Response[Any]]:
         parse = self._formats.read(response_format).parse
         return lambda reply: reply if parse is None else replace(reply, parsed=parse(reply))
+
+    async def upload(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        media_type: str | None = None,
+        provider: str | None = None,
+        timeout: float | None = None,
+    ) -> File:
+        """Uploads a file to a provider, and returns it as something that messages to that provider take as a part.
+
+        Content that is there already is not uploaded again.
+
+        Args:
+            source: the path of the file, or its content.
+            name: its name; that of the path by default.
+            media_type: of its content; by default what its first bytes and its name say.
+            provider: a configured provider; the active one by default.
+            timeout: seconds for each HTTP request; the configuration's by default.
+
+        Raises:
+            BadRequestError: the file cannot be read.
+            UnsupportedByProviderError: the provider stores no files.
+            AsyncLLMError: one of `asyncllm.errors`; each says what to do.
+        """
+        from ._files import read_file
+
+        cabinet = await self._cabinet(provider, timeout)
+        return await cabinet.upload(await read_file(source, name, media_type))
+
+    async def files(self, provider: str | None = None) -> tuple[File, ...]:
+        """The files that a provider stores for this account.
+
+        Args:
+            provider: a configured provider; the active one by default.
+
+        Raises:
+            UnsupportedByProviderError: the provider stores no files.
+        """
+        return await (await self._cabinet(provider, None)).list()
+
+    async def delete_file(self, file: File | str, *, provider: str | None = None) -> None:
+        """Deletes a file at its provider.
+
+        Args:
+            file: the file, or its id.
+            provider: where an id belongs; the active one by default.
+
+        Raises:
+            NotFoundError: it is not there.
+        """
+        named = isinstance(file, str)
+        cabinet = await self._cabinet(provider if named else file.provider, None)  # type: ignore[union-attr]
+        await cabinet.delete(file if named else file.id)  # type: ignore[arg-type, union-attr]
+
+    async def _cabinet(self, provider: str | None, timeout: float | None) -> Cabinet:
+        from ._files import Cabinet
+
+        seconds = None if timeout is None else KEYWORDS["timeout"].read("timeout", timeout)
+        if provider is not None:
+            _checks.name("provider", provider)
+        engine = await self._ready()
+        return Cabinet(engine, self._targeting.resolve(provider, None, [])[0], seconds)
 
     async def _verb_call(self, **given: Any) -> VerbCall:
         from ._embeddings import read_verb_call

@@ -389,6 +389,18 @@ class SyncClient:
         """All batches that the ledger knows of providers in the configuration, the newest first."""
         return tuple([SyncBatch(found, self._call) for found in self._call(self._client.batches)])
 
+    @_of_client(Client.upload)
+    def upload(self) -> None:
+        """As `Client.upload`."""
+
+    @_of_client(Client.files)
+    def files(self) -> None:
+        """As `Client.files`."""
+
+    @_of_client(Client.delete_file)
+    def delete_file(self) -> None:
+        """As `Client.delete_file`."""
+
     @_of_client(Client.embed)
     def embed(self) -> None:
         """As `Client.embed`."""

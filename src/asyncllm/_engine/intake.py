@@ -258,6 +258,8 @@ class _Reader:
             return Text(part)
         if isinstance(part, Part.__args__):  # type: ignore[attr-defined]  # a Union knows its members
             return part  # type: ignore[no-any-return]
+        if isinstance(getattr(part, "part", None), Part.__args__):  # type: ignore[attr-defined]  # a `File`
+            return part.part  # type: ignore[no-any-return]
         if not isinstance(part, Mapping):
             raise self.bad(key, f"must be a dict with a type, not {type(part).__name__}")
         kind = part.get("type")

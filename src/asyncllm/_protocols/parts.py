@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
-from .._schema.content import Origin, Part, ToolCall, parse_arguments
+from .._schema.content import FILES, Origin, Part, ToolCall, parse_arguments
 from .._schema.request import Request
 from ..errors import BadRequestError, UnsupportedContentError, UnsupportedParameterError
 from .codec import Context, LeftOut
@@ -172,13 +172,28 @@ class PartWriter(Generic[D]):
         """The exception for what no host could carry."""
         return BadRequestError(sentence, provider=self.context.provider, model=self.context.model)
 
+    def check_stored(self, part: Any) -> None:
+        """Refuses a part that names a file which another host or account stores.
+
+        Raises:
+            UnsupportedContentError: it does.
+        """
+        if part.file_id is not None and self.is_foreign(part.origin):
+            raise self.refuse(
+                f"{self.maker(part.origin)} stores this file: upload it to {self.context.provider}, or give its data"
+            )
+
     def is_own(self, origin: Origin | None) -> bool:
         """Whether a part came from this host by this format."""
         return origin is not None and origin == self.context.origin
 
     def is_foreign(self, origin: Origin | None) -> bool:
         """Whether a part came from another host or format; what the caller made is not foreign."""
-        return origin is not None and origin != self.context.origin
+        here = self.context.origin
+        if origin is None or origin == here:
+            return False
+        # A file that the host stores can be named on any of its wires.
+        return origin.protocol != FILES or (origin.provider, origin.account) != (here.provider, here.account)
 
     def maker(self, origin: Origin | None) -> str:
         """Whose a foreign part is, for a warning."""

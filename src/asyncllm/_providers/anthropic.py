@@ -25,6 +25,7 @@ from .spec import ConfigKey, HostSpec, api_key, first_set, found_by_each
 if TYPE_CHECKING:
     from .._protocols.anthropic import AnthropicDialect
     from .._protocols.batching import Batching
+    from .._protocols.filing import Filing
 
 BASE_URL = "https://api.anthropic.com"
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -58,7 +59,14 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         listing=AnthropicListing(),
         counting=lambda model: counting,
         batching=lambda model: _batching(),
+        filing=_filing,
     )
+
+
+def _filing() -> Filing:
+    from .._protocols.anthropic.upload import AnthropicFiling
+
+    return AnthropicFiling()
 
 
 def _batching() -> Batching:

@@ -26,6 +26,7 @@ from .spec import ConfigKey, HostSpec, api_key, found_by_each
 
 if TYPE_CHECKING:
     from .._protocols.batching import Batching
+    from .._protocols.filing import Filing
     from .._protocols.gemini import GeminiDialect
 
 BASE_URL = "https://generativelanguage.googleapis.com"
@@ -64,7 +65,14 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         listing=GeminiListing(version=dialect.version or "v1beta"),
         counting=lambda model: counting,
         batching=lambda model: _batching(dialect),
+        filing=lambda: _filing(dialect),
     )
+
+
+def _filing(dialect: GeminiDialect) -> Filing:
+    from .._protocols.gemini.upload import GeminiFiling
+
+    return GeminiFiling(dialect)
 
 
 def _batching(dialect: GeminiDialect) -> Batching:

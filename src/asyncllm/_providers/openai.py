@@ -26,6 +26,7 @@ from .spec import ConfigKey, HostSpec, api_key, found_by_each
 
 if TYPE_CHECKING:
     from .._protocols.batching import Batching
+    from .._protocols.filing import Filing
 
 BASE_URL = "https://api.openai.com/v1"
 API = ConfigKey(about="auto (by the request), chat or responses (default auto).", choices=("auto", "chat", "responses"))
@@ -78,8 +79,15 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         listing=OpenAIListing(single=True),
         counting=lambda model: counting,
         batching=lambda model: batching_of(routes, "/v1"),
+        filing=_filing,
         place=place_of(base_url, ".api.openai.com"),
     )
+
+
+def _filing() -> Filing:
+    from .._protocols.openai_chat.upload import OpenAIFiling
+
+    return OpenAIFiling()
 
 
 def batching_of(routes: OpenAIRoutes, prefix: str) -> Batching:

@@ -41,6 +41,10 @@ class Origin:
         return f"{self.account or self.provider} ({self.protocol})"
 
 
+FILES = "files"
+"""The protocol of parts that name an uploaded file: any wire of the host that stores it can say them."""
+
+
 @dataclass(frozen=True, slots=True)
 class CacheMark:
     """A prompt-cache breakpoint after the part that carries it.

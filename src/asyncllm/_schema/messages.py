@@ -129,11 +129,13 @@ def plain(value: Any) -> Any:
 
 def _parts(content: Any) -> tuple[Part, ...]:
     """Text, a part, or an iterable of both, as a tuple of parts."""
-    items = (content,) if isinstance(content, (str, *_PARTS)) else content
+    items = (content,) if isinstance(content, (str, *_PARTS)) or hasattr(content, "part") else content
     if isinstance(items, Mapping) or not isinstance(items, Iterable):
         raise TypeError(f"a message's content is text, a part or a list of them, not {type(content).__name__}")
     parts: tuple[Any, ...] = tuple([Text(item) if isinstance(item, str) else item for item in items])
     for part in parts:
         if not isinstance(part, _PARTS):
+            if isinstance(getattr(part, "part", None), _PARTS):  # a `File`
+                return _parts([getattr(one, "part", one) for one in parts])
             raise TypeError(f"a message is made of strings and parts, not {type(part).__name__}")
     return parts

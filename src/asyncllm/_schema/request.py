@@ -13,7 +13,7 @@ from .values import dataclass
 
 ReasoningWord = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model reasons, from nothing to the most: the words of the keyword ``reasoning``."""
-Operation = Literal["chat", "embed", "rerank", "batch", "list", "count", "validate"]
+Operation = Literal["chat", "embed", "rerank", "batch", "file", "list", "count", "validate"]
 """What an HTTP attempt is for."""
 GENERATING: frozenset[Operation] = frozenset({"chat", "embed", "rerank"})
 """The operations that are asked for their own sake: budgets, limits, circuits and reports are about them."""

@@ -162,6 +162,7 @@ class MessagesWriter(BlockWriter[AnthropicDialect]):
                 raise self.refuse(f"{kind} has a URL that Anthropic cannot fetch; give its bytes as data instead")
             return {"type": "url", "url": part.url}
         if part.file_id is not None:
+            self.check_stored(part)
             if not self.dialect.file_ids:
                 raise self.refuse(f"{kind} names a stored file, and this host stores none; give its bytes as data")
             return {"type": "file", "file_id": part.file_id}

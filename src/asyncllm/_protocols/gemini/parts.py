@@ -111,6 +111,7 @@ def write_media(part: Media, writer: Writer) -> dict[str, Any]:
             return _inline(data, part.media_type or media_type, kind, part, writer)
         return _file(part.url, part, writer)
     if part.file_id is not None:
+        writer.check_stored(part)
         return _file(_file_address(part.file_id, kind, writer), part, writer)
     raise writer.refuse(f"the {kind} holds neither data nor an address: give it data, url or file_id")
 

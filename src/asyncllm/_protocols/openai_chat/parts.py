@@ -162,6 +162,7 @@ def _document(writer: ChatWriter, part: Document) -> dict[str, Any]:
     if not writer.dialect.file_parts:
         raise writer.cannot_take("a Document part", "send its text as a Text part, or use a provider that takes files")
     if part.file_id is not None:
+        writer.check_stored(part)
         return {"type": "file", "file": {"file_id": part.file_id}}
     if part.url is not None:
         if writer.dialect.file_urls != "file":

@@ -1,0 +1,111 @@
+"""Files at the provider: uploaded, looked for by their content, listed, deleted.
+
+A `Filing` says how one host does it; it is sans-IO, as a codec is. A file is named after its content, so that the same
+content is found again, by any process, and an upload whose outcome is unknown can be looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._schema.values import dataclass
+from .batching import asking
+from .codec import Context, WireRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFile:
+    """A file that is to be uploaded.
+
+    Attributes:
+        name: its own name.
+        digest: the SHA-256 of its content, in hexadecimal.
+        media_type: of its content.
+        data: its content.
+    """
+
+    name: str
+    digest: str
+    media_type: str
+    data: bytes
+
+    @property
+    def stored_name(self) -> str:
+        """Its name at the host: with the beginning of the digest before the ending."""
+        stem, dot, ending = self.name.rpartition(".")
+        mark = self.digest[:16]
+        return f"{stem}.{mark}.{ending}" if dot and stem else f"{self.name}.{mark}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileInfo:
+    """What a host says of a file; see `File`."""
+
+    id: str
+    name: str = ""
+    media_type: str = ""
+    size: int | None = None
+    created: float | None = None
+    expires_at: float | None = None
+    ready: bool = True
+
+
+class Filing:
+    """How one host stores files; a wire says what differs.
+
+    Attributes:
+        most_bytes: of one file.
+    """
+
+    most_bytes: int = 512 * 1024 * 1024
+
+    def find(self, file: NewFile) -> WireRequest:
+        """The request that shows whether the content is there."""
+        return self.list("")
+
+    def read_found(self, value: Any, file: NewFile) -> FileInfo | None:
+        """The file of this content, from the JSON of the answer to `find`; None where it is not there."""
+        files, _ = self.read_list(value)
+        return next((one for one in files if one.name == file.stored_name), None)
+
+    def upload(self, file: NewFile, context: Context) -> WireRequest:
+        """The request that uploads it, or that begins to."""
+        raise NotImplementedError
+
+    def address(self, headers: Mapping[str, str]) -> str | None:
+        """Where the content goes, from the headers of the answer to `upload`; None where it is there already."""
+        return None
+
+    def content(self, file: NewFile) -> WireRequest:
+        """The request that sends the content to that address; its path is the address's own."""
+        raise NotImplementedError
+
+    def read(self, value: Any) -> FileInfo:
+        """Reads the JSON of a file.
+
+        Raises:
+            ProtocolError: it is none.
+        """
+        raise NotImplementedError
+
+    def get(self, file_id: str) -> WireRequest:
+        """The request for one file."""
+        raise NotImplementedError
+
+    def list(self, after: str) -> WireRequest:
+        """The request for a page of the list.
+
+        Args:
+            after: what `read_list` gave with the page before; ``""`` for the first one.
+        """
+        raise NotImplementedError
+
+    def read_list(self, value: Any) -> tuple[Sequence[FileInfo], str]:
+        """The files of a page, and what the next one follows on; ``""`` after the last one."""
+        raise NotImplementedError
+
+    def delete(self, file_id: str) -> WireRequest:
+        """The request that deletes a file."""
+        wire = self.get(file_id)
+        return WireRequest(method="DELETE", path=wire.path, headers=asking("").headers, body=b"")
