@@ -40,6 +40,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
     frozenset({"sync", "_sync_streams", "_sync_ledger", "_sync_conversation", "_sync_batch", *_TOOLING}),
+    frozenset({"_pyinstaller"}),
     frozenset({"", "__main__"}),
 )
 # (importer, imported) within one level.
@@ -189,6 +190,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "psycopg": frozenset({"_ledger"}),
     "redis": frozenset({"_shared"}),
     "pyarrow": frozenset({"_ledger"}),
+    "PyInstaller": frozenset({"_pyinstaller"}),
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {
