@@ -24,11 +24,13 @@ SECTIONS = frozenset({"_config.sections", "_config.rules", "_config.urls"})
 # Lowest first. A room is a module or a package; the longest name that fits counts.
 _TOOLING = ("_testing", "testing", "contrib", "cli")
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"_schema", "_schema.advice", "_schema.redaction", "_version"}),
+    frozenset({"_schema", "_schema.advice", "_schema.attempt_table", "_schema.redaction", "_version"}),
     frozenset(
         {"errors", *(f"_transport.{name}" for name in ("base", "proxy", "tls", "blocking")), "_models.names", *SECTIONS}
     ),
-    frozenset({"_checks", "tools", "_options", "_run_options", "_map_item", "_framing", "_protocols", "_auth"}),
+    frozenset(
+        {"_async_only", "_checks", "tools", "_options", "_run_options", "_map_item", "_framing", "_protocols", "_auth"}
+    ),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine"}),
     frozenset(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import anyio
 from typing_extensions import TypeVar
 
+from ._async_only import AsyncIterationOnly
 from ._schema.content import ToolCall
 from ._schema.events import Event, ToolEnd, ToolStart
 from .runs import Loop, Run, ToolRun
@@ -28,7 +29,7 @@ Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 """Starts a background task."""
 
 
-class RunStream(Generic[T]):
+class RunStream(AsyncIterationOnly, Generic[T]):
     """The events of a run: those of each reply, and `ToolStart` and `ToolEnd` for each call.
 
     Iterate it directly, or inside ``async with``, which closes it for certain. `result` is the run so far, and the

@@ -10,10 +10,11 @@ from copy import copy
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Union
 
 from . import _assembly as assembly
 from . import _checks
+from ._async_only import AsyncOnly
 from ._checks import ToolLike, read_tools
 from ._config import Settings, from_env, load
 from ._config.rules import Environment, SecretStr, Unshown
@@ -48,7 +49,7 @@ Self = TypeVar("Self", bound="Runtime")
 Config = Union[str, "os.PathLike[str]", Mapping[str, Any], Settings]
 
 
-class Runtime:
+class Runtime(AsyncOnly):
     """The base class of `asyncllm.Client`."""
 
     def __init__(
@@ -64,12 +65,17 @@ class Runtime:
         environ: Mapping[str, str] | None = None,
         on_alert: Callable[[Alert], None] | None = None,
         hooks: Sequence[Hook] = (),
+        **unknown: NoReturn,
     ) -> None:
+        if unknown:
+            name = next(iter(unknown))
+            del config, api_key, environ, unknown  # no frame that an error leaves shows them
+            raise _no_such_argument(name)
         environ = self._environ = Environment(os.environ if environ is None else environ)
         given, secret = Unshown(config), api_key
         named = {
             "model": model,
-            "api_key": SecretStr(secret) if isinstance(secret, str) else secret,
+            "api_key": SecretStr(secret, "the argument api_key of Client") if isinstance(secret, str) else secret,
             "base_url": base_url,
         }
         is_checked, has_key = isinstance(config, Settings), secret is not None
@@ -116,6 +122,14 @@ class Runtime:
         library = assembly.library_loader(self.settings.http, http_client)
         self._preparation = Preparation([library, self._json.load, prices.load, self._catalog.capabilities.load])
         self._refresh = self.settings.catalog.refresh_on_start
+
+    def __repr__(self) -> str:
+        settings = self.settings
+        active = settings.active_provider
+        models = [settings.active_model, *settings.providers[active].fallback_models]
+        model = next((name for name in models if name), "")
+        others = f", {len(settings.providers)} providers" if len(settings.providers) > 1 else ""
+        return f"<{type(self).__name__} {'/'.join(filter(None, (active, model)))}{others}>"
 
     def _check_active(self, *, named: bool) -> None:
         """Checks the active provider, so that a wrong configuration is reported where the client is made."""
@@ -165,7 +179,7 @@ class Runtime:
         view._defaults = {**self._defaults, **{name: value for name, value in given.items() if value is not None}}  # noqa: SLF001  # a copy of this very object
         view._lifetime = SharedLifetime(self._lifetime, lambda engine: engine)  # noqa: SLF001  # a copy of this very object
         if api_key is not None:
-            key = SecretStr(api_key) if isinstance(api_key, str) else api_key
+            key = SecretStr(api_key, "the argument api_key of with_options") if isinstance(api_key, str) else api_key
             del api_key
             view._sign_in(self, provider or self.settings.active_provider, key)  # noqa: SLF001  # a copy of this very object
         return view
@@ -388,3 +402,13 @@ def _named(provider: str | None = None, model: str | None = None) -> None:
     for keyword, value in (("provider", provider), ("model", model)):
         if value is not None:
             _checks.name(keyword, value)
+
+
+def _no_such_argument(name: str) -> TypeError:
+    import difflib
+    import inspect
+
+    known = [parameter for parameter in inspect.signature(Runtime).parameters if parameter != "unknown"]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
+    return TypeError(f"Client() got an unexpected keyword argument {name!r}; {hint}")

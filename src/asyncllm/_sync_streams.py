@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from ._async_only import BlockingOnly
 from ._engine.stream import Stream
 from ._map_item import Item
 from ._schema.events import Event
@@ -40,7 +41,7 @@ class _Batches(Protocol[E]):
     async def aclose(self) -> None: ...
 
 
-class _Pulled(Generic[E]):
+class _Pulled(BlockingOnly, Generic[E]):
     """A blocking iterator over an async source."""
 
     def __init__(self, source: _Batches[E], call: Wait) -> None:

@@ -36,6 +36,7 @@ import anyio
 from anyio import to_thread
 from typing_extensions import TypeVar
 
+from ._async_only import AsyncIterationOnly
 from ._checkpoint import Checkpoint, salt_of
 from ._map_item import Item
 from ._run_options import MAP_KEYWORDS, RUN_KEYWORDS, take
@@ -157,7 +158,7 @@ def begin_map(
     return MapStream(inputs, rules, ask=ask, parse=parse, spawn=spawn, salt=salt_of(rest))
 
 
-class MapStream(Generic[T]):
+class MapStream(AsyncIterationOnly, Generic[T]):
     """The items of a map. Iterate it, or use it in ``async with``, which ends the work for certain.
 
     Attributes:

@@ -62,6 +62,7 @@ from typing import TYPE_CHECKING, Any
 from ._schema.advice import Advice
 from ._schema.advice import FallbackReason as FallbackReason
 from ._schema.advice import LedgerAdvice as LedgerAdvice
+from ._schema.attempt_table import attempt_table
 from ._schema.redaction import redact, without
 
 if TYPE_CHECKING:
@@ -203,7 +204,8 @@ class AsyncLLMError(Exception):
 
     def tell(self, sentence: str) -> None:
         """Adds a sentence that only the attempt knows, such as the URL that was asked."""
-        self.message = f"{self.message} {sentence}"
+        end = "" if self.message.endswith((".", "!", "?", "…", ":")) else "."
+        self.message = f"{self.message}{end} {sentence}"
         self.args = (self.message,)
 
     def conceal(self, secret: str) -> None:
@@ -395,7 +397,13 @@ class DeadlineExceededError(AsyncLLMError):
 
 
 class AllFallbacksFailedError(AsyncLLMError):
-    """Two or more targets failed; ``attempts`` holds every one, and the last error is the cause."""
+    """Two or more targets failed; ``attempts`` holds every one, and the last error is the cause.
+
+    Its text ends with a table of the attempts.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *attempt_table(self.attempts)])
 
 
 class TransportError(AsyncLLMError):

@@ -23,6 +23,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 from typing_extensions import ParamSpec, TypeForm, Unpack
 
+from ._async_only import BlockingOnly, refuse_to_block_a_loop
 from ._checks import JSONFormat
 from ._config import Settings
 from ._config.rules import Unshown
@@ -67,7 +68,7 @@ def _of_client(
     return lambda named: blocking
 
 
-class SyncClient:
+class SyncClient(BlockingOnly):
     """The blocking form of `Client`: the same verbs and keywords, for any number of threads.
 
     Args:
@@ -102,6 +103,9 @@ class SyncClient:
         given = Unshown(environ, **options)
         del environ, options
         return cls(given.into(Client.from_env))
+
+    def __repr__(self) -> str:
+        return f"<Sync{repr(self._client)[1:]}"
 
     def with_options(self, **options: Any) -> SyncClient:
         """Returns a view of this client for another tenant.
@@ -492,6 +496,7 @@ class SyncClient:
         self.close()
 
     def _call(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        refuse_to_block_a_loop()
         if self._whole is not None:
             return self._whole._call(work)  # noqa: SLF001  # a copy of this very object
         with self._lock:

@@ -141,7 +141,8 @@ def test_problems_can_be_told_apart(
         monkeypatch.delenv(variable)
     assert 1 == main(["check"])
     first, second, *_ = capsys.readouterr().out.splitlines()
-    assert "PROBLEM configuration: no provider is configured; set the variables of one" == first
+    told = "no provider is configured; set the variables of one, or write a configuration with asyncllm init"
+    assert f"PROBLEM configuration: {told}" == first
     assert second.startswith("PROBLEM configuration: openai: OPENAI_API_KEY")
     assert 1 == main(["models"])
-    assert "set the variables of one: openai: OPENAI_API_KEY; anthropic: " in capsys.readouterr().err
+    assert "with asyncllm init: openai: OPENAI_API_KEY; anthropic: " in capsys.readouterr().err

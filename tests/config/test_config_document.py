@@ -75,7 +75,7 @@ def test_bad_files_are_refused_in_time(data: bytes, expected: str, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("none.yaml", "No such file"), (".", "this is not a file"), ("a\0b", "not the name of a file")],
+    [("none.yaml", "there is no such file"), (".", "this is not a file"), ("a\0b", "not the name of a file")],
 )
 def test_what_is_no_file_is_refused(name: str, expected: str, tmp_path: Path) -> None:
     """A path without a readable file is a configuration error that names it."""

@@ -29,6 +29,10 @@ KeyFunction = Callable[[], Union[str, Secret, Awaitable[Union[str, Secret]]]]
 """Gives the key of the moment; it may be async."""
 
 
+_LONG_ENOUGH = 20  # of shorter keys no part is shown
+_SHOWN = 4
+
+
 class HeaderKey:
     """Sends a key in one header.
 
@@ -63,6 +67,7 @@ class HeaderKey:
         elif key is not None:
             secret: Secret = key  # type: ignore[assignment]  # no function
             _check(secret.get_secret_value(), where)
+            self._where = getattr(secret, "origin", "") or where
             self._line = Headers([(header, prefix + secret.get_secret_value())])
 
     async def sign(self, method: str, url: str, headers: Headers, body: bytes) -> Headers:
@@ -78,6 +83,16 @@ class HeaderKey:
             self._last = await self._ask(self._function)
             line = Headers([(self._header, self._prefix + self._last)])
         return Headers([*[pair for pair in headers if pair[0] != self._header], *line])
+
+    def told(self) -> str:
+        """Returns a sentence about where the key came from, with its last four characters if it has 20 or more."""
+        if self._function is not None:
+            return f"The key came from the function {self._where}."
+        if self._line is None:
+            return "No key was sent, because none is configured: set api_key."
+        key = self._line[0][1].removeprefix(self._prefix)
+        ending = f" and ends in {key[-_SHOWN:]!r}" if len(key) >= _LONG_ENOUGH else ""
+        return f"The key came from {self._where}{ending}. Check it, or set another one there."
 
     async def refresh(self) -> bool:
         """Asks again for a key that a function gives. Returns False if it is the same one, or if no function gives

@@ -136,6 +136,15 @@ class SigV4:
         sent.append(("authorization", f"{key.credential}, SignedHeaders={names}, Signature={signature}"))
         return Headers(sent)
 
+    def told(self) -> str:
+        """Returns a sentence about which key signed: the end of its id, which is no secret, and the region."""
+        if self._key is None:
+            return ""
+        return (
+            f"The request was signed with the AWS access key that ends in {self._key.keys.access_key[-4:]!r}, "
+            f"for the region {self._region}."
+        )
+
     async def refresh(self) -> bool:
         """Looks for other keys; False when the same ones were found again."""
         return await self._credentials.refresh()

@@ -7,6 +7,7 @@ own trouble until somebody uses it; for the active entry, that is at once.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def complete(
     kinds = KindsOfOneFile()
     for name, entry in entries.items():
         if isinstance(entry, dict):
-            wrong, pending = _complete_entry(("providers", name), entry, kinds, extra_kinds, document.base)
+            wrong, pending = _complete_entry(document, ("providers", name), entry, kinds, extra_kinds)
             _inherit(tree, entry)
             problems += wrong
             if check_active and tree.get("active_provider") == name:
@@ -86,9 +87,10 @@ def _sentences(unresolved: Unresolved) -> Iterator[str]:
 
 
 def _complete_entry(
-    path: KeyPath, entry: dict[str, Any], kinds: KindsOfOneFile, extra_kinds: frozenset[str], base: Path | None
+    document: ConfigDocument, path: KeyPath, entry: dict[str, Any], kinds: KindsOfOneFile, extra_kinds: frozenset[str]
 ) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
     """Completes one entry in place. Returns its problems, and the problems that matter only if the entry is used."""
+    base = document.base
     missing = list(unresolved_in(entry))
     pending = [ConfigProblem((*path, *where), text) for where, unresolved in missing for text in _sentences(unresolved)]
     for where, _ in missing:
@@ -114,10 +116,12 @@ def _complete_entry(
         _keep_common(entry)
         return [] if pending else [unknown], pending
     entry["own"], troubles = read_own(spec, entry, base)
+    _trace(document, path, entry["own"])
     wrong = [ConfigProblem((*path, key) if key else path, text) for key, text in troubles if key or not pending]
     wrong += _unknown_keys(path, entry, spec, kinds, COMMON_KEYS)
     for where, deployment in _deployments(path, entry):
         deployment["own"], troubles = read_own(spec, deployment, base)
+        _trace(document, where, deployment["own"])
         wrong += [ConfigProblem((*where, key) if key else where, text) for key, text in troubles if key]
         wrong += _unknown_keys(where, deployment, spec, kinds, DEPLOYMENT_KEYS)
     if spec.needs_base_url and not pending:
@@ -127,6 +131,16 @@ def _complete_entry(
             if entry.get("base_url") is None and one.get("base_url") is None
         ]
     return wrong, pending
+
+
+def _trace(document: ConfigDocument, path: KeyPath, own: dict[str, Any]) -> None:
+    """Notes on each secret where it was written, and in which variable, for an error about it."""
+    for name, value in own.items():
+        if isinstance(value, SecretStr) and not value.origin:
+            written = document.written((*path, name))
+            variables = re.findall(r"\$\{(\w+)", written) if isinstance(written, str) else []
+            variable = f" (the environment variable {', '.join(variables)})" if variables else ""
+            own[name] = SecretStr(value.get_secret_value(), document.place((*path, name)) + variable)
 
 
 def _deployments(path: KeyPath, entry: dict[str, Any]) -> list[tuple[KeyPath, dict[str, Any]]]:

@@ -47,7 +47,7 @@ def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
         providers[chosen] = _entry(KINDS[chosen], environ)
     if not providers:
         return ConfigurationError(
-            "no provider is configured; set the variables of one",
+            "no provider is configured; set the variables of one, or write a configuration with asyncllm init",
             problems=tuple(f"{name}: {_wanted(kind)}" for name, kind in KINDS.items() if kind.found_by),
         )
     written, variables = _own_variables(environ)
@@ -65,11 +65,20 @@ def _wanted(spec: HostSpec) -> str:
 
 def _entry(spec: HostSpec, environ: Mapping[str, str]) -> dict[str, Any]:
     found = {name: _get(environ, *key.variables) for name, key in spec.keys.items()}
-    values = {name: value for name, value in found.items() if value}
+    values: dict[str, Any] = {name: value for name, value in found.items() if value}
     if "api_key" in values or not all(values.get(name) for pair in spec.pairs for name in pair):
         values = {name: value for name, value in values.items() if name not in spec.together}
-    entry = {name: SecretStr(value) if spec.keys[name].form == "secret" else value for name, value in values.items()}
+    entry = {
+        name: SecretStr(value, _origin(spec.keys[name].variables, environ))
+        if spec.keys[name].form == "secret"
+        else value
+        for name, value in values.items()
+    }
     return {**entry, "fallback_models": list(spec.models)}
+
+
+def _origin(variables: tuple[str, ...], environ: Mapping[str, str]) -> str:
+    return next((f"the environment variable {name}" for name in variables if environ.get(name, "").strip()), "")
 
 
 def _own_variables(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[KeyPath, str]]:

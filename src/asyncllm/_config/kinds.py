@@ -150,7 +150,7 @@ def _secret(value: Any, base: Path | None = None) -> Any:
     if callable(value) and not hasattr(value, "get_secret_value"):
         return value  # a function that gives the key
     hidden: str = value.get_secret_value() if hasattr(value, "get_secret_value") else _text(value)
-    found: SecretStr = KEY.read(SecretStr(hidden))
+    found: SecretStr = KEY.read(SecretStr(hidden, getattr(value, "origin", "")))
     return found
 
 

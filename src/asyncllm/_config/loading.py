@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .._schema.redaction import redact
@@ -20,6 +21,7 @@ from .complete import complete
 from .document import ConfigDocument, RefusedError, place, read_file, read_mapping
 from .interpolate import resolve_values
 from .nearest import ConfigProblem
+from .not_a_file import meant_instead
 from .reading import Reader
 from .settings import Settings
 
@@ -72,6 +74,8 @@ def _read(
     try:
         document = read_mapping(source) if isinstance(source, Mapping) else read_file(source)
     except RefusedError as refused:
+        if name is not None and "\0" not in name and not Path(name).exists():
+            return refusal([meant_instead(name)])
         where = place(name, refused.line, refused.path)
         return refusal([f"{where}: {refused.sentence}" if where else refused.sentence])
     return settle(document, resolve_values(document.tree, environ), extra_kinds, check_active=check_active)

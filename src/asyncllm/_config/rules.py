@@ -28,12 +28,18 @@ class SecretStr:
     """A text that no repr, log or dump shows. `get_secret_value` returns it.
 
     It is used like ``pydantic.SecretStr``, which a configuration made in Python may hold as well.
+
+    Args:
+        text: the secret.
+        origin: where it was found, for an error about it: ``config.yaml:4: providers.openai.api_key``. Two secrets with
+            the same text are equal wherever they were found.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "origin")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, origin: str = "") -> None:
         self._text = text
+        self.origin = origin
 
     def get_secret_value(self) -> str:
         """The text."""
@@ -175,7 +181,7 @@ def _key(secret: SecretStr) -> SecretStr:
         raise ValueError("must not be empty")
     if not text.isascii() or not text.isprintable():
         raise ValueError("must be printable ASCII, as it travels in a header")
-    return SecretStr(text)
+    return SecretStr(text, secret.origin)
 
 
 KEY = Rule(_key)

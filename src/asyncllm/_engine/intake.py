@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Union
 
@@ -130,6 +130,9 @@ def read_messages(messages: Messages) -> tuple[Message, ...]:
         return (_plain("user", messages),)
     if isinstance(messages, Message):
         return (messages,)
+    if isinstance(messages, Coroutine):
+        messages.close()  # this error tells what Python would warn of
+        raise BadRequestError("messages is a coroutine: a call before this one was not awaited; write await before it")
     if isinstance(messages, Mapping) or not isinstance(messages, Sequence):
         raise BadRequestError(
             f"messages must be a string or a list of messages, not {type(messages).__name__}; "

@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 from pydantic_core import from_json
 from typing_extensions import is_typeddict
 
+from .._async_only import AsyncIterationOnly
 from .._schema.content import Text
 from .._schema.events import PartStart, Restart, TextDelta
 from .._schema.response import Parsed, Response
@@ -176,7 +177,7 @@ def _type_of(asked: Any) -> Any:
     return None if isinstance(asked, (str, Mapping)) or type(asked).__name__ == "ResponseFormat" else asked
 
 
-class PartialStream(Generic[Parsed]):
+class PartialStream(AsyncIterationOnly, Generic[Parsed]):
     """The growing answer of a stream: iterate it; the last item is the answer itself.
 
     Args:
@@ -233,7 +234,7 @@ class PartialStream(Generic[Parsed]):
         await self._stream.aclose()
 
 
-class ItemStream:
+class ItemStream(AsyncIterationOnly):
     """The items of an answer that is a list, each as soon as it is whole: the next one has begun, or the list ended.
 
     Args:
@@ -287,7 +288,7 @@ class ItemStream:
         await self._stream.aclose()
 
 
-class TextStream(Generic[Parsed]):
+class TextStream(AsyncIterationOnly, Generic[Parsed]):
     """The text of a stream, as strings that are never empty."""
 
     def __init__(self, stream: Stream[Parsed]) -> None:

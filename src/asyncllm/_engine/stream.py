@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import anyio
 
+from .._async_only import AsyncIterationOnly
 from .._schema.accumulate import Accumulator
 from .._schema.advice import FallbackReason
 from .._schema.events import (
@@ -87,7 +88,7 @@ class StreamPlan:
     asked: Any = None
 
 
-class Stream(Generic[Parsed]):
+class Stream(AsyncIterationOnly, Generic[Parsed]):
     """Events of one reply, in the grammar of `asyncllm._schema.events`.
 
     Iterate it directly, or inside ``async with``, which closes it for certain. Read `response` at any time.

@@ -19,6 +19,11 @@ class EnvironKey:
         self._variable = variable
         self._value = value
 
+    @property
+    def origin(self) -> str:
+        """Where it was found, for an error about it."""
+        return f"the environment variable {self._variable}"
+
     def get_secret_value(self) -> str:
         """The key itself."""
         return self._value

@@ -40,6 +40,11 @@ def redact(text: str) -> str:
     return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"
 
 
+def looks_like_key(text: str) -> bool:
+    """Whether a text has the form of a vendor's key."""
+    return _SECRETS.fullmatch(text.strip()) is not None
+
+
 def without(secret: str, text: str) -> str:
     """Returns the text without the secret. If the text was cut inside the secret, its beginning is removed too."""
     text = text.replace(secret, _REDACTED)

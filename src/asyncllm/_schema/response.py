@@ -24,6 +24,7 @@ else:  # the standard library's has no default before Python 3.13; only type che
 
 CostSource = Literal["provider", "table", "estimate"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
+_MOST_SHOWN = 60
 Outcome = Literal["ok", "error", "cancelled", "interrupted", "unknown", "cached"]
 
 
@@ -61,6 +62,14 @@ class Attempt:
     waited: float | None = None
     saved: Decimal | None = None
     variant: str | None = None
+
+    def __repr__(self) -> str:
+        facts = [self.label, self.outcome, *([str(self.status)] if self.status is not None else [])]
+        if self.latency is not None:
+            facts.append(f"{self.latency:.2f} s")
+        if self.error is not None:
+            facts.append(type(self.error).__name__)
+        return f"<Attempt {', '.join(facts)}>"
 
     @property
     def label(self) -> str:
@@ -131,6 +140,31 @@ class Response(Generic[Parsed]):
     rate_limits: RateLimits | None = None
     raw: Mapping[str, Any] | None = None
     continuation: Mapping[str, Any] | None = None
+
+    def __str__(self) -> str:
+        """The text, the calls, and one line of facts: who answered, tokens, cost, time."""
+        calls = [f"{call.name}({call.raw_arguments or ''})" for call in self.tool_calls]
+        return "\n".join([*([self.text] if self.text else []), *calls, f"[{self._facts()}]"])
+
+    def __repr__(self) -> str:
+        shown = self.text if len(self.text) <= _MOST_SHOWN else f"{self.text[: _MOST_SHOWN - 1]}…"
+        return f"<Response {shown!r} [{self._facts()}]>"
+
+    def _facts(self) -> str:
+        usage = self.usage
+        read, written = ["?" if count is None else f"{count:,}" for count in (usage.input_tokens, usage.output_tokens)]
+        facts = ["/".join(filter(None, (self.provider, self.model)))] if self.provider or self.model else []
+        facts.append(f"{read} + {written} tokens")
+        facts.append("cost unknown" if self.cost is None else f"${self.cost.normalize():f}")
+        if self.attempts and self.attempts[-1].latency is not None:
+            facts.append(f"{sum(attempt.latency or 0 for attempt in self.attempts):.2f} s")
+        if len(self.attempts) > 1:
+            facts.append(f"{len(self.attempts)} attempts")
+        if self.finish_reason != "stop":
+            facts.append(f"ended by {self.finish_reason}")
+        if self.warnings:
+            facts.append("1 warning" if len(self.warnings) == 1 else f"{len(self.warnings)} warnings")
+        return ", ".join(facts)
 
     @property
     def text(self) -> str:

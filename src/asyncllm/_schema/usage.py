@@ -41,6 +41,11 @@ class Usage:
         source: who counted: ``"provider"``, ``"estimated"`` or ``"unknown"``.
     """
 
+    def __repr__(self) -> str:
+        """The counts that are known and not zero, and who counted."""
+        known = [(one.name, getattr(self, one.name)) for one in fields(self)]
+        return f"Usage({', '.join(f'{name}={value!r}' for name, value in known if value not in (None, 0))})"
+
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
