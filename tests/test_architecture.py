@@ -117,7 +117,13 @@ SIDEWAYS = frozenset(
 # Named for the type checker only, never imported at run time: exceptions carry responses, attempts carry exceptions,
 # a conversation holds the client that made it.
 FOR_TYPES_ONLY = frozenset(
-    {("errors", "_schema"), ("_schema", "errors"), ("conversation", "client"), ("_map_item", "runs")}
+    {
+        ("_schema.attempt_table", "_schema"),
+        ("errors", "_schema"),
+        ("_schema", "errors"),
+        ("conversation", "client"),
+        ("_map_item", "runs"),
+    }
 )
 
 # What is installed besides the standard library, and who may import it.
