@@ -397,10 +397,7 @@ class DeadlineExceededError(AsyncLLMError):
 
 
 class AllFallbacksFailedError(AsyncLLMError):
-    """Two or more targets failed; ``attempts`` holds every one, and the last error is the cause.
-
-    Its text ends with a table of the attempts.
-    """
+    """Two or more targets failed; ``attempts`` holds every one and the text a table; the last error is the cause."""
 
     def __str__(self) -> str:
         return "\n".join([super().__str__(), *attempt_table(self.attempts)])

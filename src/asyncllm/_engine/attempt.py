@@ -51,12 +51,9 @@ from .._schema.values import dataclass
 from .._transport.base import MAX_ERROR_BODY_BYTES, Exchange, Headers, HTTPReply, Transport, TransportRequest
 from ..errors import (
     AsyncLLMError,
-    AuthenticationError,
-    BillingError,
     ConnectError,
     ConnectionLostError,
     NotFoundError,
-    PermissionDeniedError,
     ProtocolError,
     RequestTooLargeError,
     UnsupportedParameterError,
@@ -72,7 +69,7 @@ if TYPE_CHECKING:
 
 HINTS = frozenset({"temperature", "top_p", "seed"})
 """The keywords that `unsupported_parameters` is about: a reply without them is still the reply that was asked for."""
-_ABOUT_THE_KEY = (AuthenticationError, PermissionDeniedError, BillingError)  # errors that tell which key it was
+_ABOUT_THE_KEY = frozenset({"credential_off", "account_off"})  # such errors tell which key it was
 _SHORTEST_SECRET = 5  # a shorter word may stand in a sentence by chance
 
 
@@ -560,10 +557,8 @@ class HTTPAttempt:
             error.tell(f"The request was for {self._url}, which follows from base_url: check that, and the network.")
         for secret in self._credentials():
             error.conceal(secret)
-        if isinstance(error, _ABOUT_THE_KEY) and self._signed:
-            told = getattr(self.target.provider.auth, "told", None)  # an auth of the user's own need not have it
-            if told is not None and (sentence := told()):
-                error.tell(sentence)
+        if error.advice.health in _ABOUT_THE_KEY and self._signed and (told := self.target.provider.told()):
+            error.tell(told)
         forget_locals(error)
         return error
 

@@ -25,11 +25,7 @@ import anyio
 from .._async_only import AsyncIterationOnly
 from .._schema.accumulate import Accumulator
 from .._schema.advice import FallbackReason
-from .._schema.events import (
-    Event,
-    ResponseEnd,
-    Restart,
-)
+from .._schema.events import Event, ResponseEnd, Restart
 from .._schema.replay import events_of
 from .._schema.request import Request
 from .._schema.response import Outcome, Parsed, Response

@@ -89,6 +89,11 @@ class Provider:
         """Its name for people and for prices: the entry's, with the deployment's where it has several."""
         return self.name if self.deployment is None else f"{self.name}/{self.deployment}"
 
+    def told(self) -> str:
+        """Returns a sentence about the credential, for an error about it. Not every `Auth` has one."""
+        told: Callable[[], str] | None = getattr(self.auth, "told", None)
+        return "" if told is None else told()
+
 
 def path_escape(segment: str) -> str:
     """A model id as one path segment."""
