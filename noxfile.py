@@ -96,6 +96,7 @@ def oracle(session: nox.Session) -> None:
     """The vendors' own SDKs as oracles: 200 generated requests a host, theirs and ours, compared as received."""
     session.install(".[test]", "openai", "anthropic", "google-genai", "boto3")
     session.run("pytest", "tests/oracle", *session.posargs, env={"ASYNCLLM_ORACLE_REQUESTS": "200"})
+    session.run("pytest", "tests/testing/test_simulator_sdks.py")
 
 
 @nox.session

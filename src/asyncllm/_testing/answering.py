@@ -16,12 +16,14 @@ from . import services
 from .behaviour import CacheMemory, compose
 from .faults import Fault
 from .hosts import Host, main_hosts, simulated
+from .kept import Kept
 from .listing import ListedModel, listed
 from .model import ModelBehaviour, ModelRequest, tokens
 from .record import CREDENTIALS, Arrival, Received
 from .script import Script, failure, plain, stream, unary
 from .scripted import Answer, ScriptUsedUpError, spoken
 from .server import RawRequest
+from .wires import openai_errors
 from .wires.wire import Operation, Problem, Rules, Turn, Wire, dumps, token_of
 
 
@@ -59,10 +61,12 @@ class Answering:
         self._failed = failed
         self.services = services.Services(self._line)
         self._lines = 0
+        self._kept = Kept()
 
     def answer(self, raw: RawRequest, connection: int, number: int) -> tuple[Received, Script]:
         """The record of a request, and the script of its answer."""
-        kind, arrival = _arrival(raw, connection)
+        kind, sent = _arrival(raw, connection)
+        arrival = self._kept.completed(sent)
         now = time.time()
         host = simulated(kind)
         wire, operation = _meaning(host, arrival)
@@ -78,11 +82,14 @@ class Answering:
             query=arrival.query,
             headers={name: value for name, value in raw.headers.items() if name not in CREDENTIALS},
             authenticated=not CREDENTIALS.isdisjoint(raw.headers),
-            body=arrival.body,
+            body=sent.body,
             connection=connection,
             time=now,
         )
         turn = Turn(token=token_of(self._seed, number), now=now)
+        if host is not None and operation is None and (found := self._kept.answer(arrival, now)) is not None:
+            record.wire, record.operation = host.wires[0].name, "kept"
+            return record, _of_what_is_kept(found, host, arrival, self._rules, turn)
         if host is None or wire is None or operation is None:
             return record, _nowhere(raw, host, turn)
         models = self._models_of(kind)
@@ -134,13 +141,19 @@ class Answering:
         if services.is_service(operation.name):
             return self.services.answer(arrival, operation, wire, turn, behaviour, fault)
         if record.asked is not None:
-            return self._generate(record.asked, wire, turn, behaviour, fault)
+            return self._generate(record.asked, wire, turn, behaviour, fault, arrival)
         known = self._models_of(record.provider)
         models = [ListedModel(name) for name in host.models] if known is None else known
         return unary(wire.look_up(arrival, operation, models), wire, turn, behaviour, fault)
 
     def _generate(
-        self, request: ModelRequest, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fault: Fault | None
+        self,
+        request: ModelRequest,
+        wire: Wire,
+        turn: Turn,
+        behaviour: ModelBehaviour,
+        fault: Fault | None,
+        arrival: Arrival,
     ) -> Script:
         window = behaviour.context_window
         if window is not None and (length := tokens(request.text)) > window:
@@ -150,6 +163,9 @@ class Answering:
         except Exception as error:  # noqa: BLE001 - a user's reply function may raise anything; it is raised again on exit
             self._failed(error)
             return _refused(wire, Problem(status=500, message=f"the reply function raised {error!r}"), turn)
+        if self._kept.wants(arrival):
+            done = replace(request, body={**request.body, "stream": False, "done": True})
+            self._kept.remember(arrival, json.loads(wire.unary(done, reply, turn)))
         turn = replace(turn, chunk_size=behaviour.chunk_size)
         if request.stream:
             return stream(wire.events(request, reply, turn), wire, turn, behaviour, fault)
@@ -201,6 +217,14 @@ def _meaning(host: Host | None, arrival: Arrival) -> tuple[Wire | None, Operatio
 
 def _refused(wire: Wire, problem: Problem, turn: Turn) -> Script:
     return plain(problem.status, wire.headers(problem.status, turn, problem.code), wire.error(problem, turn))
+
+
+def _of_what_is_kept(found: dict[str, Any] | Problem, host: Host, arrival: Arrival, rules: Rules, turn: Turn) -> Script:
+    wire = host.wires[0]
+    problem = openai_errors.check_key(arrival.headers, rules)
+    if problem is not None or isinstance(found, Problem):
+        return _refused(wire, problem or found, turn)  # type: ignore[arg-type]  # one of them is a problem
+    return plain(200, wire.headers(200, turn), dumps(found))
 
 
 def _nowhere(raw: RawRequest, host: Host | None, turn: Turn) -> Script:

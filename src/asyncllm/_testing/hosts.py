@@ -19,6 +19,7 @@ from .wires.gemini import GeminiServer
 from .wires.hosted_claude import InvokeClaude, VertexClaude
 from .wires.openai_chat import ChatServer
 from .wires.openai_responses import ResponsesServer
+from .wires.text_bodies import InvokeText
 from .wires.vertex import VertexChat, VertexGemini
 from .wires.wire import Wire
 
@@ -64,6 +65,8 @@ _OWN_WAYS: Mapping[tuple[str, str], Wire] = MappingProxyType(
         ("vertex", "openai_chat"): VertexChat(shows_reasoning=True),
     }
 )
+# What a host speaks here besides the formats that it is declared with; asked first.
+_BESIDES: Mapping[str, tuple[Wire, ...]] = MappingProxyType({"bedrock": (InvokeText(),)})
 # The hosts that a client without more words is tested with, and what they list.
 _MAIN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -98,7 +101,10 @@ def simulated_kinds() -> list[str]:
 
 def _host(spec: HostSpec) -> Host:
     return Host(
-        wires=tuple([_OWN_WAYS.get((spec.kind, wire)) or _USUAL[wire] for wire in spec.wires]),
+        wires=(
+            *_BESIDES.get(spec.kind, ()),
+            *(_OWN_WAYS.get((spec.kind, wire)) or _USUAL[wire] for wire in spec.wires),
+        ),
         suffix=spec.url_suffix,
         models=_MAIN.get(spec.kind, _OTHERS),
         mark=_MARKS.get(spec.kind, ""),

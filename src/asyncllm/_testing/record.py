@@ -24,6 +24,7 @@ class Arrival:
         content: the body as it came; None when it was over the bound.
         target: the whole path and query, as sent.
         connection: the number of the connection it came on.
+        continued: the history that the request names is in the body.
     """
 
     provider: str
@@ -35,6 +36,7 @@ class Arrival:
     content: bytes | None
     target: str
     connection: int
+    continued: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

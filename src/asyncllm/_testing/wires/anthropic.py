@@ -74,6 +74,7 @@ class Anthropic:
                 version=arrival.headers["anthropic-version"],
                 counting=operation.name == "count_tokens",
                 signature=signature if rules.signatures else None,
+                continued=arrival.continued,
             )
             if problem is not None:
                 return problem

@@ -38,7 +38,9 @@ def body(problem: Problem, request_id: str) -> dict[str, Any]:
     return {"type": "error", "error": error, "request_id": request_id}
 
 
-def check_body(given: Any, *, version: str, counting: bool, signature: Callable[[str], str] | None) -> Problem | None:
+def check_body(
+    given: Any, *, version: str, counting: bool, signature: Callable[[str], str] | None, continued: bool = False
+) -> Problem | None:
     """What is wrong with a messages request.
 
     Args:
@@ -46,6 +48,7 @@ def check_body(given: Any, *, version: str, counting: bool, signature: Callable[
         version: the ``anthropic-version`` header.
         counting: it only counts tokens, so that ``max_tokens`` is not needed.
         signature: gives the signature of a thinking text; None not to check any.
+        continued: the thread that it names may be continued, or begun.
     """
     if not isinstance(given, dict):
         return _bad("The request body is not valid JSON")
@@ -64,6 +67,12 @@ def check_body(given: Any, *, version: str, counting: bool, signature: Callable[
     budget = (given.get("thinking") or {}).get("budget_tokens")
     if budget is not None and not counting and budget >= given["max_tokens"]:
         return _bad("`max_tokens` must be greater than `thinking.budget_tokens`.")
+    thread = given.get("thread")
+    if thread is not None and not continued:
+        if "previous_message_id" in thread:
+            message = f"No thread continues after {thread['previous_message_id']}"
+            return Problem(status=404, message=message, code="thread_not_found")
+        return _bad("thread: Extra inputs are not permitted")
     messages = given["messages"]
     if not isinstance(messages, list) or not messages:
         return _bad("messages: at least one message is required")

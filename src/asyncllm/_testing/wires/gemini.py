@@ -156,9 +156,29 @@ class GeminiServer:
         return dumps({"models": [_entry(model) for model in models[start : start + size]], **more})
 
 
+# What is the caller's own, and no field of the API's: schemas, arguments, results.
+_OPAQUE = frozenset(
+    {"parametersJsonSchema", "responseJsonSchema", "args", "response", "labels", "properties", "partMetadata"}
+)
+
+
+def _camel(value: Any) -> Any:
+    """The names of fields as the API's JSON has them: it takes those of the protocol buffers (``snake_case``) too."""
+    if isinstance(value, list):
+        return [_camel(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for name, inner in value.items():
+        head, *rest = name.split("_")
+        plain = head + "".join([word.capitalize() for word in rest]) if head and all(rest) else name
+        found[plain] = inner if plain in _OPAQUE else _camel(inner)
+    return found
+
+
 def _body(arrival: Arrival) -> Any:
     """The request; a count of tokens may hold a whole one, which names its model."""
-    body = arrival.body
+    body = _camel(arrival.body)
     whole = body.get("generateContentRequest") if isinstance(body, dict) else None
     return {name: value for name, value in whole.items() if name != "model"} if isinstance(whole, dict) else body
 
@@ -198,8 +218,47 @@ def _chunk(
         candidate["finishReason"] = _FINISH.get(reply.finish or "stop", "STOP")
         if reply.refusal:
             candidate["finishMessage"] = reply.refusal
-    head = {"candidates": [candidate], "usageMetadata": _usage(reply, final=final)}
+        candidate.update(_besides(request, reply))
+    settings = request.body.get("generationConfig") or {}
+    candidates = [{**candidate, "index": at} for at in range(int(settings.get("candidateCount") or 1))]
+    head = {"candidates": candidates, "usageMetadata": _usage(reply, len(candidates), final=final)}
     return {**head, **_status(turn), "modelVersion": request.model, "responseId": turn.token}
+
+
+def _offers(request: ModelRequest, tool: str, *words: str) -> bool:
+    """Whether a tool of Google's is offered, and the prompt speaks of it."""
+    offered = any(tool in one for one in request.body.get("tools") or ())
+    return offered and any(word in request.prompt.lower() for word in words)
+
+
+def _besides(request: ModelRequest, reply: Reply) -> dict[str, Any]:
+    """What a candidate says besides its content: sources, pages, probabilities."""
+    found: dict[str, Any] = {}
+    if _offers(request, "googleSearch", "search", "web") and reply.text:
+        source = {"web": {"uri": "https://example.org/", "title": "example.org"}}
+        segment = {"startIndex": 0, "endIndex": len(reply.text.encode()), "text": reply.text}
+        found["groundingMetadata"] = {
+            "webSearchQueries": [request.prompt],
+            "groundingChunks": [source],
+            "groundingSupports": [{"segment": segment, "groundingChunkIndices": [0]}],
+            "searchEntryPoint": {"renderedContent": "<div></div>"},
+        }
+    if _offers(request, "urlContext", "http"):
+        page = next(
+            word for word in request.prompt.split() if word.lower().startswith("http") or "http" in word.lower()
+        )
+        read = {"retrievedUrl": page, "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"}
+        found["urlContextMetadata"] = {"urlMetadata": [read]}
+    settings = request.body.get("generationConfig") or {}
+    if settings.get("responseLogprobs") is True and reply.text:
+        rows = [
+            {"token": piece, "tokenId": at, "logProbability": -0.01} for at, piece in enumerate(pieces(reply.text, 4))
+        ]
+        top = [{"candidates": [row] * int(settings.get("logprobs") or 1)} for row in rows]
+        total = {"logProbabilitySum": -0.01 * len(rows)}
+        found["logprobsResult"] = {"chosenCandidates": rows, "topCandidates": top, **total}
+        found["avgLogprobs"] = -0.01
+    return found
 
 
 def _status(turn: Turn) -> dict[str, Any]:
@@ -217,6 +276,9 @@ def _parts(request: ModelRequest, reply: Reply, turn: Turn, *, whole: bool) -> I
     if reply.reasoning and request.reasoning is True:
         for piece in [reply.reasoning] if whole else pieces(reply.reasoning, turn.chunk_size):
             yield {"text": piece, "thought": True}
+    if _offers(request, "codeExecution", "code") and reply.text:
+        yield {"executableCode": {"language": "PYTHON", "code": f"print({reply.text!r})"}}
+        yield {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": f"{reply.text}\n"}}
     if reply.text:
         for piece in [reply.text] if whole else pieces(reply.text, turn.chunk_size):
             yield {"text": piece}
@@ -234,9 +296,9 @@ def _object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _usage(reply: Reply, *, final: bool) -> dict[str, Any]:
+def _usage(reply: Reply, answers: int = 1, *, final: bool) -> dict[str, Any]:
     read, thought = reply.input_tokens or 0, reply.reasoning_tokens or 0
-    said = max(0, (reply.output_tokens or 0) - thought) if final else 0
+    said = max(0, (reply.output_tokens or 0) - thought) * answers if final else 0
     usage: dict[str, Any] = {"promptTokenCount": read, "totalTokenCount": read + said + thought}
     if said:
         usage["candidatesTokenCount"] = said

@@ -93,7 +93,8 @@ def _check_calls(
         calls = [part for part in content["parts"] if "functionCall" in part]
         if not calls or content.get("role") != "model":
             continue
-        following = contents[at + 1]["parts"] if at + 1 < len(contents) else []
+        # Turns of one role that follow each other are one turn.
+        following: Sequence[Any] = next((it["parts"] for it in contents[at + 1 :] if it.get("role") != "model"), ())
         if len(calls) != sum("functionResponse" in part for part in following):
             return _bad(
                 "Please ensure that the number of function response parts is equal to the number of function call "

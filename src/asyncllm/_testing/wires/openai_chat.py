@@ -33,6 +33,10 @@ _FINISH: Mapping[str, str] = {
 }
 
 
+_TOKEN = 4  # characters of a token, as everything here counts
+_FREE_TEXT: Mapping[str, Any] = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+
+
 @lru_cache(maxsize=256)
 def _known(model: str) -> ModelFacts:
     return FactBook().find("openai", model)
@@ -74,7 +78,7 @@ class ChatServer:
         """What the provider would refuse the request for."""
         problem = openai_errors.check_key(arrival.headers, rules)
         if problem is None and operation.name == "generate":
-            problem = openai_errors.check_body(arrival.body)
+            problem = openai_errors.check_body(arrival.body) or openai_errors.check_answers(arrival.body)
             if problem is None and self.has_responses:
                 problem = openai_errors.check_chat_model(arrival.body, _known(operation.model))
         return problem or openai_errors.check_model(operation.model, rules)
@@ -124,6 +128,14 @@ class ChatServer:
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
         """The whole answer."""
+        choices = [self._choice(request, reply, turn, at) for at in range(_answers(request))]
+        head = {"id": f"chatcmpl-{turn.token}", "object": "chat.completion", "created": int(turn.now)}
+        tail = {"service_tier": "default", "system_fingerprint": "fp_51m"}
+        usage = _usage(reply, len(choices))
+        return dumps({**head, "model": request.model, "choices": choices, "usage": usage, **tail})
+
+    def _choice(self, request: ModelRequest, reply: Reply, turn: Turn, index: int) -> dict[str, Any]:
+        """One of the answers; they all say the same."""
         message: dict[str, Any] = {
             "role": "assistant",
             "content": None if reply.refusal is not None or (reply.tool_calls and not reply.text) else reply.text,
@@ -133,14 +145,18 @@ class ChatServer:
         if reply.reasoning and self.shows_reasoning:
             message["reasoning_content"] = reply.reasoning
         if reply.tool_calls:
+            custom = _custom_tools(request)
             message["tool_calls"] = [
-                {"id": _call_id(turn, at), "type": "function", "function": {"name": call.name, "arguments": call.json}}
+                {"id": _call_id(turn, at, index), **_called(call.name, call.json, custom)}
                 for at, call in enumerate(reply.tool_calls)
             ]
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _FINISH[reply.finish or "stop"]}
-        head = {"id": f"chatcmpl-{turn.token}", "object": "chat.completion", "created": int(turn.now)}
-        tail = {"service_tier": "default", "system_fingerprint": "fp_51m"}
-        return dumps({**head, "model": request.model, "choices": [choice], "usage": _usage(reply), **tail})
+        logged = _logprobs(request, reply.text) if reply.text else None
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": logged,
+            "finish_reason": _FINISH[reply.finish or "stop"],
+        }
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
         """The answer as a stream."""
@@ -160,17 +176,20 @@ class ChatServer:
             b"" if options.get("include_obfuscation") is False else b',"obfuscation":"' + turn.token[:9].encode() + b'"'
         )
 
-        def chunk(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
-            choice = dumps({"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish})
+        def chunk(delta: Mapping[str, Any], finish: str | None = None, index: int = 0) -> bytes:
+            logged = _logprobs(request, delta["content"]) if delta.get("content") else None
+            choice = dumps({"index": index, "delta": delta, "logprobs": logged, "finish_reason": finish})
             return b'data: %s,"choices":[%s]%s%s}\n\n' % (head, choice, middle, tail)
 
         thought = pieces(reply.reasoning, turn.chunk_size) if self.shows_reasoning else ()
         content = [chunk({"reasoning_content": piece}) for piece in thought]
-        content += [chunk(delta) for delta in _deltas(reply, turn)]
+        answers = range(_answers(request))
+        content += [chunk(delta, index=at) for delta in _deltas(request, reply, turn) for at in answers]
         opening = chunk({"role": "assistant", "content": None if reply.tool_calls else "", "refusal": None})
-        closing = [chunk({}, _FINISH[reply.finish or "stop"])]
+        closing = [chunk({}, _FINISH[reply.finish or "stop"], at) for at in answers]
         if with_usage:
-            closing.append(b'data: %s,"choices":[],"usage":%s%s}\n\n' % (head, dumps(_usage(reply)), tail))
+            usage = dumps(_usage(reply, len(answers)))
+            closing.append(b'data: %s,"choices":[],"usage":%s%s}\n\n' % (head, usage, tail))
         closing.append(b"data: [DONE]\n\n")
         end = 1 + len(content)
         return Events(data=[opening, *content, *closing], content=range(1, end), end=end)
@@ -219,23 +238,62 @@ def _entry(model: ListedModel) -> dict[str, Any]:
     return {**facts, "shutdown_date": model.retires.isoformat() if model.retires else None}
 
 
-def _deltas(reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
+def _answers(request: ModelRequest) -> int:
+    """How many answers are asked for."""
+    return int(request.body.get("n") or 1)
+
+
+def _logprobs(request: ModelRequest, text: str) -> dict[str, Any] | None:
+    """How likely each token of a text was, where that was asked for; the runners-up are made up."""
+    if request.body.get("logprobs") is not True:
+        return None
+    others = range(int(request.body.get("top_logprobs") or 0))
+    found = []
+    for piece in pieces(text, _TOKEN):
+        rows = [
+            {
+                "token": piece if not at else f"{piece}{at}",
+                "logprob": -0.01 * (at + 1) ** 2,
+                "bytes": list(piece.encode()),
+            }
+            for at in (0, *others[1:])
+        ]
+        found.append({**rows[0], "top_logprobs": rows[: len(others)]})
+    return {"content": found, "refusal": None}
+
+
+def _custom_tools(request: ModelRequest) -> frozenset[str]:
+    tools = request.body.get("tools") or ()
+    return frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
+
+
+def _called(name: str, text: str, custom: frozenset[str]) -> dict[str, Any]:
+    """A call; a custom tool is given a text."""
+    if name in custom:
+        return {"type": "custom", "custom": {"name": name, "input": text}}
+    return {"type": "function", "function": {"name": name, "arguments": text}}
+
+
+def _deltas(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
     word, text = ("content", reply.text) if reply.refusal is None else ("refusal", reply.refusal)
     for piece in pieces(text, turn.chunk_size):
         yield {word: piece}
+    custom = _custom_tools(request)
     for at, call in enumerate(reply.tool_calls):
-        function = {"name": call.name, "arguments": ""}
-        yield {"tool_calls": [{"index": at, "id": _call_id(turn, at), "type": "function", "function": function}]}
+        if call.name in custom:
+            yield {"tool_calls": [{"index": at, "id": _call_id(turn, at), **_called(call.name, call.json, custom)}]}
+            continue
+        yield {"tool_calls": [{"index": at, "id": _call_id(turn, at), **_called(call.name, "", custom)}]}
         for piece in pieces(call.json, turn.chunk_size):
             yield {"tool_calls": [{"index": at, "function": {"arguments": piece}}]}
 
 
-def _call_id(turn: Turn, at: int) -> str:
-    return f"call_{turn.token}{at}"
+def _call_id(turn: Turn, at: int, index: int = 0) -> str:
+    return f"call_{turn.token}{at}{f'_{index}' if index else ''}"
 
 
-def _usage(reply: Reply) -> dict[str, Any]:
-    read, written = reply.input_tokens or 0, reply.output_tokens or 0
+def _usage(reply: Reply, answers: int = 1) -> dict[str, Any]:
+    read, written = reply.input_tokens or 0, (reply.output_tokens or 0) * answers
     return {
         "prompt_tokens": read,
         "completion_tokens": written,
@@ -261,6 +319,8 @@ def _tools(body: Mapping[str, Any]) -> Iterator[OfferedTool]:
         allowed = {each["function"]["name"] for each in choice["allowed_tools"]["tools"]}
     for tool in body.get("tools") or ():
         function = tool.get("function") or {}
+        if tool.get("type") == "custom" and allowed is None:
+            yield OfferedTool(name=tool["custom"]["name"], parameters=_FREE_TEXT)
         if tool.get("type") == "function" and (allowed is None or function["name"] in allowed):
             yield OfferedTool(name=function["name"], parameters=function.get("parameters") or {})
 

@@ -37,6 +37,8 @@ CODES: Mapping[str, tuple[str, str]] = {
 }
 """Code -> (type, message), where they differ from the status's own."""
 
+_MOST_ANSWERS = 128
+_MOST_RUNNERS = 20
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 
 
@@ -47,6 +49,19 @@ def body(problem: Problem) -> dict[str, Any]:
     if code is not None and code in CODES:
         kind, message = CODES[code]
     return {"error": {"message": problem.message or message, "type": kind, "param": problem.param, "code": code}}
+
+
+def check_answers(given: Mapping[str, Any]) -> Problem | None:
+    """The refusal of more answers, or of more log probabilities, than there are."""
+    many, runners = given.get("n"), given.get("top_logprobs")
+    if many is not None and not (type(many) is int and 1 <= many <= _MOST_ANSWERS):
+        return bad(f"Invalid 'n': expected an integer from 1 to {_MOST_ANSWERS}, but got {many}.", "n", "invalid_value")
+    if runners is not None and given.get("logprobs") is not True:
+        return bad("'top_logprobs' is only allowed when 'logprobs' is enabled.", "top_logprobs", "invalid_value")
+    if runners is not None and not (type(runners) is int and 0 <= runners <= _MOST_RUNNERS):
+        message = f"Invalid 'top_logprobs': expected an integer from 0 to {_MOST_RUNNERS}, but got {runners}."
+        return bad(message, "top_logprobs", "invalid_value")
+    return None
 
 
 def check_key(headers: Mapping[str, str], rules: Rules) -> Problem | None:

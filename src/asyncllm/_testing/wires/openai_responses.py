@@ -3,8 +3,9 @@
 Shapes as in OpenAI's own SDK types (``response.py``, ``response_stream_event.py``, ``response_usage.py``); error
 messages as the API gave them in public recordings.
 
-It keeps nothing: ``previous_response_id`` is unknown to it, and a reasoning item must come back with the encrypted
-content that it was given for ``include: ["reasoning.encrypted_content"]``. What it reads back it has sealed itself.
+What is kept of responses and conversations is in `asyncllm._testing.kept`; a request arrives here with its history. A
+reasoning item that a client sends must have the encrypted content that it was given for
+``include: ["reasoning.encrypted_content"]``. What is read back was sealed here.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class ResponsesServer:
         """What the provider would refuse the request for."""
         problem = openai_errors.check_key(arrival.headers, rules)
         if problem is None:
-            problem = responses_checks.check_body(arrival.body, signatures=rules.signatures)
+            problem = responses_checks.check_body(
+                arrival.body, signatures=rules.signatures, continued=arrival.continued
+            )
         return problem or openai_errors.check_model(operation.model, rules)
 
     def too_long(self, length: int, window: int) -> Problem:
@@ -87,6 +90,8 @@ class ResponsesServer:
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
         """The whole answer."""
+        if request.body.get("background") is True and not request.body.get("done"):
+            return dumps(_response(request, turn, status="queued", output=[], usage=None, completed_at=None))
         return dumps(_response(request, turn, **_ending(request, reply, turn)))
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
@@ -170,15 +175,21 @@ def _response(request: ModelRequest, turn: Turn, **found: Any) -> dict[str, Any]
         **found,
         **asked,
         "parallel_tool_calls": request.parallel,
-        "previous_response_id": None,
+        "previous_response_id": body.get("previous_response_id"),
+        "background": body.get("background") is True,
+        "conversation": _conversation(body.get("conversation")),
         "service_tier": "default",
         "store": body.get("store") is not False,
         "text": body.get("text") or {"format": {"type": "text"}},
         "tool_choice": body.get("tool_choice") or "auto",
         "tools": body.get("tools") or [],
         "truncation": "disabled",
-        "metadata": {},
+        "metadata": body.get("metadata") or {},
     }
+
+
+def _conversation(given: Any) -> dict[str, Any] | None:
+    return None if given is None else {"id": given["id"] if isinstance(given, dict) else given}
 
 
 def _ending(request: ModelRequest, reply: Reply, turn: Turn) -> dict[str, Any]:

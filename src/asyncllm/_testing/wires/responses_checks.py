@@ -40,12 +40,13 @@ class Sealed:
 SEALED = Sealed()
 
 
-def check_body(given: Any, *, signatures: bool) -> Problem | None:
+def check_body(given: Any, *, signatures: bool, continued: bool = False) -> Problem | None:
     """What is wrong with a request.
 
     Args:
         given: the body.
         signatures: reasoning that comes back must be what was given out.
+        continued: the history that it names is known, and in front of its input.
     """
     if not isinstance(given, dict):
         return bad("We could not parse the JSON body of your request.")
@@ -61,7 +62,15 @@ def check_body(given: Any, *, signatures: bool) -> Problem | None:
         message = "Invalid type for 'input': expected one of an array of objects or string."
         return bad(message, "input", "invalid_type")
     previous = given.get("previous_response_id")
-    if previous is not None:
+    if previous is not None and given.get("conversation") is not None:
+        return bad("Mutually exclusive parameters: 'previous_response_id' and 'conversation'.", "conversation")
+    if given.get("conversation") is not None and not continued:
+        wanted = given["conversation"]
+        message = f"Conversation with id '{wanted.get('id') if isinstance(wanted, dict) else wanted}' not found."
+        return Problem(status=404, message=message, param="conversation", code="conversation_not_found")
+    if given.get("background") is True and given.get("store") is False:
+        return bad("Background responses need 'store' to be true.", "background")
+    if previous is not None and not continued:
         message = f"Previous response with id '{previous}' not found."
         return bad(message, "previous_response_id", "previous_response_not_found")
     problem = _check_settings(given) or _check_tools(given.get("tools"))
