@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import typing
 from decimal import Decimal
 from typing import Any, Literal, Union
@@ -137,6 +138,55 @@ def test_the_dicts_of_openai_s_apis_are_understood(given: Any, expected: Respons
 def test_the_last_text_is_the_answer(parts: tuple[Any, ...]) -> None:
     """Comments before the answer, code fences around it and cuts within it do not hide it."""
     assert City(name="Oslo") == parsed(City, *parts)
+
+
+OSLO = '{"name": "Oslo", "people": 7}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"\ufeff{OSLO}",
+        f"Here is the JSON: {OSLO}",
+        f"{OSLO}\nLet me know!",
+        f"`{OSLO}`",
+        f"```json {OSLO} ```",
+        f"```{OSLO}```",
+        f"```json\n{OSLO}",
+        f"~~~json\n{OSLO}\n~~~",
+        f"```json\n{OSLO}\n```\nas in\n```python\nprint(1)\n```",
+        f'<think>{{"name": 1}} or {{}}?</think>{OSLO}',
+        f'First {{"name": "Bergen"}}, then {OSLO}.',
+        f"Brackets [are] {{no}} matter: {OSLO}",
+        json.dumps(OSLO),
+    ],
+)
+def test_an_answer_among_words_is_found(text: str) -> None:
+    """The last object that fits is the answer, whatever is said around it."""
+    assert City(name="Oslo", people=7) == parsed(City, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"cities": [{"name": "Oslo", "people": 7}, {"name": "Ber',
+        'Here: [{"name": "Oslo"}, {"na',
+        '{"city": {"name": "Oslo"}}',
+        '"Oslo"',
+        "Oslo, 7",
+    ],
+)
+def test_a_part_of_a_value_is_no_answer(text: str) -> None:
+    """What stands inside of a value that was cut, or does not fit, is not taken for the answer."""
+    with pytest.raises(StructuredOutputError):
+        parsed(City, text)
+
+
+@pytest.mark.parametrize("text", ["{" * 5000, '{"' * 5000, "[{" * 5000 + '"' * 5000, "{}" * 5000])
+def test_brackets_without_end_take_no_time(text: str) -> None:
+    """Each character is looked at once."""
+    with pytest.raises(StructuredOutputError):
+        parsed(City, f"no {text}")
 
 
 @pytest.mark.parametrize("finish", ["stop", "other", "tool_calls"])

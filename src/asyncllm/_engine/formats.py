@@ -6,7 +6,8 @@ A format is a type (pydantic model, dataclass, TypedDict, ``list[T]``, union, ``
 * Providers want an object at the root of a schema. A type or schema of something else is asked for as
   ``{"value": ...}``, and the answer is unwrapped; an answer that comes without the wrapping is read too.
 * The answer is the last text of the reply: what stands before a provider's tool, or in an earlier text, is comment. A
-  text is read as it is or, if that is no JSON, by the code fence in it.
+  text is read as it is or, if that is no JSON, by the code fence in it, or by the objects and lists among its words:
+  the last one that fits is the answer. What stands inside of a value that was cut is none.
 * A host may be asked for null where a field may be left out (strict schemas have no optional fields); null for a field
   that has no null is taken as left out.
 * A reply that was cut, refused or blocked is no answer. A reply with calls for the caller is none yet: ``parsed`` is
@@ -15,6 +16,7 @@ A format is a type (pydantic model, dataclass, TypedDict, ``list[T]``, union, ``
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import typing
@@ -34,6 +36,9 @@ Parse = Callable[[Response[Any]], Any]
 
 MOST_KEPT = 200  # types that are remembered: a program has few, and one that makes them as it goes must not grow
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_OPENING = re.compile(r"[{\[]")
+# A whole string, so that brackets in it do not count; or a bracket.
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 _WRAPPED = ("array", "string", "number", "integer", "boolean", "null")
 WITHOUT_ANSWER: Mapping[str, str] = {
     "length": "the answer was cut at the limit of tokens; allow more with max_tokens=",
@@ -208,14 +213,15 @@ def _parser(read: _Read) -> Parse:
             return None
         problems: tuple[str, ...] = (WITHOUT_ANSWER.get(response.finish_reason, ""),)
         if not problems[0]:
+            misfit: tuple[str, ...] = ()
             for text in _texts(response):
                 try:
                     return read(text)
                 except _MisfitError as error:
-                    problems = error.problems
-                    break
+                    misfit = misfit or error.problems
                 except AsyncLLMError as error:
                     problems = (error.message,)
+            problems = misfit or problems
         raise StructuredOutputError(
             f"the answer does not fit response_format: {'; '.join(problems)}",
             text=response.text,
@@ -244,14 +250,47 @@ def _texts(response: Response[Any]) -> Iterator[str]:
         elif run and "".join(run).strip():
             break
     for first in range(len(run)):
-        text = "".join(run[first:]).strip()
+        text = "".join(run[first:]).strip().removeprefix("\ufeff")
         if text or len(run) == 1:
             yield text
-            fenced = _FENCE.findall(text)
-            if fenced:
-                yield fenced[-1].strip()
+            yield from _within(text)
     if not run:
         yield ""
+
+
+def _within(text: str) -> Iterator[str]:
+    """The answers that a text may hold among other words, the last one first: in code fences, then by themselves."""
+    if text[:1] in ("{", "[") and _end_of(text, 0) == len(text):
+        return  # the text is the value
+    if text[:1] == '"' and text[-1:] == '"':  # JSON in a JSON string
+        try:
+            inner = json.loads(text)
+        except ValueError:
+            return
+        if isinstance(inner, str):
+            yield inner
+        return
+    for fenced in reversed(_FENCE.findall(text)):
+        yield fenced.strip()
+    found = []
+    at = 0
+    while (begin := _OPENING.search(text, at)) is not None:
+        end = _end_of(text, begin.start())
+        if end is None:
+            break  # it was cut: what stands inside of it is no answer
+        found.append(text[begin.start() : end])
+        at = end
+    yield from reversed(found)
+
+
+def _end_of(text: str, start: int) -> int | None:
+    """Where the object or list that begins at ``start`` ends; None where it does not end."""
+    depth = 0
+    for token in _STRUCTURE.finditer(text, start):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    return None
 
 
 def _problems(error: ValueError) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ Parsing begins at the first character each time, so it is done only when the tex
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 STEP = 16
 """A text is parsed again when it has grown by a 16th of its length."""
 _NOTHING: Any = object()
+_OPENING = re.compile(r"[{\[]")
+_JSON = frozenset('{["-0123456789tfn')  # what JSON begins with
 
 
 class PartialReader:
@@ -66,7 +69,7 @@ class PartialReader:
         self._parse_at = self._length + max(1, self._length // STEP)
         whole = "".join(self._pieces)
         self._pieces = [whole]
-        value = self._read(_after_fence(whole))
+        value = self._read(_after_words(whole))
         if value is _NOTHING or value == self._last:
             return _NOTHING
         self._last = value
@@ -96,12 +99,15 @@ class PartialReader:
 NOTHING = _NOTHING
 
 
-def _after_fence(text: str) -> str:
-    """Returns the text inside a Markdown code fence, if it begins with one."""
-    stripped = text.lstrip()
-    if not stripped.startswith("```"):
-        return text
-    return stripped.partition("\n")[2].partition("\n```")[0]
+def _after_words(text: str) -> str:
+    """Returns the text from where its JSON begins: inside a Markdown code fence, or after words that are no JSON."""
+    stripped = text.lstrip().removeprefix("\ufeff")
+    if stripped.startswith("```"):
+        stripped = stripped.partition("\n")[2].partition("\n```")[0]
+    if stripped[:1] in _JSON:
+        return stripped
+    begin = _OPENING.search(stripped)
+    return stripped if begin is None else stripped[begin.start() :]
 
 
 def _without(value: Any, place: tuple[int | str, ...]) -> Any:
