@@ -195,7 +195,7 @@ async def test_gemini_listings_and_counts(sim: Simulator, http: httpx.AsyncClien
         model["name"] for model in page["models"] + rest["models"]
     ]
     assert "models/x" == (await http.get(f"{base}/x")).json()["name"]
-    assert 404 == (await http.post(f"{base}/x:embedContent", json={})).status_code
+    assert 404 == (await http.post(f"{base}/x:noSuchVerb", json={})).status_code
     count = await http.post(f"{base}/m:countTokens", json={"contents": PARTS})
     assert 1 == count.json()["totalTokens"]
     assert 400 == (await http.post(f"{base}/m:streamGenerateContent", json={"contents": PARTS})).status_code
