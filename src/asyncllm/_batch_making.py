@@ -31,7 +31,17 @@ from .errors import (
 
 __all__ = ["BatchPlan", "Prepared", "make_batch", "prepare"]
 
-_REFUSED = ("fallback", "fallback_on", "task", "sticky_key", "hedge", "on_interrupt", "validation_retries", "priority")
+_REFUSED = (
+    "fallback",
+    "fallback_on",
+    "task",
+    "sticky_key",
+    "hedge",
+    "on_interrupt",
+    "validation_retries",
+    "priority",
+    "cache_response",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,18 +170,18 @@ async def make_batch(
     rows = [] if id is None else await desk.ledger.jobs(id)
     if rows:
         batch: Batch[Any] = Batch(desk, rows[0], parse, {line.index: line.said for line in lines})
-        if batch.facts.digest != digest:
+        if batch.digest != digest:
             raise BadRequestError(f"the batch {id!r} is there and has other inputs or keywords; give another id")
     else:
         row, facts = _new_row(desk, target, written, id, digest, timeout, lines[0].whose, wire)
         await desk.ledger.open_job(row, [_line(desk, target, row, facts, *one) for one in written])
         batch = Batch(desk, row, parse, {line.index: line.said for line in lines})
-    await batch.make([(group, _numbered(batch.facts, line, body)) for group, line, body in written])
+    await batch.make_jobs([(group, _numbered(batch.mark, line, body)) for group, line, body in written])
     return batch
 
 
-def _numbered(facts: Facts, line: Prepared, body: bytes) -> bytes:
-    return body.replace(_PLACE, f"{facts.mark}-{line.index}".encode(), 1)
+def _numbered(mark: str, line: Prepared, body: bytes) -> bytes:
+    return body.replace(_PLACE, f"{mark}-{line.index}".encode(), 1)
 
 
 _PLACE = b"asyncllm-line-id"

@@ -107,19 +107,19 @@ class Batch(Generic[T]):
 
     def __init__(
         self,
-        desk: BatchDesk,
-        row: JobRow,
-        parse: Callable[[Response[Any]], Response[Any]],
+        desk: Any,  # a BatchDesk; named so, no part of the engine is a part of the public interface
+        row: Any,  # a JobRow
+        parse: Callable[[Any], Any],
         inputs: Mapping[int, Any],
     ) -> None:
         self.id: str = row.id
         self.created: datetime = to_moment(row.created)
-        self.facts: Facts = loaded(row.data)
-        self._desk = desk
-        self._row = row
+        self._facts: Facts = loaded(row.data)
+        self._desk: BatchDesk = desk
+        self._row: JobRow = row
         self._parse = parse
         self._inputs = inputs
-        self._target: Target = desk.aim(self.facts.provider, self.facts.model, self.facts.deployment)
+        self._target: Target = desk.aim(self._facts.provider, self._facts.model, self._facts.deployment)
         self._wire: Batching = batching_of(self._target)
 
     def __repr__(self) -> str:
@@ -128,22 +128,32 @@ class Batch(Generic[T]):
     @property
     def provider(self) -> str:
         """The configured name of the provider."""
-        return self.facts.provider
+        return self._facts.provider
 
     @property
     def model(self) -> str:
         """The model that answers."""
-        return self.facts.model
+        return self._facts.model
+
+    @property
+    def mark(self) -> str:
+        """What the provider keeps with its jobs."""
+        return self._facts.mark
+
+    @property
+    def digest(self) -> str:
+        """Of the inputs and keywords: the same id cannot name two batches."""
+        return self._facts.digest
 
     @property
     def total(self) -> int:
         """How many lines it has."""
-        return self.facts.total
+        return self._facts.total
 
     @property
     def done(self) -> int:
         """Lines that are answered or failed, as far as the provider said when it was last asked."""
-        return sum([part.lines if part.state in OVER else part.done for part in self.facts.parts])
+        return sum([part.lines if part.state in OVER else part.done for part in self._facts.parts])
 
     @property
     def state(self) -> JobState:
@@ -151,7 +161,7 @@ class Batch(Generic[T]):
 
         With several jobs at the provider it is over when all of them are; the worst end counts.
         """
-        states = [part.state for part in self.facts.parts]
+        states = [part.state for part in self._facts.parts]
         order: tuple[JobState, ...] = ("creating", "running", "failed", "expired", "cancelled", "ended")
         return next(state for state in order if state in states)
 
@@ -168,7 +178,7 @@ class Batch(Generic[T]):
     @property
     def host_ids(self) -> tuple[str, ...]:
         """The provider's own ids of its jobs."""
-        return tuple([part.host_id for part in self.facts.parts if part.host_id])
+        return tuple([part.host_id for part in self._facts.parts if part.host_id])
 
     # How far it is.
 
@@ -179,7 +189,7 @@ class Batch(Generic[T]):
             AsyncLLMError: the provider could not be reached.
         """
         changed = False
-        for part in self.facts.parts:
+        for part in self._facts.parts:
             if part.state not in OVER:
                 if not part.host_id and not await self._found(part):
                     continue
@@ -228,7 +238,7 @@ class Batch(Generic[T]):
         Raises:
             AsyncLLMError: the provider refused, or could not be reached.
         """
-        for part in self.facts.parts:
+        for part in self._facts.parts:
             if part.host_id and part.state not in OVER:
                 await self._json(self._wire.cancel(part.host_id))
         return await self.refresh()
@@ -242,15 +252,15 @@ class Batch(Generic[T]):
             self._row = replace(self._row, expires_at=max(expires_at, self._row.expires_at or 0))
 
     async def _save(self) -> None:
-        self._row = replace(self._row, state=self.state, data=dumped(self.facts))
+        self._row = replace(self._row, state=self.state, data=dumped(self._facts))
         await self._desk.ledger.save_job(self._row)
 
     # Making it.
 
-    async def make(self, lines: Sequence[tuple[str, bytes]]) -> None:
+    async def make_jobs(self, lines: Sequence[tuple[str, bytes]]) -> None:
         """Makes the jobs that are not made yet, of lines in the order of their groups."""
         start = 0
-        for part in self.facts.parts:
+        for part in self._facts.parts:
             own = [body for _, body in lines[start : start + part.lines]]
             start += part.lines
             if not part.host_id:
@@ -259,7 +269,7 @@ class Batch(Generic[T]):
                 except _NOT_MADE as error:
                     part.state, part.problem, part.sent = "failed", error.message, ""
                     await self._save()
-                    if len(self.facts.parts) == 1:
+                    if len(self._facts.parts) == 1:
                         await self._give_back()
                     raise
         await self._save()
@@ -272,7 +282,7 @@ class Batch(Generic[T]):
     async def _make(self, part: Part, lines: Sequence[bytes]) -> None:
         if await self._found(part):
             return
-        model, context = self.facts.model, self._line_attempt(part.group).context
+        model, context = self._facts.model, self._line_attempt(part.group).context
         job = NewJob(mark=part.mark, model=model, group=part.group, lines=lines, file=part.file)
         upload = None if part.file else self._wire.upload(job, context)
         if upload is not None:
@@ -361,7 +371,7 @@ class Batch(Generic[T]):
         return await self._ask(wire, read, repeats=repeats)
 
     async def _ask(self, wire: Any, read: Callable[[HTTPAttempt], Any], *, repeats: bool = True) -> Any:
-        target, facts = self._target, self.facts
+        target, facts = self._target, self._facts
         if not repeats:
             target = replace(target, retry=replace(target.retry, max_attempts=1, max_attempts_per_call=1))
         total = target.timeouts.total if facts.timeout is None else facts.timeout
@@ -388,7 +398,7 @@ class Batch(Generic[T]):
         return sorted([item async for item in self], key=lambda item: item.index)
 
     async def __aiter__(self) -> AsyncIterator[Item[T]]:
-        for part in self.facts.parts:
+        for part in self._facts.parts:
             if part.state in OVER:
                 for item in await self._read(part):
                     yield item
@@ -415,10 +425,10 @@ class Batch(Generic[T]):
 
     def _index(self, ident: str) -> int | None:
         mark, _, number = ident.rpartition("-")
-        return int(number) if mark == self.facts.mark and number.isdecimal() else None
+        return int(number) if mark == self._facts.mark and number.isdecimal() else None
 
     def _line_attempt(self, group: str) -> HTTPAttempt:
-        facts = self.facts
+        facts = self._facts
         call = Call(self._desk.engine, (self._target,), Request(model=facts.model, messages=()), Patience(total=None))
         protocol = self._wire.protocol(group)
         return HTTPAttempt.of_line(call, None if protocol is None else Route(protocol=protocol))
@@ -470,10 +480,10 @@ class Batch(Generic[T]):
         opened: Mapping[str, Opening],
     ) -> Settled:
         """Books a line, unless somebody has; what it is booked at either way."""
-        key = line_id(self._row.created, self.facts.mark, index)
+        key = line_id(self._row.created, self._facts.mark, index)
         opening = opened.get(key)
         if opening is None:
-            head = head_of(self._desk, self.facts, self.facts.whose)
+            head = head_of(self._desk, self._facts, self._facts.whose)
             opening = Opening(key, self._row.created, head, None, None)
             opening.settled = True
         outcome: Outcome = "ok" if error is None else "unknown" if answer.unanswered == "missing" else "error"
@@ -494,7 +504,7 @@ class Batch(Generic[T]):
         return Attempt(
             provider=self.provider,
             model=self.model,
-            deployment=self.facts.deployment,
+            deployment=self._facts.deployment,
             outcome="ok" if response is not None else "error",
             error=error,
             status=answer.status if answer.unanswered is None else None,
