@@ -109,6 +109,7 @@ SIDEWAYS = frozenset(
         ("testing", "sync"),
         ("_testing", "sync"),
         ("cli", "sync"),
+        ("cli", "contrib"),  # the dashboard is the page of the management endpoints
         ("cli", "testing"),
         ("cli", "_testing"),
         ("__main__", ""),
@@ -181,6 +182,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     ),
     "docstring_parser": frozenset({"tools"}),
     "starlette": frozenset({"contrib"}),
+    "uvicorn": frozenset({"cli"}),  # serves the dashboard
     "trio": frozenset({"_transport", "_engine", "_testing"}),
     "certifi": frozenset({"_transport.tls"}),
     "h11": frozenset({"_transport", "_testing"}),

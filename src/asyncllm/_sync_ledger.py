@@ -98,6 +98,10 @@ class SyncLedger:
     def raise_budget(self) -> None:
         """As `Ledger.raise_budget`."""
 
+    @_of_ledger(Ledger.backup)
+    def backup(self) -> None:
+        """As `Ledger.backup`."""
+
     @_of_ledger(Ledger.flush)
     def flush(self) -> None:
         """As `Ledger.flush`."""

@@ -16,6 +16,7 @@ import os
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -24,7 +25,7 @@ from typing import Any, Literal, TypeVar
 
 from anyio import to_thread
 
-from ..errors import AsyncLLMError, LedgerError
+from ..errors import AsyncLLMError, ConfigurationError, LedgerError
 from .booking import Adjusting, Opening, Settling
 from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of, zone_of
 from .columns import Head, Record, Settlement, end_facts, record_of
@@ -353,14 +354,26 @@ class Ledger:
         return await self._read(lambda: merge(by, self._store.report(query, by), zone, step))
 
     async def records(
-        self, start: datetime | None = None, end: datetime | None = None, *, where: Mapping[str, str] = NOTHING
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        where: Mapping[str, str] = NOTHING,
+        newest: bool = False,
     ) -> AsyncGenerator[Record, None]:
         """Every record between two moments, oldest first, read in pages.
+
+        Args:
+            start: as for `report`.
+            end: as for `report`.
+            where: as for `report`.
+            newest: newest first.
 
         Raises:
             LedgerError: the store cannot be read.
         """
-        pages = await self._read(partial(self._store.pages, _query(start, end, where), _PAGE))
+        query = replace(_query(start, end, where), newest=newest)
+        pages = await self._read(partial(self._store.pages, query, _PAGE))
         while True:
             page = await to_thread.run_sync(_next_page, pages)
             if page is None:
@@ -452,6 +465,27 @@ class Ledger:
             raise ValueError("say what to delete: before=, user=, or both")
         query = _query(None, before, NOTHING if user is None else {"user": user})
         return await self._read(lambda: self._store.delete(query))
+
+    async def backup(self, path: str | os.PathLike[str]) -> None:
+        """Writes a whole copy of an SQLite ledger while it is used; the copy can be opened as a ledger.
+
+        Args:
+            path: a file that is not there yet.
+
+        Raises:
+            ConfigurationError: the ledger is not in SQLite, or the file is there already.
+            LedgerError: it cannot be read, or the copy cannot be written.
+        """
+        from .stores.sqlite import SQLiteStore
+
+        store, target = self._store, Path(path)
+        if not isinstance(store, SQLiteStore):
+            raise ConfigurationError(
+                "only a ledger in SQLite is copied so; for PostgreSQL use pg_dump, see docs/costs.md"
+            )
+        if await to_thread.run_sync(target.exists):
+            raise ConfigurationError(f"{target} is there already; name a new file")
+        await self._read(partial(store.backup, target))
 
     async def _export(
         self,

@@ -55,6 +55,7 @@ class Query:
         where: column -> value it must have; ``tag:name`` for a tag.
         billed: leave out what generates nothing and costs nothing.
         step: microseconds of the pieces of time that a report groups by.
+        newest: pages begin with the last record and go backwards.
     """
 
     start: int | None = None
@@ -62,6 +63,7 @@ class Query:
     where: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     billed: bool = False
     step: int = 1
+    newest: bool = False
 
 
 class Store(Protocol):
@@ -74,6 +76,9 @@ class Store(Protocol):
     """Those of this process, in the order in which its journal names them."""
     more: bool
     """Whether journals hold more than the last `write` has folded."""
+
+    read_only: bool
+    """Nothing is written, not even a table."""
 
     def connect(self, *, hurried: bool = False) -> None:
         """Opens the store, creates or migrates its tables, and takes the lock that this process's rows name.

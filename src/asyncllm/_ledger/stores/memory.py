@@ -35,6 +35,8 @@ class MemoryStore:
 
     renew_every: float | None = None
 
+    read_only = False
+
     def __init__(self, keep: int = KEPT) -> None:
         self._lock = threading.Lock()
         self._records: deque[tuple[Any, ...]] = deque(maxlen=keep)
@@ -153,7 +155,7 @@ class MemoryStore:
     def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
         """The kept records, oldest first."""
         with self._lock:
-            rows: list[Sequence[Any]] = [*sorted(self._chosen(query))]
+            rows: list[Sequence[Any]] = [*sorted(self._chosen(query), reverse=query.newest)]
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
 

@@ -67,6 +67,8 @@ class SQLStore(ABC):
     renew_every: float | None = None
     _lock_rows = ""
 
+    read_only = False
+
     def __init__(self) -> None:
         self._statements: dict[tuple[str, int], str] = {}
         self.owner = ""
@@ -362,7 +364,7 @@ class SQLStore(ABC):
 
     def pages(self, query: Query, size: int) -> Iterator[Rows]:
         """Records by id, each page a query of its own: nothing is held open while somebody reads."""
-        last = ""
+        last = "~" if query.newest else ""  # behind and before every ULID
         while True:
             page: Rows = self._translated(partial(self._page, query, last, size))
             if page:
@@ -373,8 +375,9 @@ class SQLStore(ABC):
 
     def _page(self, query: Query, last: str, size: int) -> Rows:
         condition, values = self._condition(query)
-        condition = f"{condition} {'AND' if condition else 'WHERE'} id > ?"
-        sql = f"SELECT {quoted(NAMES)} FROM records {condition} ORDER BY id LIMIT ?"  # noqa: S608  # our own names
+        sign, order = ("<", "DESC") if query.newest else (">", "ASC")
+        condition = f"{condition} {'AND' if condition else 'WHERE'} id {sign} ?"
+        sql = f"SELECT {quoted(NAMES)} FROM records {condition} ORDER BY id {order} LIMIT ?"  # noqa: S608  # our own
         with self._reading() as execute:
             rows: Rows = execute(sql, (*values, last, size))
             return rows

@@ -118,7 +118,8 @@ class SQLiteStore(SQLStore):
 
     def _open(self, patience: float) -> sqlite3.Connection:
         return sqlite3.connect(
-            self.path,
+            f"{self.path.absolute().as_uri()}?mode=ro" if self.read_only else self.path,
+            uri=self.read_only,
             timeout=patience,
             isolation_level=None,  # transactions begin and end where we say
             check_same_thread=False,  # closed by whoever closes the ledger
@@ -287,6 +288,10 @@ class SQLiteStore(SQLStore):
                 if owner not in named and time.time() - path.stat().st_mtime > _OLD and is_free(path):
                     path.unlink()
 
+    def backup(self, path: Path) -> None:
+        """Writes a whole copy while others go on writing; `VACUUM INTO` reads one moment of the database."""
+        self._translated(lambda: self._change("VACUUM INTO ?", (str(path),)))
+
     def after_fork(self) -> None:
         """Leaves the connection to the parent, as only its process may close it."""
         self._inherited.append(self._connection)
@@ -348,6 +353,8 @@ class SQLiteStore(SQLStore):
     def _reading(self) -> Iterator[Execute]:
         with closing(self._open(self.patience)) as connection:
             connection.execute("PRAGMA query_only = 1")
+            if self.read_only and _version(connection) != VERSION:
+                raise too_new(_version(connection)) if _version(connection) > VERSION else too_old(self.path)
             yield lambda sql, values: connection.execute(sql, values).fetchall()
 
     def _change(self, sql: str, values: Sequence[Any]) -> int:
@@ -362,6 +369,13 @@ class SQLiteStore(SQLStore):
                 raise  # a mistake of ours, not of the weather
             sentence = f"the ledger {self.path} {_reason(error)}"
         raise LedgerError(sentence)
+
+
+def too_old(path: Path) -> LedgerError:
+    """The error for a database that only looking at does not bring to this version."""
+    return LedgerError(
+        f"the ledger {path} was made by an earlier version, or is empty; open it once for writing, with asyncllm costs"
+    )
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

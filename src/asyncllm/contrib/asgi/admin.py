@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
@@ -37,22 +36,28 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ...errors import AsyncLLMError, ConfigurationError, LedgerError
+from .examples import EXAMPLES
 from .guard import Dependency, Guard, refused
+from .ledger_view import LedgerView
 
 if TYPE_CHECKING:
+    from typing import Union
+
     from ...client import Client
+
+    Source = Union[Client, LedgerView]
 
 _STATIC = Path(__file__).with_name("static")
 _SCOPE_WORDS = ("provider", "deployment", "model", "user", "agent", "tag", "status", "operation", "session")
 
 
 def admin(
-    client: Client,
+    client: Source,
     *,
     token: str | SecretStr | None = None,
     dependency: Dependency | None = None,
@@ -62,7 +67,7 @@ def admin(
     """The management endpoints of a client, to mount in an application or to serve by themselves.
 
     Args:
-        client: the client that is looked at.
+        client: the client that is looked at; or the view of a ledger.
         token: what ``Authorization: Bearer ...`` must hold; at least 16 characters.
         dependency: a function of the host application that lets a request in or refuses it.
         unprotected: let everybody in; for a port that only the operator reaches.
@@ -222,19 +227,19 @@ def _hides(name: str) -> bool:
 # The endpoints.
 
 
-async def _health(client: Client, _: Request) -> Any:
+async def _health(client: Source, _: Request) -> Any:
     return {"targets": _plain(client.health())}
 
 
-async def _reset_health(client: Client, request: Request) -> Any:
+async def _reset_health(client: Source, request: Request) -> Any:
     name = request.path_params["provider"]
-    if name not in client.settings.providers:
+    if isinstance(client, LedgerView) or name not in client.settings.providers:
         raise HTTPException(404, "there is no such provider")
     client.reset_health(name)
     return {"reset": name}
 
 
-async def _summary(client: Client, request: Request) -> Any:
+async def _summary(client: Source, request: Request) -> Any:
     zone = _zone_of(request)
     now = datetime.now(zone)
     today = datetime.combine(now.date(), time(), zone)
@@ -259,7 +264,7 @@ def _row(row: Any) -> Any:
     return {**_plain(row), "failure_rate": row.failure_rate}
 
 
-async def _stats(client: Client, request: Request) -> Any:
+async def _stats(client: Source, request: Request) -> Any:
     start, end = _span_of(request)
     by = [word for word in (request.query_params.get("by") or "").split(",") if word]
     try:
@@ -269,57 +274,76 @@ async def _stats(client: Client, request: Request) -> Any:
     return {"by": by, "rows": [_row(row) for row in rows]}
 
 
-async def _export(client: Client, request: Request) -> Any:
+async def _export(client: Source, request: Request) -> Any:
     form = request.query_params.get("format") or "csv"
     zone = _zone_of(request)
     start, end = _moment_of(request, "start_date", zone), _moment_of(request, "end_date", zone, ends=True)
-    write = {
-        "csv": client.ledger.export_csv,
-        "jsonl": client.ledger.export_jsonl,
-        "parquet": client.ledger.export_parquet,
-    }.get(form)
-    if write is None:
+    where = _where_of(request)
+    if form == "parquet":
+        return await _parquet(client, start, end, where)
+    if form not in ("csv", "jsonl"):
         raise _wrong("format", "must be csv, jsonl or parquet")
+    lines = client.ledger.lines("csv" if form == "csv" else "jsonl", start, end, where=where)
+    first = await anext(lines, None)  # a ledger that cannot be read is told before the answer begins
+
+    async def texts() -> AsyncIterator[str]:
+        async with aclosing(lines):
+            if first is not None:
+                yield first[0]
+            async for text, _ in lines:
+                yield text
+
+    kind = "text/csv" if form == "csv" else "application/x-ndjson"
+    return StreamingResponse(
+        texts(), media_type=kind, headers={"content-disposition": f'attachment; filename="costs.{form}"'}
+    )
+
+
+async def _parquet(
+    client: Source, start: datetime | None, end: datetime | None, where: Mapping[str, str]
+) -> FileResponse:
+    """Parquet has its table of contents at its end: it is written to a file first, which is removed afterwards."""
     folder = await anyio.to_thread.run_sync(tempfile.mkdtemp)
-    path = anyio.Path(folder) / f"costs.{form}"
+    path = anyio.Path(folder) / "costs.parquet"
 
     async def remove() -> None:
         await path.unlink(missing_ok=True)
         await anyio.Path(folder).rmdir()
 
     try:
-        await write(str(path), start, end)
+        await client.ledger.export_parquet(str(path), start, end, where=where)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await remove()
         raise
-    kinds = {"csv": "text/csv", "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
-    return FileResponse(str(path), media_type=kinds[form], filename=path.name, background=BackgroundTask(remove))
+    media = "application/vnd.apache.parquet"
+    return FileResponse(str(path), media_type=media, filename=path.name, background=BackgroundTask(remove))
 
 
-async def _configuration(client: Client, _: Request) -> Any:
+async def _configuration(client: Source, _: Request) -> Any:
     return {"configuration": _plain(client.settings)}
 
 
-async def _models(client: Client, request: Request) -> Any:
+async def _models(client: Source, request: Request) -> Any:
     provider = request.query_params.get("provider") or None
-    if provider is not None and provider not in client.settings.providers:
+    known = client.providers if isinstance(client, LedgerView) else client.settings.providers
+    if provider is not None and provider not in known:
         raise HTTPException(404, "there is no such provider")
     return {"models": _plain(await client.models(provider, include_deprecated=True))}
 
 
-async def _budget_list(client: Client) -> Any:
+async def _budget_list(client: Source) -> Any:
     return [
         {**_plain(status), "used": float(status.spent / status.limit) if status.limit else None}
         for status in await client.ledger.budget_statuses()
     ]
 
 
-async def _budgets(client: Client, _: Request) -> Any:
+async def _budgets(client: Source, _: Request) -> Any:
     return {"budgets": await _budget_list(client)}
 
 
-async def _reset_budget(client: Client, request: Request) -> Any:
+async def _reset_budget(client: Source, request: Request) -> Any:
     name = request.path_params["name"]
     try:
         await client.ledger.reset_budget(name)
@@ -328,7 +352,7 @@ async def _reset_budget(client: Client, request: Request) -> Any:
     return {"reset": name}
 
 
-async def _raise_budget(client: Client, request: Request) -> Any:
+async def _raise_budget(client: Source, request: Request) -> Any:
     name = request.path_params["name"]
     try:
         given = json.loads(await request.body() or b"null")
@@ -347,7 +371,7 @@ async def _raise_budget(client: Client, request: Request) -> Any:
     return {"raised": name, "by": _plain(amount)}
 
 
-async def _calls(client: Client, request: Request) -> Any:
+async def _calls(client: Source, request: Request) -> Any:
     start, end = _span_of(request)
     limit = _number_of(request, "limit", 100, 1000)
     after = request.query_params.get("after")
@@ -368,26 +392,21 @@ async def _calls(client: Client, request: Request) -> Any:
     return {"calls": found, "next": found[-1]["id"] if more else None}
 
 
-_LOOKS = (timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(days=30))
-
-
 async def _last_calls(
-    client: Client, start: datetime | None, end: datetime | None, where: Mapping[str, str], limit: int
+    client: Source, start: datetime | None, end: datetime | None, where: Mapping[str, str], limit: int
 ) -> list[Any]:
-    """The last records, newest first. Records are read forwards, so it looks further back until there are enough."""
-    now = end or datetime.now(timezone.utc)
-    for look in (*_LOOKS, None):
-        since = start if look is None else max(now - look, start) if start is not None else now - look
-        last: deque[Any] = deque(maxlen=limit)
-        async with aclosing(client.ledger.records(since, end, where=where)) as records:
-            async for record in records:
-                last.append(record)
-        if len(last) == limit or since == start:
-            break
-    return [_plain(record) for record in reversed(last)]
+    """The last records, newest first."""
+    found: list[Any] = []
+    async with aclosing(client.ledger.records(start, end, where=where, newest=True)) as records:
+        async for record in records:
+            found.append(_plain(record))
+            if len(found) == limit:
+                break
+    return found
 
 
-Handler = Callable[["Client", Request], Awaitable[Any]]
+_JSON = "application/json"
+Handler = Callable[["Source", Request], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +420,7 @@ class _Endpoint:
     arguments: tuple[_Argument, ...] = ()
     body: Mapping[str, Any] | None = None
     statuses: tuple[int, ...] = (200, 401, 403, 422, 503)
-    media: tuple[str, ...] = ("application/json",)
+    media: tuple[str, ...] = (_JSON,)
 
 
 _PROVIDER = _text("provider", "A configured provider.")
@@ -432,6 +451,7 @@ _ROUTES: tuple[_Endpoint, ...] = (
             _text("end_date", "The last day, or the first moment after."),
             _text("format", "csv, jsonl or parquet.", enum=["csv", "jsonl", "parquet"], default="csv"),
             _ZONE,
+            *_SCOPE,
         ),
         statuses=(200, 401, 403, 409, 422, 503),
         media=("text/csv", "application/x-ndjson", "application/vnd.apache.parquet"),
@@ -477,7 +497,7 @@ _ROUTES: tuple[_Endpoint, ...] = (
 )
 
 
-def _endpoint(row: _Endpoint, client: Client) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(row: _Endpoint, client: Source) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         found = await row.run(client, request)
         return found if isinstance(found, Response) else JSONResponse(found)
@@ -534,4 +554,6 @@ def _response(row: _Endpoint, status: int) -> dict[str, Any]:
     if status != 200:
         example = {"error": {"type": "HTTPError", "message": _MEANINGS[status]}}
         return {"description": _MEANINGS[status], "content": {"application/json": {"example": example}}}
-    return {"description": row.summary, "content": {media: {} for media in row.media}}
+    answer = EXAMPLES.get(row.run.__name__.strip("_"))
+    found: dict[str, Any] = {} if answer is None else {"example": answer}
+    return {"description": row.summary, "content": {media: found if media == _JSON else {} for media in row.media}}
