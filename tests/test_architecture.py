@@ -32,9 +32,10 @@ LEVELS: tuple[frozenset[str], ...] = (
         {"_async_only", "_checks", "tools", "_options", "_run_options", "_map_item", "_framing", "_protocols", "_auth"}
     ),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
-    frozenset({"_config", "_transport", "_engine"}),
+    frozenset({"_config", "_transport", "_engine", "_conversation_rules"}),
     frozenset(
         {
+            "_conversation_store",
             *("client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"),
             *("_verbs", "_embeddings", "_shared", "_response_cache"),
             *("_files", "_batches", "_batch_facts", "_batch_making", "_batch_map"),
@@ -103,6 +104,8 @@ SIDEWAYS = frozenset(
         ("_response_cache", "_shared"),
         ("client", "_response_cache"),
         ("client", "conversation"),
+        ("client", "_conversation_store"),
+        ("_conversation_store", "conversation"),
         ("conversation", "runs"),
         ("conversation", "_run_stream"),
         ("testing", "_testing"),
@@ -124,6 +127,7 @@ FOR_TYPES_ONLY = frozenset(
         ("_schema", "errors"),
         ("conversation", "client"),
         ("_map_item", "runs"),
+        ("_conversation_store", "client"),
     }
 )
 
@@ -140,6 +144,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_shared",
             "_response_cache",
             "client",
+            "_conversation_store",
             "tools",
             "runs",
             "_run_stream",
@@ -168,6 +173,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_options",
             "client",
             "conversation",
+            "_conversation_store",
             "sync",
             "_sync_conversation",
             "_sync_ledger",

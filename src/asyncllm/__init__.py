@@ -14,6 +14,8 @@ from ._version import __version__
 if TYPE_CHECKING:
     from ._batches import Batch
     from ._config import Settings
+    from ._conversation_rules import Compact, Keep
+    from ._conversation_store import Conversations, ConversationStore, ConversationSummary, SQLiteConversations
     from ._engine.forecast import CostEstimate
     from ._engine.health_report import TargetHealth
     from ._engine.hooks import Hook, HookCall, HookTarget
@@ -67,13 +69,13 @@ if TYPE_CHECKING:
     from ._schema.usage import Usage
     from ._schema.vectors import Embeddings, Purpose, Ranked, Ranking
     from ._sync_batch import SyncBatch
-    from ._sync_conversation import SyncConversation
+    from ._sync_conversation import SyncConversation, SyncConversations
     from ._sync_ledger import SyncLedger
     from ._sync_streams import SyncMap, SyncRunStream, SyncStream
     from ._transport.base import Timeouts
     from .bulk import MapProgress, MapStream
     from .client import Client
-    from .conversation import Conversation, Keep, load_messages
+    from .conversation import Conversation, load_messages
     from .errors import (
         Advice,
         AllFallbacksFailedError,
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
         ConnectTimeoutError,
         ContentBlockedError,
         ContextWindowExceededError,
+        ConversationConflictError,
         DeadlineExceededError,
         FirstTokenTimeoutError,
         HookError,
@@ -147,6 +150,7 @@ __all__ = [
     "Client",
     "ClientStateError",
     "CodeExecution",
+    "Compact",
     "ConfigurationError",
     "ConnectError",
     "ConnectTimeoutError",
@@ -154,6 +158,10 @@ __all__ = [
     "ContentBlockedError",
     "ContextWindowExceededError",
     "Conversation",
+    "ConversationConflictError",
+    "ConversationStore",
+    "ConversationSummary",
+    "Conversations",
     "CostEstimate",
     "DeadlineExceededError",
     "Document",
@@ -221,6 +229,7 @@ __all__ = [
     "Run",
     "RunContext",
     "RunStream",
+    "SQLiteConversations",
     "ServerError",
     "Settings",
     "Step",
@@ -231,6 +240,7 @@ __all__ = [
     "SyncBatch",
     "SyncClient",
     "SyncConversation",
+    "SyncConversations",
     "SyncLedger",
     "SyncMap",
     "SyncRunStream",
@@ -302,7 +312,14 @@ _HOME = MappingProxyType(
         "SyncConversation": "._sync_conversation",
         "SyncLedger": "._sync_ledger",
         "Conversation": ".conversation",
-        "Keep": ".conversation",
+        "Keep": "._conversation_rules",
+        "Compact": "._conversation_rules",
+        "Conversations": "._conversation_store",
+        "ConversationStore": "._conversation_store",
+        "ConversationSummary": "._conversation_store",
+        "SQLiteConversations": "._conversation_store",
+        "SyncConversations": "._sync_conversation",
+        "ConversationConflictError": ".errors",
         "Stream": "._engine.stream",
         "TextStream": "._engine.partials",
         "TargetHealth": "._engine.health_report",

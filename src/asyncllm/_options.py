@@ -202,6 +202,16 @@ class CallOptions(TypedDict, total=False):
             sent=True,
         ),
     ]
+    compact_at: Annotated[
+        int | None,
+        Keyword(
+            "what",
+            "Tokens of the prompt beyond which the provider sums up the older part of it, where it can (Anthropic, "
+            "OpenAI's Responses API). The reply holds the summary; send it back with the history.",
+            _checks.positive,
+            sent=True,
+        ),
+    ]
     timeout: Annotated[
         float | None,
         Keyword(

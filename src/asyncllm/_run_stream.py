@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic
@@ -51,7 +51,7 @@ class RunStream(AsyncIterationOnly, Generic[T]):
         self._working: _Working | None = None
         self._begun = False
         self._over = False
-        self._when_ended: Callable[[Run[Any]], None] | None = None
+        self._when_ended: Callable[[Run[Any]], Awaitable[None]] | None = None
 
     def __aiter__(self) -> RunStream[T]:
         return self
@@ -158,9 +158,9 @@ class RunStream(AsyncIterationOnly, Generic[T]):
             self._over = True
             told, self._when_ended = self._when_ended, None
             if told is not None:
-                told(loop.result())
+                await told(loop.result())
 
-    def when_ended(self, told: Callable[[Run[Any]], None]) -> None:
+    def when_ended(self, told: Callable[[Run[Any]], Awaitable[None]]) -> None:
         """Calls ``told`` once with the whole run, after it has ended by itself."""
         self._when_ended = told
 

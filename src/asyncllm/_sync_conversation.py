@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
 from ._checks import JSONFormat
+from ._conversation_rules import Compact, Keep
 from ._engine.intake import Messages
 from ._options import CallOptions, with_keywords
 from ._run_options import RunOptions, with_run_keywords
@@ -17,9 +20,10 @@ from ._sync_streams import SyncRunStream, SyncStream, Wait
 from .conversation import Conversation
 
 if TYPE_CHECKING:
+    from ._conversation_store import Conversations, ConversationSummary
     from .runs import Run
 
-__all__ = ["SyncConversation"]
+__all__ = ["SyncConversation", "SyncConversations"]
 
 T = TypeVar("T")
 
@@ -181,6 +185,20 @@ class SyncConversation:
         events = self._conversation.run_stream(messages, response_format=response_format, **options)
         return SyncRunStream(events, self._call)
 
+    @property
+    def model(self) -> str | None:
+        """The model that is asked; None for the configured one."""
+        return self._conversation.model
+
+    @property
+    def id(self) -> str | None:
+        """Its id in the database; None for one that is in memory only."""
+        return self._conversation.id
+
+    def save(self) -> None:
+        """Writes it into its database, if it has one; done by itself after each exchange, and needed after `rewind`."""
+        self._call(self._conversation.save)
+
     def rewind(self, turns: int = 1) -> tuple[Message, ...]:
         """Removes the last exchanges and returns their messages.
 
@@ -220,3 +238,73 @@ class SyncConversation:
             model: its model; by default the same, or the configured one of another provider.
         """
         return SyncConversation(self._conversation.fork(provider=provider, model=model), self._call)
+
+
+class SyncConversations:
+    """Conversations in a database, blocking. Made by `SyncClient.conversations`."""
+
+    def __init__(self, conversations: Conversations, call: Wait) -> None:
+        self._conversations = conversations
+        self._call = call
+
+    def open(
+        self,
+        id: str,
+        *,
+        system: str | None = None,
+        keep: Keep | None = None,
+        compact: Compact | None = None,
+        **options: Unpack[RunOptions],
+    ) -> SyncConversation:
+        """The conversation of an id: the stored one, or a new one. It is written after every exchange.
+
+        Args:
+            id: the application's own, such as ``"user-7/chat-3"``.
+            system: instructions to the model, for a new one.
+            keep: as for `SyncClient.conversation`.
+            compact: as for `SyncClient.conversation`.
+            **options: as for `SyncClient.conversation`.
+
+        Raises:
+            ConfigurationError: the database cannot be used, or there is no such provider.
+        """
+        made = self._call(lambda: self._conversations.open(id, system=system, keep=keep, compact=compact, **options))
+        return SyncConversation(made, self._call)
+
+    def put(self, id: str, talk: SyncConversation) -> None:
+        """Writes a conversation under a new id, such as a fork; from then on it is written by itself.
+
+        Args:
+            id: an id that is not used yet.
+            talk: the conversation.
+
+        Raises:
+            ConversationConflictError: there is a conversation of this id.
+        """
+        self._call(lambda: self._conversations.put(id, talk._conversation))  # noqa: SLF001  # of this very file
+
+    def list(self, *, prefix: str = "", limit: int = 100, offset: int = 0) -> Sequence[ConversationSummary]:
+        """The stored conversations, the one that was written last first.
+
+        Args:
+            prefix: only ids that begin so.
+            limit: the most of them.
+            offset: how many are passed over.
+        """
+        return self._call(lambda: self._conversations.list(prefix=prefix, limit=limit, offset=offset))
+
+    def delete(self, id: str) -> bool:
+        """Removes a conversation; says whether it was there."""
+        return self._call(lambda: self._conversations.delete(id))
+
+    def close(self) -> None:
+        """Closes the database. Conversations that are open can still be used, and open it again."""
+        self._call(self._conversations.aclose)
+
+    def __enter__(self) -> SyncConversations:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

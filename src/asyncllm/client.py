@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 from typing_extensions import TypeForm, Unpack
 
 from ._checks import JSONFormat
+from ._conversation_rules import Compact, Keep
 from ._engine.call import Call, Patience, Payer
 from ._engine.forecast import CostEstimate, forecast
 from ._engine.intake import Messages, read_call, read_messages
@@ -24,10 +25,11 @@ from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Response
 from ._verbs import Verbs
-from .conversation import Conversation, Keep, read_saved
+from .conversation import Conversation, read_saved
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ._conversation_store import Conversations, ConversationStore
     from ._engine.target import Target
     from ._map_item import Item
     from ._response_cache.response_cache import CachedRequest
@@ -335,6 +337,7 @@ class Client(Verbs):
         messages: Messages | None = None,
         saved: str | None = None,
         keep: Keep | None = None,
+        compact: Compact | None = None,
         **options: Unpack[RunOptions],
     ) -> Conversation:
         """Returns a conversation that keeps its history and stays with one provider.
@@ -344,6 +347,7 @@ class Client(Verbs):
             messages: what was said before, such as `asyncllm.load_messages` gives it.
             saved: what `Conversation.to_json` wrote: the conversation goes on with its messages, provider and cost.
             keep: how much of a long history is sent; all of it by default.
+            compact: when the older part of a long history is summed up, and by whom; never by default.
             **options: ``provider`` (the active one by default) and ``model``; and keywords of `send` and `run`, such as
                 ``temperature`` or ``tools``, for every call of it.
 
@@ -368,9 +372,23 @@ class Client(Verbs):
             messages=said,
             options=options,
             keep=keep,
+            compact=compact,
             cost=kept.get("cost", Decimal(0)),
             unpriced=kept.get("unpriced", 0),
         )
+
+    def conversations(self, store: str | ConversationStore) -> Conversations:
+        """Conversations in a database, each under an id of yours: ``open``, ``list``, ``delete``.
+
+        Args:
+            store: ``"sqlite:///chats.db"``, ``":memory:"``, or a `ConversationStore` of your own.
+
+        Raises:
+            ConfigurationError: it is none of these.
+        """
+        from ._conversation_store import Conversations
+
+        return Conversations(self, store)
 
     def _cached(self, asked: Arguments, plan: _Plan) -> CachedRequest | None:
         """The view of the response cache of a call."""

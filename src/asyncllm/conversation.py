@@ -6,34 +6,37 @@ within its provider. Another provider is an explicit `fork`, whatever the config
 providers.
 
 A conversation outlives its process: `to_json` writes all of it, and ``client.conversation(saved=text)`` takes it up
-again. With `Keep` only the last part of a long history is sent; `compact` lets the model sum up what is older.
+again; `Client.conversations` does so by itself, in a database. With `Keep` only the last part of a long history is
+sent. With `Compact` the model, or the provider itself, sums up what is older.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
 from . import _checks
 from ._checks import JSONFormat
+from ._conversation_rules import SUM_UP, Compact, Keep
 from ._engine.intake import Messages, read_messages
 from ._engine.stream import Stream
 from ._models.tokens import estimate_tokens
 from ._options import CallOptions, with_keywords
-from ._run_options import RunOptions, with_run_keywords
+from ._run_options import RUN_KEYWORDS, RunOptions, with_run_keywords
 from ._schema.content import ProviderToolCall, ProviderToolResult, Unknown
+from ._schema.events import Event
 from ._schema.messages import Message
 from ._schema.request import Request
 from ._schema.response import Attempt, Response
 from ._schema.stored import StoredFormatError, stored_conversation, to_text
 from ._schema.stored import load_messages as read_stored
-from .errors import AsyncLLMError, BadRequestError
+from .errors import AsyncLLMError, BadRequestError, StructuredOutputError
 
 if TYPE_CHECKING:
     from ._run_stream import RunStream
@@ -41,43 +44,34 @@ if TYPE_CHECKING:
     from .runs import Run
 
 T = TypeVar("T")
+_log = logging.getLogger("asyncllm")
 
 
 _FORMAT = 1
-_SUM_UP = (
-    "Sum up the conversation so far in at most 300 words, for your own later use. Keep names, numbers, decisions and "
-    "open questions."
-)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """How much of a long history is sent. System messages are always sent, and an exchange is never cut in two.
+class Keeper(Protocol):
+    """Writes a conversation into a database."""
 
-    An exchange is a message of the user and all that follows it up to the next one, tools included.
+    id: str
 
-    Attributes:
-        turns: the last exchanges.
-        tokens: as many of the last exchanges as fit, by an estimate; the last one always.
-    """
+    async def check(self) -> None:
+        """Raises `ConversationConflictError` where somebody else has written the conversation."""
+        ...
 
-    turns: int | None = None
-    tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("turns", "tokens"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise BadRequestError(f"keep {name} must be a whole number of at least 1, not {value!r}")
+    async def write(self, talk: Conversation) -> None:
+        """Writes the conversation as it is now."""
+        ...
 
 
 class Conversation:
-    """A conversation with one provider. Made by `Client.conversation`.
+    """A conversation with one provider. Made by `Client.conversation`, or by `Conversations.open`.
 
     Attributes:
         provider: the configured provider that answers; it never changes.
         messages: everything said so far.
         dropped: after a `fork` to another provider: what of the history it will not understand, a sentence each.
+        keeper: writes it into a database after each exchange; None for one that is in memory only.
     """
 
     def __init__(
@@ -89,6 +83,7 @@ class Conversation:
         messages: tuple[Message, ...] = (),
         options: RunOptions | None = None,
         keep: Keep | None = None,
+        compact: Compact | None = None,
         cost: Decimal = Decimal(0),
         unpriced: int = 0,
     ) -> None:
@@ -99,8 +94,21 @@ class Conversation:
         self._model = model
         self._options: RunOptions = options or {}
         self._keep = keep
+        self._compact = compact
+        self.keeper: Keeper | None = None
+        self._unwritten = False
         self._cost = cost
         self._unpriced = unpriced
+
+    @property
+    def id(self) -> str | None:
+        """Its id in the database; None for one that is in memory only."""
+        return None if self.keeper is None else self.keeper.id
+
+    @property
+    def model(self) -> str | None:
+        """The model that is asked; None for the configured one."""
+        return self._model
 
     @property
     def cost(self) -> Decimal:
@@ -113,6 +121,7 @@ class Conversation:
         return self._unpriced
 
     def _count(self, attempts: Sequence[Attempt]) -> None:
+        self._unwritten = self._unwritten or bool(attempts)
         for attempt in attempts:
             if attempt.cost is None:
                 self._unpriced += 1
@@ -150,6 +159,7 @@ class Conversation:
             AsyncLLMError: as `Client.send` raises it; the conversation is as it was before.
         """
         asked = read_messages(messages)
+        await self._prepare(asked)
         try:
             reply: Response[Any] = await self._client.send(
                 (*self._sent(), *asked), response_format=response_format, **self._bound(options)
@@ -159,6 +169,7 @@ class Conversation:
             raise
         self._count(reply.attempts)
         self.messages = (*self.messages, *asked, reply.message)
+        await self.save()
         return reply
 
     @overload
@@ -199,6 +210,8 @@ class Conversation:
             if whole:
                 self.messages = (*self.messages, *asked, response.message)
 
+        if self.keeper is not None or self._compact is not None:
+            stream = _KeptStream(stream, self._streamed)
         stream.when_ended(ended)
         return stream
 
@@ -232,6 +245,9 @@ class Conversation:
             BadRequestError: the call names another provider; `fork` the conversation instead.
             AsyncLLMError: as `Client.send` raises it; the conversation is as it was before.
         """
+        from .runs import Run
+
+        await self._prepare(() if isinstance(messages, Run) else read_messages(messages))
         said, unsent = self._said(messages)
         try:
             run: Run[Any] = await self._client.run(said, response_format=response_format, **self._bound_run(options))
@@ -239,6 +255,7 @@ class Conversation:
             self._count(error.attempts)
             raise
         self._ran(run, unsent)
+        await self.save()
         return run
 
     @overload
@@ -275,7 +292,12 @@ class Conversation:
         events: RunStream[Any] = self._client.run_stream(
             said, response_format=response_format, **self._bound_run(options)
         )
-        events.when_ended(lambda run: self._ran(run, unsent))
+
+        async def ended(run: Run[Any]) -> None:
+            self._ran(run, unsent)
+            await self._streamed()
+
+        events.when_ended(ended)
         return events
 
     def _said(self, messages: Messages | Run[Any]) -> tuple[Any, tuple[Message, ...]]:
@@ -315,13 +337,14 @@ class Conversation:
             messages=self.messages,
             options=self._options,
             keep=self._keep,
+            compact=self._compact,
         )
         if not same:
             made.dropped = _foreign(self.messages)
         return made
 
     def rewind(self, turns: int = 1) -> tuple[Message, ...]:
-        """Removes the last exchanges.
+        """Removes the last exchanges. The next exchange writes that into the database, and so does `save`.
 
         Args:
             turns: how many messages of the user are taken back, with all that follows them.
@@ -337,9 +360,10 @@ class Conversation:
             raise BadRequestError(f"there are {len(starts)} exchanges to take back, not {turns!r}")
         cut = starts[-turns]
         taken, self.messages = self.messages[cut:], self.messages[:cut]
+        self._unwritten = True
         return taken
 
-    async def compact(self, *, keep_turns: int = 2, model: str | None = None, instructions: str = _SUM_UP) -> bool:
+    async def compact(self, *, keep_turns: int = 2, model: str | None = None, instructions: str = SUM_UP) -> bool:
         """Replaces the older part of the history by a summary that the model writes.
 
         Args:
@@ -360,6 +384,8 @@ class Conversation:
             return False
         cut = starts[-keep_turns] if keep_turns > 0 else len(rest)
         options: CallOptions = {} if model is None else {"model": model}
+        if self._options.get("tools"):
+            options["tool_choice"] = "none"
         try:
             reply = await self._client.send((*leading, *rest[:cut], Message.user(instructions)), **self._bound(options))
         except AsyncLLMError as error:
@@ -368,7 +394,44 @@ class Conversation:
         self._count(reply.attempts)
         summary = Message.user(f"(Summary of the conversation so far: {reply.text})")
         self.messages = (*leading, summary, Message.assistant("I keep that in mind."), *rest[cut:])
+        await self.save()
         return True
+
+    async def save(self) -> None:
+        """Writes it into its database, if it has one; done by itself after each exchange, and needed after `rewind`.
+
+        Raises:
+            ConversationConflictError: somebody else has written it.
+        """
+        self._unwritten = False
+        if self.keeper is not None:
+            await self.keeper.write(self)
+
+    async def _prepare(self, asked: tuple[Message, ...]) -> None:
+        """Before a call: nobody else has written it, and it is not too long."""
+        if self.keeper is not None:
+            await self.keeper.check()
+        if self._is_long(asked):
+            await self._sum_up()
+
+    async def _streamed(self) -> None:
+        """After a stream: it is written, and summed up for the next call if it is long."""
+        if self._unwritten:
+            await self.save()
+            if self._is_long(()):
+                try:
+                    await self._sum_up()
+                except AsyncLLMError as error:  # the reply is there; the next call tries again
+                    _log.warning("the conversation could not be summed up: %s", error)
+
+    def _is_long(self, asked: tuple[Message, ...]) -> bool:
+        rule = self._compact
+        return rule is not None and rule.by == "model" and self._tokens((*self._sent(), *asked)) > rule.tokens
+
+    async def _sum_up(self) -> None:
+        rule = self._compact
+        if rule is not None:
+            await self.compact(keep_turns=rule.keep_turns, model=rule.model, instructions=rule.instructions)
 
     def to_json(self) -> str:
         """Returns the conversation as text to store, in a stable format. ``client.conversation(saved=...)`` reads it.
@@ -414,11 +477,17 @@ class Conversation:
     def _tokens(self, messages: tuple[Message, ...]) -> int:
         return estimate_tokens(Request(model=self._model or "", messages=messages)) if messages else 0
 
-    def _bound_run(self, options: RunOptions) -> RunOptions:
-        return self._bound(options)  # type: ignore[return-value]  # it keeps every keyword
-
     def _bound(self, options: CallOptions) -> CallOptions:
-        """Returns the options of a call with this conversation's own options, provider, model and chain."""
+        """The options of a call; keywords of runs that the conversation was made with are for its runs."""
+        own: dict[str, Any] = {name: value for name, value in self._options.items() if name not in RUN_KEYWORDS}
+        return {**own, **self._placed(options)}  # type: ignore[typeddict-item]  # keywords of calls only
+
+    def _bound_run(self, options: RunOptions) -> RunOptions:
+        """The options of a run."""
+        return {**self._options, **self._placed(options)}
+
+    def _placed(self, options: CallOptions) -> CallOptions:
+        """The options with this conversation's provider, model and chain."""
         if (options.get("provider") or self.provider) != self.provider:
             raise BadRequestError(f"this conversation belongs to {self.provider}; fork(provider=...) makes another one")
         fallback = options.get("fallback")
@@ -429,13 +498,41 @@ class Conversation:
                 raise BadRequestError(
                     f"this conversation belongs to {self.provider}; fork(provider=...) makes one for {hop[0]}"
                 )
+        if self._compact is not None and self._compact.by == "provider":
+            options = {"compact_at": self._compact.tokens, **options}
         return {
-            **self._options,  # type: ignore[typeddict-unknown-key]  # keywords of runs are there for runs only
             **options,
             "provider": self.provider,
             "model": options.get("model") or self._model,
             "fallback": fallback,
         }
+
+
+class _KeptStream(Stream[T]):
+    """Takes the place of a stream that has not begun; ``then`` is awaited after its last event, or at its close."""
+
+    def __init__(self, stream: Stream[T], then: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(stream._plan)  # noqa: SLF001  # of its own class
+        self._then = then
+
+    async def __anext__(self) -> Event:
+        try:
+            return await super().__anext__()
+        except (StopAsyncIteration, StructuredOutputError):
+            await self._then()
+            raise
+
+    async def batch(self) -> list[Event]:
+        """Returns all events that have come: at least one, or none at the end."""
+        events = await super().batch()
+        if not events:
+            await self._then()
+        return events
+
+    async def aclose(self) -> None:
+        """Closes the connection, even if there is more to read. Iteration then ends. Closing twice is fine."""
+        await super().aclose()
+        await self._then()
 
 
 def _leading(messages: Sequence[Message]) -> int:

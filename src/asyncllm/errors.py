@@ -14,6 +14,7 @@
     ├── CircuitOpenError
     ├── LimitTimeoutError
     ├── LedgerError
+    ├── ConversationConflictError    a stored conversation was written by somebody else
     ├── StructuredOutputError        the answer does not fit the schema
     ├── ToolArgumentsError           the model called a tool with arguments that do not fit
     ├── BatchError                   a line of a batch got no answer
@@ -92,6 +93,7 @@ __all__ = [
     "ConnectionLostError",
     "ContentBlockedError",
     "ContextWindowExceededError",
+    "ConversationConflictError",
     "DeadlineExceededError",
     "FirstTokenTimeoutError",
     "HookError",
@@ -326,6 +328,10 @@ class LimitTimeoutError(AsyncLLMError):
 
 class LedgerError(AsyncLLMError):
     """The ledger cannot write, and its policy is to fail instead of leaving the call unrecorded."""
+
+
+class ConversationConflictError(AsyncLLMError):
+    """A stored conversation was written or deleted by somebody else since it was opened."""
 
 
 class StructuredOutputError(AsyncLLMError):

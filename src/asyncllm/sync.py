@@ -27,6 +27,7 @@ from ._async_only import BlockingOnly, refuse_to_block_a_loop
 from ._checks import JSONFormat
 from ._config import Settings
 from ._config.rules import Unshown
+from ._conversation_rules import Compact, Keep
 from ._engine.health_report import TargetHealth
 from ._engine.intake import Messages
 from ._ledger.reports import ReportRow
@@ -35,14 +36,14 @@ from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_ke
 from ._runtime import Config
 from ._schema.response import Response
 from ._sync_batch import SyncBatch
-from ._sync_conversation import SyncConversation
+from ._sync_conversation import SyncConversation, SyncConversations
 from ._sync_ledger import SyncLedger
 from ._sync_streams import SyncMap, SyncRunStream, SyncStream
 from .client import Client
-from .conversation import Keep
 from .errors import ClientStateError
 
 if TYPE_CHECKING:
+    from ._conversation_store import ConversationStore
     from ._map_item import Item
     from .bulk import Inputs, MapStream
     from .runs import Run
@@ -322,6 +323,7 @@ class SyncClient(BlockingOnly):
         messages: Messages | None = None,
         saved: str | None = None,
         keep: Keep | None = None,
+        compact: Compact | None = None,
         **options: Unpack[RunOptions],
     ) -> SyncConversation:
         """Returns a conversation that keeps its history and stays with one provider.
@@ -331,6 +333,7 @@ class SyncClient(BlockingOnly):
             messages: what was said before, such as `asyncllm.load_messages` gives it.
             saved: what `SyncConversation.to_json` wrote.
             keep: how much of a long history is sent; all of it by default.
+            compact: when the older part of a long history is summed up, and by whom; never by default.
             **options: ``provider`` (the active one by default) and ``model``; and keywords of `send` and `run`, such as
                 ``temperature`` or ``tools``, for every call of it.
 
@@ -338,7 +341,9 @@ class SyncClient(BlockingOnly):
             ConfigurationError: there is no such provider.
             BadRequestError: a message is wrong, or ``saved`` is no stored conversation.
         """
-        made = self._client.conversation(system=system, messages=messages, saved=saved, keep=keep, **options)
+        made = self._client.conversation(
+            system=system, messages=messages, saved=saved, keep=keep, compact=compact, **options
+        )
         return SyncConversation(made, self._call)
 
     @overload
@@ -392,6 +397,17 @@ class SyncClient(BlockingOnly):
     def batches(self) -> tuple[SyncBatch[Any], ...]:
         """All batches that the ledger knows of providers in the configuration, the newest first."""
         return tuple([SyncBatch(found, self._call) for found in self._call(self._client.batches)])
+
+    def conversations(self, store: str | ConversationStore) -> SyncConversations:
+        """Conversations in a database, each under an id of yours: ``open``, ``list``, ``delete``.
+
+        Args:
+            store: ``"sqlite:///chats.db"``, ``":memory:"``, or a `ConversationStore` of your own.
+
+        Raises:
+            ConfigurationError: it is none of these.
+        """
+        return SyncConversations(self._client.conversations(store), self._call)
 
     @_of_client(Client.upload)
     def upload(self) -> None:

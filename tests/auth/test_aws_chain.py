@@ -14,7 +14,6 @@ from typing import Any
 
 import anyio
 import pytest
-from credential_server import Asked, Told, credential_server
 from pydantic import SecretStr
 
 from asyncllm._auth.aws import FixedKeys, find_credentials
@@ -23,6 +22,7 @@ from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.base import Headers
 from asyncllm._transport.blocking import Network
 from asyncllm.errors import AuthenticationError, ConfigurationError, ConnectError
+from credential_server import Asked, Told, credential_server
 
 pytestmark = pytest.mark.anyio
 

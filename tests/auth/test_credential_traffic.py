@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import trustme
-from credential_server import Asked, Told, credential_server
 from pydantic import SecretStr
 
 from asyncllm._config.sections import HTTPSettings
 from asyncllm._transport.blocking import BlockingClient, Network
 from asyncllm.errors import ConfigurationError, ConnectError
+from credential_server import Asked, Told, credential_server
 
 
 def ask(http: BlockingClient, url: str) -> bytes:

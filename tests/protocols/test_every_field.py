@@ -69,6 +69,7 @@ SETTINGS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "response_format": ({}, {"response_format": ResponseFormat(schema={"type": "object", "properties": {}})}),
     "reasoning": ({}, {"reasoning": "low"}),
     "cache": ({}, {"cache": "auto"}),
+    "compact_at": ({}, {"compact_at": 50_000}),
     "extra_body": ({}, {"extra_body": {"x_y": 1}}),
     "extra_headers": ({}, {"extra_headers": {"x-y": "1"}}),
 }

@@ -206,6 +206,15 @@ class PartWriter(Generic[D]):
         return self.context.json.dumps(value).decode()
 
 
+def refuse_compaction(writer: PartWriter[Any]) -> UnsupportedParameterError:
+    """The exception where the host does not sum up a long history itself."""
+    return writer.refuse_keyword(
+        "compact_at",
+        f"{writer.context.provider} ({writer.api}) does not sum up a long history itself; leave it out, or let "
+        "the model do it: Compact(tokens=...) of a conversation",
+    )
+
+
 def settings_without_tools(request: Request, writer: PartWriter[Any]) -> None:
     """What the keywords about tools mean in a request that has none: a demand is refused, a preference left out.
 

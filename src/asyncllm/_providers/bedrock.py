@@ -262,6 +262,7 @@ def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
         betas_in_body=True,
         file_ids=False,
         hosted_tools=(),
+        compaction=False,
         codes=CODES,
         vague_codes=VAGUE,
         phrases=PHRASES,

@@ -226,6 +226,8 @@ def _refused_by_chat(request: Request, facts: ModelFacts) -> str:
     extra = request.extra_body
     if extra and (found := _RESPONSES_FIELDS & extra.keys()):
         return f"{min(found)} in extra_body is a field of that API"
+    if request.compact_at is not None:
+        return "OpenAI sums up a long history there"
     if not request.tools:
         return ""
     hosted = [

@@ -330,6 +330,7 @@ class VertexRoutes:
             replace(
                 usual,
                 hosted_tools={},
+                compaction=False,
                 error_codes=(*GOOGLE_CODES.items(), *usual.error_codes),
                 adapt=_without_publisher,
             )
@@ -357,6 +358,7 @@ def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
         model_in_body=False,
         file_ids=False,
         hosted_tools=(),
+        compaction=False,
         codes=GOOGLE_CODES,
         **facts,
     )

@@ -100,6 +100,7 @@ class Request:
         max_tokens: the most the model may generate, reasoning included.
         reasoning: a word of `ReasoningWord`, or a budget in tokens.
         cache: ``"auto"`` sets the marks of the prompt cache, on hosts that cache only what is marked.
+        compact_at: tokens of the prompt beyond which the provider sums up the older part of it.
         extra_body: merged into the JSON body last; its keys win.
         extra_headers: added last; they cannot replace credentials.
     """
@@ -118,5 +119,6 @@ class Request:
     response_format: ResponseFormat | None = None
     reasoning: ReasoningWord | int | None = None
     cache: Literal["auto"] | None = None
+    compact_at: int | None = None
     extra_body: Mapping[str, Any] | None = None
     extra_headers: Mapping[str, str] | None = None

@@ -50,7 +50,7 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
 )
 
 
-def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+def write_ahead(connection: sqlite3.Connection, patience: float) -> None:
     """Switches the file to write-ahead logging, if it is not in that mode yet.
 
     SQLite does not wait where two processes make this switch at once, or where one finds the log of a process that was
@@ -105,7 +105,7 @@ class SQLiteStore(SQLStore):
         self._disconnect()
         connection = self._open(patience)
         try:
-            _write_ahead(connection, patience)
+            write_ahead(connection, patience)
             connection.execute("PRAGMA synchronous = NORMAL")
             _migrate(connection)
             if self._lock is None:

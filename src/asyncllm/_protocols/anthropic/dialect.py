@@ -39,6 +39,7 @@ class AnthropicDialect:
         max_tokens: how much to ask for when the caller does not say; the wire demands a number.
         file_ids: the host has a file store, so parts may name files in it.
         hosted_tools: the tools that the host runs itself, by their words.
+        compaction: the host sums up a long history itself, when it is asked to.
         adapt: a last change to the body before ``extra_body`` is merged: a pure function that gives a new body.
         codes: further error codes of the host, in lower case.
         vague_codes: those of them that decide only if neither the message nor the status says more.
@@ -58,6 +59,7 @@ class AnthropicDialect:
     max_tokens: int = 8192
     file_ids: bool = True
     hosted_tools: tuple[str, ...] = ("web_search", "code_execution", "mcp")
+    compaction: bool = True
     adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     codes: Mapping[str, type[AsyncLLMError]] = field(default_factory=dict)
     vague_codes: frozenset[str] = frozenset()

@@ -25,13 +25,15 @@ from ..claude import ThinkingPlan, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
 from ..hosted_tools import Hosted, Offer, Write, offer
-from ..parts import PartWriter, settings_without_tools
+from ..parts import PartWriter, refuse_compaction, settings_without_tools
 from ..reasoning import sampling_hints
 from .dialect import AnthropicDialect
 from .messages import write_conversation
 from .parts import MessagesWriter
 
 _SAMPLING = ("temperature", "top_p", "top_k")
+_COMPACTION = "compact_20260112"  # with its beta: recorded traffic
+_COMPACTION_BETA = "compact-2026-01-12"
 _JSON_HEADER = ("content-type", "application/json")
 
 
@@ -62,9 +64,17 @@ def write_request(request: Request, context: Context, dialect: AnthropicDialect)
         _tools(request, offered, facts, plan, body, writer)
     else:
         settings_without_tools(request, writer)
+    needed = () if offered is None else offered.betas
+    if request.compact_at is not None:
+        if not dialect.compaction:
+            raise refuse_compaction(writer)
+        body["context_management"] = {
+            "edits": [{"type": _COMPACTION, "trigger": {"type": "input_tokens", "value": request.compact_at}}]
+        }
+        needed = (*needed, _COMPACTION_BETA)
     if dialect.adapt is not None:
         body = dialect.adapt(body)
-    return _finish(request, body, writer, context, dialect, () if offered is None else offered.betas)
+    return _finish(request, body, writer, context, dialect, needed)
 
 
 def _kind_of(block: Block) -> str:

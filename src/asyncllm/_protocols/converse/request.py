@@ -40,7 +40,7 @@ from ..claude import ROOM_FOR_THE_ANSWER, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
 from ..hosted_tools import Hosted, Write, offer
-from ..parts import PartWriter, as_dict, settings_without_tools
+from ..parts import PartWriter, as_dict, refuse_compaction, settings_without_tools
 from ..reasoning import NOTHING, WORDS, Amount, ask, sampling_hints
 from .dialect import ASKING, ConverseDialect
 from .messages import write_conversation
@@ -253,6 +253,8 @@ _JSON_HEADER = ("content-type", "application/json")
 def write_request(request: Request, context: Context, dialect: ConverseDialect) -> WireRequest:
     """Writes a request; raises what `asyncllm._protocols.codec.WireProtocol.encode` says."""
     writer = ConverseWriter(context, dialect)
+    if request.compact_at is not None:
+        raise refuse_compaction(writer)
     request = cached(request, writer)
     takes_system = context.facts.system_messages is True
     system, messages = write_conversation(

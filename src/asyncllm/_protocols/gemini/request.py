@@ -20,7 +20,7 @@ from ...errors import UnsupportedParameterError
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
 from ..hosted_tools import Hosted, Write, bearer, offer, refuse_domains
-from ..parts import PartWriter, settings_without_tools
+from ..parts import PartWriter, refuse_compaction, settings_without_tools
 from ..reasoning import ask, sampling_hints
 from .dialect import GeminiDialect
 from .messages import ContentsWriter
@@ -34,6 +34,8 @@ def write_request(request: Request, context: Context, dialect: GeminiDialect) ->
     path = dialect.path(request.model, "streamGenerateContent" if request.stream else "generateContent")
     writer = ContentsWriter(context, dialect)
     writer.write(repaired(request.messages, writer))
+    if request.compact_at is not None:
+        raise refuse_compaction(writer)
     body: dict[str, Any] = {}
     if writer.system:
         body["systemInstruction"] = {"parts": writer.system}

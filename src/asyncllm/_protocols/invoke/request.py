@@ -15,7 +15,7 @@ from ..._schema.messages import Message
 from ..._schema.request import Request
 from ..aws_shapes import model_path
 from ..codec import Context, WireRequest, deep_merge
-from ..parts import PartWriter, settings_without_tools
+from ..parts import PartWriter, refuse_compaction, settings_without_tools
 from ..reasoning import ask
 from .dialect import Dialogue, InvokeDialect
 
@@ -41,6 +41,8 @@ def write_request(request: Request, context: Context, dialect: InvokeDialect) ->
             raise writer.refuse_keyword(name, f"InvokeModel's body of {request.model} has none; use api: converse")
     ask(request, _NO_REASONING, writer)
     settings_without_tools(request, writer)
+    if request.compact_at is not None:
+        raise refuse_compaction(writer)
     if request.cache is not None:
         writer.leave_out("cache", "these models have no prompt cache")
     body = dialect.family.prompt(_conversation(request.messages, writer))

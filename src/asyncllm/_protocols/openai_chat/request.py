@@ -19,7 +19,7 @@ from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
 from ..hosted_tools import AnyTool, Hosted, Write, offer, refuse_domains
 from ..openai_api import post
-from ..parts import PartWriter, settings_without_tools
+from ..parts import PartWriter, refuse_compaction, settings_without_tools
 from ..reasoning import ANY_EFFORT, NOTHING, Amount, ask, on_chat, sampling_hints, will_reason
 from .dialect import ChatDialect
 from .messages import write_messages
@@ -62,6 +62,8 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
         settings_without_tools(request, writer)
     if request.response_format is not None:
         _response_format(body, request.response_format, writer)
+    if request.compact_at is not None:
+        raise refuse_compaction(writer)
     if request.stream:
         body["stream"] = True
         if dialect.stream_usage == "option":

@@ -43,6 +43,7 @@ class ResponsesDialect:
         cache_marks: takes prompt-cache breakpoints on content.
         hosted_call_ids: beginnings of the ids of custom tool calls that the host ran by itself (xAI: ``xs_call_``).
         hosted_tools: the tools that the host runs itself: their words, and the types that they have here.
+        compaction: the host sums up a long history itself, when it is asked to.
         error_codes: the host's own codes, lower case, before the common ones.
         retryable_codes: refusals that are the model's slip, so that trying again makes sense.
         adapt: the last change to the body, before ``extra_body``; it returns a new or the same dict.
@@ -52,6 +53,7 @@ class ResponsesDialect:
     cache_marks: bool = True
     hosted_call_ids: tuple[str, ...] = ()
     hosted_tools: Mapping[str, str] = field(default_factory=lambda: OPENAI_TOOLS)
+    compaction: bool = True
     error_codes: tuple[tuple[str, ErrorType], ...] = _CODES
     retryable_codes: frozenset[str] = frozenset()
     adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None

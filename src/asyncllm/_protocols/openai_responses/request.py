@@ -20,7 +20,7 @@ from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
 from ..hosted_tools import AnyTool, Hosted, Write, offer, refuse_domains
 from ..openai_api import post
-from ..parts import PartWriter, settings_without_tools
+from ..parts import PartWriter, refuse_compaction, settings_without_tools
 from ..reasoning import ANY_EFFORT, Amount, ask, sampling_hints
 from .dialect import ResponsesDialect
 from .messages import write_input
@@ -56,6 +56,10 @@ def write_request(request: Request, context: Context, dialect: ResponsesDialect)
         settings_without_tools(request, writer)
     if request.response_format is not None:
         body["text"] = {"format": _format(request.response_format, writer)}
+    if request.compact_at is not None:
+        if not dialect.compaction:
+            raise refuse_compaction(writer)
+        body["context_management"] = [{"type": "compaction", "compact_threshold": request.compact_at}]
     if request.stream:
         body["stream"] = True
     return post(PATH, body, request, writer, dialect.adapt)

@@ -1,0 +1,61 @@
+"""What becomes of a long history: how much of it is sent, and when it is summed up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from . import _checks
+from .errors import BadRequestError
+
+SUM_UP = (
+    "Sum up the conversation so far in at most 300 words, for your own later use. Keep names, numbers, decisions and "
+    "open questions."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How much of a long history is sent. System messages are always sent, and an exchange is never cut in two.
+
+    An exchange is a message of the user and all that follows it up to the next one, tools included.
+
+    Attributes:
+        turns: the last exchanges.
+        tokens: as many of the last exchanges as fit, by an estimate; the last one always.
+    """
+
+    turns: int | None = None
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("turns", "tokens"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise BadRequestError(f"keep {name} must be a whole number of at least 1, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compact:
+    """When and how the older part of a long history is summed up.
+
+    Attributes:
+        tokens: it is summed up when it is longer than this, by an estimate.
+        by: ``"model"``: the model writes a summary, which takes the place of the older part in ``messages``.
+            ``"provider"``: the provider's own compaction, where it has one: the keyword ``compact_at`` of each call.
+        keep_turns: how many of the last exchanges the model's summary leaves as they are.
+        model: who sums up; by default the conversation's own model.
+        instructions: what the model is told.
+    """
+
+    tokens: int
+    by: Literal["model", "provider"] = "model"
+    keep_turns: int = 2
+    model: str | None = None
+    instructions: str = SUM_UP
+
+    def __post_init__(self) -> None:
+        _checks.positive("compact tokens", self.tokens)
+        _checks.count("compact keep_turns", self.keep_turns)
+        if self.by not in ("model", "provider"):
+            raise BadRequestError(f"compact by must be 'model' or 'provider', not {self.by!r}")
