@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from asyncllm._protocols.json_schemas import has_open_objects, strict_schema, with_object_root
+from asyncllm._protocols.schema_subsets import for_gemini, is_recursive
 
 
 class Node(BaseModel):
@@ -73,12 +75,14 @@ def test_a_recursive_class_has_an_object_at_its_root() -> None:
     [
         {"type": "object"},
         {"type": "object", "properties": {"a": {"type": "object", "additionalProperties": {"type": "integer"}}}},
-        {"type": "object", "properties": {"a": {"not": {"type": "integer"}}}},
+        {"type": "object", "properties": {"a": {}}},
+        {"type": "object", "properties": {"a": {"type": "array"}}},
+        {"type": "object", "properties": {"a": {"allOf": [{"type": "object"}, {"type": "object"}]}}},
         {"type": "array", "items": {"type": "integer"}},
     ],
 )
 def test_what_the_subset_cannot_say(schema: dict[str, Any]) -> None:
-    """Fields with keys of their own, conditions, and roots that are no objects."""
+    """Fields with keys of their own or of any type, two schemas at once, and roots that are no objects."""
     assert strict_schema(schema, nullable=False) is None
 
 
@@ -86,3 +90,55 @@ def test_open_objects() -> None:
     """A map is open, a class is not."""
     assert has_open_objects({"type": "object", "properties": {"a": {"type": "object"}}})
     assert not has_open_objects(Node.model_json_schema())
+
+
+def test_what_the_subset_has_no_word_for_stands_in_the_description() -> None:
+    """The model still reads it, and the answer is checked against it afterwards."""
+    strict = strict_schema(
+        {
+            "type": "object",
+            "properties": {
+                "a": {"type": "string", "minLength": 2, "format": "uri", "description": "An address."},
+                "b": {"type": "integer", "not": {"const": 0}, "minimum": 1},
+                "c": {"type": "string", "pattern": "(?=x)x"},
+            },
+        },
+        nullable=False,
+    )
+    assert strict is not None
+    assert {
+        "a": {"type": "string", "description": 'An address.\n\n{minLength: 2, format: "uri"}'},
+        "b": {"type": "integer", "minimum": 1, "description": '{not: {"const": 0}}'},
+        "c": {"type": "string", "description": '{pattern: "(?=x)x"}'},
+    } == strict["properties"]
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ({"const": "a"}, {"enum": ["a"], "type": "string"}),
+        ({"enum": ["a", None]}, {"anyOf": [{"enum": ["a"], "type": "string"}, {"type": "null"}]}),
+        ({"enum": [True]}, {"description": "{enum: [true]}"}),
+        ({"type": "string", "pattern": "x", "default": "x"}, {"type": "string", "description": '{pattern: "x"}'}),
+        ({"$ref": "#/definitions/A", "description": "an A"}, {"$ref": "#/$defs/A"}),
+        ({"allOf": [{"type": "integer"}], "description": "n"}, {"type": "integer", "description": "n"}),
+    ],
+)
+def test_the_subset_of_gemini(given: dict[str, Any], written: dict[str, Any]) -> None:
+    """Enums of strings and numbers, references alone, and what is not known in the description."""
+    found = for_gemini({"type": "object", "properties": {"a": given}}, json.dumps)
+    assert found is not None
+    assert written == found["properties"]["a"]
+
+
+def test_recursion_is_seen() -> None:
+    """Gemini takes it where a property may be left out, Claude never does."""
+    needed = {
+        "type": "object",
+        "properties": {"down": {"type": "array", "items": {"$ref": "#"}}},
+        "required": ["down"],
+    }
+    assert for_gemini(needed, json.dumps) is None
+    assert is_recursive(Node.model_json_schema())
+    assert not is_recursive(Node.model_json_schema(), only_required=True)
+    assert for_gemini(with_object_root(Node.model_json_schema()), json.dumps) is not None

@@ -554,7 +554,7 @@ def test_strict_tools_and_custom_calls_where_unknown() -> None:
 
 
 def test_response_formats() -> None:
-    """A schema with its name, description and strictness; any JSON; instructions where a host only promises JSON."""
+    """A schema with its name, description and strictness; any JSON; a tool or instructions where a host takes none."""
     schema = {"type": "object"}
     wanted = ResponseFormat(schema=schema, name="answer", description="d", strict=True)
     expected = {"name": "answer", "schema": schema, "description": "d", "strict": True}
@@ -568,7 +568,12 @@ def test_response_formats() -> None:
     assert ["s", "x"] == [found["messages"][0]["content"], found["messages"][2]["content"]]
     assert '{"type":"object"}' in found["messages"][1]["content"]
     with pytest.raises(UnsupportedParameterError):
-        body(Message.user("x"), response_format=wanted, dialect=ChatDialect(json_schema="none"))
+        body(Message.user("x"), response_format=ResponseFormat(), dialect=ChatDialect(json_schema="none"))
+    request = written(Message.user("x"), response_format=wanted, dialect=ChatDialect(json_schema="none"))
+    found = json.loads(request.body)
+    assert (True, "give_answer") == (request.answer_tool, found["tool_choice"]["function"]["name"])
+    never = ChatDialect(json_schema="none", forced_tool_choice="no")
+    assert "response_format" not in json.loads(written(Message.user("x"), response_format=wanted, dialect=never).body)
 
 
 def test_reasoning_in_every_dialect() -> None:

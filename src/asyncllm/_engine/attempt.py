@@ -163,6 +163,7 @@ class HTTPAttempt:
         "_ticket",
         "_unsigned",
         "_url",
+        "answer_tool",
         "call",
         "position",
         "rate_limits",
@@ -180,6 +181,7 @@ class HTTPAttempt:
         self.position = position
         self.target = call.targets[position]
         self.warnings: tuple[str, ...] = ()
+        self.answer_tool = False
         self.status: int | None = None
         self.request_id: str | None = None
         self.rate_limits: RateLimits | None = None
@@ -283,6 +285,7 @@ class HTTPAttempt:
             return wire, f"{base_url or provider.base_url}{wire.path}{'?' + query if query else ''}"
         route = self._route = provider.resolve(call.operation, target.model, request)
         wire = route.protocol.encode(request, self.context)
+        self.answer_tool = wire.answer_tool
         if wire.left_out and engine.sampling == "error":
             _refuse_hints(wire.left_out, target)
         self.warnings = (*map(str, wire.left_out), *wire.warnings) if wire.left_out else wire.warnings
@@ -357,6 +360,10 @@ class HTTPAttempt:
         """
         protocol, context = (self._route or self.route).protocol, self._context or self.context
         response = protocol.decode(reply.status, reply.headers, reply.body, context)
+        if self.answer_tool:
+            from .._protocols.answer_tool import as_answer
+
+            response = as_answer(response)
         self.answered(response.request_id, response.rate_limits)
         return response
 

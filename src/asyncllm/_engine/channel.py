@@ -44,6 +44,10 @@ class Channel:
         self._exchange = exchange
         self._framer = attempt.route.framing()
         self._decoder = attempt.route.protocol.decoder(exchange.headers, attempt.context)
+        if attempt.answer_tool:
+            from .._protocols.answer_tool import AnswerDecoder
+
+            self._decoder = AnswerDecoder(self._decoder)
         attempt.answered(self._decoder.request_id, self._decoder.rate_limits)
 
     @property
@@ -78,6 +82,10 @@ class Channel:
             return [*self.take(body), *(() if self.ended else self.take(None))]
         self.ended = True
         response = attempt.route.protocol.decode(exchange.status, exchange.headers, body, attempt.context)
+        if attempt.answer_tool:
+            from .._protocols.answer_tool import as_answer
+
+            response = as_answer(response)
         return list(events_of(response))
 
     def take(self, data: bytes | None) -> list[Event]:

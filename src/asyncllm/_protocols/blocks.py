@@ -19,12 +19,12 @@ from .._schema.request import ProviderTool, ResponseFormat, Tool, ToolChoice
 from .codec import Context
 from .json_schemas import has_open_objects, with_object_root
 from .parts import INVALID_JSON, D, PartWriter
+from .schema_subsets import ABOUT, described, is_recursive, too_much_for_claude
 
 Block = dict[str, Any]
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 _AS_THEY_ARE = frozenset({"type", "title", "enum", "const", "default", "required"})
 _MAPS = frozenset({"properties", "$defs", "definitions"})
-_ABOUT_THE_SCHEMA = frozenset({"$schema", "$id", "$comment"})
 
 
 def constrain(schema: Any, render: Callable[[Any], str]) -> Any:
@@ -44,16 +44,14 @@ def constrain(schema: Any, render: Callable[[Any], str]) -> Any:
         return kept
     written: dict[str, Any] = {}
     moved = {
-        word: value
-        for word, value in schema.items()
-        if not _keep(word, value, written, render) and word not in _ABOUT_THE_SCHEMA
+        word: value for word, value in schema.items() if not _keep(word, value, written, render) and word not in ABOUT
     }
     if _is_object(schema):
         written["additionalProperties"] = False
         if moved.get("additionalProperties") in (False, True):
             del moved["additionalProperties"]
-    _describe(written, schema.get("description"), moved, render)
-    return written
+    told = described(schema.get("description"), moved, render)
+    return written if told is None else {**written, "description": told}
 
 
 def _keep(word: str, value: Any, written: dict[str, Any], render: Callable[[Any], str]) -> bool:
@@ -83,16 +81,6 @@ def _each(schemas: Any, render: Callable[[Any], str]) -> Any:
 def _is_object(schema: Mapping[str, Any]) -> bool:
     kind = schema.get("type")
     return kind == "object" or (isinstance(kind, (list, tuple)) and "object" in kind) or "properties" in schema
-
-
-def _describe(
-    written: dict[str, Any], description: Any, moved: Mapping[str, Any], render: Callable[[Any], str]
-) -> None:
-    words = [description] if isinstance(description, str) and description else []
-    if moved:
-        words.append("{" + ", ".join(f"{word}: {render(value)}" for word, value in moved.items()) + "}")
-    if words:
-        written["description"] = "\n\n".join(words)
 
 
 AnyTool = Tool | ProviderTool
@@ -220,14 +208,19 @@ def schema_of(wanted: ResponseFormat, writer: BlockWriter[Any]) -> Mapping[str, 
     return with_object_root(wanted.schema)
 
 
-def as_instruction(wanted: ResponseFormat, writer: BlockWriter[Any]) -> str | None:
-    """Returns an instruction that asks for a schema which Claude's API cannot enforce, or None for one that it can.
+def can_be_held(wanted: ResponseFormat) -> bool:
+    """Whether Claude can be held to a schema: no maps, no recursion, and not too many options and unions.
 
     A constrained answer has closed objects only, so a field with keys of its own would always be empty.
     """
-    if not has_open_objects(wanted.schema):
-        return None
+    schema = wanted.schema or {}
+    return not (has_open_objects(schema) or is_recursive(schema) or too_much_for_claude(with_object_root(schema)))
+
+
+def as_instruction(wanted: ResponseFormat, writer: BlockWriter[Any]) -> str:
+    """The words that ask for a schema, where a model can be held to it in no other way."""
     writer.warn(
-        "the JSON schema was sent as an instruction: it has fields with keys of their own, which must be closed"
+        "the JSON schema was sent as an instruction: the model cannot be held to it (maps, recursion or its size), "
+        "and cannot be made to call a tool here"
     )
     return f"Answer with one JSON object, and nothing else, that fits this JSON schema: {writer.json(wanted.schema)}"

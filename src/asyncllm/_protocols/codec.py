@@ -91,6 +91,7 @@ class WireRequest:
         headers: lower-case names; no credentials yet.
         left_out: the keywords that are not in it; the response's warnings begin with them.
         warnings: what else was changed on the way, a sentence each; they end on the response.
+        answer_tool: the model must call the tool of `asyncllm._protocols.answer_tool`: its arguments are the answer.
     """
 
     method: str
@@ -100,6 +101,7 @@ class WireRequest:
     body: bytes
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
+    answer_tool: bool = False
 
 
 class StreamDecoder(Protocol):

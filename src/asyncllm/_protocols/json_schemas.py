@@ -1,25 +1,33 @@
 """JSON schemas rewritten so that hosts take them; the caller's own schema is never changed.
 
 OpenAI's strict mode holds a model to a schema only in a subset: the root is an object, every object is closed and
-requires all of its properties, no property has a default, a reference stands alone. `strict_schema` rewrites what can
-be rewritten: an optional property becomes required. A field with keys of its own (``dict[str, int]``) cannot be said in
-the subset, nor can conditions (``not``, ``if``). Source: OpenAI's page on structured outputs, November 2026.
+requires all of its properties, no property has a default, a reference stands alone, an array says what its items are.
+`strict_schema` rewrites what can be rewritten: an optional property becomes required, and a keyword that the subset has
+not (``minLength``, ``not``) moves into the description; the answer is checked against the whole schema afterwards. A
+field with keys of its own (``dict[str, int]``) and a value of any type cannot be said at all. Sources: OpenAI's page on
+structured outputs, November 2026; pydantic-ai 2.68 (``profiles/openai``), which tried the keywords against the API.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from .schema_subsets import ABOUT, described, target
+
 _LISTS = ("anyOf", "oneOf", "allOf")
 _MAPS = ("properties", "$defs", "definitions")
-_NOT_STRICT = frozenset(
+_AS_THEY_ARE = frozenset(
     {
-        *("not", "if", "then", "else", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas"),
-        *("minProperties", "maxProperties", "unevaluatedProperties", "prefixItems", "contains", "uniqueItems"),
+        *("type", "enum", "const", "title", "description", "minimum", "maximum", "exclusiveMinimum"),
+        *("exclusiveMaximum", "multipleOf", "minItems", "maxItems"),
     }
 )
-_SILENT = frozenset({"default", "$schema", "$id", "$comment", "examples"})
+_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+_LOOKING_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
+_DEEPEST = 10
+_MOST_PROPERTIES = 5000
 
 
 def with_object_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -69,22 +77,48 @@ def strict_schema(schema: Mapping[str, Any], *, nullable: bool) -> Mapping[str, 
     root = with_object_root(schema)
     if root.get("type") != "object" or any(word in root for word in ("anyOf", "oneOf")):
         return None
-    if has_open_objects(root) or _has_conditions(root):
+    if has_open_objects(root) or not _is_typed(root):
+        return None
+    if _depth(root, root, frozenset()) > _DEEPEST or _properties(root) > _MOST_PROPERTIES:
         return None
     written: Mapping[str, Any] = _strict(root, nullable=nullable)
     return written
 
 
-def _has_conditions(schema: Any) -> bool:
-    if isinstance(schema, (list, tuple)):
-        return any(_has_conditions(item) for item in schema)
-    if not isinstance(schema, Mapping):
+def _is_typed(schema: Any) -> bool:
+    """Whether every value has a type, every array has items, and nothing must fit two schemas at once."""
+    if not isinstance(schema, Mapping) or len(schema.get("allOf") or ()) > 1 or "prefixItems" in schema:
         return False
-    if not _NOT_STRICT.isdisjoint(schema) or (len(schema.get("allOf") or ()) > 1):
-        return True
-    inner = [value for word, value in schema.items() if word in (*_LISTS, "items")]
+    if not any(word in schema for word in ("type", "enum", "const", "properties", "$ref", *_LISTS)):
+        return False
+    kind = schema.get("type")
+    if (kind == "array" or (isinstance(kind, (list, tuple)) and "array" in kind)) and "items" not in schema:
+        return False
+    inner = [item for word in _LISTS if isinstance(schema.get(word), (list, tuple)) for item in schema[word]]
     inner += [item for word in _MAPS if isinstance(schema.get(word), Mapping) for item in schema[word].values()]
-    return any(_has_conditions(item) for item in inner)
+    inner += [schema["items"]] if "items" in schema else []
+    return all(_is_typed(item) for item in inner)
+
+
+def _depth(schema: Any, root: Mapping[str, Any], seen: frozenset[str]) -> int:
+    """How deep objects and arrays are nested; a recursion counts once."""
+    if not isinstance(schema, Mapping):
+        return 0
+    if "$ref" in schema:
+        name, found = target(schema["$ref"], root)
+        return 0 if name in seen else _depth(found, root, seen | {name})
+    inner = [item for word in _LISTS if isinstance(schema.get(word), (list, tuple)) for item in schema[word]]
+    deepest = max([_depth(item, root, seen) for item in inner], default=0)
+    below = [*(schema.get("properties") or {}).values(), *([schema["items"]] if "items" in schema else [])]
+    return max(deepest, 1 + max([_depth(item, root, seen) for item in below], default=0) if below else 0)
+
+
+def _properties(schema: Any) -> int:
+    if isinstance(schema, (list, tuple)):
+        return sum(map(_properties, schema))
+    if not isinstance(schema, Mapping):
+        return 0
+    return len(schema.get("properties") or ()) + sum(map(_properties, schema.values()))
 
 
 def _strict(schema: Any, *, nullable: bool) -> Any:
@@ -103,17 +137,21 @@ def _strict(schema: Any, *, nullable: bool) -> Any:
         rest = {word: value for word, value in schema.items() if word != "allOf"}
         return _strict({**rest, "anyOf": [only]} if "$ref" in only else {**only, **rest}, nullable=nullable)
     written = {}
+    moved: dict[str, Any] = {}
     for word, value in schema.items():
-        if word in _SILENT:
-            continue
         if word in _MAPS and isinstance(value, Mapping):
             written[word] = {name: _strict(item, nullable=nullable) for name, item in value.items()}
         elif word in ("anyOf", "oneOf"):
-            written["anyOf"] = [_strict(item, nullable=nullable) for item in value]
+            written["anyOf"] = [*written.get("anyOf", ()), *(_strict(item, nullable=nullable) for item in value)]
         elif word == "items":
             written[word] = _strict(value, nullable=nullable)
-        else:
+        elif word in _AS_THEY_ARE or _is_known(word, value):
             written[word] = value
+        elif word not in ABOUT and word not in ("default", "required", "additionalProperties"):
+            moved[word] = value
+    told = described(schema.get("description"), moved, json.dumps)
+    if told is not None:
+        written["description"] = told
     if _is_object(schema):
         names = list(written.setdefault("properties", {}))
         if nullable:
@@ -124,6 +162,12 @@ def _strict(schema: Any, *, nullable: bool) -> Any:
         written["required"] = names
         written["additionalProperties"] = False
     return written
+
+
+def _is_known(word: str, value: Any) -> bool:
+    if word == "format":
+        return value in _FORMATS
+    return word == "pattern" and not any(mark in str(value) for mark in _LOOKING_AROUND)
 
 
 def _or_null(schema: Any) -> Any:

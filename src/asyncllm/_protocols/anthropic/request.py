@@ -14,12 +14,24 @@ not be used are left out of ``tools``, since the wire has no such list (with a w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..._schema.facts import ModelFacts
 from ..._schema.hosted import CodeExecution, MCPServer, WebSearch
 from ..._schema.request import ProviderTool, Request, Tool
-from ..blocks import AnyTool, Block, as_instruction, check_forced, constrain, narrowed, parameters_of, schema_of
+from ..answer_tool import by_tool
+from ..blocks import (
+    AnyTool,
+    Block,
+    as_instruction,
+    can_be_held,
+    check_forced,
+    constrain,
+    narrowed,
+    parameters_of,
+    schema_of,
+)
 from ..caching import cached
 from ..claude import ThinkingPlan, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
@@ -47,6 +59,9 @@ def write_request(request: Request, context: Context, dialect: AnthropicDialect)
     plan = unthought(plan, messages, _kind_of)
     if plan.warning:
         writer.warn(plan.warning)
+    forced = _needs_tool(request, facts, plan)
+    if forced and request.response_format is not None:
+        request = by_tool(request, request.response_format)
     body: dict[str, Any] = {"model": request.model} if dialect.model_in_body else {}
     body["max_tokens"] = _max_tokens(request, facts, plan, dialect)
     if system:
@@ -74,7 +89,16 @@ def write_request(request: Request, context: Context, dialect: AnthropicDialect)
         needed = (*needed, _COMPACTION_BETA)
     if dialect.adapt is not None:
         body = dialect.adapt(body)
-    return _finish(request, body, writer, context, dialect, needed)
+    wire = _finish(request, body, writer, context, dialect, needed)
+    return replace(wire, answer_tool=True) if forced else wire
+
+
+def _needs_tool(request: Request, facts: ModelFacts, plan: ThinkingPlan) -> bool:
+    """Whether the answer is asked for by a forced tool: the schema cannot be held, and a call can be demanded."""
+    wanted = request.response_format
+    if wanted is None or wanted.schema is None or request.tools or can_be_held(wanted):
+        return False
+    return facts.forced_tools is not False and (plan.thinking is None or plan.thinking["type"] == "disabled")
 
 
 def _kind_of(block: Block) -> str:
@@ -148,7 +172,8 @@ def _reasoning_and_format(request: Request, plan: ThinkingPlan, body: dict[str, 
         body["thinking"] = plan.thinking
     output: dict[str, Any] = {} if plan.effort is None else {"effort": plan.effort}
     wanted = request.response_format
-    if wanted is not None and (rule := as_instruction(wanted, writer)) is not None:
+    if wanted is not None and wanted.schema is not None and not can_be_held(wanted):
+        rule = as_instruction(wanted, writer)
         known = body.get("system", [])
         known = [{"type": "text", "text": known}] if isinstance(known, str) else known
         body["system"] = [*known, {"type": "text", "text": rule}]

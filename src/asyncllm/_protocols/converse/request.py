@@ -33,8 +33,19 @@ from ..._schema.content import CacheMark
 from ..._schema.facts import ReasoningRules
 from ..._schema.hosted import CodeExecution
 from ..._schema.request import ProviderTool, Request, Tool, ToolChoice
+from ..answer_tool import by_tool
 from ..aws_shapes import model_path
-from ..blocks import AnyTool, Block, as_instruction, check_forced, constrain, narrowed, parameters_of, schema_of
+from ..blocks import (
+    AnyTool,
+    Block,
+    as_instruction,
+    can_be_held,
+    check_forced,
+    constrain,
+    narrowed,
+    parameters_of,
+    schema_of,
+)
 from ..caching import cached
 from ..claude import ROOM_FOR_THE_ANSWER, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
@@ -262,6 +273,9 @@ def write_request(request: Request, context: Context, dialect: ConverseDialect) 
     )
     most = request.max_tokens if request.max_tokens is not None else dialect.max_tokens
     plan = plan_reasoning(request, writer, messages, most)
+    forced = _needs_tool(request, plan, writer)
+    if forced and request.response_format is not None:
+        request = by_tool(request, request.response_format)
     body: dict[str, Any] = {"messages": messages}
     if system:
         body["system"] = system
@@ -275,9 +289,8 @@ def write_request(request: Request, context: Context, dialect: ConverseDialect) 
     if choice is not None:
         fields["tool_choice"] = choice
     wanted = request.response_format
-    rule = None if wanted is None else as_instruction(wanted, writer)
-    if rule is not None:
-        body["system"] = [*system, {"text": rule}]
+    if wanted is not None and wanted.schema is not None and not can_be_held(wanted):
+        body["system"] = [*system, {"text": as_instruction(wanted, writer)}]
         request = replace(request, response_format=None)
     output = _output(request, plan, writer)
     if output:
@@ -300,7 +313,16 @@ def write_request(request: Request, context: Context, dialect: ConverseDialect) 
         body=context.json.dumps(body),
         left_out=writer.left_out,
         warnings=writer.warnings,
+        answer_tool=forced,
     )
+
+
+def _needs_tool(request: Request, plan: ReasoningPlan, writer: ConverseWriter) -> bool:
+    """Whether the answer is asked for by a forced tool: the schema cannot be held, and a call can be demanded."""
+    wanted, known = request.response_format, writer.context.facts.forced_tools
+    if wanted is None or wanted.schema is None or request.tools or can_be_held(wanted):
+        return False
+    return plan.thinks is None and (known is not False if writer.claude else known is True)
 
 
 _HINTS: Mapping[str, str] = {"temperature": "temperature", "top_p": "topP"}

@@ -20,8 +20,10 @@ from ...errors import UnsupportedParameterError
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
 from ..hosted_tools import Hosted, Write, bearer, offer, refuse_domains
+from ..json_schemas import with_object_root
 from ..parts import PartWriter, refuse_compaction, settings_without_tools
 from ..reasoning import ask, sampling_hints
+from ..schema_subsets import for_gemini
 from .dialect import GeminiDialect
 from .messages import ContentsWriter
 
@@ -36,12 +38,12 @@ def write_request(request: Request, context: Context, dialect: GeminiDialect) ->
     writer.write(repaired(request.messages, writer))
     if request.compact_at is not None:
         raise refuse_compaction(writer)
+    config = _generation_config(request, writer)  # first: a format may add an instruction
     body: dict[str, Any] = {}
     if writer.system:
         body["systemInstruction"] = {"parts": writer.system}
     body["contents"] = writer.contents
     _add_tools(body, request, dialect, writer)
-    config = _generation_config(request, writer)
     if config:
         body["generationConfig"] = config
     if dialect.safety_settings:
@@ -102,9 +104,14 @@ def _add_format(config: dict[str, Any], request: Request, writer: ContentsWriter
         )
     config["responseMimeType"] = "application/json"
     if wanted.schema is not None:
-        schema = dict(wanted.schema)
-        if wanted.description:
-            schema.setdefault("description", wanted.description)
+        schema = for_gemini(with_object_root(wanted.schema), writer.json)
+        if schema is None:  # only JSON is promised, and the shape is asked for in words
+            writer.warn("the JSON schema was sent as an instruction: Google's subset cannot say its shape")
+            rule = "Answer with one JSON object, and nothing else, that fits this JSON schema: "
+            writer.system.append({"text": rule + writer.json(wanted.schema)})
+            return
+        if wanted.description and "description" not in schema:
+            schema = {**schema, "description": wanted.description}
         config["responseJsonSchema"] = schema
 
 

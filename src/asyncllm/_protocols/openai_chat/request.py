@@ -14,6 +14,7 @@ from ..._schema.content import Text
 from ..._schema.facts import ReasoningRules
 from ..._schema.hosted import WebSearch
 from ..._schema.request import ProviderTool, Request, ResponseFormat, Tool
+from ..answer_tool import by_tool
 from ..caching import cached
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
@@ -36,6 +37,9 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
     if request.cache is not None and dialect.cache_marks == "cache_control":
         request = cached(request, writer)
     asked = NOTHING if request.reasoning is None else _ask(request, writer)
+    forced = request.response_format is not None and _needs_tool(request, request.response_format, asked, writer)
+    if forced and request.response_format is not None:
+        request = by_tool(request, request.response_format)
     messages = request.messages
     if not all(len(one.content) == 1 and type(one.content[0]) is Text and one.role != "tool" for one in messages):
         messages = repaired(messages, writer)
@@ -68,7 +72,17 @@ def write_request(request: Request, context: Context, dialect: ChatDialect) -> W
         body["stream"] = True
         if dialect.stream_usage == "option":
             body["stream_options"] = {"include_usage": True}
-    return post(PATH, body, request, writer, dialect.adapt)
+    wire = post(PATH, body, request, writer, dialect.adapt)
+    return replace(wire, answer_tool=True) if forced else wire
+
+
+def _needs_tool(request: Request, wanted: ResponseFormat, asked: Amount, writer: ChatWriter) -> bool:
+    """Whether the answer is asked for by a forced tool: the host takes no schema, and a call can be demanded."""
+    dialect = writer.dialect
+    if dialect.json_schema == "native" or wanted.schema is None or request.tools:
+        return False
+    rule, known = dialect.forced_tool_choice, writer.context.facts.rules
+    return rule == "yes" or (rule == "not_while_thinking" and known is not None and not will_reason(asked, known))
 
 
 def _ask(request: Request, writer: ChatWriter) -> Amount:
@@ -189,21 +203,22 @@ def _tool_choice(request: Request, tools: tuple[AnyTool, ...], dialect: ChatDial
 
 def _response_format(body: dict[str, Any], wanted: ResponseFormat, writer: ChatWriter) -> None:
     how = writer.dialect.json_schema
-    if how == "none":
-        raise writer.cannot("response_format", "cannot be held to JSON; ask for it in the prompt")
     if wanted.schema is None:
+        if how == "none":
+            raise writer.cannot("response_format", "cannot be held to JSON; ask for it in the prompt")
         body["response_format"] = {"type": "json_object"}
     elif how == "native":
         schema = writer.format(wanted, strict=writer.dialect.strict_schemas)
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     else:
-        writer.warn("the JSON schema was sent as an instruction: the host only promises JSON")
+        writer.warn("the JSON schema was sent as an instruction: the host cannot be held to it")
         text = writer.json(wanted.schema)
         rule = f"Answer with one JSON object, and nothing else, that fits this JSON schema: {text}"
         messages = body["messages"]
         place = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))
         messages.insert(place, {"role": "system", "content": rule})
-        body["response_format"] = {"type": "json_object"}
+        if how == "json_object":
+            body["response_format"] = {"type": "json_object"}
 
 
 # Tools that a host of this format runs. Source: recorded traffic of OpenRouter and Groq.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .schema_rules import claude_problem
 from .wire import Problem
 
 STATUSES: Mapping[int, tuple[str, str]] = {
@@ -76,6 +77,10 @@ def check_body(
     messages = given["messages"]
     if not isinstance(messages, list) or not messages:
         return _bad("messages: at least one message is required")
+    wanted = (given.get("output_config") or {}).get("format")
+    problem = None if wanted is None else claude_problem(wanted.get("schema"))
+    if problem is not None:
+        return _bad(problem)
     return _check_messages(messages, signature) or _check_tools(given.get("tools"))
 
 

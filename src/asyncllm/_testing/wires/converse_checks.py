@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .bedrock_errors import bad
+from .schema_rules import claude_problem
 from .wire import Problem
 
 _ROLES = ("user", "assistant", "system")
@@ -83,6 +84,9 @@ def _check_settings(given: Mapping[str, Any]) -> Problem | None:
         return bad("outputConfig.textFormat.structure.jsonSchema.schema must be a string that holds a JSON schema.")
     if wanted and not _is_object(str(schema)):
         return bad("outputConfig.textFormat.structure.jsonSchema.schema is not a valid JSON schema.")
+    problem = claude_problem(json.loads(str(schema))) if wanted else None
+    if problem is not None:
+        return bad(f"The model returned the following errors: {problem}")
     return None
 
 

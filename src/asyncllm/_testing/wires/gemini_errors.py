@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .schema_rules import gemini_problem
 from .wire import Problem
 
 STATUSES: Mapping[int, tuple[str, str]] = {
@@ -81,6 +82,9 @@ def check_body(given: Any, signature: Callable[[Mapping[str, Any]], str] | None)
     for pair in (("responseSchema", "responseJsonSchema"),):
         if all(name in settings for name in pair):
             return _bad(f"{pair[0]} and {pair[1]} cannot both be set.")
+    problem = gemini_problem(settings["responseJsonSchema"]) if "responseJsonSchema" in settings else None
+    if problem is not None:
+        return _bad(problem)
     return _check_calls(contents, signature)
 
 

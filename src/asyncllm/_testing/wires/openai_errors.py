@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..._schema.facts import ModelFacts
+from .schema_rules import openai_problem
 from .wire import Problem, Rules, accepted
 
 STATUSES: Mapping[int, tuple[str, str | None, str]] = {
@@ -100,7 +101,23 @@ def check_body(given: Any) -> Problem | None:
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
         )
         return bad(message, "messages", "empty_array")
-    return _check_numbers(given) or _check_messages(messages) or _check_tools(given.get("tools"))
+    return (
+        _check_numbers(given)
+        or _check_messages(messages)
+        or _check_tools(given.get("tools"))
+        or _check_format(given.get("response_format"))
+    )
+
+
+def _check_format(wanted: Any) -> Problem | None:
+    inner = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    if not isinstance(inner, dict) or inner.get("strict") is not True:
+        return None
+    problem = openai_problem(inner.get("schema"))
+    if problem is None:
+        return None
+    message = f"Invalid schema for response_format '{inner.get('name')}': {problem}"
+    return bad(message, "response_format", "invalid_json_schema")
 
 
 def check_chat_model(given: Mapping[str, Any], facts: ModelFacts) -> Problem | None:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from .openai_errors import bad
+from .schema_rules import openai_problem
 from .wire import Problem
 
 # Parameters of chat completions that this API does not have.
@@ -90,6 +91,10 @@ def _check_settings(given: Mapping[str, Any]) -> Problem | None:
         if not wanted.get(name):
             where = f"text.format.{name}"
             return bad(f"Missing required parameter: '{where}'.", where, "missing_required_parameter")
+    problem = openai_problem(wanted.get("schema")) if wanted.get("strict") is True else None
+    if problem is not None:
+        message = f"Invalid schema for response_format '{wanted.get('name')}': {problem}"
+        return bad(message, "text.format.schema", "invalid_json_schema")
     if given.get("stream_options") is not None and given.get("stream") is not True:
         return bad("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options")
     for name, highest in (("temperature", 2), ("top_p", 1)):
