@@ -22,6 +22,7 @@ import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, Literal, Union
@@ -40,7 +41,7 @@ from ._schema.response import Attempt, Response
 from ._schema.stored import load_messages, stored_messages, to_text
 from ._schema.usage import UNKNOWN_USAGE, Usage, add_usage
 from .errors import BadRequestError, ToolArgumentsError
-from .tools import FunctionTool, Offered, RunContext, ToolError, ToolOffer, offered, result_of
+from .tools import KINDS, FunctionTool, Offered, RunContext, ToolError, ToolOffer, offered, result_of
 
 if TYPE_CHECKING:
     from ._engine.hooks import RunTrace
@@ -301,8 +302,8 @@ class Loop:
         self.trace: RunTrace | None = None
         self._rules = rules
         offers = offered(rules.tools)
-        self.toolsets: tuple[Toolset, ...] = tuple([one for one in offers if isinstance(one, Toolset)])
-        self._take_offers([one for one in offers if not isinstance(one, Toolset)])
+        self.toolsets: tuple[Toolset, ...] = tuple([one for one in offers if not isinstance(one, KINDS)])
+        self._take_offers([one for one in offers if isinstance(one, KINDS)])
         self._options = dict(options)
         self._usage = UNKNOWN_USAGE if before is None else before.usage
         self._cost = Decimal(0) if before is None else before.cost
@@ -406,9 +407,12 @@ class Loop:
             Exception: what a tool raised, where the run stops at errors.
         """
         answers: dict[int, ToolRun | None] = {}
-        async with anyio.create_task_group() as group:
-            for place, call in enumerate(calls):
-                group.start_soon(self._answer_into, answers, place, call, emit)
+        if len(calls) == 1:
+            await self._answer_into(answers, 0, calls[0], emit)
+        else:
+            async with anyio.create_task_group() as group:
+                for place, call in enumerate(calls):
+                    group.start_soon(self._answer_into, answers, place, call, emit)
         self.settle(calls, answers)
 
     async def _answer_into(
@@ -436,9 +440,9 @@ class Loop:
 
     async def answer_one(self, call: ToolCall) -> ToolRun | None:
         """Returns the answer to one call, or None if it is postponed. Only a cancellation is raised."""
-        if self._limiter is None:
+        if self._limiter is None and len(self.pending) > self._rules.max_parallel_tools:
             self._limiter = anyio.CapacityLimiter(self._rules.max_parallel_tools)
-        async with self._limiter:
+        async with self._limiter or nullcontext():
             began = time.monotonic()
             context = RunContext(
                 self._rules.deps,
@@ -474,6 +478,8 @@ class Loop:
             known = ", ".join(map(str, self._functions)) or "none"
             return _told(call, f"There is no tool {call.name!r}. The tools are: {known}.", is_error=True)
         patience = self._rules.tool_timeout if function.timeout is None else function.timeout
+        if patience is None:
+            return ToolRun(call=call, result=ToolResult(call.id, await function.run(call, context), name=call.name))
         result: Any = None
         with anyio.move_on_after(patience) as scope:
             if self.trace is None:

@@ -284,10 +284,17 @@ Offered = Union[FunctionTool, Tool, ProviderTool, HostedTool, Mapping[str, Any]]
 """The same, with every function made a `FunctionTool`."""
 
 
+KINDS = (FunctionTool, Tool, ProviderTool, HostedTool, Mapping)
+"""The classes of `Offered`. To ask whether a value is a `Toolset` takes long, so it is what is none of these."""
+
+
 def offered(tools: Iterable[ToolOffer]) -> list[Offered | Toolset]:
     """Returns the tools of a call, with a `FunctionTool` for every plain function."""
-    kinds = (FunctionTool, Tool, ProviderTool, HostedTool, Mapping, Toolset)  # the last one looks longest
-    return [one if isinstance(one, kinds) else FunctionTool(one) for one in tools]
+    found: list[Any] = []
+    for one in tools:
+        ready = isinstance(one, KINDS) or callable(getattr(one, "tools", None))
+        found.append(one if ready else FunctionTool(one))  # type: ignore[arg-type]  # what is left is a function
+    return found
 
 
 def result_of(value: Any) -> tuple[ResultPart, ...]:

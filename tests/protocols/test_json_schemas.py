@@ -38,7 +38,7 @@ def test_optional_properties_become_required() -> None:
         "properties": {"a": {"type": "integer"}, "b": {"type": "array", "items": inner}},
         "required": ["a", "b"],
         "additionalProperties": False,
-    } == strict_schema(given, nullable=False)
+    } == strict_schema(given, json.dumps, nullable=False)
     assert 1 == given["properties"]["a"]["default"]
 
 
@@ -54,7 +54,7 @@ def test_optional_properties_become_required() -> None:
 )
 def test_optional_arguments_may_be_null(optional: dict[str, Any], written: dict[str, Any]) -> None:
     """An argument that may be left out may be null instead."""
-    found = strict_schema({"type": "object", "properties": {"a": optional}}, nullable=True)
+    found = strict_schema({"type": "object", "properties": {"a": optional}}, json.dumps, nullable=True)
     assert found is not None
     assert written == found["properties"]["a"]
 
@@ -64,7 +64,7 @@ def test_a_recursive_class_has_an_object_at_its_root() -> None:
     schema = Node.model_json_schema()
     root = with_object_root(schema)
     assert ("object", {"Node"}) == (root["type"], set(root["$defs"]))
-    strict = strict_schema(schema, nullable=False)
+    strict = strict_schema(schema, json.dumps, nullable=False)
     assert strict is not None
     assert ["value", "next"] == strict["required"]
     assert {"$ref": "#/$defs/nowhere"} == with_object_root({"$ref": "#/$defs/nowhere"})
@@ -83,7 +83,7 @@ def test_a_recursive_class_has_an_object_at_its_root() -> None:
 )
 def test_what_the_subset_cannot_say(schema: dict[str, Any]) -> None:
     """Fields with keys of their own or of any type, two schemas at once, and roots that are no objects."""
-    assert strict_schema(schema, nullable=False) is None
+    assert strict_schema(schema, json.dumps, nullable=False) is None
 
 
 def test_open_objects() -> None:
@@ -103,6 +103,7 @@ def test_what_the_subset_has_no_word_for_stands_in_the_description() -> None:
                 "c": {"type": "string", "pattern": "(?=x)x"},
             },
         },
+        json.dumps,
         nullable=False,
     )
     assert strict is not None

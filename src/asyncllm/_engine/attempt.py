@@ -181,7 +181,6 @@ class HTTPAttempt:
         self.position = position
         self.target = call.targets[position]
         self.warnings: tuple[str, ...] = ()
-        self.answer_tool = False
         self.status: int | None = None
         self.request_id: str | None = None
         self.rate_limits: RateLimits | None = None
@@ -355,15 +354,10 @@ class HTTPAttempt:
         """Decodes a whole reply.
 
         Raises:
-            ProtocolError: it is not what its protocol says.
-            AsyncLLMError: it is an error inside a success status.
+            AsyncLLMError: it is an error inside a success status, or not what its protocol says (`ProtocolError`).
         """
         protocol, context = (self._route or self.route).protocol, self._context or self.context
         response = protocol.decode(reply.status, reply.headers, reply.body, context)
-        if self.answer_tool:
-            from .._protocols.answer_tool import as_answer
-
-            response = as_answer(response)
         self.answered(response.request_id, response.rate_limits)
         return response
 

@@ -162,7 +162,12 @@ async def answer(attempt: HTTPAttempt) -> Response:
         ContentBlockedError: it was blocked or refused, and the call goes on to the next target for that.
     """
     reply = await attempt.send()
-    response = attempt.succeed(attempt.decode(reply))
+    decoded = attempt.decode(reply)
+    if attempt.answer_tool:
+        from .._protocols.answer_tool import as_answer
+
+        decoded = as_answer(decoded)
+    response = attempt.succeed(decoded)
     call = attempt.call
     if call.fallback_on and call.may_go_on_from(response, attempt.position):
         call.blocked = response

@@ -10,8 +10,7 @@ structured outputs, November 2026; pydantic-ai 2.68 (``profiles/openai``), which
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .schema_subsets import ABOUT, described, target
@@ -66,11 +65,14 @@ def _is_object(schema: Mapping[str, Any]) -> bool:
     return kind == "object" or (isinstance(kind, (list, tuple)) and "object" in kind) or "properties" in schema
 
 
-def strict_schema(schema: Mapping[str, Any], *, nullable: bool) -> Mapping[str, Any] | None:
+def strict_schema(
+    schema: Mapping[str, Any], render: Callable[[Any], str], *, nullable: bool
+) -> Mapping[str, Any] | None:
     """The schema in OpenAI's strict subset; None where the subset cannot say it.
 
     Args:
         schema: a JSON schema.
+        render: writes a value as JSON text, for the description.
         nullable: an optional property may be null, which the caller's own schema may not allow; else the model must
             give it a value.
     """
@@ -81,7 +83,7 @@ def strict_schema(schema: Mapping[str, Any], *, nullable: bool) -> Mapping[str, 
         return None
     if _depth(root, root, frozenset()) > _DEEPEST or _properties(root) > _MOST_PROPERTIES:
         return None
-    written: Mapping[str, Any] = _strict(root, nullable=nullable)
+    written: Mapping[str, Any] = _strict(root, render, nullable=nullable)
     return written
 
 
@@ -121,7 +123,7 @@ def _properties(schema: Any) -> int:
     return len(schema.get("properties") or ()) + sum(map(_properties, schema.values()))
 
 
-def _strict(schema: Any, *, nullable: bool) -> Any:
+def _strict(schema: Any, render: Callable[[Any], str], *, nullable: bool) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     if "$ref" in schema:
@@ -130,26 +132,29 @@ def _strict(schema: Any, *, nullable: bool) -> Any:
         written: dict[str, Any] = {"anyOf": [kept], "description": told} if told else kept
         for word in ("$defs", "definitions"):
             if word in schema:
-                written[word] = {name: _strict(item, nullable=nullable) for name, item in schema[word].items()}
+                written[word] = {name: _strict(item, render, nullable=nullable) for name, item in schema[word].items()}
         return written
     if schema.get("allOf"):  # one schema, which pydantic puts beside a description
         (only,) = schema["allOf"]
         rest = {word: value for word, value in schema.items() if word != "allOf"}
-        return _strict({**rest, "anyOf": [only]} if "$ref" in only else {**only, **rest}, nullable=nullable)
+        return _strict({**rest, "anyOf": [only]} if "$ref" in only else {**only, **rest}, render, nullable=nullable)
     written = {}
     moved: dict[str, Any] = {}
     for word, value in schema.items():
         if word in _MAPS and isinstance(value, Mapping):
-            written[word] = {name: _strict(item, nullable=nullable) for name, item in value.items()}
+            written[word] = {name: _strict(item, render, nullable=nullable) for name, item in value.items()}
         elif word in ("anyOf", "oneOf"):
-            written["anyOf"] = [*written.get("anyOf", ()), *(_strict(item, nullable=nullable) for item in value)]
+            written["anyOf"] = [
+                *written.get("anyOf", ()),
+                *(_strict(item, render, nullable=nullable) for item in value),
+            ]
         elif word == "items":
-            written[word] = _strict(value, nullable=nullable)
+            written[word] = _strict(value, render, nullable=nullable)
         elif word in _AS_THEY_ARE or _is_known(word, value):
             written[word] = value
         elif word not in ABOUT and word not in ("default", "required", "additionalProperties"):
             moved[word] = value
-    told = described(schema.get("description"), moved, json.dumps)
+    told = described(schema.get("description"), moved, render)
     if told is not None:
         written["description"] = told
     if _is_object(schema):

@@ -411,7 +411,7 @@ class OpenAIWriter(PartWriter[D]):
         schema: Mapping[str, Any] = with_object_root(wanted.schema or {})
         held = wanted.strict
         if strict and held is not False:
-            subset = strict_schema(schema, nullable=False)
+            subset = strict_schema(schema, self.json, nullable=False)
             if subset is not None:
                 schema, held = subset, True
             elif held is None:
@@ -429,7 +429,7 @@ class OpenAIWriter(PartWriter[D]):
         schema = with_object_root(tool.parameters)
         if not tool.strict:
             return {"parameters": dict(schema)} | ({} if tool.strict is None else {"strict": False})
-        subset = strict_schema(schema, nullable=True)
+        subset = strict_schema(schema, self.json, nullable=True)
         if subset is None:
             self.warn(f"strict was left out of the tool {tool.name!r}: the strict mode cannot say its schema")
             return {"parameters": dict(schema)}
