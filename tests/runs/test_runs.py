@@ -302,3 +302,41 @@ async def test_messages_of_a_run_go_on_in_send(open_client: OpenClient) -> None:
         roles = [message["role"] for message in sim.requests[-1].body["messages"]]
     assert "you are welcome" == reply.text
     assert ["user", "assistant", "tool", "assistant", "user"] == roles
+
+
+@both
+@pytest.mark.parametrize("host", HOSTS)
+async def test_the_loop_survives_a_bad_day_on_every_host(open_client: OpenClient, host: str, streamed: bool) -> None:
+    """A failing tool, one that is too slow, arguments that do not fit, and a connection that is lost in mid-run."""
+    calls = (ToolUse("broken"), ToolUse("forever"), ToolUse("add", {"a": "x"}), ToolUse("add", {"a": 1, "b": 2}))
+
+    def model(request: ModelRequest) -> Reply | str:
+        if not request.tool_results:
+            return Reply(reasoning="I need tools.", tool_calls=calls)
+        return "; ".join(request.tool_results)
+
+    lost: list[bool] = []
+    other = ("anthropic", "claude-sim") if host != "anthropic" else ("openai", "gpt-sim")
+    async with Simulator(reply=model) as sim, open_client(sim) as client:
+
+        def lose_the_next_connection(_: ToolCall, __: RunContext[Any]) -> None:
+            if not lost:
+                lost.append(True)
+                sim.on("*", Fault.reset(times=2))  # a reused connection, and the fresh one after it
+
+        run = await finish(
+            client,
+            streamed,
+            "go",
+            tools=[add, broken, forever],
+            provider=host,
+            tool_timeout=0.1,
+            before_tool=lose_the_next_connection,
+            fallback=[other],
+        )
+    assert ("done", 2) == (run.stopped, len(run.steps))
+    assert [True, True, True, False] == [one.result.is_error for one in run.steps[0].calls]
+    for expected in ("no luck", "did not end within 0.1 s", "do not fit", "3"):
+        assert expected in run.text
+    assert ("ok", "error", "ok") == tuple([run.attempts[at].outcome for at in (0, 1, -1)])
+    assert (host, other[0]) == (run.attempts[0].provider, run.attempts[-1].provider)
