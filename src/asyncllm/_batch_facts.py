@@ -98,6 +98,8 @@ class Facts:
         total: how many lines there are.
         timeout: seconds for each HTTP request.
         whose: user, agent and tags, for the ledger.
+        storage: a folder of a bucket of the caller's; ``""`` where the host needs none.
+        role: what the host reads the bucket with.
         parts: the jobs at the host.
     """
 
@@ -110,6 +112,8 @@ class Facts:
     total: int
     timeout: float | None = None
     whose: dict[str, Any] = field(default_factory=dict)
+    storage: str = ""
+    role: str = ""
     parts: list[Part] = field(default_factory=list)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -21,7 +21,7 @@ from ._ledger.jobs import JobRow, line_id
 from ._ledger.units import new_ulid
 from ._map_item import Item
 from ._models.bounds import bound_of
-from ._protocols.batching import Batching
+from ._protocols.batching import Batching, bucket_of
 from ._schema.request import Request
 from ._schema.response import Response
 from .errors import (
@@ -144,6 +144,8 @@ async def make_batch(
     id: str | None,
     parse: Callable[[Response[Any]], Response[Any]],
     timeout: float | None,  # noqa: ASYNC109  # of each HTTP request
+    storage: str | None = None,
+    role: str | None = None,
 ) -> Batch[Any]:
     """Makes a batch, or joins the one of this id and goes on where its making stopped.
 
@@ -154,6 +156,8 @@ async def make_batch(
         id: what it is called; a ULID by default.
         parse: reads an answer as the type that was asked for.
         timeout: seconds for each HTTP request.
+        storage: a folder of a bucket of the caller's, where the host needs one.
+        role: what the host reads the bucket with.
 
     Raises:
         BadRequestError: there are no lines, or the id names a batch of other inputs.
@@ -165,6 +169,7 @@ async def make_batch(
     if not lines:
         raise BadRequestError("a batch needs at least one input")
     wire = batching_of(target)
+    place = _storage(wire, target, storage)
     written = await _written(desk, target, lines, wire)
     digest = blake2b(b"\n".join([body for _, _, body in written]), digest_size=16).hexdigest()
     rows = [] if id is None else await desk.ledger.jobs(id)
@@ -174,10 +179,27 @@ async def make_batch(
             raise BadRequestError(f"the batch {id!r} is there and has other inputs or keywords; give another id")
     else:
         row, facts = _new_row(desk, target, written, id, digest, timeout, lines[0].whose, wire)
+        facts.storage, facts.role = place, role or ""
+        row = replace(row, data=dumped(facts))
         await desk.ledger.open_job(row, [_line(desk, target, row, facts, *one) for one in written])
         batch = Batch(desk, row, parse, {line.index: line.said for line in lines})
     await batch.make_jobs([(group, _numbered(batch.mark, line, body)) for group, line, body in written])
     return batch
+
+
+def _storage(wire: Batching, target: Target, storage: str | None) -> str:
+    """The folder of the bucket, where the host needs one."""
+    if not wire.storage:
+        if storage is not None:
+            raise BadRequestError(f"storage has no meaning for {target.provider.name}; leave it out")
+        return ""
+    if storage is None or not storage.startswith(f"{wire.storage}://"):
+        raise BadRequestError(
+            f"{target.provider.name} needs a bucket of yours: storage='{wire.storage}://bucket/folder'"
+        )
+    folder = storage.rstrip("/")
+    bucket_of(f"{folder}/a")
+    return folder
 
 
 def _numbered(mark: str, line: Prepared, body: bytes) -> bytes:
@@ -218,7 +240,7 @@ def _new_row(
     wire: Batching,
 ) -> tuple[JobRow, Facts]:
     created = desk.ledger.now()
-    mark = new_ulid(created // 1000, os.urandom(16))
+    mark = new_ulid(created // 1000, os.urandom(16)).lower()  # some hosts know no capitals
     facts = Facts(
         mark=mark,
         provider=target.provider.name,

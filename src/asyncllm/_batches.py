@@ -25,6 +25,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic
 
 import anyio
@@ -57,10 +58,12 @@ from .errors import (
     DeadlineExceededError,
     LimitTimeoutError,
     ModelNotFoundError,
+    NotFoundError,
     OverloadedError,
     PermissionDeniedError,
     QuotaExhaustedError,
     RateLimitError,
+    UnsupportedByProviderError,
     UnsupportedError,
 )
 
@@ -283,10 +286,20 @@ class Batch(Generic[T]):
         if await self._found(part):
             return
         model, context = self._facts.model, self._line_attempt(part.group).context
-        job = NewJob(mark=part.mark, model=model, group=part.group, lines=lines, file=part.file)
+        job = NewJob(
+            mark=part.mark,
+            model=model,
+            group=part.group,
+            lines=lines,
+            file=part.file,
+            storage=self._facts.storage,
+            role=self._facts.role,
+        )
         upload = None if part.file else self._wire.upload(job, context)
         if upload is not None:
-            part.file = await self._once(part, "upload", upload, self._wire.read_upload, self._uploaded)
+            part.file = await self._once(
+                part, "upload", upload, partial(self._wire.read_upload, job=job), self._uploaded
+            )
             await self._save()
             job = replace(job, file=part.file)
         create = self._wire.create(job, context)
@@ -372,6 +385,8 @@ class Batch(Generic[T]):
 
     async def _ask(self, wire: Any, read: Callable[[HTTPAttempt], Any], *, repeats: bool = True) -> Any:
         target, facts = self._target, self._facts
+        if self._wire.at_storage(wire):
+            target = self._storage()
         if not repeats:
             target = replace(target, retry=replace(target.retry, max_attempts=1, max_attempts_per_call=1))
         total = target.timeouts.total if facts.timeout is None else facts.timeout
@@ -386,6 +401,13 @@ class Batch(Generic[T]):
             expected=(0, 0),
         )
         return await ask(call, read)
+
+    def _storage(self) -> Target:
+        """Where the caller's bucket is."""
+        host = self._target.provider
+        if host.storage is None:
+            raise UnsupportedByProviderError(f"{host.name} cannot reach buckets", provider=host.name)
+        return replace(self._target, provider=host.storage())
 
     # Reading the answers.
 
@@ -407,9 +429,18 @@ class Batch(Generic[T]):
         """The items of one job, in the order of the inputs; each line is settled, once for all processes."""
         answers: list[LineAnswer] = []
         context = self._line_attempt(part.group).context
-        for wire in self._wire.results(part.info) if part.host_id else ():
-            body = await self._ask(wire, _body)
-            answers += self._wire.read_results(body, context)
+        wires = list(self._wire.results(part.info)) if part.host_id else []
+        while wires:
+            wire = wires.pop(0)
+            try:
+                body = await self._ask(wire, _body)
+            except (NotFoundError, ModelNotFoundError):
+                if part.state == "ended" or not self._wire.storage:
+                    raise
+                continue  # a job that was ended early may have written nothing
+            further = self._wire.follow(wire, body, context)
+            wires += further
+            answers += () if further else self._wire.read_results(body, context)
         opened = {opening.id: opening for opening in await self._desk.ledger.lines_of(self.id)}
         items: dict[int, Item[T]] = {}
         for count, answer in enumerate(answers):

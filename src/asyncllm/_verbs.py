@@ -166,25 +166,51 @@ class Verbs(Runtime):
         inputs: Inputs,
         *,
         id: str | None = None,
+        storage: str | None = None,
+        role: str | None = None,
         response_format: None = None,
         **options: Unpack[CallOptions],
     ) -> Batch[None]: ...
     @overload
     async def batch(
-        self, inputs: Inputs, *, id: str | None = None, response_format: JSONFormat, **options: Unpack[CallOptions]
+        self,
+        inputs: Inputs,
+        *,
+        id: str | None = None,
+        storage: str | None = None,
+        role: str | None = None,
+        response_format: JSONFormat,
+        **options: Unpack[CallOptions],
     ) -> Batch[Any]: ...
     @overload
     async def batch(
-        self, inputs: Inputs, *, id: str | None = None, response_format: TypeForm[T], **options: Unpack[CallOptions]
+        self,
+        inputs: Inputs,
+        *,
+        id: str | None = None,
+        storage: str | None = None,
+        role: str | None = None,
+        response_format: TypeForm[T],
+        **options: Unpack[CallOptions],
     ) -> Batch[T]: ...
     async def batch(
-        self, inputs: Inputs, *, id: str | None = None, response_format: Any = None, **options: Unpack[CallOptions]
+        self,
+        inputs: Inputs,
+        *,
+        id: str | None = None,
+        storage: str | None = None,
+        role: str | None = None,
+        response_format: Any = None,
+        **options: Unpack[CallOptions],
     ) -> Batch[Any]:
         """Gives many inputs to the provider at once, to be answered within a day at the price of batches.
 
         Args:
             inputs: prompts, lists of messages, or dicts with ``messages`` and keywords of their own.
             id: what the batch is called; the same line in another process then joins it. A ULID by default.
+            storage: a folder of a bucket of yours, for Vertex AI ("gs://bucket/folder") and Bedrock
+                ("s3://bucket/folder").
+            role: the IAM role that Bedrock reads and writes the bucket with.
             response_format: the type or format of each answer.
             **options: keywords of `send` for every input; those about retries and fallback have no meaning here.
 
@@ -206,7 +232,16 @@ class Verbs(Runtime):
             if isinstance(error, AsyncLLMError):
                 error.tell(f"It is input {item.index} of the batch.")
             raise error or AssertionError
-        return await make_batch(plan.desk, plan.target, plan.ready, id=id, parse=plan.parse, timeout=plan.timeout)
+        return await make_batch(
+            plan.desk,
+            plan.target,
+            plan.ready,
+            id=id,
+            parse=plan.parse,
+            timeout=plan.timeout,
+            storage=storage,
+            role=role,
+        )
 
     async def open_batch(self, id: str, *, response_format: Any = None) -> Batch[Any]:
         """Opens a batch that was made before, by any process on the same ledger.

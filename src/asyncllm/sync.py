@@ -352,25 +352,51 @@ class SyncClient(BlockingOnly):
         inputs: Inputs,
         *,
         id: str | None = None,
+        storage: str | None = None,
+        role: str | None = None,
         response_format: None = None,
         **options: Unpack[CallOptions],
     ) -> SyncBatch[None]: ...
     @overload
     def batch(
-        self, inputs: Inputs, *, id: str | None = None, response_format: JSONFormat, **options: Unpack[CallOptions]
+        self,
+        inputs: Inputs,
+        *,
+        id: str | None = None,
+        storage: str | None = None,
+        role: str | None = None,
+        response_format: JSONFormat,
+        **options: Unpack[CallOptions],
     ) -> SyncBatch[Any]: ...
     @overload
     def batch(
-        self, inputs: Inputs, *, id: str | None = None, response_format: TypeForm[T], **options: Unpack[CallOptions]
+        self,
+        inputs: Inputs,
+        *,
+        id: str | None = None,
+        storage: str | None = None,
+        role: str | None = None,
+        response_format: TypeForm[T],
+        **options: Unpack[CallOptions],
     ) -> SyncBatch[T]: ...
     def batch(
-        self, inputs: Inputs, *, id: str | None = None, response_format: Any = None, **options: Unpack[CallOptions]
+        self,
+        inputs: Inputs,
+        *,
+        id: str | None = None,
+        storage: str | None = None,
+        role: str | None = None,
+        response_format: Any = None,
+        **options: Unpack[CallOptions],
     ) -> SyncBatch[Any]:
         """Gives many inputs to the provider at once, to be answered within a day at the price of batches.
 
         Args:
             inputs: prompts, lists of messages, or dicts with ``messages`` and keywords of their own.
             id: what the batch is called; the same line in another process then joins it. A ULID by default.
+            storage: a folder of a bucket of yours, for Vertex AI ("gs://bucket/folder") and Bedrock
+                ("s3://bucket/folder").
+            role: the IAM role that Bedrock reads and writes the bucket with.
             response_format: the type or format of each answer.
             **options: keywords of `send` for every input; those about retries and fallback have no meaning here.
 
@@ -378,7 +404,11 @@ class SyncClient(BlockingOnly):
             BadRequestError: an input or a keyword is wrong; nothing was sent.
             AsyncLLMError: as `Client.batch` raises it.
         """
-        made = self._call(lambda: self._client.batch(inputs, id=id, response_format=response_format, **options))
+        made = self._call(
+            lambda: self._client.batch(
+                inputs, id=id, storage=storage, role=role, response_format=response_format, **options
+            )
+        )
         return SyncBatch(made, self._call)
 
     def open_batch(self, id: str, *, response_format: Any = None) -> SyncBatch[Any]:

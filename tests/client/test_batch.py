@@ -340,8 +340,8 @@ async def test_what_is_wrong_is_said_before_anything_is_sent(
 async def test_hosts_without_batches_say_so(http_library: str) -> None:
     """Where no batches are known, nothing is sent."""
     async with Simulator() as sim, opened(sim, http_library) as client:
-        with pytest.raises(errors.UnsupportedByProviderError, match="bedrock"):
-            await client.batch(["a"], provider="bedrock")
+        with pytest.raises(errors.UnsupportedByProviderError, match="vertex"):
+            await client.batch(["a"], provider="vertex", model="meta/llama-sim-maas")
         assert 0 == len(sim.requests)
     async with Simulator() as sim, opened(sim, http_library, cost_tracking={"enabled": False}) as client:
         with pytest.raises(errors.ConfigurationError, match="cost_tracking"):
@@ -435,3 +435,85 @@ async def test_a_map_that_is_left_goes_on_in_the_same_batch(http_library: str, t
         assert 1 == len(sim.batches)
     assert [f"echo {text}" for text in inputs] == [item.text for item in items] == [item.text for item in again]
     assert {True} == {item.recorded for item in again}
+
+
+# Batches over a bucket of the caller's.
+
+ROLE = "arn:aws:iam::123456789012:role/batches"
+CLOUDS = [
+    ("vertex", "gemini-3.8-flash", {"storage": "gs://my-bucket/runs"}),
+    ("vertex", "claude-haiku-5-5", {"storage": "gs://my-bucket/runs/"}),
+    ("bedrock", "amazon.nova-lite-v1:0", {"storage": "s3://my-bucket/runs", "role": ROLE}),
+]
+
+
+@asynccontextmanager
+async def in_the_cloud(sim: Simulator, library: str, **changes: Any) -> AsyncIterator[Client]:
+    config = sim.config(http={"library": library}, **changes)
+    config["providers"]["bedrock"].pop("api_key")
+    config["providers"]["bedrock"].update(aws_access_key_id="sk-sim-bedrock", aws_secret_access_key="sk-sim-secret")
+    environ = {"AWS_ENDPOINT_URL_S3": f"{sim.url('bedrock')}/s3", "STORAGE_EMULATOR_HOST": sim.url("vertex")}
+    async with Client(config, environ=environ) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("provider", "model", "place"), CLOUDS)
+async def test_lines_and_answers_lie_in_the_callers_bucket(
+    provider: str, model: str, place: dict[str, str], http_library: str
+) -> None:
+    """The lines are written to the bucket with the caller's own credentials, and the answers are read from it."""
+    async with Simulator(reply=echo, require_key=True) as sim, in_the_cloud(sim, http_library) as client:
+        sim.batch_seconds = 0.2
+        batch = await client.batch(["a", "b", "c"], provider=provider, model=model, **place)
+        await batch.wait(20, poll=0.05)
+        items = await batch.results()
+        again = await (await client.open_batch(batch.id)).results()
+        rows = await client.ledger.report(by=["service_tier"], where={"operation": "chat"})
+    assert ["echo a", "echo b", "echo c"] == [item.text for item in items] == [item.text for item in again]
+    assert [(3, "batch")] == [(row.requests, row.group["service_tier"]) for row in rows]
+    assert 1 == len(sim.batches)
+
+
+@pytest.mark.parametrize(("provider", "model", "place"), CLOUDS)
+@pytest.mark.parametrize("after", [None, 1])
+async def test_jobs_in_the_cloud_are_not_made_twice(
+    provider: str, model: str, place: dict[str, str], after: int | None, http_library: str
+) -> None:
+    """The connection breaks while the job is made: it is found by its name."""
+    async with Simulator(reply=echo) as sim, in_the_cloud(sim, http_library) as client:
+        sim.on("*", Fault.cut(after_events=after, times=1), provider=provider, operation="batch.create")
+        batch = await client.batch(["a"], provider=provider, model=model, **place)
+        assert ["echo a"] == [item.text for item in await batch.results()]
+        assert 1 == len(sim.batches)
+
+
+@pytest.mark.parametrize(("provider", "model", "place"), CLOUDS)
+async def test_a_cancelled_job_in_the_cloud_has_no_answers(
+    provider: str, model: str, place: dict[str, str], http_library: str
+) -> None:
+    """Lines without an answer say so, also where nothing was written to the bucket."""
+    async with Simulator(reply=echo) as sim, in_the_cloud(sim, http_library) as client:
+        sim.batch_seconds = 60
+        batch = await client.batch(["a", "b"], provider=provider, model=model, **place)
+        items = await (await batch.cancel()).results()
+    assert ["cancelled"] * 2 == [getattr(item.error, "reason", None) for item in items]
+
+
+@pytest.mark.parametrize(
+    ("provider", "said", "sentence"),
+    [
+        ("vertex", {}, "needs a bucket of yours: storage='gs://"),
+        ("vertex", {"storage": "s3://bucket/folder"}, "storage='gs://"),
+        ("bedrock", {"storage": "s3://bucket/a b"}, "storage must be like"),
+        ("bedrock", {"storage": "s3://bucket/folder"}, "role must name"),
+        ("openai", {"storage": "gs://bucket/folder"}, "storage has no meaning"),
+    ],
+)
+async def test_a_bucket_is_asked_for_where_it_is_needed(
+    provider: str, said: dict[str, str], sentence: str, http_library: str
+) -> None:
+    """What is missing is named."""
+    async with Simulator(reply=echo) as sim, in_the_cloud(sim, http_library) as client:
+        with pytest.raises(errors.BadRequestError, match=sentence):
+            await client.batch(["a"], provider=provider, **said)
+        assert 0 == len(sim.batches)

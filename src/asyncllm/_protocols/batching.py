@@ -7,13 +7,14 @@ job and with the uploaded file, so that a job whose making was cut off is found 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from hashlib import blake2b
 from typing import Any, Literal
 
 from .._schema.values import dataclass
-from ..errors import ProtocolError
+from ..errors import BadRequestError, ProtocolError
 from .codec import Context, WireProtocol, WireRequest
 from .parts import as_dict
 
@@ -75,6 +76,8 @@ class NewJob:
         group: what its lines have in common, as `Batching.group` says it.
         lines: the lines, as `Batching.line` wrote them.
         file: the uploaded lines, in the host's words; ``""`` where lines travel with the job.
+        storage: a folder of a bucket of the caller's, as ``gs://bucket/folder``; ``""`` where the host needs none.
+        role: what the host reads the bucket with; ``""`` for none.
     """
 
     mark: str
@@ -82,6 +85,8 @@ class NewJob:
     group: str
     lines: Sequence[bytes]
     file: str = ""
+    storage: str = ""
+    role: str = ""
 
 
 class Batching:
@@ -91,12 +96,14 @@ class Batching:
         most_lines: of one job.
         most_bytes: of all lines of one job.
         found_by_mark: a job can be found by its mark.
+        storage: ``"gs"`` or ``"s3"`` where lines and answers lie in a bucket of the caller's; ``""`` elsewhere.
         keeps: seconds for which answers are there after the making, where the host does not say until when.
     """
 
     most_lines: int = 50_000
     most_bytes: int = 100_000_000
     found_by_mark: bool = True
+    storage: str = ""
     keeps: float = 30 * DAY
 
     def group(self, wire: WireRequest) -> str:
@@ -121,7 +128,11 @@ class Batching:
         """The request that uploads the lines; None where they travel with the job."""
         return None
 
-    def read_upload(self, value: Any) -> str:
+    def at_storage(self, wire: WireRequest) -> bool:
+        """Whether a request is for the bucket and not for the host."""
+        return False
+
+    def read_upload(self, value: Any, job: NewJob) -> str:
         """What an upload is called, from the JSON of its answer."""
         return text(value, "id")
 
@@ -164,6 +175,10 @@ class Batching:
     def results(self, job: JobInfo) -> Sequence[WireRequest]:
         """The requests for the answers of a job that is over."""
         raise NotImplementedError
+
+    def follow(self, wire: WireRequest, body: bytes, context: Context) -> Sequence[WireRequest]:
+        """Further requests that the answer to one of them names; then it holds no answers itself."""
+        return ()
 
     def read_results(self, body: bytes, context: Context) -> Sequence[LineAnswer]:
         """Reads the body of an answer to one of them.
@@ -240,6 +255,21 @@ def text(value: Any, key: str) -> str:
     if not isinstance(found, str) or not found:
         raise ProtocolError(f"the provider's answer about a batch or a file has no {key}")
     return found
+
+
+_BUCKET = re.compile(r"(?:gs|s3)://([A-Za-z0-9][A-Za-z0-9._-]{1,221}[A-Za-z0-9])/([A-Za-z0-9._/-]+)")
+
+
+def bucket_of(uri: str) -> tuple[str, str]:
+    """The bucket and the key of an address in it.
+
+    Raises:
+        BadRequestError: it is none, or has other characters than letters, digits, dots, dashes and slashes.
+    """
+    found = _BUCKET.fullmatch(uri)
+    if found is None:
+        raise BadRequestError(f"storage must be like gs://bucket/folder or s3://bucket/folder, not {uri!r}")
+    return found[1], found[2]
 
 
 def moment(value: Any) -> float | None:

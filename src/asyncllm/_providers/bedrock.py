@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ from .spec import ConfigKey, HostSpec, api_key
 
 if TYPE_CHECKING:
     from .._protocols.anthropic import AnthropicDialect
+    from .._protocols.batching import Batching
     from .._protocols.codec import WireProtocol
     from .._schema.request import Operation, Request
 
@@ -71,17 +73,37 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
     url = options.get("base_url") or _endpoint(URL_VARIABLE, environ)
     region = _region(name, options, environ, url)
     fips = "-fips" if _says_yes("use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT", options, environ) else ""
-    return Provider(
+    control = _control_plane(name, url, f"bedrock{fips}.{region}", environ)
+
+    def storage() -> Provider:
+        from .._auth.aws import find_credentials
+        from .._auth.sigv4 import SigV4
+
+        signing = SigV4(find_credentials(options, environ, options.get("network")), region=region, service="s3")
+        s3 = environ.get("AWS_ENDPOINT_URL_S3") or f"https://s3.{region}.{_domain(region)}"
+        return replace(provider, base_url=s3.rstrip("/"), auth=signing, urls={}, headers={})
+
+    provider = Provider(
         name=name,
         kind="bedrock",
         base_url=base_url_of(name, url) if url else f"https://bedrock-runtime{fips}.{region}.{_domain(region)}",
         auth=_auth(name, options, environ, region),
         resolve=BedrockRoutes(max_tokens_of(name, options), invoke=api == "invoke").resolve,
         max_request_bytes=MAX_INVOKE_BYTES if api == "invoke" else None,
-        listing=BedrockListing(base_url=_control_plane(name, url, f"bedrock{fips}.{region}", environ)),
+        listing=BedrockListing(base_url=control),
+        batching=lambda model: _batching(),
+        storage=storage,
+        urls={"batch": control},
         counting=_counting,
         place=region,
     )
+    return provider
+
+
+def _batching() -> Batching:
+    from .._protocols.converse.batch import BedrockBatching
+
+    return BedrockBatching()
 
 
 def _is_found(environ: Mapping[str, str]) -> bool:

@@ -54,6 +54,7 @@ class Provider:
         query: goes with every request, such as ``api-version=2026-01-01``; ``""`` for none.
         place: where it serves requests, as its address says (a region, ``"eu"``); ``""`` where that is not said.
         batching: model -> how jobs of many requests are made; None where there are none.
+        storage: makes the host of buckets of the caller's, for batches; None where there is none.
         filing: how it stores files; None where it stores none.
         urls: where operations are asked that have a host of their own.
         find_out: awaited before each request is written, for what only the network can tell, such as the project of a
@@ -77,6 +78,7 @@ class Provider:
     query: str = ""
     place: str = ""
     batching: Callable[[str], Batching | None] | None = None
+    storage: Callable[[], Provider] | None = None
     filing: Callable[[], Filing] | None = None
     urls: Mapping[Operation, str] = field(default_factory=dict)
     find_out: Callable[[], Awaitable[None]] | None = None

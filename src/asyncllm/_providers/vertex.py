@@ -43,10 +43,12 @@ from .spec import ConfigKey, HostSpec
 
 if TYPE_CHECKING:
     from .._protocols.anthropic import AnthropicDialect
+    from .._protocols.batching import Batching
     from .._protocols.codec import WireProtocol
     from .._protocols.openai_chat import ChatDialect
     from .._schema.request import Operation, Request
 
+_IN_BATCHES = ("gemini", "anthropic")
 LOCATION = "global"
 """Where models are asked when nothing says where, as in Google's SDK."""
 URL_VARIABLE = "GOOGLE_VERTEX_BASE_URL"
@@ -112,7 +114,11 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
                 raise _no_project(name)
             routes.begin(found)
 
-    return Provider(
+    def storage() -> Provider:
+        at = environ.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com"
+        return replace(provider, base_url=at.rstrip("/"), urls={})
+
+    provider = Provider(
         name=name,
         kind="vertex",
         base_url=_bare(name, base_url_of(name, url)),
@@ -122,8 +128,19 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
         listing=VertexListing(),
         counting=routes.counting,
         place=location,
+        batching=lambda model: _batching(routes, model),
+        storage=storage,
         urls={"rerank": RANKING_URL} if url == host_of(location) else {},
     )
+    return provider
+
+
+def _batching(routes: VertexRoutes, model: str) -> Batching | None:
+    """Jobs of Gemini and Claude; the partners beside them have none that are known here."""
+    from .._protocols.gemini.cloud_batch import VertexBatching
+
+    wire = routes.resolve("chat", model, None).protocol
+    return VertexBatching(routes.parent, wire.name == "anthropic", wire) if wire.name in _IN_BATCHES else None
 
 
 def _no_project(name: str) -> ConfigurationError:
@@ -249,6 +266,11 @@ class VertexRoutes:
             "google": GeminiCounting(),
             "anthropic": AnthropicCounting(path=counting_claude, model_in_body=True),
         }
+
+    @property
+    def parent(self) -> str:
+        """The resource that all paths are below."""
+        return self._parent
 
     def resolve(self, operation: Operation, model: str, request: Request | None) -> Route:
         """The route of one request.

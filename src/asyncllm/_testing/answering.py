@@ -207,7 +207,7 @@ def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
 
 def _meaning(host: Host | None, arrival: Arrival) -> tuple[Wire | None, Operation | None]:
     if host is not None and (wanted := services.operation(arrival)) is not None:
-        return host.wires[0], wanted
+        return services.wire_of(host.wires), wanted
     for wire in host.wires if host else ():
         operation = wire.operation(arrival)
         if operation is not None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from .file_answers import FileDesk
 from .record import Arrival
@@ -24,6 +24,13 @@ _MISTRAL = re.compile(r"(?:/v1)?/batch/jobs(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?
 _ANTHROPIC = re.compile(r"/v1/messages/batches(?:/(?P<id>[^/]+)(?P<more>/cancel|/results)?)?")
 _GEMINI_NEW = re.compile(r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):batchGenerateContent")
 _GEMINI = re.compile(r"/v1(?:beta|alpha)/batches(?:/(?P<id>[^/:]+)(?P<cancel>:cancel)?)?")
+
+_VERTEX = re.compile(
+    r"/v1(?:beta1)?/projects/[^/]+/locations/[^/]+/batchPredictionJobs(?:/(?P<id>[^/:]+)(?P<cancel>:cancel)?)?"
+)
+_BEDROCK = re.compile(r"/model-invocation-job(?:s|/(?P<id>[^/]+)(?P<cancel>/stop)?)?")
+
+_SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/, ]+)/")
 
 Ask = Callable[[str, str, Mapping[str, str], Any], tuple[int, bytes]]
 """(kind of host, path below it, headers, JSON) -> status and body of the answer."""
@@ -50,7 +57,7 @@ def operation(arrival: Arrival) -> Operation | None:
     """What a request wants of the batches; None where it is not about them."""
     if found := _GEMINI_NEW.fullmatch(arrival.path):
         return Operation(name="batch.create", model=unquote(found["model"])) if arrival.method == "POST" else None
-    for form in (_OPENAI, _MISTRAL, _ANTHROPIC, _GEMINI):
+    for form in (_OPENAI, _MISTRAL, _ANTHROPIC, _GEMINI, _VERTEX, _BEDROCK):
         found = form.fullmatch(arrival.path)
         if found is None:
             continue
@@ -104,6 +111,16 @@ class JobDesk:
             inner = (body.get("batch") or {}).get("inputConfig", {}).get("requests", {}).get("requests", [])
             form, lines = "google", inner
             model = str((operation(arrival) or Operation(name="")).model)
+        elif _VERTEX.fullmatch(arrival.path) or _BEDROCK.fullmatch(arrival.path):
+            form = "vertex" if _VERTEX.fullmatch(arrival.path) else "bedrock"
+            sources = [*body.get("inputConfig", {}).get("gcsSource", {}).get("uris", [])]
+            sources += [body.get("inputDataConfig", {}).get("s3InputDataConfig", {}).get("s3Uri", "")]
+            data = self._files.objects.get(str(sources[0]).partition("://")[2])
+            if data is None:
+                return Problem(status=400, message=f"The object {sources[0]} was not found.")
+            lines = [json.loads(line) for line in data.splitlines() if line.strip()]
+            model = str(body.get("model") or body.get("modelId"))
+            token = f"{token}"
         elif _ANTHROPIC.fullmatch(arrival.path):
             form, lines = "claude", body.get("requests") or []
         else:
@@ -116,12 +133,15 @@ class JobDesk:
             model = str(body.get("model") or "")
         if not lines:
             return Problem(status=400, message="a batch needs at least one request")
-        ident = f"msgbatch_{token}" if form == "claude" else token if form == "google" else f"batch_{token}"
+        ident = {"claude": f"msgbatch_{token}", "files": f"batch_{token}", "jobs": f"batch_{token}"}.get(form, token)
         job = self.jobs[ident] = Job(ident, arrival.provider, form, lines, body, model, time.time())
         job.answers = None
         self._headers = {
             name: value for name, value in arrival.headers.items() if name not in ("content-length", "content-type")
         }
+        signed = _SIGNED.match(arrival.headers.get("authorization", ""))
+        if signed:  # the signature is that of the job: its lines come with the key alone
+            self._headers["authorization"] = f"Bearer {signed[1]}"
         return job
 
     # Being asked
@@ -142,6 +162,16 @@ class JobDesk:
             return line["custom_id"], "/v1/messages", line["params"]
         if job.form == "google":
             return line["metadata"]["key"], f"/v1beta/models/{job.model}:generateContent", line["request"]
+        if job.form == "vertex":
+            if "custom_id" in line:
+                path = f"/v1/projects/p/locations/l/{job.model}:rawPredict"
+                return line["custom_id"], path, line["request"]
+            labels = line["request"]["labels"]
+            said = {name: value for name, value in line["request"].items() if name != "labels"}
+            path = f"/v1beta1/projects/p/locations/l/{job.model}:generateContent"
+            return labels["asyncllm_line"], path, said
+        if job.form == "bedrock":
+            return line["recordId"], f"/model/{quote(job.model, safe='')}/converse", line["modelInput"]
         if job.form == "jobs":
             return line["custom_id"], job.said["endpoint"], {"model": job.model, **line["body"]}
         return line["custom_id"], line["url"], line["body"]
@@ -154,12 +184,20 @@ class JobDesk:
         return over if self._is_over(job) else running
 
     def _shown(self, job: Job) -> dict[str, Any]:
-        return {"claude": self._anthropic, "google": self._gemini, "jobs": self._mistral}.get(job.form, self._openai)(
-            job
-        )
+        return {
+            "claude": self._anthropic,
+            "google": self._gemini,
+            "jobs": self._mistral,
+            "vertex": self._vertex,
+            "bedrock": self._bedrock,
+        }.get(job.form, self._openai)(job)
 
     def _list(self, arrival: Arrival) -> dict[str, Any]:
         found = [self._shown(job) for job in reversed(self.jobs.values()) if job.provider == arrival.provider]
+        if _VERTEX.fullmatch(arrival.path):
+            return {"batchPredictionJobs": found} if found else {}
+        if _BEDROCK.fullmatch(arrival.path):
+            return {"invocationJobSummaries": found}
         if _GEMINI.fullmatch(arrival.path):
             return {"operations": found} if found else {}
         return {"object": "list", "data": found, "has_more": False, "total": len(found)}
@@ -265,6 +303,52 @@ class JobDesk:
         lines += [dumps({"custom_id": ident, "result": {"type": kind}}) for ident in self._unanswered(job)]
         return b"".join([line + b"\n" for line in lines])
 
+    def _vertex(self, job: Job) -> dict[str, Any]:
+        said = job.said
+        where = f"{said['outputConfig']['gcsDestination']['outputUriPrefix']}/prediction-{job.id}"
+        if self._is_over(job):
+            lines = []
+            by_id = {self._read(job, line)[0]: line for line in job.lines}
+            for ident, (status, body) in self._answers(job).items():
+                told = {"status": body.decode()} if status >= 400 else {"status": "", "response": json.loads(body)}
+                lines.append(dumps({**by_id[ident], **told}))
+            key = f"{where}/predictions.jsonl".partition("://")[2]
+            self._files.objects[key] = b"".join([line + b"\n" for line in lines])
+        state = self._state(job, "SUCCEEDED", "CANCELLED", "EXPIRED", "RUNNING")
+        return {
+            "name": f"projects/p/locations/l/batchPredictionJobs/{job.id}",
+            "displayName": said.get("displayName"),
+            "model": job.model,
+            "state": f"JOB_STATE_{state}",
+            "createTime": _moment(job.created),
+            **({"outputInfo": {"gcsOutputDirectory": where}} if self._is_over(job) else {}),
+        }
+
+    def _bedrock(self, job: Job) -> dict[str, Any]:
+        said = job.said
+        arn = f"arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/{job.id}"
+        source = said["inputDataConfig"]["s3InputDataConfig"]["s3Uri"]
+        goal = said["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]
+        if self._is_over(job) and not job.cancelled:
+            lines = []
+            by_id = {line["recordId"]: line for line in job.lines}
+            for ident, (status, body) in self._answers(job).items():
+                value = json.loads(body)
+                bad = {"error": {"errorCode": status, "errorMessage": value.get("message")}}
+                lines.append(dumps({**by_id[ident], **(bad if status >= 400 else {"modelOutput": value})}))
+            key = f"{goal}{job.id}/{source.rpartition('/')[2]}.out".partition("://")[2]
+            self._files.objects[key] = b"".join([line + b"\n" for line in lines])
+        return {
+            "jobArn": arn,
+            "jobName": said.get("jobName"),
+            "modelId": job.model,
+            "roleArn": said.get("roleArn"),
+            "status": self._state(job, "Completed", "Stopped", "Expired", "InProgress"),
+            "submitTime": _moment(job.created),
+            "inputDataConfig": said["inputDataConfig"],
+            "outputDataConfig": said["outputDataConfig"],
+        }
+
     def _gemini(self, job: Job) -> dict[str, Any]:
         over = self._is_over(job)
         state = self._state(job, "SUCCEEDED", "CANCELLED", "EXPIRED", "RUNNING")
@@ -295,8 +379,8 @@ def _words(value: Any) -> dict[str, Any]:
 
 
 def _id_of(path: str) -> str:
-    last = path.removesuffix("/cancel").removesuffix("/results").removesuffix(":cancel")
-    return last.rpartition("/")[2]
+    last = path.removesuffix("/cancel").removesuffix("/results").removesuffix(":cancel").removesuffix("/stop")
+    return unquote(last.rpartition("/")[2]).rpartition("/")[2]
 
 
 def _moment(seconds: float) -> str:

@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from .record import Arrival
 from .wires.wire import Operation, Problem, dumps
 
 _PLAIN = re.compile(r"(?:/openai)?(?:/v1)?/files(?:/(?P<id>[^/]+)(?P<content>/content)?)?")
 _GEMINI = re.compile(r"/(?P<upload>upload/)?v1(?:beta|alpha)/files(?:/(?P<id>[^/:]+))?")
+_S3 = re.compile(r"/s3/(?P<bucket>[^/]+)/(?P<key>.+)")
+_GCS = re.compile(r"/(?P<upload>upload/)?storage/v1/b/(?P<bucket>[^/]+)/o(?:/(?P<name>.+))?")
 _FIELD = re.compile(rb'name="([^"]*)"(?:; filename="([^"]*)")?', re.IGNORECASE)
 _KIND = re.compile(rb"content-type: *([^\r\n]+)", re.IGNORECASE)
 
@@ -50,6 +52,8 @@ class StoredFile:
 
 def operation(arrival: Arrival) -> Operation | None:
     """What a request wants of the files; None where it is not about them."""
+    if bucket := _bucket_operation(arrival):
+        return bucket
     found = _GEMINI.fullmatch(arrival.path) or _PLAIN.fullmatch(arrival.path)
     if found is None:
         return None
@@ -64,15 +68,29 @@ def operation(arrival: Arrival) -> Operation | None:
     return Operation(name=named) if named else None
 
 
+def _bucket_operation(arrival: Arrival) -> Operation | None:
+    if _S3.fullmatch(arrival.path):
+        return Operation(name="file.object.put" if arrival.method == "PUT" else "file.object")
+    found = _GCS.fullmatch(arrival.path)
+    if found is None:
+        return None
+    if found["upload"]:
+        return Operation(name="file.object.put")
+    return Operation(name="file.object" if found["name"] else "file.objects")
+
+
 class FileDesk:
     """The files of one simulator."""
 
     def __init__(self) -> None:
         self.stored: dict[str, StoredFile] = {}
+        self.objects: dict[str, bytes] = {}
         self._begun: dict[str, Mapping[str, str]] = {}
 
     def answer(self, arrival: Arrival, wanted: Operation, token: str) -> Any:
         """The body of the answer with its headers, or what is wrong with the request."""
+        if wanted.name.startswith("file.object"):
+            return self._object(arrival, wanted)
         if wanted.name == "file.create":
             return self._create(arrival, token)
         if wanted.name == "file.list":
@@ -94,6 +112,27 @@ class FileDesk:
         found = StoredFile(ident, provider, "plain", name, purpose, "application/jsonl", data, time.time())
         self.stored[ident] = found
         return found
+
+    def _object(self, arrival: Arrival, wanted: Operation) -> Any:
+        """An object of a bucket: S3 by its path, Cloud Storage by its JSON API."""
+        asked = parse_qs(arrival.query)
+        if found := _S3.fullmatch(arrival.path):
+            key = f"{found['bucket']}/{found['key']}"
+        else:
+            google = _GCS.fullmatch(arrival.path)
+            bucket = google["bucket"] if google else ""
+            named = unquote(google["name"] or "") if google else ""
+            key = f"{bucket}/{named or asked.get('name', [''])[0]}"
+            if wanted.name == "file.objects":
+                start = f"{bucket}/{asked.get('prefix', [''])[0]}"
+                names = [one.partition("/")[2] for one in self.objects if one.startswith(start)]
+                return dumps({"items": [{"name": name} for name in names]}), ()
+        if wanted.name == "file.object.put":
+            self.objects[key] = arrival.content or b""
+            return dumps({"name": key.partition("/")[2]}), ()
+        if key not in self.objects:
+            return Problem(status=404, message="The specified key does not exist.")
+        return self.objects[key], ()
 
     def _create(self, arrival: Arrival, token: str) -> Any:
         form = form_of(arrival)

@@ -1,11 +1,13 @@
 """What the simulated hosts do besides generating: vectors, rankings, files and batches.
 
-A service knows its paths by itself and is asked before the wires. Keys, models and faults are those of the host's first
-wire; the operation's name (``"embed"``, ``"batch.create"``, ...) is what `asyncllm.testing.Simulator.on` and ``count``
+A service knows its paths by itself and is asked before the wires. Keys, models and errors are those of one wire of the
+host; the operation's name (``"embed"``, ``"batch.create"``, ...) is what `asyncllm.testing.Simulator.on` and ``count``
 take. A fault that breaks off an answer after its beginning happens when the work is done: the job is made.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from . import batch_answers, file_answers, vector_answers
 from .batch_answers import Ask
@@ -15,10 +17,18 @@ from .record import Arrival
 from .script import Script, plain, unary
 from .wires.wire import Operation, Problem, Turn, Wire
 
+_SPOKEN = ("gemini", "converse", "openai_chat", "anthropic")
+
 
 def operation(arrival: Arrival) -> Operation | None:
     """What a request wants of a service; None where it is for none."""
     return vector_answers.operation(arrival) or batch_answers.operation(arrival) or file_answers.operation(arrival)
+
+
+def wire_of(wires: Sequence[Wire]) -> Wire:
+    """The wire that keys, models and errors are those of."""
+    by_name = {wire.name: wire for wire in reversed(wires)}
+    return next((by_name[name] for name in _SPOKEN if name in by_name), wires[0])
 
 
 def is_service(name: str) -> bool:

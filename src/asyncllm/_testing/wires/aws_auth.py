@@ -22,7 +22,7 @@ SECRET = "sk-sim-secret"  # noqa: S105 - nothing secret: it is the same for ever
 SERVICE = "bedrock"
 
 _AUTHORIZATION = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/, ]+)/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z-]+)"
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/, ]+)/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
     r"/aws4_request"
     r",\s?SignedHeaders=(?P<signed>[a-z0-9;_-]+),\s?Signature=(?P<signature>[0-9a-f]{64})"
 )
@@ -59,8 +59,9 @@ def _check_signature(arrival: Arrival, given: str, keys: tuple[str, ...] | None)
     if found is None or not re.fullmatch(r"\d{8}T\d{6}Z", date) or "host" not in found["signed"].split(";"):
         message = "Authorization header requires 'Credential', 'Signature', 'SignedHeaders' and an 'X-Amz-Date' header."
         return _refusal("IncompleteSignatureException", message)
-    if found["service"] != SERVICE or not date.startswith(found["date"]):
-        message = f"Credential should be scoped to correct service: '{SERVICE}'."
+    service = "s3" if arrival.path.startswith("/s3/") else SERVICE
+    if found["service"] != service or not date.startswith(found["date"]):
+        message = f"Credential should be scoped to correct service: '{service}'."
         return _refusal("InvalidSignatureException", message)
     if keys is None:
         return None
