@@ -38,7 +38,7 @@ _STATES: Mapping[str, JobState] = {
 }
 _JOB = "/model-invocation-job"
 # What Bedrock says of a line -> the status that it has by itself.
-_STATUSES = {"400": 400, "403": 403, "404": 404, "408": 408, "424": 424, "429": 429}
+_STATUSES: Mapping[str, int] = {"400": 400, "403": 403, "404": 404, "408": 408, "424": 424, "429": 429}
 
 
 class BedrockBatching(Batching):
