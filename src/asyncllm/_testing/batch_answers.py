@@ -112,7 +112,7 @@ class JobDesk:
             form, lines = "google", inner
             model = str((operation(arrival) or Operation(name="")).model)
         elif _VERTEX.fullmatch(arrival.path) or _BEDROCK.fullmatch(arrival.path):
-            form = "vertex" if _VERTEX.fullmatch(arrival.path) else "bedrock"
+            form = "google_bucket" if _VERTEX.fullmatch(arrival.path) else "aws_bucket"
             sources = [*body.get("inputConfig", {}).get("gcsSource", {}).get("uris", [])]
             sources += [body.get("inputDataConfig", {}).get("s3InputDataConfig", {}).get("s3Uri", "")]
             data = self._files.objects.get(str(sources[0]).partition("://")[2])
@@ -162,7 +162,7 @@ class JobDesk:
             return line["custom_id"], "/v1/messages", line["params"]
         if job.form == "google":
             return line["metadata"]["key"], f"/v1beta/models/{job.model}:generateContent", line["request"]
-        if job.form == "vertex":
+        if job.form == "google_bucket":
             if "custom_id" in line:
                 path = f"/v1/projects/p/locations/l/{job.model}:rawPredict"
                 return line["custom_id"], path, line["request"]
@@ -170,7 +170,7 @@ class JobDesk:
             said = {name: value for name, value in line["request"].items() if name != "labels"}
             path = f"/v1beta1/projects/p/locations/l/{job.model}:generateContent"
             return labels["asyncllm_line"], path, said
-        if job.form == "bedrock":
+        if job.form == "aws_bucket":
             return line["recordId"], f"/model/{quote(job.model, safe='')}/converse", line["modelInput"]
         if job.form == "jobs":
             return line["custom_id"], job.said["endpoint"], {"model": job.model, **line["body"]}
@@ -188,8 +188,8 @@ class JobDesk:
             "claude": self._anthropic,
             "google": self._gemini,
             "jobs": self._mistral,
-            "vertex": self._vertex,
-            "bedrock": self._bedrock,
+            "google_bucket": self._vertex,
+            "aws_bucket": self._bedrock,
         }.get(job.form, self._openai)(job)
 
     def _list(self, arrival: Arrival) -> dict[str, Any]:
