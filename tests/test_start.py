@@ -64,6 +64,7 @@ FIRST_CALL = {
     "_transport.httpx_internals",
     "_transport.pool",
     "_transport.proxy",
+    "_transport.proxy_words",
     "_transport.tls",
 }
 # What no client of OpenAI needs before its first call; the last four not even then.
@@ -109,6 +110,40 @@ def test_the_first_call_imports_what_is_listed(start: dict[str, Any]) -> None:
     assert set() == ours(start["call"]) - FIRST_CALL
     assert set() == tops(start["call"]) & NEVER
     assert set() == ours(start["second"])
+
+
+DEADLINE = """
+import asyncio, socket, time
+import asyncllm
+deaf = socket.create_server(("127.0.0.1", 0))
+url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"
+entry = {"api_key": "sk-x", "base_url": url, "fallback_models": ["m"]}
+
+async def main():
+    client = asyncllm.Client({"active_provider": "openai", "providers": {"openai": entry}}, environ={})
+    began = time.monotonic()
+    try:
+        if STREAMED:
+            async for _ in client.stream("hi", timeout=3.0):
+                pass
+        else:
+            await client.send("hi", timeout=3.0)
+    except asyncllm.errors.DeadlineExceededError:
+        print(time.monotonic() - began)
+    await client.aclose()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_first_deadline_counts_the_imports(streamed: bool) -> None:
+    """Without ``async with`` the first call imports what calls need: that time is a part of its deadline."""
+    program = DEADLINE.replace("STREAMED", str(streamed))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 3.05 > float(done.stdout)
 
 
 @pytest.mark.slow

@@ -96,11 +96,11 @@ class Client(Verbs):
         """
         given = {**self._defaults, **options} if self._defaults else options
         asked = read_call(messages, response_format, given, self._formats, model=self._routing.usual)
-        if not self._preparation.done:
-            await self._preparation.run()
+        spent = 0.0 if self._preparation.done else await self._preparation.run()
         engine = self._lifetime.engine()
         plan = self._plan(asked)
         call = Call(engine, **plan)
+        call.deadline -= spent
         if self._replies is not None or asked.cache_response:
             call.cache = self._cached(asked, plan)
         if engine.hooks is None:

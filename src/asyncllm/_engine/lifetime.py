@@ -23,6 +23,7 @@ import math
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -207,14 +208,16 @@ class Preparation:
         self._works = works
         self._lock = threading.Lock()
 
-    async def run(self) -> None:
-        """Loads everything. The event loop is not blocked."""
+    async def run(self) -> float:
+        """Loads everything, and returns the seconds that this took. The event loop is not blocked."""
         if self.done:
-            return
+            return 0.0
+        began = time.monotonic()
         if sniffio.current_async_library() == "asyncio":  # anyio's part for asyncio is what has to be imported first
             await asyncio.get_running_loop().run_in_executor(None, self._run)
         else:
             await anyio.to_thread.run_sync(self._run, abandon_on_cancel=True)
+        return time.monotonic() - began
 
     def _run(self) -> None:
         with self._lock:  # whoever comes second waits for the first

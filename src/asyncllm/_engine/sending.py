@@ -70,7 +70,7 @@ async def send(call: Call, *, parse: Parse | None = None, reasks: int = 0) -> Re
     """
     response: Response | None = None
     try:
-        with anyio.move_on_after(call.patience.total):
+        with anyio.move_on_after(call.remaining):
             if call.cache is None:
                 response = await _send_fitting(call, parse, reasks)
             else:
@@ -104,7 +104,7 @@ async def send_hooked(call: Call, hooks: CallHooks, *, parse: Parse | None = Non
     """
     response: Response | None = None
     try:
-        with anyio.move_on_after(call.patience.total):
+        with anyio.move_on_after(call.remaining):
             given = await hooks.before_call()
             response = await send(call, parse=parse, reasks=reasks) if given is None else finish(given, parse, call)
         if response is None:

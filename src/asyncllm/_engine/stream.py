@@ -303,11 +303,13 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
     async def _begin(self) -> Call | None:
         """The call of this stream; None where a hook has answered it."""
         plan = self._plan
-        engine = await plan.engine()
+        began = anyio.current_time()
+        engine = await plan.engine()  # the first one imports what calls need
         args = (engine, plan.targets, plan.request, plan.patience, plan.payer, plan.variant)
         call = self._call = Call(*args, fallback_on=plan.fallback_on)
+        call.deadline -= engine.background.clock() - began
         if plan.patience.whole is not None:
-            self._ends_at = engine.background.clock() + plan.patience.whole
+            self._ends_at = began + plan.patience.whole
         if engine.hooks is not None:
             payer = plan.payer or Payer()
             self._hooks = call.hooks = engine.hooks.begin(call, payer.user, payer.agent, payer.tags)
