@@ -13,6 +13,7 @@ The rules:
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -303,13 +304,14 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
     async def _begin(self) -> Call | None:
         """The call of this stream; None where a hook has answered it."""
         plan = self._plan
-        began = anyio.current_time()
+        began = time.monotonic()
         engine = await plan.engine()  # the first one imports what calls need
         args = (engine, plan.targets, plan.request, plan.patience, plan.payer, plan.variant)
         call = self._call = Call(*args, fallback_on=plan.fallback_on)
-        call.deadline -= engine.background.clock() - began
+        spent = time.monotonic() - began
+        call.deadline -= spent
         if plan.patience.whole is not None:
-            self._ends_at = began + plan.patience.whole
+            self._ends_at = engine.background.clock() + plan.patience.whole - spent
         if engine.hooks is not None:
             payer = plan.payer or Payer()
             self._hooks = call.hooks = engine.hooks.begin(call, payer.user, payer.agent, payer.tags)
