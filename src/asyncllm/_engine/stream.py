@@ -306,10 +306,9 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
         plan = self._plan
         began = time.monotonic()
         engine = await plan.engine()  # the first one imports what calls need
-        args = (engine, plan.targets, plan.request, plan.patience, plan.payer, plan.variant)
-        call = self._call = Call(*args, fallback_on=plan.fallback_on)
-        spent = time.monotonic() - began
-        call.deadline -= spent
+        who = (plan.payer, plan.variant)
+        call = self._call = Call(engine, plan.targets, plan.request, plan.patience, *who, fallback_on=plan.fallback_on)
+        call.deadline -= (spent := time.monotonic() - began)
         if plan.patience.whole is not None:
             self._ends_at = engine.background.clock() + plan.patience.whole - spent
         if engine.hooks is not None:
