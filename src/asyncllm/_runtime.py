@@ -352,10 +352,14 @@ class Runtime(AsyncOnly):
         await self._catalog.refresh_models()
 
     async def _ready(self) -> Engine:
-        """Returns the engine of the running loop, after importing what it needs."""
-        if not self._preparation.done:
-            await self._preparation.run()
-        return self._lifetime.engine()
+        """The engine of the running loop; what it needs is imported before."""
+        engine, _ = await self._prepared()
+        return engine
+
+    async def _prepared(self) -> tuple[Engine, float]:
+        """The engine of the running loop, and the seconds that it took to import what it needs."""
+        spent = 0.0 if self._preparation.done else await self._preparation.run()
+        return self._lifetime.engine(), spent
 
     def _build_transport(self, background: Background) -> Transport:
         made = assembly.transport(self.settings.http, self._http_client, background, self._environ)

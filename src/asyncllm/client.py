@@ -143,7 +143,7 @@ class Client(Verbs):
         plan = self._plan(asked)
         return Stream(
             StreamPlan(
-                engine=self._ready,
+                engine=self._prepared,
                 parse=asked.parse,
                 on_interrupt=asked.on_interrupt,
                 reasks=asked.validation_retries,

@@ -23,7 +23,6 @@ import math
 import os
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -212,12 +211,14 @@ class Preparation:
         """Loads everything, and returns the seconds that this took. The event loop is not blocked."""
         if self.done:
             return 0.0
-        began = time.monotonic()
         if sniffio.current_async_library() == "asyncio":  # anyio's part for asyncio is what has to be imported first
-            await asyncio.get_running_loop().run_in_executor(None, self._run)
-        else:
-            await anyio.to_thread.run_sync(self._run, abandon_on_cancel=True)
-        return time.monotonic() - began
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            await loop.run_in_executor(None, self._run)
+            return loop.time() - began
+        began = anyio.current_time()
+        await anyio.to_thread.run_sync(self._run, abandon_on_cancel=True)
+        return anyio.current_time() - began
 
     def _run(self) -> None:
         with self._lock:  # whoever comes second waits for the first

@@ -13,7 +13,6 @@ The rules:
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -61,7 +60,7 @@ class StreamPlan:
     """What a stream will do. It is made before there is an event loop.
 
     Attributes:
-        engine: gives the engine of the running loop, when the stream opens.
+        engine: gives the engine of the running loop, when the stream opens, and the seconds that it took to prepare it.
         parse: reads the finished text as the type the caller asked for.
         on_interrupt: what to do when it is cut after its first content: raise, or begin again on the next target.
         variant: what load balancing chose for the call.
@@ -71,7 +70,7 @@ class StreamPlan:
         asked: what the caller gave as ``response_format``, for answers that are read while they grow.
     """
 
-    engine: Callable[[], Awaitable[Engine]]
+    engine: Callable[[], Awaitable[tuple[Engine, float]]]
     targets: Sequence[Target]
     request: Request
     patience: Patience
@@ -304,11 +303,10 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
     async def _begin(self) -> Call | None:
         """The call of this stream; None where a hook has answered it."""
         plan = self._plan
-        began = time.monotonic()
-        engine = await plan.engine()  # the first one imports what calls need
+        engine, spent = await plan.engine()
         who = (plan.payer, plan.variant)
         call = self._call = Call(engine, plan.targets, plan.request, plan.patience, *who, fallback_on=plan.fallback_on)
-        call.deadline -= (spent := time.monotonic() - began)
+        call.deadline -= spent
         if plan.patience.whole is not None:
             self._ends_at = engine.background.clock() + plan.patience.whole - spent
         if engine.hooks is not None:
