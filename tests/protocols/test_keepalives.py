@@ -10,7 +10,7 @@ import pytest
 from asyncllm._framing.framer import UNFINISHED, Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm.errors import AsyncLLMError, ProtocolError, ServerError
-from wire_samples import gathered, streamed
+from wire_samples import decoded, gathered, streamed
 
 ENDED = {"chat": "stop", "responses": "completed", "messages": "end_turn", "gemini": "STOP"}
 wires = pytest.mark.parametrize("wire", ENDED)
@@ -72,3 +72,47 @@ def test_an_end_without_a_response_and_without_items_is_no_reply() -> None:
     """The terminal event of a Responses stream has to say something."""
     with pytest.raises(ProtocolError, match="without a response"):
         gathered("responses", [Frame("", b'{"type": "response.completed"}')])
+
+
+@wires
+def test_a_keepalive_may_stand_between_the_halves_of_a_character(wire: str) -> None:
+    """The two halves are joined all the same."""
+    frames = streamed(wire, ["text", "text"], ENDED[wire])
+    halves = iter([b"\\ud83d", b"\\ude00"])
+    cut = [
+        frame._replace(data=frame.data.replace(b"hello", next(halves))) if b"hello" in frame.data else frame
+        for frame in frames[:-1]
+    ]
+    if wire in ("responses", "messages"):
+        pytest.skip("a text and the next one are items of their own here")
+    mixed = [one for frame in cut for one in (frame, Frame("", b": ping"))]
+    assert "\U0001f600" == gathered(wire, [*mixed, frames[-1]]).text
+
+
+def test_a_candidate_that_only_ends_is_an_end() -> None:
+    """Gemini's last chunk may hold nothing but the reason."""
+    frames = [Frame("", b'{"candidates": [{"content": {"parts": [{"text": "hello"}]}}]}')]
+    end = Frame("", b'{"candidates": [{"finishReason": "STOP"}]}')
+    assert ("hello", "stop") == (
+        (reply := gathered("gemini", [*frames, end])).text,
+        reply.finish_reason,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"a": 1}, '{"a":1}'),
+        ([1, 2], "[1,2]"),
+        ([None], "[null]"),
+        (5, "5"),
+        (["a", "b"], "ab"),
+        ([{"type": "text", "text": "a"}, {"type": "output_text", "text": "b"}], "ab"),
+    ],
+)
+def test_content_of_an_unexpected_type_is_read_alike(content: Any, expected: str) -> None:
+    """Whole and streamed: JSON values as their text, lists of texts as texts."""
+    message = {"choices": [{"index": 0, "message": {"content": content}, "finish_reason": "stop"}]}
+    delta = {"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": "stop"}]}
+    frames = [Frame("", json.dumps(delta).encode()), Frame("", b"[DONE]")]
+    assert [expected] * 2 == [decoded("chat", message).text, gathered("chat", frames).text]

@@ -363,6 +363,9 @@ class Halves:
         found: list[Frame] = []
         for given in frames:
             frame = given
+            if self._held is not None and frame.data.lstrip()[:1] != b"{":
+                found.append(frame)  # a keepalive between the halves
+                continue
             if self._held is not None:
                 held, self._held = self._held, None
                 low = _FIRST_LOW.search(frame.data)

@@ -247,7 +247,7 @@ class GeminiStreamDecoder:
             if candidate.get("index"):  # candidate 0 is the reply
                 self._other_candidate(candidate)
                 continue
-            if len(candidate) > 1:
+            if len(candidate) > 1 or "content" not in candidate:
                 self._note(candidate)
             content = candidate.get("content")
             parts = content.get("parts") if type(content) is dict else None

@@ -119,6 +119,10 @@ def prompt_was_filtered(body: Mapping[str, Any]) -> bool:
     )
 
 
+TEXTS = ("text", "output_text")
+"""The types of a chunk that is text; the second one is that of the Responses API, on hosts that mix them."""
+
+
 def read_parts(
     choice: Mapping[str, Any], whole: Mapping[str, Any], context: Context, dialect: ChatDialect
 ) -> list[Part]:
@@ -209,7 +213,7 @@ def read_content(content: object, context: Context) -> list[Part]:
     origin = context.origin
     if isinstance(content, str):
         return [Text(content, origin=origin)] if content else []
-    if isinstance(content, (dict, int, float)) or (isinstance(content, list) and not _is_chunks(content)):
+    if isinstance(content, (dict, int, float)) or (isinstance(content, list) and not is_chunks(content)):
         return [Text(context.json.dumps(content).decode(), origin=origin)]
     parts: list[Part] = []
     for item in content if isinstance(content, list) else []:
@@ -217,8 +221,10 @@ def read_content(content: object, context: Context) -> list[Part]:
             parts.append(Text(item, origin=origin))
         elif is_thinking(item):
             parts.append(thinking_part(item, origin))
-        elif isinstance(item, dict) and item.get("type") == "text" and isinstance(item.get("text"), str):
+        elif isinstance(item, dict) and item.get("type") in TEXTS and isinstance(item.get("text"), str):
             parts.append(Text(item["text"], origin=origin))
+        elif isinstance(item, dict) and item.get("type") == "image_url":
+            parts.append(read_image(item, origin) or unknown_item(item, origin))
         elif isinstance(item, dict) and item.get("type") == "refusal" and isinstance(item.get("refusal"), str):
             parts.append(Refusal(item["refusal"], origin=origin))
         else:
@@ -226,7 +232,7 @@ def read_content(content: object, context: Context) -> list[Part]:
     return parts
 
 
-def _is_chunks(content: list[Any]) -> bool:
+def is_chunks(content: list[Any]) -> bool:
     """Whether a list is one of content chunks, and not a JSON value that the model was asked for."""
     return not content or any(isinstance(item, str) or isinstance(as_dict(item).get("type"), str) for item in content)
 

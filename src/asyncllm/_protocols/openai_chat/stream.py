@@ -60,7 +60,7 @@ from .parts import (
     thinking_part,
     thinking_text,
 )
-from .response import MoreChoices, read_usage, reasoning_text, unknown_item, usage_of
+from .response import TEXTS, MoreChoices, is_chunks, read_usage, reasoning_text, unknown_item, usage_of
 
 
 class OpenCall:
@@ -464,7 +464,7 @@ class ChatStream:
 
     def _list(self, content: object, events: list[Event]) -> None:
         """Content as a list of chunks (Mistral), or as the JSON value itself."""
-        if not isinstance(content, list):
+        if not isinstance(content, list) or not is_chunks(content):
             self._delta({"content": self._context.json.dumps(content).decode()}, events)
             return
         for item in content:
@@ -475,8 +475,13 @@ class ChatStream:
                 text = thinking_text(item)
                 if text:
                     self._think(text, events)
-            elif isinstance(item, dict) and item.get("type") == "text" and isinstance(item.get("text"), str):
+            elif isinstance(item, str):
+                self._delta({"content": item}, events)
+            elif isinstance(item, dict) and item.get("type") in TEXTS and isinstance(item.get("text"), str):
                 self._delta({"content": item["text"]}, events)
+            elif isinstance(item, dict) and item.get("type") == "image_url":
+                picture = read_image(item, self._context.origin)
+                self._whole(picture or unknown_item(item, self._context.origin), events)
             else:
                 self._whole(unknown_item(item, self._context.origin), events)
 
