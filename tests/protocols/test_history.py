@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from asyncllm._protocols.parts import PartWriter
 from asyncllm._schema.content import Json, Part, Text, ToolCall, ToolResult
 from asyncllm._schema.messages import Message
 from asyncllm._schema.request import Request
+from asyncllm.errors import BadRequestError
 from recordings import context
 
 ASK = Message.user("q")
@@ -119,3 +121,40 @@ def test_every_wire_sends_as_many_results_as_calls(wire: str, history: tuple[Mes
     calls, results = (body.count(mark) for mark in marks[wire])
     assert calls == results
     assert request.warnings
+
+
+def test_a_system_message_waits_for_the_result() -> None:
+    """Hosts refuse anything between a call and its result; what nobody answers does not hold it back."""
+    system = Message("system", (Text("be brief"),))
+    found, said = repair(ASK, Message.assistant(call()), system, Message.tool("c1", "x"), Message.user("b"))
+    assert ["user", "assistant", "tool", "system", "user"] == [role for role, _ in found]
+    assert "after the result" in said[0]
+    found, _ = repair(ASK, Message.assistant(call()), system, Message.user("b"))
+    assert ["user", "assistant", "tool", "system", "user"] == [role for role, _ in found]
+    found, _ = repair(ASK, Message.assistant(call()), system)
+    assert ["user", "assistant", "tool", "system"] == [role for role, _ in found]
+
+
+def test_a_call_without_an_id_gets_one() -> None:
+    """And so does its result."""
+    found, _ = repair(ASK, Message.assistant(call("")), Message.tool("", "x"))
+    (_, [(_, made)]), (_, [(_, answered)]) = found[1:]
+    assert made and made == answered
+
+
+@pytest.mark.parametrize("wire", ["anthropic", "converse", "gemini"])
+@pytest.mark.parametrize("message", [Message.user(""), Message("system", (Text("be brief"),))], ids=["empty", "system"])
+def test_a_conversation_of_nothing_is_refused_here(wire: str, message: Message) -> None:
+    """The host would refuse it: there is no message to answer."""
+    codec, model = WIRES[wire]
+    with pytest.raises(BadRequestError, match="at least one user message"):
+        codec.encode(Request(model=model, messages=(message,)), context("host", codec.name, model))
+
+
+def test_the_end_of_a_prefill_is_trimmed() -> None:
+    """Claude's API refuses white space at the end of the assistant's last message, and only there."""
+    codec, model = WIRES["anthropic"]
+    messages = (ASK, Message.assistant("a \n"), ASK, Message.assistant("So: "))
+    wire = codec.encode(Request(model=model, messages=messages), context("anthropic", codec.name, model))
+    assert ["a \n", "So:"] == [one["content"] for one in json.loads(wire.body)["messages"][1::2]]
+    assert any("white space at the end" in one for one in wire.warnings)

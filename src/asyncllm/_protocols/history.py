@@ -7,7 +7,8 @@ messages cut a call from its result, a host numbered its calls anew in every tur
 * A call that nobody answered is answered ("was not run"), as an error. Where its answer has a form of its own that no
   words can take, the call is left out.
 * A result whose call is not there is told by the user, in words.
-* Calls that share an id within one turn get ids of their own, and so do their results, in order. Where the format wants
+* A system message between a call and its result is sent after the result.
+* Calls that share an id, or have none, get ids of their own, and so do their results, in order. Where the format wants
   ids that are unique in the conversation, that holds for all of it.
 
 Each repair leaves a warning. A conversation without calls and results is not touched.
@@ -56,7 +57,7 @@ def repaired(
 class _Repair:
     """One walk over a conversation."""
 
-    __slots__ = ("_detached", "_open", "_seen", "_unique", "_writer", "_written")
+    __slots__ = ("_detached", "_held", "_open", "_seen", "_unique", "_writer", "_written")
 
     def __init__(self, writer: PartWriter[Any], *, unique: bool, detached: bool) -> None:
         self._writer = writer
@@ -66,21 +67,32 @@ class _Repair:
         self._open: dict[str, list[ToolCall]] = {}
         """The id of a call as it was given -> the calls as they are written, which nobody has answered yet."""
         self._written: list[Message] = []
+        self._held: list[Message] = []
 
     def run(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         for message in messages:
             if message.role == "assistant":
                 self._answer_open()
                 self._written.append(self._turn(message))
+            elif message.role == "system" and self._unanswered():
+                self._held.append(message)
+                self._writer.warn("a system message between a tool call and its result was sent after the result")
             elif message.role == "system":
                 self._written.append(message)
             else:
                 self._given(message)
+                if not self._unanswered():
+                    self._release()
         self._answer_open()
         same = len(self._written) == len(messages) and all(
             ours is theirs for ours, theirs in zip(self._written, messages, strict=True)
         )
         return messages if same else tuple(self._written)
+
+    def _release(self) -> None:
+        """Writes the system messages that waited for results."""
+        self._written += self._held
+        self._held.clear()
 
     def _turn(self, message: Message) -> Message:
         """A turn of the assistant, whose calls get ids of their own where they must."""
@@ -90,8 +102,8 @@ class _Repair:
             if type(part) is not ToolCall:
                 continue
             call = part
-            if part.id in mine or (self._unique and part.id in self._seen):
-                call = renamed(part, self._fresh(part.id, mine))
+            if not part.id or part.id in mine or (self._unique and part.id in self._seen):
+                call = renamed(part, self._fresh(part.id or "call", mine))
                 self._writer.warn("calls that share an id were given ids of their own, and their results with them")
             mine.add(call.id)
             self._open.setdefault(part.id, []).append(call)
@@ -165,12 +177,11 @@ class _Repair:
         return [ToolResult(call.id, (Text(NOT_RUN),), is_error=True, name=call.name) for call in left]
 
     def _answer_open(self) -> None:
-        if not self._unanswered():
-            self._open.clear()
-            return
-        answers = self._missing()
+        answers = self._missing() if self._unanswered() else []
+        self._open.clear()
         if answers:
             self._written.append(Message("tool", tuple(answers)))
+        self._release()
 
     def _take_out(self, ids: set[str]) -> None:
         self._writer.warn("a tool call without a result was left out")

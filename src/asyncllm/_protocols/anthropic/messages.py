@@ -46,7 +46,23 @@ def write_conversation(
             turns.assistant(message, content)
         else:
             turns.user(content)
+    if not turns.written:
+        raise writer.bad("the Messages API needs at least one user message that is not empty")
+    _trim(turns.written[-1], writer)
     return system, turns.written
+
+
+def _trim(last: dict[str, Any], writer: MessagesWriter) -> None:
+    """Takes the white space off the end of an assistant's last message, which the API refuses there."""
+    content = last["content"]
+    text = content if isinstance(content, str) else content[-1].get("text")
+    if last["role"] != "assistant" or not isinstance(text, str) or text == text.rstrip():
+        return
+    writer.warn("white space at the end of the assistant's last message was left out: the API refuses it")
+    if isinstance(content, str):
+        last["content"] = text.rstrip()
+    else:
+        last["content"] = [*content[:-1], {**content[-1], "text": text.rstrip()}]
 
 
 class _AlternatingTurns:

@@ -66,6 +66,8 @@ def write_conversation(
             waiting += message.content
             unanswered = False
     _flush(waiting, written, writer)
+    if not written:
+        raise writer.bad("Converse needs at least one user message that is not empty")
     return system, written
 
 
