@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from ..._framing.framer import Frame
@@ -572,7 +573,7 @@ class ChatStream:
         if self._audio is not None:
             spoken = self._audio.part(self._context.origin) or Audio(origin=self._context.origin)
             ends.append(PartEnd(self._spoken, spoken))
-        ends.sort(key=_index_of)
+        ends.sort(key=attrgetter("index"))
         events += ends
         usage = read_usage(self._usage, self._tier, self._beside)
         calls = len(self._calls) > 0
@@ -596,7 +597,3 @@ class ChatStream:
             )
         )
         self.done = True
-
-
-def _index_of(end: PartEnd) -> int:
-    return end.index
