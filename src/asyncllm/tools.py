@@ -29,6 +29,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, is_dataclass
 from decimal import Decimal
@@ -72,6 +73,7 @@ __all__ = ["FunctionTool", "RunContext", "ToolError", "tool"]
 Deps = TypeVar("Deps")
 _RESULTS = (Text, Json, Image, Document, Audio, Video, Unknown)
 _FIRST_NAMES = ("self", "cls")
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +146,14 @@ class FunctionTool:
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.name: str = name or str(getattr(function, "__name__", type(function).__name__))
+        written = _written(function)
+        self.name: str = name or str(getattr(written, "__name__", type(function).__name__))
         self.timeout = timeout
         self._description = description
         self._parameters = parameters
         self._strict = strict
         self._read: _Signature | None = None
+        self._awaited: bool | None = None
 
     @property
     def definition(self) -> Tool:
@@ -159,8 +163,11 @@ class FunctionTool:
     @property
     def is_async(self) -> bool:
         """Whether a call returns something to await."""
-        called = inspect.unwrap(self.function)
-        return inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(getattr(called, "__call__", None))  # noqa: B004
+        if self._awaited is None:
+            called = inspect.unwrap(self.function)
+            call = getattr(called, "__call__", None)  # noqa: B004
+            self._awaited = inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(call)
+        return self._awaited
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """Calls the function itself, as if it were not decorated."""
@@ -211,13 +218,13 @@ class FunctionTool:
         """
         ready = self.bind(call, context)
         if self.is_async:
-            found = await ready()
+            found = ready()
         else:
             from anyio import to_thread
 
             found = await to_thread.run_sync(ready, abandon_on_cancel=True)
-            if inspect.isawaitable(found):
-                found = await found
+        if inspect.isawaitable(found):
+            found = await found
         if isinstance(found, ToolResult) and found.is_error:
             raise ToolError(*found.content)
         return result_of(found)
@@ -376,7 +383,8 @@ def _given_signature(
     parameters: Mapping[str, Any], function: Callable[..., Any], name: str, description: str | None, strict: bool | None
 ) -> _Signature:
     """A function that takes what a schema of its maker's own says."""
-    told = _read_docstring(inspect.getdoc(function) or "")[0] if description is None else description
+    _check_name(name)
+    told = _docstring_of(function)[0] if description is None else description
     schema: JSONSchema | None = None
     try:
         schema = JSONSchema(parameters)
@@ -408,7 +416,8 @@ def _read_signature(
     from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
     from typing_extensions import NotRequired, TypedDict
 
-    told, explained = _read_docstring(inspect.getdoc(function) or "")
+    _check_name(name)
+    told, explained = _docstring_of(function)
     hints = _hints(function, name)
     fields: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
@@ -471,7 +480,34 @@ def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
     except ParseError:
         return text, {}
     parts = [part for part in (found.short_description, found.long_description) if part]
-    return "\n\n".join(parts), {one.arg_name: one.description for one in found.params if one.description}
+    return "\n\n".join(parts), {
+        one.arg_name: " ".join(one.description.split()) for one in found.params if one.description
+    }
+
+
+def _written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns what has a name and a docstring: of a partial the function, else what was given."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _docstring_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """Returns the description of a function and of its parameters; an object that is called has them in `__call__`."""
+    written = _written(function)
+    told, explained = _read_docstring(inspect.getdoc(written) or "")
+    if inspect.isroutine(written) or inspect.isclass(written):
+        return told, explained
+    own, of_call = _read_docstring(inspect.getdoc(type(written).__call__) or "")
+    return own or told, {**explained, **of_call}
+
+
+def _check_name(name: str) -> None:
+    """Raises `BadRequestError` for a name that no provider takes, such as that of a lambda."""
+    if not _NAME.fullmatch(name):
+        raise BadRequestError(
+            f"a tool cannot be called {name!r}: give it a name of up to 64 letters, digits, _ and - by name="
+        )
 
 
 def _plain_schema(adapter: TypeAdapter[Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

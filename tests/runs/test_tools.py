@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 
 import asyncllm
 from asyncllm import FunctionTool, Image, RunContext, ToolCall, errors
-from asyncllm.testing import Simulator
+from asyncllm.testing import ModelRequest, Reply, Simulator, ToolUse
 from clients import OpenClient
 
 pytestmark = pytest.mark.anyio
@@ -205,3 +206,54 @@ async def test_a_function_may_be_given_to_send(open_client: OpenClient) -> None:
         (sent,) = sim.requests[-1].body["tools"]
     assert "numpy_style" == sent["function"]["name"] == reply.tool_calls[0].name
     assert ["count"] == list(sent["function"]["parameters"]["properties"])
+
+
+class Searcher:
+    """Something else."""
+
+    def __call__(self, query: str) -> str:
+        """Searches.
+
+        Args:
+            query: What to look for,
+                in words.
+        """
+        return query
+
+
+def test_objects_and_partials_have_names_and_docstrings() -> None:
+    """An object is described by its __call__, a partial by its function; what has no name is refused."""
+    found = FunctionTool(Searcher()).definition
+    assert ("Searcher", "Searches.") == (found.name, found.description)
+    assert "What to look for, in words." == found.parameters["properties"]["query"]["description"]
+    partial = FunctionTool(functools.partial(numpy_style)).definition
+    assert ("numpy_style", "Doubles a number.") == (partial.name, partial.description)
+    with pytest.raises(errors.BadRequestError, match="cannot be called '<lambda>'"):
+        _ = FunctionTool(lambda a: a).definition
+    assert "echo" == FunctionTool(lambda a: a, name="echo").definition.name
+
+
+async def test_a_schema_of_ones_own(open_client: OpenClient) -> None:
+    """The model's arguments are checked against it, and a ToolError is told as it stands."""
+
+    async def look(**arguments: Any) -> str:
+        raise asyncllm.ToolError(f"nothing at {arguments['at']}")
+
+    schema = {"type": "object", "properties": {"at": {"type": "integer"}}, "required": ["at"]}
+    made = FunctionTool(look, description="Looks.", parameters=schema)
+    assert (schema, "Looks.") == (made.definition.parameters, made.definition.description)
+    with pytest.raises(errors.ToolArgumentsError, match="at"):
+        await made.run(ToolCall("1", "look", {"at": "x"}), context())
+    with pytest.raises(errors.ToolArgumentsError, match="object"):
+        await made.run(ToolCall("1", "look", raw_arguments="[]"), context())
+    calls = (ToolUse("look", {"at": 3}),)
+
+    def model(request: ModelRequest) -> Reply | str:
+        return request.tool_results[0] if request.tool_results else Reply(tool_calls=calls)
+
+    async with Simulator(reply=model) as sim, open_client(sim) as client:
+        run = await client.run("go", tools=[made])
+    assert ((asyncllm.Text("nothing at 3"),), True) == (
+        run.steps[0].calls[0].result.content,
+        run.steps[0].calls[0].result.is_error,
+    )
