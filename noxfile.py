@@ -86,9 +86,23 @@ def scoreboard(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """CPU time of a call and of a chunk, as a ratio to raw httpx on the same loopback server."""
-    session.install(".[cli,test]")
-    session.run("python", "benchmarks/loopback.py", *session.posargs)
+    """CPU time of calls and chunks beside raw httpx, the vendors' SDKs and LiteLLM, each in its environment."""
+    environments = str(session.cache_dir / "peers")
+    session.run("python", "benchmarks/peers.py", "--environments", environments, *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """200,000 calls and streams with 5% faults: memory and descriptors flat, the ledger equal to the server's count."""
+    session.install(".")
+    session.run("python", "benchmarks/soak.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """A million mutated inputs to every parser and decoder: documented errors only, none slow, memory flat."""
+    session.install(".")
+    session.run("python", "benchmarks/fuzz.py", *session.posargs)
 
 
 @nox.session
