@@ -85,6 +85,13 @@ def scoreboard(session: nox.Session) -> None:
 
 
 @nox.session
+def field(session: nox.Session) -> None:
+    """Bulk jobs on the real engines, whose workers are killed."""
+    session.install(".[cli,parquet,ray,test]")
+    session.run("pytest", "tests/field", *session.posargs, env={"ASYNCLLM_FIELD": "1"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """CPU time of calls and chunks beside raw httpx, the vendors' SDKs and LiteLLM, each in its environment."""
     environments = str(session.cache_dir / "peers")

@@ -38,11 +38,12 @@ LEVELS: tuple[frozenset[str], ...] = (
             "_conversation_store",
             *("client", "_assembly", "conversation", "_runtime", "runs", "_run_stream", "bulk", "_checkpoint"),
             *("_verbs", "_embeddings", "_shared", "_response_cache"),
+            *("_bulk_job", "_row_files", "_progress_bar"),
             *("_files", "_batches", "_batch_facts", "_batch_making", "_batch_map"),
         }
     ),
     frozenset({"schema", "ledger", "models", "providers", "wires"}),
-    frozenset({"sync", "_sync_streams", "_sync_ledger", "_sync_conversation", "_sync_batch", *_TOOLING}),
+    frozenset({"sync", "_sync_streams", "_sync_ledger", "_sync_conversation", "_sync_batch", "_sync_bulk", *_TOOLING}),
     frozenset({"_pyinstaller"}),
     frozenset({"", "__main__"}),
 )
@@ -80,6 +81,13 @@ SIDEWAYS = frozenset(
         ("_sync_ledger", "_sync_streams"),
         ("client", "runs"),
         ("client", "bulk"),
+        ("client", "_bulk_job"),
+        ("_bulk_job", "bulk"),
+        ("_bulk_job", "_checkpoint"),
+        ("_bulk_job", "_row_files"),
+        ("_bulk_job", "runs"),
+        ("bulk", "_progress_bar"),
+        ("sync", "_sync_bulk"),
         ("client", "_verbs"),
         ("_verbs", "_runtime"),
         ("_verbs", "_embeddings"),
@@ -123,6 +131,7 @@ SIDEWAYS = frozenset(
 FOR_TYPES_ONLY = frozenset(
     {
         ("_schema.attempt_table", "_schema"),
+        ("_progress_bar", "bulk"),
         ("errors", "_schema"),
         ("_schema", "errors"),
         ("conversation", "client"),
@@ -143,6 +152,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_engine",
             "_shared",
             "_response_cache",
+            "_bulk_job",
             "client",
             "_conversation_store",
             "tools",
@@ -183,6 +193,8 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "bulk",
             "_batches",
             "_sync_batch",
+            "_sync_bulk",
+            "_bulk_job",
             "_verbs",
         }
     ),
@@ -198,15 +210,16 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "yaml": frozenset({"_config"}),
     "botocore": frozenset({"_auth"}),
     "google": frozenset({"_auth"}),
-    "rich": frozenset({"cli", "bulk"}),
+    "rich": frozenset({"cli", "_progress_bar"}),
     "pytest": frozenset({"testing"}),
     "opentelemetry": frozenset({"contrib"}),
     "mcp": frozenset({"contrib"}),
     "mcp_types": frozenset({"contrib"}),
     "psycopg": frozenset({"_ledger"}),
     "redis": frozenset({"_shared"}),
-    "pyarrow": frozenset({"_ledger"}),
+    "pyarrow": frozenset({"_ledger", "_row_files"}),
     "PyInstaller": frozenset({"_pyinstaller"}),
+    "ray": frozenset({"contrib"}),
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {

@@ -130,6 +130,7 @@ PUBLIC = (
     "asyncllm.contrib.asgi",
     "asyncllm.contrib.opentelemetry",
     "asyncllm.contrib.mcp",
+    "asyncllm.contrib.ray",
     "asyncllm.errors",
     "asyncllm.ledger",
     "asyncllm.models",

@@ -13,6 +13,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._batches import Batch
+    from ._bulk_job import BulkJob
     from ._config import Settings
     from ._conversation_rules import Compact, Keep
     from ._conversation_store import Conversations, ConversationStore, ConversationSummary, SQLiteConversations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ._engine.hooks import Hook, HookCall, HookTarget
     from ._engine.partials import TextStream
     from ._engine.stream import Stream
+    from ._ledger.row_journal import BulkStatus
     from ._map_item import Item
     from ._models.registry import ModelInfo, RefreshResult
     from ._models.tokens import TokenCount
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from ._schema.usage import Usage
     from ._schema.vectors import Embeddings, Purpose, Ranked, Ranking
     from ._sync_batch import SyncBatch
+    from ._sync_bulk import SyncBulkJob
     from ._sync_conversation import SyncConversation, SyncConversations
     from ._sync_ledger import SyncLedger
     from ._sync_streams import SyncMap, SyncRunStream, SyncStream
@@ -142,6 +145,8 @@ __all__ = [
     "BatchError",
     "BillingError",
     "BudgetExceededError",
+    "BulkJob",
+    "BulkStatus",
     "CacheMark",
     "CallOptions",
     "CallRefusedError",
@@ -238,6 +243,7 @@ __all__ = [
     "StreamTruncatedError",
     "StructuredOutputError",
     "SyncBatch",
+    "SyncBulkJob",
     "SyncClient",
     "SyncConversation",
     "SyncConversations",
@@ -333,6 +339,9 @@ _HOME = MappingProxyType(
         "BadRequestError": ".errors",
         "BatchError": ".errors",
         "Batch": "._batches",
+        "BulkJob": "._bulk_job",
+        "BulkStatus": "._ledger.row_journal",
+        "SyncBulkJob": "._sync_bulk",
         "SyncBatch": "._sync_batch",
         "BillingError": ".errors",
         "BudgetExceededError": ".errors",

@@ -8,14 +8,47 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ._schema.response import Response
 from ._schema.stored import stored_response, to_text
 from .errors import BadRequestError, ConfigurationError
 from .runs import Run
 
-__all__ = ["Checkpoint", "salt_of"]
+__all__ = ["Answers", "Checkpoint", "salt_of", "whole_reply"]
+
+
+class Answers(Protocol):
+    """Where a map keeps its answers: a checkpoint, or the journal of a bulk job. Its methods block."""
+
+    @property
+    def path(self) -> object:
+        """What the log calls it."""
+        ...
+
+    def open(self) -> None:
+        """Opens it."""
+        ...
+
+    def close(self) -> None:
+        """Closes it."""
+        ...
+
+    def key_of(self, said: Any, own: Callable[[Any], str] | None) -> str:
+        """The key of an input."""
+        ...
+
+    def find(self, key: str) -> Mapping[str, Any] | None:
+        """The stored reply of a key. Raises `RowTakenError` while another process asks for it."""
+        ...
+
+    def record(self, key: str, reply: Response[Any] | Run[Any] | None) -> None:
+        """Commits an answer."""
+        ...
+
+    def fail(self, key: str, error: Exception) -> None:
+        """Notes a failure."""
+        ...
 
 
 class Checkpoint:
@@ -77,13 +110,16 @@ class Checkpoint:
         """Commits an answer."""
         if self._db is None or reply is None:
             return
-        response = _last(reply)
+        response = whole_reply(reply)
         if response is not None:
             text = to_text(stored_response(response))
             self._db.execute("INSERT OR REPLACE INTO answers (key, reply) VALUES (?, ?)", (key, text))
 
+    def fail(self, key: str, error: Exception) -> None:
+        """A failure is not kept: the input is asked for again by the next run."""
 
-def _last(reply: Response[Any] | Run[Any]) -> Response[Any] | None:
+
+def whole_reply(reply: Response[Any] | Run[Any]) -> Response[Any] | None:
     """Returns the reply to store. For a run this is its last reply, with the usage and cost of the whole run."""
     if isinstance(reply, Response):
         return reply

@@ -37,12 +37,14 @@ from anyio import to_thread
 from typing_extensions import TypeVar
 
 from ._async_only import AsyncIterationOnly
-from ._checkpoint import Checkpoint, salt_of
+from ._checkpoint import Answers, Checkpoint, salt_of
+from ._ledger.row_journal import RowTakenError
 from ._map_item import Item
+from ._progress_bar import bar
 from ._run_options import MAP_KEYWORDS, RUN_KEYWORDS, take
 from ._schema.response import Response
 from ._schema.stored import load_response
-from .errors import BadRequestError, BudgetExceededError, ConfigurationError, RateLimitError
+from .errors import BadRequestError, BudgetExceededError, RateLimitError
 from .runs import Run
 
 __all__ = ["MapProgress", "MapStream"]
@@ -51,6 +53,7 @@ T = TypeVar("T", default=Any)
 GRACE = 30.0
 """Seconds that calls in flight may still take when the consumer has stopped."""
 _LONGEST_PAUSE = 60.0
+_BETWEEN_LOOKS = 0.2  # seconds, at a row that another process works on
 _AUTO_FIRST, _AUTO_MOST = 8, 256
 _log = logging.getLogger("asyncllm")
 
@@ -158,6 +161,47 @@ def begin_map(
     return MapStream(inputs, rules, ask=ask, parse=parse, spawn=spawn, salt=salt_of(rest))
 
 
+def begin_job(
+    response_format: Any,
+    options: Mapping[str, Any],
+    inputs: Inputs,
+    answers: Answers,
+    key: Callable[[Any], str],
+    prompt: Callable[[Any], Any],
+    *,
+    send: Callable[..., Coroutine[Any, Any, Response[Any]]],
+    run: Callable[..., Coroutine[Any, Any, Run[Any]]],
+    parse: Parse,
+    spawn: Spawn,
+) -> MapStream[Any]:
+    """The map of a bulk job: its inputs are rows, its answers are in the job's journal.
+
+    Args:
+        response_format: as for `Client.send`.
+        options: the keywords of the map and of its calls.
+        inputs: the rows.
+        answers: the journal.
+        key: names a row.
+        prompt: what is asked about a row.
+        send: `Client.send`.
+        run: `Client.run`, for jobs with tools.
+        parse: gives a recorded reply its parsed value again.
+        spawn: starts a background task.
+    """
+    rest = dict(options)
+    if response_format is not None:
+        rest["response_format"] = response_format
+    cost = take(rest, {"max_cost": RUN_KEYWORDS["max_cost"]})
+    rules = MapRules(**take(rest, MAP_KEYWORDS), **cost)
+    asked: Callable[..., Coroutine[Any, Any, Any]] = run if rest.get("tools") else send
+
+    async def ask(row: Any) -> Any:
+        messages, own = call_of(prompt(row))
+        return await asked(messages, **{**rest, **own})
+
+    return MapStream(inputs, rules, ask=ask, parse=parse, spawn=spawn, answers=answers, key=key)
+
+
 class MapStream(AsyncIterationOnly, Generic[T]):
     """The items of a map. Iterate it, or use it in ``async with``, which ends the work for certain.
 
@@ -165,7 +209,18 @@ class MapStream(AsyncIterationOnly, Generic[T]):
         stopped: why it ended before the last input: ``"max_cost"``; None otherwise.
     """
 
-    def __init__(self, inputs: Inputs, rules: MapRules, *, ask: Ask, parse: Parse, spawn: Spawn, salt: str) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        rules: MapRules,
+        *,
+        ask: Ask,
+        parse: Parse,
+        spawn: Spawn,
+        salt: str = "",
+        answers: Answers | None = None,
+        key: Callable[[Any], str] | None = None,
+    ) -> None:
         self.stopped: Literal["max_cost"] | None = None
         self._rules = rules
         self._ask = ask
@@ -175,8 +230,11 @@ class MapStream(AsyncIterationOnly, Generic[T]):
         self._total = len(inputs) if isinstance(inputs, Sized) else None
         self._most = _AUTO_MOST if rules.concurrency == "auto" else rules.concurrency
         self._places = _Places(rules.concurrency)
-        self._checkpoint = None if rules.checkpoint is None else Checkpoint(Path(rules.checkpoint), salt)
-        self._show = _bar() if rules.progress is True else rules.progress or None
+        self._key = key or rules.key
+        self._checkpoint: Answers | None = answers
+        if rules.checkpoint is not None:
+            self._checkpoint = Checkpoint(Path(rules.checkpoint), salt)
+        self._show = bar() if rules.progress is True else rules.progress or None
         self._ready: dict[int, Item[T]] = {}
         self._next_read = self._next_given = self._running = 0
         self._exhausted = self._closed = self._begun = False
@@ -339,14 +397,17 @@ class MapStream(AsyncIterationOnly, Generic[T]):
                 return False
             index = self._next_read
             self._next_read += 1
-            key = None if self._checkpoint is None else self._checkpoint.key_of(said, self._rules.key)
+            key = None if self._checkpoint is None else self._checkpoint.key_of(said, self._key)
         item: Item[T] | None = None
         if self._checkpoint is not None and key is not None:
             item = await self._recall(self._checkpoint, key, index, said)
         if item is None:
             item = await self._answer(index, said)
-            if self._checkpoint is not None and key is not None and item.error is None:
-                await to_thread.run_sync(self._checkpoint.record, key, item.reply)
+            if self._checkpoint is not None and key is not None:
+                if item.error is None:
+                    await to_thread.run_sync(self._checkpoint.record, key, item.reply)
+                else:
+                    await to_thread.run_sync(self._checkpoint.fail, key, item.error)
         self._count(item)
         return True
 
@@ -359,8 +420,15 @@ class MapStream(AsyncIterationOnly, Generic[T]):
         mean = self._cost / asked if asked else Decimal(0)
         return self._cost + mean * flying >= most
 
-    async def _recall(self, checkpoint: Checkpoint, key: str, index: int, said: Any) -> Item[T] | None:
-        stored = await to_thread.run_sync(checkpoint.find, key)
+    async def _recall(self, checkpoint: Answers, key: str, index: int, said: Any) -> Item[T] | None:
+        while True:
+            try:
+                stored = await to_thread.run_sync(checkpoint.find, key)
+                break
+            except RowTakenError:  # another process asks for it: its answer will do
+                if self._closed:
+                    return Item(index=index, input=said, error=BadRequestError("the job was closed before this row"))
+                await anyio.sleep(_BETWEEN_LOOKS)
         if stored is None:
             return None
         return Item(index=index, input=said, reply=self._parse(load_response(stored)), recorded=True)
@@ -489,49 +557,6 @@ class _Inputs:
 
 
 _END: Any = object()
-
-
-def _bar() -> Callable[[MapProgress], None]:
-    """A bar in the terminal.
-
-    Raises:
-        ConfigurationError: rich is not installed.
-    """
-    try:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    except ImportError:
-        raise ConfigurationError(
-            "progress=True needs rich: python -m pip install 'asyncllm-client[cli]', or give a function as progress="
-        ) from None
-    return _Bar(
-        Progress(
-            TextColumn("[progress.description]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}"),
-            TimeRemainingColumn(),
-        )
-    )
-
-
-class _Bar:
-    def __init__(self, progress: Any) -> None:
-        self._progress = progress
-        self._task = progress.add_task("asyncllm", total=None, facts="")
-        progress.start()
-
-    def __call__(self, found: MapProgress) -> None:
-        left = "" if found.cost_left is None else f", ${found.cost_left:.2f} left"
-        failed = f", {found.failed} failed" if found.failed else ""
-        self._progress.update(
-            self._task,
-            completed=found.done,
-            total=found.total,
-            facts=f"{found.rate:.1f}/s, ${found.cost:.4f}{left}{failed}",
-        )
-
-    def close(self) -> None:
-        self._progress.stop()
 
 
 def call_of(said: Any) -> tuple[Any, dict[str, Any]]:

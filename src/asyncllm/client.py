@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
@@ -26,9 +27,10 @@ from ._schema.request import Request
 from ._schema.response import Response
 from ._verbs import Verbs
 from .conversation import Conversation, read_saved
-from .errors import ConfigurationError
+from .errors import BadRequestError, ConfigurationError
 
 if TYPE_CHECKING:
+    from ._bulk_job import BulkJob
     from ._conversation_store import Conversations, ConversationStore
     from ._engine.target import Target
     from ._map_item import Item
@@ -326,6 +328,85 @@ class Client(Verbs):
         """
         async with self.map(inputs, response_format=response_format, **options) as items:
             return sorted([item async for item in items], key=lambda item: item.index)
+
+    def bulk(
+        self,
+        name: str,
+        rows: Any,
+        *,
+        key: str | Callable[[Mapping[str, Any]], str],
+        prompt: str | Callable[[Mapping[str, Any]], Any],
+        engine: Literal["local", "ray"] = "local",
+        response_format: Any = None,
+        workers: int = 2,
+        batch_size: int = 64,
+        concurrency: int | Literal["auto"] = 16,
+        progress: bool | Callable[..., None] = False,
+        **options: Unpack[RunOptions],
+    ) -> BulkJob[Any]:
+        """A job over many rows, whose answers are kept in the ledger's database under its name.
+
+        A row with an answer is never asked for again, whatever dies meanwhile. The same line in another process joins
+        the job, and goes on with it after a crash.
+
+        Args:
+            name: of the job.
+            rows: a path (.parquet, .csv, .jsonl), a DataFrame, or an iterable of mappings from column to value.
+            key: the column whose values name the rows, or a function from a row to a text.
+            prompt: what is asked: a text with columns in braces, or a function from a row to an input of `map`.
+            engine: who spreads the work: ``"local"`` is this process, ``"ray"`` is Ray Data on a cluster.
+            response_format: the type or format of each answer.
+            workers: on Ray, how many actors work.
+            batch_size: on Ray, how many rows an actor gets at a time.
+            concurrency: as for `map`, in each process or actor.
+            progress: as for `map`; local only.
+            **options: every keyword of `CallOptions` and of `run`.
+
+        Returns:
+            The job: iterate it for the items (local), or ``await job.run()``; `status` and `answers` read it.
+
+        Raises:
+            BadRequestError: an argument is wrong.
+            ConfigurationError: the ledger is in memory.
+        """
+        from ._bulk_job import BulkJob
+        from .bulk import begin_job
+
+        given: dict[str, Any] = {"concurrency": concurrency, **options}
+        if progress and engine == "ray":
+            raise BadRequestError("progress is for engine='local'; job.status() tells from anywhere")
+        if progress:
+            given["progress"] = progress
+        parse = self._formats.read(response_format).parse
+
+        def parsed(reply: Response[Any]) -> Response[Any]:
+            return reply if parse is None else replace(reply, parsed=parse(reply))
+
+        spread = None
+        if engine == "ray":
+            spread = partial(
+                import_module(".contrib.ray", __package__).spread_over,  # an engine is optional, and found by its name
+                settings=self.settings,
+                key=key,
+                prompt=prompt,
+                response_format=response_format,
+                workers=workers,
+                batch_size=batch_size,
+                options=given,
+            )
+        return BulkJob(
+            name,
+            rows,
+            url=self.settings.cost_tracking.database.get_secret_value(),
+            key=key,
+            prompt=prompt,
+            engine=engine,
+            start=partial(
+                begin_job, response_format, given, send=self.send, run=self.run, parse=parsed, spawn=self._spawn
+            ),
+            spread=spread,
+            spawn=self._spawn,
+        )
 
     def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._lifetime.engine().background.spawn(work)

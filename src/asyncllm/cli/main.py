@@ -13,6 +13,7 @@ from types import MappingProxyType, ModuleType
 from .._version import __version__
 from ..errors import AsyncLLMError, ConfigurationError
 from . import (
+    bulk_jobs,
     chat,
     check,
     completion,
@@ -32,6 +33,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
         "demo": demo,
         "chat": chat,
+        "bulk": bulk_jobs,
         "models": list_models,
         "check": check,
         "costs": costs,

@@ -1,0 +1,271 @@
+"""A bulk job: rows in, an answer for each, kept in the ledger's database (`asyncllm._ledger.row_journal`).
+
+An engine spreads the work: ``local`` is a `MapStream` in this process, ``ray`` is Ray Data, where each actor runs one.
+What is ours is the journal, which all of them look at before a row is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sized
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from string import Formatter
+from typing import TYPE_CHECKING, Any, Generic, Literal
+
+import anyio
+from anyio import to_thread
+from typing_extensions import TypeVar
+
+from ._checkpoint import whole_reply
+from ._ledger.row_journal import BEAT, BulkStatus, RowJournal
+from ._map_item import Item
+from ._row_files import read_rows
+from ._schema.response import Response
+from ._schema.stored import load_response, stored_response, to_text
+from .bulk import MapStream
+from .errors import BadRequestError, ConfigurationError
+
+if TYPE_CHECKING:
+    from .runs import Run
+
+T = TypeVar("T", default=Any)
+Engine = Literal["local", "ray"]
+
+
+def prompt_of(prompt: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """A function from a row to what is asked: of a template with the names of columns in braces, or the user's own.
+
+    Raises:
+        BadRequestError: neither.
+    """
+    if callable(prompt):
+        return prompt  # type: ignore[no-any-return]
+    if not isinstance(prompt, str) or not prompt:
+        raise BadRequestError(
+            "prompt must be a text with columns in braces, such as 'Summarize: {text}', or a function"
+        )
+    names = [name for _, name, _, _ in Formatter().parse(prompt) if name is not None]
+
+    def filled(row: Mapping[str, Any]) -> str:
+        missing = [name for name in names if name not in row]
+        if missing:
+            raise BadRequestError(f"the row has no column {missing[0]!r}, which the prompt names")
+        return prompt.format_map(row)
+
+    return filled
+
+
+def key_of(key: Any) -> Callable[[Mapping[str, Any]], str]:
+    """A function from a row to its key: the text of a column, or the user's own.
+
+    Raises:
+        BadRequestError: neither.
+    """
+    if callable(key):
+        return key  # type: ignore[no-any-return]
+    if not isinstance(key, str) or not key:
+        raise BadRequestError(
+            "key must be the name of a column whose values differ, or a function from a row to a text"
+        )
+
+    def column(row: Mapping[str, Any]) -> str:
+        if row.get(key) is None:
+            raise BadRequestError(f"the row has no value in the column {key!r}, which is its key")
+        return str(row[key])
+
+    return column
+
+
+class JobAnswers:
+    """The journal of a job as a map's checkpoint."""
+
+    def __init__(self, journal: RowJournal) -> None:
+        self.journal = journal
+        self.path = f"the job {journal.job!r}"
+
+    def open(self) -> None:
+        """Opens the journal."""
+        self.journal.open()
+
+    def close(self) -> None:
+        """Closes the journal."""
+        self.journal.close()
+
+    def key_of(self, said: Any, own: Callable[[Any], str] | None) -> str:
+        """The key of a row."""
+        key = "" if own is None else own(said)
+        if not isinstance(key, str) or not key:
+            raise BadRequestError(f"key must give a text that is not empty, not {key!r}")
+        return key
+
+    def find(self, key: str) -> Mapping[str, Any] | None:
+        """The stored reply of a row; without one the row is claimed.
+
+        Raises:
+            RowTakenError: another living worker asks for it.
+        """
+        text = self.journal.claim(key)
+        found: Mapping[str, Any] | None = None if text is None else json.loads(text)
+        return found
+
+    def record(self, key: str, reply: Response[Any] | Run[Any] | None) -> None:
+        """Commits an answer."""
+        response = None if reply is None else whole_reply(reply)
+        if response is not None:
+            cost = None if response.cost is None else int(response.cost.scaleb(9))
+            self.journal.record(key, to_text(stored_response(response)), cost)
+
+    def fail(self, key: str, error: Exception) -> None:
+        """Notes a failure."""
+        self.journal.fail(key, f"{type(error).__name__}: {error}")
+
+
+class BulkJob(Generic[T]):
+    """A job over many rows. Iterate it for the items, or `run` it; the same job in another process joins.
+
+    Attributes:
+        name: of the job; its answers stand under it in the ledger's database.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rows: Any,
+        *,
+        url: str,
+        key: Any,
+        prompt: Any,
+        engine: Engine,
+        start: Callable[[Iterable[Any], JobAnswers, Callable[[Any], str], Callable[[Any], Any]], MapStream[T]],
+        spread: Callable[[Any, BulkJob[T]], Iterator[Mapping[str, Any]]] | None,
+        spawn: Callable[[Callable[[], Any]], None],
+    ) -> None:
+        if engine not in ("local", "ray"):
+            raise BadRequestError(f"engine must be 'local' or 'ray', not {engine!r}")
+        self.name = name
+        self._rows = rows
+        self._url = url
+        self._key = key_of(key)
+        self._prompt = prompt_of(prompt)
+        self._start = start
+        self._spread = spread
+        self._spawn = spawn
+        self._ended = False
+        self._items: MapStream[T] | None = None
+        RowJournal(url, name)  # a ledger in memory is told at once
+
+    async def run(self) -> BulkStatus:
+        """Works until every row has been asked for or found, and says how it went."""
+        if self._spread is not None:
+            await to_thread.run_sync(self._run_spread)
+        else:
+            async for _ in self:
+                pass
+        return await self.status()
+
+    def _run_spread(self) -> None:
+        if self._spread is not None:
+            for _ in self._spread(self._rows, self):
+                pass  # the answers are in the journal
+
+    def __aiter__(self) -> AsyncIterator[Item[T]]:
+        return self._each()
+
+    async def _each(self) -> AsyncIterator[Item[T]]:
+        if self._spread is not None:
+            raise ConfigurationError("a job on Ray is run as a whole: await job.run(), then read job.answers()")
+        journal = RowJournal(self._url, self.name)
+        rows = await to_thread.run_sync(read_rows, self._rows)
+        await to_thread.run_sync(journal.open)
+        if isinstance(rows, Sized):
+            await to_thread.run_sync(journal.count_rows, len(rows))
+        items = self._items = self._start(rows, JobAnswers(journal), self._key, self._prompt)
+        self._ended = False
+        self._spawn(partial(self._live, journal))
+        try:
+            async for item in items:
+                yield item
+        finally:
+            self._ended = True
+            await items.aclose()
+
+    async def _live(self, journal: RowJournal) -> None:
+        while not self._ended:
+            await anyio.sleep(BEAT)
+            await to_thread.run_sync(journal.beat)
+
+    async def aclose(self) -> None:
+        """Ends the work of this process: nothing new is asked, and calls under way may end."""
+        if self._items is not None:
+            await self._items.aclose()
+
+    def note_total(self, total: int) -> None:
+        """Notes how many rows the job has. Blocks."""
+        journal = RowJournal(self._url, self.name)
+        journal.open()
+        try:
+            journal.count_rows(total)
+        finally:
+            journal.close()
+
+    async def status(self) -> BulkStatus:
+        """How far the job is, over all processes that work on it."""
+        return await to_thread.run_sync(read_status, self._url, self.name)
+
+    async def answers(self) -> AsyncIterator[tuple[str, Response[Any]]]:
+        """Every key with its answer, in the order of the keys."""
+        journal = RowJournal(self._url, self.name)
+        await to_thread.run_sync(journal.open)
+        found = journal.answers()
+        try:
+            while (row := await to_thread.run_sync(next, found, None)) is not None:
+                yield row[0], load_response(json.loads(row[1]))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(journal.close)
+
+
+def read_status(url: str, name: str) -> BulkStatus:
+    """How far a job is. Blocks.
+
+    Raises:
+        ConfigurationError: the ledger is in memory, or cannot be opened.
+    """
+    journal = RowJournal(url, name)
+    journal.open()
+    try:
+        status = journal.status()
+    finally:
+        journal.close()
+    return replace(status, workers=max(0, status.workers - 1))  # this look is no worker
+
+
+def answer_columns(item: Item[Any]) -> dict[str, Any]:
+    """The columns that an answer adds to its row."""
+    cost = None if item.reply is None else item.reply.cost
+    return {
+        "answer": None if item.reply is None else item.text,
+        "error": None if item.error is None else f"{type(item.error).__name__}: {item.error}",
+        "cost": None if cost is None else float(cost),
+        "recorded": item.recorded,
+    }
+
+
+def is_path(rows: Any) -> bool:
+    """Whether rows are given as the path of a file."""
+    return isinstance(rows, (str, Path))
+
+
+async def answer_rows(job: BulkJob[Any], rows: Any, key: Any) -> list[dict[str, Any]]:
+    """The rows of a job with the columns ``answer``, ``finish_reason`` and ``cost``; empty where there is no answer."""
+    name = key_of(key)
+    found = {known: reply async for known, reply in job.answers()}
+    told = []
+    for row in await to_thread.run_sync(read_rows, rows):
+        reply = found.get(name(row))
+        cost = None if reply is None or reply.cost is None else float(reply.cost)
+        text, reason = (None, None) if reply is None else (reply.text, reply.finish_reason)
+        told.append({**row, "answer": text, "finish_reason": reason, "cost": cost})
+    return told

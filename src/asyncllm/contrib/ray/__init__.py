@@ -1,0 +1,152 @@
+"""Ray Data: answers for the rows of a dataset, on any number of machines (`asyncllm-client[ray]`).
+
+::
+
+    ds.map_batches(
+        Complete,
+        fn_constructor_kwargs={"config": "config.yaml", "job": "reviews", "key": "id", "prompt": "Classify: {text}"},
+        concurrency=4,
+        batch_size=64,
+    )
+
+Ray spreads the batches, starts dead actors anew and gives them their batch again. What was answered is in the journal
+of the job, in the ledger's database, so that it is not asked for again. Over several machines that is PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from anyio.from_thread import start_blocking_portal
+
+from ..._bulk_job import BulkJob, answer_columns, is_path, key_of
+from ..._row_files import read_rows
+from ...client import Client
+from ...errors import BadRequestError, ConfigurationError
+
+if TYPE_CHECKING:
+    from ..._config import Settings
+
+__all__ = ["Complete"]
+
+
+class Complete:
+    """A class for ``ds.map_batches``: gives each row the columns ``answer``, ``error``, ``cost`` and ``recorded``.
+
+    Args:
+        config: the path of a config file, a mapping, or Settings; read on the machine of the actor.
+        job: the name under which the answers are kept.
+        key: the column whose values name the rows, or a function from a row to a text.
+        prompt: what is asked: a text with columns in braces, or a function from a row to an input of `Client.map`.
+        response_format: the type or format of each answer.
+        options: keywords of `Client.map`, such as ``model`` or ``concurrency``.
+
+    Raises:
+        ConfigurationError: the configuration is wrong, or its ledger is in memory.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        job: str,
+        key: Any,
+        prompt: Any,
+        response_format: Any = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._portal_context = start_blocking_portal()
+        self._portal = self._portal_context.__enter__()
+        self._client = Client(config)
+        self._said = {"key": key, "prompt": prompt, "response_format": response_format, **(options or {})}
+        self._job = job
+        self._key = key_of(key)
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Answers one batch, a mapping from column to values."""
+        columns = {name: _plain(values) for name, values in batch.items()}
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        answers = self._portal.call(self._answer, rows)
+        added: dict[str, list[Any]] = (
+            {name: [answer[name] for answer in answers] for name in answers[0]} if answers else {}
+        )
+        return {**columns, **added}
+
+    async def _answer(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        found: dict[int, dict[str, Any]] = {}
+        async for item in self._client.bulk(self._job, _Uncounted(rows), **self._said):
+            found[item.index] = answer_columns(item)
+        return [found[number] for number in range(len(rows))]
+
+
+class _Uncounted:
+    """Rows without a length: a batch does not say how many rows the job has."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return iter(self._rows)
+
+
+def _plain(values: Any) -> list[Any]:
+    """A column as Python values; Ray gives NumPy arrays."""
+    found: list[Any] = values.tolist() if hasattr(values, "tolist") else list(values)
+    return found
+
+
+def spread_over(
+    rows: Any,
+    job: BulkJob[Any],
+    *,
+    settings: Settings,
+    key: Any,
+    prompt: Any,
+    response_format: Any,
+    workers: int,
+    batch_size: int,
+    options: Mapping[str, Any],
+) -> Iterator[Mapping[str, Any]]:
+    """The rows of a job with their answers, as Ray gives them. Blocks.
+
+    Args:
+        rows: as for `Client.bulk`, or a Ray dataset.
+        job: the job.
+        settings: the configuration of every actor.
+        key: as for `Client.bulk`.
+        prompt: as for `Client.bulk`.
+        response_format: as for `Client.bulk`.
+        workers: how many actors work.
+        batch_size: how many rows an actor gets at a time.
+        options: keywords of `Client.map`.
+
+    Raises:
+        ConfigurationError: Ray is not installed.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise ConfigurationError("engine='ray' needs Ray: python -m pip install 'asyncllm-client[ray]'") from None
+    if not isinstance(rows, ray.data.Dataset):
+        found = list(read_rows(rows))
+        if not found:
+            raise BadRequestError("the job has no rows" + (f" ({rows})" if is_path(rows) else ""))
+        job.note_total(len(found))
+        rows = ray.data.from_items([dict(row) for row in found])
+    answered = rows.map_batches(
+        Complete,
+        fn_constructor_kwargs={
+            "config": settings,
+            "job": job.name,
+            "key": key,
+            "prompt": prompt,
+            "response_format": response_format,
+            "options": dict(options),
+        },
+        concurrency=workers,
+        batch_size=batch_size,
+        max_restarts=-1,
+        max_task_retries=-1,
+    )
+    yield from answered.iter_rows()

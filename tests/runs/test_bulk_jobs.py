@@ -1,0 +1,186 @@
+"""Bulk jobs: the row journal, jobs in this process, rows in and out."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from asyncllm import Client, errors
+from asyncllm._ledger import row_journal
+from asyncllm._ledger.row_journal import RowJournal, RowTakenError
+from asyncllm._row_files import read_rows, write_rows
+from asyncllm.testing import Fault, Simulator
+from postgres_server import running_server
+
+pytestmark = pytest.mark.anyio
+PRICES = {"prices": {"gpt-sim": {"input": 1, "output": 1}}}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'books.db'}"
+    else:
+        with running_server() as server:
+            yield server
+
+
+def client_of(sim: Simulator, url: str, **changes: Any) -> Client:
+    tracking = {"database": url}
+    return Client(sim.config(cost_tracking=tracking, retry={"max_attempts": 1}, catalog=PRICES, **changes), environ={})
+
+
+def rows(number: int) -> list[dict[str, Any]]:
+    return [{"id": f"r{index:04}", "text": f"text {index}"} for index in range(number)]
+
+
+async def test_a_row_with_an_answer_is_never_asked_for_again(url: str) -> None:
+    """A second run finds every answer; a failure is asked for again; the status adds up from anywhere."""
+    async with Simulator(reply="fine") as sim, client_of(sim, url) as client:
+        sim.on("*", Fault.status(400, times=1, when=lambda got: "text 7" in str(got.body)))
+        job = client.bulk("reviews", rows(20), key="id", prompt="Judge: {text}", fallback=[])
+        first = [item async for item in job]
+        status = await job.status()
+        assert (status.done, status.failed, status.total, status.complete) == (19, 1, 20, False)
+        assert [item.input["id"] for item in first if item.error is not None] == ["r0007"]
+        status = await client.bulk("reviews", rows(20), key="id", prompt="Judge: {text}").run()
+        assert (status.done, status.failed, status.running, status.workers) == (20, 0, 0, 0)
+        assert status.complete
+        assert sim.count() == 21
+        answers = [(key, reply.text) async for key, reply in job.answers()]
+        rows_of_ledger = await client.ledger.report(by=["provider"])
+    assert answers == [(f"r{index:04}", "fine") for index in range(20)]
+    assert rows_of_ledger[0].requests == 21
+    assert status.cost == rows_of_ledger[0].cost > Decimal(0)
+
+
+async def test_two_processes_share_a_job(url: str) -> None:
+    """The same line in a second client joins: each row is asked for once, both get every item."""
+    async with Simulator(latency=0.02) as sim, client_of(sim, url) as one, client_of(sim, url) as two:
+        found: dict[str, int] = {}
+
+        async def work(name: str, client: Client) -> None:
+            async for item in client.bulk("shared", rows(60), key="id", prompt="{text}", concurrency=4):
+                assert item.error is None
+                found[name] = found.get(name, 0) + 1
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work, "one", one)
+            tasks.start_soon(work, "two", two)
+        assert sim.count() == 60
+    assert found == {"one": 60, "two": 60}
+
+
+def test_the_claims_of_a_dead_worker_are_free(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A living worker keeps its row; one that has been silent for a while loses it."""
+    monkeypatch.setattr(row_journal, "DEAD", 0.3)
+    one, two = RowJournal(url, "j"), RowJournal(url, "j")
+    one.open()
+    two.open()
+    assert one.claim("k") is None
+    assert one.claim("k") is None, "its own claim is no obstacle"
+    with pytest.raises(RowTakenError):
+        two.claim("k")
+    time.sleep(0.4)
+    assert two.claim("k") is None
+    two.record("k", "first", 5)
+    one.record("k", "second", 7)
+    assert one.claim("k") == two.claim("k") == "first"
+    assert one.status().cost == Decimal("0.000000005")
+    one.close()
+    two.close()
+
+
+PROGRAM = """
+import asyncio, sys
+from asyncllm import Client
+from asyncllm._ledger import row_journal
+row_journal.BEAT, row_journal.DEAD = 0.1, 0.6
+
+async def main():
+    config = {
+        "active_provider": "openai",
+        "providers": {"openai": {"api_key": "sk-sim-x", "base_url": sys.argv[1], "fallback_models": ["gpt-sim"]}},
+        "cost_tracking": {"database": sys.argv[2]},
+    }
+    rows = [{"id": str(n), "text": f"text {n}"} for n in range(int(sys.argv[3]))]
+    async with Client(config, environ={}) as client:
+        async for item in client.bulk("killed", rows, key="id", prompt="{text}", concurrency=8):
+            print(item.index, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_job_goes_on(tmp_path: Path) -> None:
+    """Killed five times: every row is answered, and no more was asked than what was in flight at the kills."""
+    number, url = 200, f"sqlite:///{tmp_path / 'books.db'}"
+    with Simulator.in_thread(latency=0.02) as sim:
+        words = [sys.executable, "-c", PROGRAM, sim.url("openai"), url, str(number)]
+        for kill in range(6):
+            with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+                assert process.stdout is not None
+                for count, _ in enumerate(process.stdout):
+                    if kill < 5 and count == (kill + 1) * 25:
+                        process.send_signal(signal.SIGKILL)
+        assert process.returncode == 0
+        asked = sim.count()
+    with closing(sqlite3.connect(tmp_path / "books.db")) as db:
+        answered = db.execute("SELECT count(*) FROM bulk_rows WHERE reply IS NOT NULL").fetchone()[0]
+    assert answered == number
+    assert asked <= number + 8 * 5
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+async def test_rows_are_read_and_written(tmp_path: Path, suffix: str) -> None:
+    """Each kind of file gives back what was written."""
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"rows{suffix}"
+    write_rows(path, rows(3))
+    assert list(read_rows(path)) == rows(3)
+    assert list(read_rows(str(path))) == rows(3)
+
+
+async def test_wrong_jobs_are_refused(tmp_path: Path) -> None:
+    """The sentence says what to do."""
+    async with Simulator() as sim, client_of(sim, f"sqlite:///{tmp_path / 'x.db'}") as client:
+        for keywords, sentence in (
+            ({"key": "", "prompt": "x"}, "key must be"),
+            ({"key": "id", "prompt": ""}, "prompt must be"),
+            ({"key": "id", "prompt": "x", "engine": "spark"}, "engine must be"),
+        ):
+            with pytest.raises(errors.BadRequestError, match=sentence):
+                client.bulk("j", rows(1), **keywords)  # type: ignore[arg-type]
+        with pytest.raises(errors.BadRequestError, match="no column 'tex'"):
+            items = [item async for item in client.bulk("j", rows(1), key="id", prompt="{tex}")]
+            raise items[0].error or AssertionError
+        with pytest.raises(errors.BadRequestError, match="no value in the column 'nr'"):
+            await client.bulk("j", rows(1), key="nr", prompt="x").run()
+        for wrong in (5, {"a": 1}, tmp_path / "rows.xlsx"):
+            with pytest.raises(errors.BadRequestError):
+                await client.bulk("j", wrong, key="id", prompt="x").run()
+    async with Simulator() as sim, Client(sim.config(), environ={}) as client:
+        with pytest.raises(errors.ConfigurationError, match="sqlite:///path"):
+            client.bulk("j", rows(1), key="id", prompt="x")
+
+
+async def test_answers_may_be_typed(tmp_path: Path) -> None:
+    """response_format is that of send, also for recorded answers."""
+    async with Simulator(reply='{"a": 1}') as sim, client_of(sim, f"sqlite:///{tmp_path / 'x.db'}") as client:
+        for _ in range(2):
+            job = client.bulk("typed", rows(2), key="id", prompt="{text}", response_format=dict[str, int])
+            assert [item.parsed async for item in job] == [{"a": 1}] * 2
+    assert sim.count() == 2
