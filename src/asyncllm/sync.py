@@ -328,19 +328,9 @@ class SyncClient(BlockingOnly):
             BadRequestError: an argument is wrong.
             ConfigurationError: the ledger is in memory.
         """
-        job = self._client.bulk(
-            name,
-            rows,
-            key=key,
-            prompt=prompt,
-            engine=engine,
-            response_format=response_format,
-            workers=workers,
-            batch_size=batch_size,
-            concurrency=concurrency,
-            progress=progress,
-            **options,
-        )
+        asked: dict[str, Any] = {"key": key, "prompt": prompt, "response_format": response_format, **options}
+        how = {"engine": engine, "workers": workers, "batch_size": batch_size, "concurrency": concurrency}
+        job = self._client.bulk(name, rows, progress=progress, **asked, **how)
         return SyncBulkJob(job, self._call)
 
     @overload
