@@ -329,8 +329,8 @@ class SyncClient(BlockingOnly):
             ConfigurationError: the ledger is in memory.
         """
         asked: dict[str, Any] = {"key": key, "prompt": prompt, "response_format": response_format, **options}
-        how = {"engine": engine, "workers": workers, "batch_size": batch_size, "concurrency": concurrency}
-        job = self._client.bulk(name, rows, progress=progress, **asked, **how)
+        asked |= {"engine": engine, "workers": workers, "batch_size": batch_size, "concurrency": concurrency}
+        job = self._client.bulk(name, rows, progress=progress, **asked)
         return SyncBulkJob(job, self._call)
 
     @overload
