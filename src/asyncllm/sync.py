@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from copy import copy
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -36,7 +36,7 @@ from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_ke
 from ._runtime import Config
 from ._schema.response import Response
 from ._sync_batch import SyncBatch
-from ._sync_bulk import SyncBulkJob
+from ._sync_bulk import SyncBulkVerb
 from ._sync_conversation import SyncConversation, SyncConversations
 from ._sync_ledger import SyncLedger
 from ._sync_streams import SyncMap, SyncRunStream, SyncStream
@@ -70,7 +70,7 @@ def _of_client(
     return lambda named: blocking
 
 
-class SyncClient(BlockingOnly):
+class SyncClient(BlockingOnly, SyncBulkVerb):
     """The blocking form of `Client`: the same verbs and keywords, for any number of threads.
 
     Args:
@@ -290,48 +290,6 @@ class SyncClient(BlockingOnly):
             return self._client.map(inputs, response_format=response_format, **options)
 
         return SyncMap(self._call(begin), self._call)
-
-    def bulk(
-        self,
-        name: str,
-        rows: Any,
-        *,
-        key: str | Callable[[Mapping[str, Any]], str],
-        prompt: str | Callable[[Mapping[str, Any]], Any],
-        engine: Literal["local", "ray"] = "local",
-        response_format: Any = None,
-        workers: int = 2,
-        batch_size: int = 64,
-        concurrency: int | Literal["auto"] = 16,
-        progress: bool | Callable[..., None] = False,
-        **options: Unpack[RunOptions],
-    ) -> SyncBulkJob[Any]:
-        """A job over many rows, whose answers are kept in the ledger's database under its name.
-
-        A row with an answer is never asked for again, whatever dies meanwhile. The same line in another process joins
-        the job, and goes on with it after a crash.
-
-        Args:
-            name: of the job.
-            rows: a path (.parquet, .csv, .jsonl), a DataFrame, or an iterable of mappings from column to value.
-            key: the column whose values name the rows, or a function from a row to a text.
-            prompt: what is asked: a text with columns in braces, or a function from a row to an input of `map`.
-            engine: who spreads the work: ``"local"`` is this process, ``"ray"`` is Ray Data on a cluster.
-            response_format: the type or format of each answer.
-            workers: on Ray, how many actors work.
-            batch_size: on Ray, how many rows an actor gets at a time.
-            concurrency: as for `map`, in each process or actor.
-            progress: as for `map`; local only.
-            **options: every keyword of `CallOptions` and of `run`.
-
-        Raises:
-            BadRequestError: an argument is wrong.
-            ConfigurationError: the ledger is in memory.
-        """
-        asked: dict[str, Any] = {"key": key, "prompt": prompt, "response_format": response_format, **options}
-        asked |= {"engine": engine, "workers": workers, "batch_size": batch_size, "concurrency": concurrency}
-        job = self._client.bulk(name, rows, progress=progress, **asked)
-        return SyncBulkJob(job, self._call)
 
     @overload
     def map_all(
