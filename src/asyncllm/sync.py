@@ -277,8 +277,7 @@ class SyncClient(BlockingOnly, SyncBulkVerb):
         """Answers many inputs at the same time, and returns an item for each: iterate them, or use them in ``with``.
 
         Args:
-            inputs: prompts, lists of messages, or dicts with ``messages`` and keywords of their own; any iterable. It
-                is read lazily, on the client's thread.
+            inputs: prompts, lists of messages, or dicts with ``messages`` and keywords; read lazily, on another thread.
             response_format: the type or format of each answer.
             **options: every keyword of `CallOptions`.
 
