@@ -154,3 +154,10 @@ def test_only_text_deltas_have_text() -> None:
     ]
     assert {("", "")} == {(str(event), event.text) for event in others}
     assert ("Hi", "Hi") == (str(events.TextDelta("Hi")), events.TextDelta("Hi").text)
+
+
+def test_a_reply_shows_the_container_it_worked_in() -> None:
+    """The next turn needs its id."""
+    reply = Response(message=Message.assistant("a"), finish_reason="stop", raw={"container": {"id": "container_1"}})
+    assert "container container_1" in repr(reply)
+    assert "container" not in repr(Response(message=Message.assistant("a"), finish_reason="stop"))

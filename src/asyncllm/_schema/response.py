@@ -162,6 +162,9 @@ class Response(Generic[Parsed]):
             facts.append(f"{len(self.attempts)} attempts")
         if self.finish_reason != "stop":
             facts.append(f"ended by {self.finish_reason}")
+        container = (self.raw or {}).get("container")
+        if isinstance(container, Mapping) and container.get("id"):
+            facts.append(f"container {container['id']}")  # the next turn needs it
         if self.warnings:
             facts.append("1 warning" if len(self.warnings) == 1 else f"{len(self.warnings)} warnings")
         return ", ".join(facts)
