@@ -90,6 +90,10 @@ class SyncLedger:
     def budget_statuses(self) -> None:
         """As `Ledger.budget_statuses`."""
 
+    @_of_ledger(Ledger.refusals)
+    def refusals(self) -> None:
+        """As `Ledger.refusals`."""
+
     @_of_ledger(Ledger.reset_budget)
     def reset_budget(self) -> None:
         """As `Ledger.reset_budget`."""

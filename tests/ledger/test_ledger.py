@@ -790,3 +790,28 @@ async def test_exports_to_one_path_do_not_meet(tmp_path: Path) -> None:
     assert 500 == text.count("' =1+1") == text.count("'＠x") == text.count("'\nx")
     assert ["x.csv"] == [path.name for path in tmp_path.iterdir()]  # noqa: ASYNC240
     await ledger.aclose()
+
+
+async def test_refused_calls_are_counted_by_hour(store: Store) -> None:
+    """Each refusal is counted once, with whose it was; what waited and passed is none; other hours are others."""
+    now = [1_700_000_000.0]
+    ledger = Ledger(store, budgets=[Budget(limit=DOLLAR, name="daily", wait=0)], clock=lambda: now[0])
+
+    async def refused(user: str | None) -> None:
+        with pytest.raises(BudgetExceededError):
+            await ledger.open(HEAD._replace(user=user), hold(ledger, 2 * DOLLAR))
+
+    await refused("ann")
+    await refused("ann")
+    await refused(None)
+    now[0] += 3600
+    await refused("ann")
+    ledger.settle(await ledger.open(HEAD, hold(ledger, 10)), DONE)
+    found = await ledger.refusals()
+    first, *_ = sorted({one.hour for one in found})
+    later = await ledger.refusals(start=first + timedelta(hours=1))
+    await ledger.aclose()
+    assert [(None, 1), ("ann", 2), ("ann", 1)] == [(one.user, one.count) for one in found]
+    assert {("daily", HEAD.provider, HEAD.model)} == {(one.budget, one.provider, one.model) for one in found}
+    assert datetime(2023, 11, 14, 22, tzinfo=timezone.utc) == first
+    assert [1] == [one.count for one in later]

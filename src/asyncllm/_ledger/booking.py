@@ -15,8 +15,8 @@ from dataclasses import field
 from typing import Any
 
 from .._schema.values import dataclass
-from ..errors import AsyncLLMError
-from .budgets import Alert, Budget, Charge, Hold, Window, exceeded, status_of
+from ..errors import AsyncLLMError, BudgetExceededError
+from .budgets import Alert, Budget, Charge, Hold, RefusalKey, Window, exceeded, refusal_key, status_of
 from .columns import Head, Settlement, end_facts, record_row
 from .journal import Journal
 from .waiting import PendingAnswer
@@ -139,6 +139,17 @@ class Booked:
     refused: list[Opening] = field(default_factory=list)
     patience: dict[str, float] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
+
+    def refusals(self) -> dict[RefusalKey, int]:
+        """The openings that budgets turned away, counted."""
+        errors = {waiter: error for waiter, error in self.answers if isinstance(error, BudgetExceededError)}
+        counted: dict[RefusalKey, int] = {}
+        for opening in self.refused:
+            error = None if opening.waiter is None else errors.get(opening.waiter)
+            if error is not None:
+                key = refusal_key(opening.head, opening.time, error)
+                counted[key] = counted.get(key, 0) + 1
+        return counted
 
 
 def touched(batch: Iterable[Operation]) -> dict[WindowId, Charge]:

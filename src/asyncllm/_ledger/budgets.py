@@ -434,6 +434,48 @@ class Alert:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Calls that a hard budget turned away within an hour.
+
+    Attributes:
+        hour: when the hour began, UTC.
+        budget: the budget's name.
+        provider: the configured name of the provider that would have been asked.
+        model: the model that would have been asked.
+        user: for whom; None where the calls did not say.
+        count: how many.
+    """
+
+    hour: datetime
+    budget: str
+    provider: str
+    model: str
+    user: str | None
+    count: int
+
+
+def refusal_key(head: Head, microseconds: int, error: BudgetExceededError) -> RefusalKey:
+    """Returns the hour, and what a refusal is counted by."""
+    return microseconds // _HOUR_LONG, error.budget or "", head.provider, head.model, head.user or ""
+
+
+RefusalKey = tuple[int, str, str, str, str]
+_HOUR_LONG = 3_600_000_000  # microseconds
+
+
+def hours_between(start: int | None, end: int | None) -> tuple[int, int]:
+    """Returns the first hour, and the first one after them, for two moments in microseconds."""
+    return 0 if start is None else start // _HOUR_LONG, (1 << 62) if end is None else -(-end // _HOUR_LONG)
+
+
+def refusal_of(row: Sequence[Any]) -> Refusal:
+    """The refusals of a stored row: the values of a `RefusalKey`, and how many there were."""
+    hour, budget, provider, model, user, count = row
+    moment = to_moment(hour * _HOUR_LONG)
+    return Refusal(hour=moment, budget=budget, provider=provider, model=model, user=user or None, count=count)
+
+
 def status_of(charge: Charge, budget: Budget, window: Window) -> BudgetStatus:
     """Returns the status of a window for users."""
     return BudgetStatus(

@@ -441,6 +441,7 @@ def head_of(text: str) -> Head:
 
 JOB_COLUMNS = ("id", "created", "expires_at", "state", "data")
 OPEN_COLUMNS = ("id", "owner", "time", "head", "amount", "charges")
+REFUSAL_KEYS = ("budget", "provider", "model", "user")
 WINDOW_COLUMNS = ("spent", "reserved", "excess", "raised", "forgiven", "alerted")
 
 
@@ -495,6 +496,12 @@ def statements(version: int, types: Types) -> Iterator[str]:
         yield (
             f"CREATE TABLE jobs (id {types.text} PRIMARY KEY, created {types.integer} NOT NULL, "
             f"expires_at {types.integer}, state TEXT NOT NULL, data TEXT NOT NULL){types.keyed}"
+        )
+        named = [f'"{name}"' for name in REFUSAL_KEYS]
+        yield (
+            f"CREATE TABLE refusals (hour {types.integer} NOT NULL, "
+            + "".join(f"{name} {types.text} NOT NULL, " for name in named)
+            + f"count {types.integer} NOT NULL, PRIMARY KEY (hour, {', '.join(named)})){types.keyed}"
         )
     if version == 3 and types.covering:
         yield "DROP INDEX records_by_model"

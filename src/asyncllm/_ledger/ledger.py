@@ -27,7 +27,19 @@ from anyio import to_thread
 
 from ..errors import AsyncLLMError, ConfigurationError, LedgerError
 from .booking import Adjusting, Opening, Settling
-from .budgets import Alert, Budget, Budgets, BudgetStatus, Charge, Hold, OnError, status_of, zone_of
+from .budgets import (
+    Alert,
+    Budget,
+    Budgets,
+    BudgetStatus,
+    Charge,
+    Hold,
+    OnError,
+    Refusal,
+    refusal_of,
+    status_of,
+    zone_of,
+)
 from .columns import Head, Record, Settlement, end_facts, record_of
 from .export import EXPORTS, LogFile, texts
 from .jobs import OWNER, JobRow, reserve
@@ -534,6 +546,20 @@ class Ledger:
             for charge, window in zip(charges, windows, strict=True)
             if charge.budget is not None
         ]
+
+    async def refusals(self, start: datetime | None = None, end: datetime | None = None) -> list[Refusal]:
+        """The calls that hard budgets turned away, counted by hour, budget, provider, model and user.
+
+        Args:
+            start: the first hour is the one with this moment; None from the beginning. Local time without a time zone.
+            end: the first moment after it.
+
+        Raises:
+            LedgerError: the store cannot be read.
+        """
+        bounds = [None if moment is None else to_microseconds(moment) for moment in (start, end)]
+        rows = await self._read(lambda: self._store.refusals(*bounds))
+        return [refusal_of(row) for row in rows]
 
     async def reset_budget(self, name: str, head: Head | None = None) -> None:
         """Resets the current window: what was spent and what was raised do not count any more.

@@ -523,6 +523,11 @@ class LedgerThread:
             self._mirror.write(booked.entries)
         for alert in booked.alerts:
             self._give(alert)
+        if booked.refused and (refusals := booked.refusals()):  # a call has its answer before they are counted
+            try:
+                self.store.count_refusals(refusals)
+            except LedgerError as error:
+                _log.warning("refusals could not be counted: %s", error, extra={"event": "ledger"})
 
     def _give(self, alert: Alert) -> None:
         _log.warning("%s", alert, extra={"event": "alert", **alert.facts()})

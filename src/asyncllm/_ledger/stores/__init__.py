@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ...errors import ConfigurationError
 from ..booking import Booked, Opening, Operation
-from ..budgets import Budget, Charge, Window
+from ..budgets import Budget, Charge, RefusalKey, Window
 from ..jobs import JobRow
 from ..journal import Journal
 
@@ -128,6 +128,14 @@ class Store(Protocol):
 
     def lines_of(self, job: str) -> list[Opening]:
         """The lines of a job that nobody has settled."""
+        ...
+
+    def count_refusals(self, refusals: Mapping[RefusalKey, int]) -> None:
+        """Adds calls that budgets turned away."""
+        ...
+
+    def refusals(self, start: int | None, end: int | None) -> list[Sequence[Any]]:
+        """The values of a `RefusalKey` and a count each, for hours that begin between two moments in microseconds."""
         ...
 
     def windows(self, charges: Sequence[Charge]) -> list[Window]:

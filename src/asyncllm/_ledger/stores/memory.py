@@ -10,11 +10,11 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..booking import Booked, Opening, Operation, book, settled_ids, touched
-from ..budgets import Budget, Charge, Window
+from ..budgets import Budget, Charge, RefusalKey, Window, hours_between
 from ..columns import PLACE, TOKENS, UNBILLED
 from ..jobs import OWNER, JobRow
 from ..journal import Journal
@@ -47,6 +47,7 @@ class MemoryStore:
         self.budgets: Sequence[Budget] = ()
         self.more = False
         self._is_copy = False
+        self._refusals: dict[RefusalKey, int] = {}
 
     def __repr__(self) -> str:
         return "MemoryStore()"
@@ -118,6 +119,18 @@ class MemoryStore:
         """The lines of a job that nobody has settled."""
         with self._lock:
             return [opening for opening in self._opened.values() if opening.owner == OWNER + job]
+
+    def count_refusals(self, refusals: Mapping[RefusalKey, int]) -> None:
+        """Adds calls that budgets turned away."""
+        with self._lock:
+            for key, count in refusals.items():
+                self._refusals[key] = self._refusals.get(key, 0) + count
+
+    def refusals(self, start: int | None, end: int | None) -> list[Sequence[Any]]:
+        """The values of a key and a count each."""
+        least, most = hours_between(start, end)
+        with self._lock:
+            return [(*key, count) for key, count in sorted(self._refusals.items()) if least <= key[0] < most]
 
     def windows(self, charges: Sequence[Charge]) -> list[Window]:
         """Where budget windows stand."""

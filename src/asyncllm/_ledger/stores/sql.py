@@ -16,12 +16,13 @@ from typing import Any
 
 from ...errors import LedgerError
 from ..booking import Booked, Opening, Operation, WindowId, book, settled_ids, touched
-from ..budgets import Budget, Charge, Hold, Window
+from ..budgets import Budget, Charge, Hold, RefusalKey, Window, hours_between
 from ..columns import (
     DIMENSIONS,
     JOB_COLUMNS,
     NAMES,
     OPEN_COLUMNS,
+    REFUSAL_KEYS,
     TOKENS,
     UNBILLED,
     VERSION,
@@ -29,6 +30,7 @@ from ..columns import (
     head_of,
     head_text,
     number,
+    plain,
 )
 from ..jobs import OWNER, JobRow
 from ..journal import Journal
@@ -245,6 +247,42 @@ class SQLStore(ABC):
             return self._is_dead(owner)
         sql = "SELECT 1 FROM jobs WHERE id = ? AND expires_at < ?"
         return bool(self._execute(sql, (owner[len(OWNER) :], time.time_ns() // 1000))[0])
+
+    # Refusals
+
+    def count_refusals(self, refusals: Mapping[RefusalKey, int]) -> None:
+        """Adds calls that budgets turned away."""
+        self._translated(lambda: self._count_refusals(refusals))
+
+    def _count_refusals(self, refusals: Mapping[RefusalKey, int]) -> None:
+        columns = ("hour", *REFUSAL_KEYS, "count")
+        sql = (
+            f"INSERT INTO refusals ({quoted(columns)}) VALUES ({_marks(len(columns))}) "  # noqa: S608  # our own names
+            f"ON CONFLICT ({quoted(columns[:-1])}) DO UPDATE SET count = refusals.count + excluded.count"
+        )
+        self._begin()
+        try:
+            for (hour, *words), count in sorted(refusals.items()):
+                self._execute(sql, (hour, *(plain(str(word)) for word in words), count))
+            self._commit()
+        except BaseException:
+            self._rollback()
+            raise
+
+    def refusals(self, start: int | None, end: int | None) -> list[Sequence[Any]]:
+        """The values of a key and a count each."""
+        sql = (
+            f"SELECT {quoted(('hour', *REFUSAL_KEYS, 'count'))} FROM refusals "  # noqa: S608  # our own names
+            f"WHERE hour >= ? AND hour < ? ORDER BY {quoted(('hour', *REFUSAL_KEYS))}"
+        )
+
+        def read() -> Rows:
+            with self._reading() as execute:
+                rows: Rows = execute(sql, hours_between(start, end))
+                return rows
+
+        found: Rows = self._translated(read)
+        return found
 
     # Recovery
 
