@@ -256,3 +256,72 @@ async def test_a_key_in_a_header_of_the_configuration() -> None:
                 await client.send("Hi", **options)
         assert PLAIN not in str(caught.value)
     assert "no such key: [redacted] or [redacted]" in str(caught.value)
+
+
+async def _all_of(stream: Any) -> Any:
+    return [item async for item in stream]
+
+
+async def _map(client: Client) -> Any:
+    """The errors of a map stand on its items."""
+    (item,) = [one async for one in client.map(["Hi"])]
+    if item.error is not None:
+        raise item.error
+
+
+async def _tenant(client: Client) -> Any:
+    return await client.with_options(api_key=PLAIN).send("Hi")
+
+
+async def _batch(client: Client) -> Any:
+    batch = await client.batch(["Hi"])
+    return await batch.wait()
+
+
+VERBS: dict[str, Callable[[Client], Any]] = {
+    "send": lambda client: client.send("Hi"),
+    "stream": lambda client: _all_of(client.stream("Hi")),
+    "run": lambda client: client.run("Hi", tools=[]),
+    "run_stream": lambda client: _all_of(client.run_stream("Hi", tools=[])),
+    "map": _map,
+    "conversation": lambda client: client.conversation().send("Hi"),
+    "embed": lambda client: client.embed(["Hi"], model="text-embedding-3-small"),
+    "a tenant's key": _tenant,
+    "batch": _batch,
+    "upload": lambda client: client.upload(b"%PDF-1.4", name="a.pdf", media_type="application/pdf"),
+    "count_tokens": lambda client: client.count_tokens("Hi"),
+}
+
+
+@pytest.mark.parametrize("ask", VERBS.values(), ids=VERBS)
+@pytest.mark.parametrize("streamed_error", [False, True], ids=["status", "in a 200"])
+@pytest.mark.anyio
+async def test_every_verb_conceals_what_a_server_echoes(
+    ask: Callable[[Client], Any], streamed_error: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is asked, an echoed key is in no error, frame, pickle or log line."""
+    config = entry(api_key=PLAIN, base_url="http://echo.test/v1")
+    caplog.set_level(0, "asyncllm")
+    echoed = {
+        "error": {"message": f"Incorrect API key provided: {PLAIN}", "code": PLAIN, "type": PLAIN, "param": PLAIN}
+    }
+    with respx.mock(base_url="http://echo.test") as server, pytest.raises(errors.AsyncLLMError) as caught:
+        server.route().respond(200 if streamed_error else 401, json=echoed, headers={"x-request-id": PLAIN})
+        async with Client(config, environ=ENVIRON) as client:
+            await ask(client)
+    assert [] == [place for place in in_reach(caught.value) if "respx" not in place]
+    assert not [canary for canary in CANARIES if canary in caplog.text]
+
+
+@pytest.mark.parametrize("ask", VERBS.values(), ids=VERBS)
+@pytest.mark.anyio
+async def test_every_verb_conceals_the_password_of_a_proxy(
+    ask: Callable[[Client], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A proxy that is down is named without its password, whatever is asked."""
+    caplog.set_level(0, "asyncllm")
+    with pytest.raises(errors.AsyncLLMError) as caught:
+        async with Client(entry() | {"http": {"proxy": PROXY}}, environ=ENVIRON) as client:
+            await ask(client)
+    assert [] == in_reach(caught.value)
+    assert not [canary for canary in CANARIES if canary in caplog.text]

@@ -43,6 +43,7 @@ from ._ledger.units import to_moment
 from ._map_item import Item
 from ._protocols.batching import OVER, Batching, JobInfo, JobState, LineAnswer, NewJob
 from ._providers.provider import Route
+from ._schema.redaction import forget_locals
 from ._schema.request import Request
 from ._schema.response import Attempt, Outcome, Response
 from ._schema.usage import UNKNOWN_USAGE
@@ -355,10 +356,12 @@ class Batch(Generic[T]):
             try:
                 return read(await self._json(wire, repeats=False))
             except _NOT_MADE as error:
+                forget_locals(error)
                 if not isinstance(error, _AGAIN) or attempt == _TRIES:
                     raise
                 await anyio.sleep(error.retry_after or 0.5 * 2**attempt * self._desk.engine.draw())
             except AsyncLLMError as error:
+                forget_locals(error)  # of what could not be read: a server may echo a key in it
                 if what == "create" and not self._wire.found_by_mark:
                     lost = self._lost(part)
                     lost.attempts = error.attempts

@@ -29,6 +29,7 @@ from ._engine.target import Target
 from ._protocols.codec import WireRequest
 from ._protocols.filing import FileInfo, Filing, NewFile
 from ._schema.content import FILES, Origin
+from ._schema.redaction import without_trace
 from ._schema.request import Request
 from ._schema.sniffing import sniffed
 from ._schema.stored_files import File
@@ -136,7 +137,7 @@ class Cabinet:
         with anyio.move_on_after(self._total):
             while not found.ready:
                 await anyio.sleep(_PAUSE)
-                found = self._wire.read(await self._json(self._wire.get(found.id)))
+                found = without_trace(self._wire.read, await self._json(self._wire.get(found.id)))
         if not found.ready:
             raise ProtocolError(f"the provider did not get the file {file.name} ready within {self._total:g} s")
         shown = self._shown(found)
@@ -154,7 +155,7 @@ class Cabinet:
         files: list[File] = []
         after = ""
         while True:
-            found, after = self._wire.read_list(await self._json(self._wire.list(after)))
+            found, after = without_trace(self._wire.read_list, await self._json(self._wire.list(after)))
             files += map(self._shown, found)
             if not after:
                 return tuple(files)
@@ -177,7 +178,7 @@ class Cabinet:
 
     async def _find(self, file: NewFile) -> FileInfo | None:
         try:
-            return self._wire.read_found(await self._json(self._wire.find(file)), file)
+            return without_trace(self._wire.read_found, await self._json(self._wire.find(file)), file)
         except _NOT_THERE:
             return None
 
@@ -202,13 +203,13 @@ class Cabinet:
         reply = await self._ask(self._wire.upload(file, context), _whole, repeats=False)
         address = self._wire.address(reply.headers)
         if address is None:
-            return self._wire.read(self._engine.json.loads(reply.body))
+            return without_trace(self._wire.read, self._engine.json.loads(reply.body))
         where, here = urlsplit(address), urlsplit(self._target.provider.base_url)
         if where.hostname != here.hostname or where.scheme != here.scheme:
             raise ProtocolError("the provider named another host to upload to, and the key would travel there")
         wire = replace(self._wire.content(file), path=where.path, query=where.query)
         base_url = f"{where.scheme}://{where.netloc}"
-        return self._wire.read(await self._json(wire, repeats=False, base_url=base_url))
+        return without_trace(self._wire.read, await self._json(wire, repeats=False, base_url=base_url))
 
     async def _json(self, wire: WireRequest, *, repeats: bool = True, base_url: str | None = None) -> Any:
         reply = await self._ask(wire, _whole, repeats=repeats, base_url=base_url)

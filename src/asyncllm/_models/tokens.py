@@ -18,6 +18,7 @@ from .._protocols.codec import WireRequest
 from .._providers.provider import Provider
 from .._schema.content import Audio, Document, Image, Json, Reasoning, Text, ToolCall, ToolResult, Video
 from .._schema.hosted import HostedTool
+from .._schema.redaction import without_trace
 from .._schema.request import ProviderTool, Request, Tool
 from .._schema.values import dataclass
 from ..errors import BadRequestError, ModelNotFoundError, PermissionDeniedError, UnsupportedError
@@ -132,8 +133,8 @@ async def count_tokens(asker: Asker, provider: Provider, request: Request) -> To
         return counting.encode(request, way.route.protocol, way.context, way.route.path)
 
     try:
-        found = await asker.ask(provider, write, operation="count", model=request.model)
-        return TokenCount(input_tokens=counting.decode(found))
+        found = asker.ask(provider, write, operation="count", model=request.model)
+        return TokenCount(input_tokens=without_trace(counting.decode, await found))
     except UnsupportedError as error:
         if not error.attempts:
             if counting.protocol is None:

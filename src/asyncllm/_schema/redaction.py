@@ -8,10 +8,13 @@ was read forget it (`forget_locals`), because error trackers collect the local v
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from itertools import takewhile
+from typing import Any, TypeVar
 
+Found = TypeVar("Found")
 _SECRETS = re.compile(
     r"""(?ix)
     (\b(?:bearer|basic)\s+)[^\s"',;]{6,}                                    # an Authorization value
@@ -69,3 +72,19 @@ def forget_locals(error: BaseException) -> None:
                     trace.tb_frame.clear()
             trace = trace.tb_next
         one = one.__cause__ or one.__context__
+
+
+def without_trace(read: Callable[..., Found], value: Any, *more: Any) -> Found:
+    """Reads an answer. Where that fails, no frame of the error holds the answer, in which a server may echo a key.
+
+    Args:
+        read: raises one of our errors for an answer that it does not understand.
+        value: the answer.
+        *more: further arguments of ``read``.
+    """
+    try:
+        return read(value, *more)
+    except Exception as error:
+        del value
+        forget_locals(error)
+        raise
