@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._ledger.book import Bookkeeper
-from ._ledger.budgets import Alert, Budget, BudgetStatus, Refusal, Scope
+from ._ledger.budgets import Alert, Budget, BudgetRefusal, BudgetStatus, Scope
 from ._ledger.columns import Head, Record, Settlement
 from ._ledger.ledger import Ledger
 from ._ledger.reports import ReportRow
@@ -15,12 +15,12 @@ __all__ = [
     "Alert",
     "Bookkeeper",
     "Budget",
+    "BudgetRefusal",
     "BudgetStatus",
     "Head",
     "Ledger",
     "MemoryStore",
     "Record",
-    "Refusal",
     "ReportRow",
     "SQLiteStore",
     "Scope",

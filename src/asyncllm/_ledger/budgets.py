@@ -435,7 +435,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class BudgetRefusal:
     """Calls that a hard budget turned away within an hour.
 
     Attributes:
@@ -469,11 +469,11 @@ def hours_between(start: int | None, end: int | None) -> tuple[int, int]:
     return 0 if start is None else start // _HOUR_LONG, (1 << 62) if end is None else -(-end // _HOUR_LONG)
 
 
-def refusal_of(row: Sequence[Any]) -> Refusal:
+def refusal_of(row: Sequence[Any]) -> BudgetRefusal:
     """The refusals of a stored row: the values of a `RefusalKey`, and how many there were."""
     hour, budget, provider, model, user, count = row
     moment = to_moment(hour * _HOUR_LONG)
-    return Refusal(hour=moment, budget=budget, provider=provider, model=model, user=user or None, count=count)
+    return BudgetRefusal(hour=moment, budget=budget, provider=provider, model=model, user=user or None, count=count)
 
 
 def status_of(charge: Charge, budget: Budget, window: Window) -> BudgetStatus:

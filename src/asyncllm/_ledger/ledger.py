@@ -30,12 +30,12 @@ from .booking import Adjusting, Opening, Settling
 from .budgets import (
     Alert,
     Budget,
+    BudgetRefusal,
     Budgets,
     BudgetStatus,
     Charge,
     Hold,
     OnError,
-    Refusal,
     refusal_of,
     status_of,
     zone_of,
@@ -547,7 +547,7 @@ class Ledger:
             if charge.budget is not None
         ]
 
-    async def refusals(self, start: datetime | None = None, end: datetime | None = None) -> list[Refusal]:
+    async def refusals(self, start: datetime | None = None, end: datetime | None = None) -> list[BudgetRefusal]:
         """The calls that hard budgets turned away, counted by hour, budget, provider, model and user.
 
         Args:
