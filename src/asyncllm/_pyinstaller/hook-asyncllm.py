@@ -7,10 +7,12 @@ from PyInstaller.utils.hooks import (  # type: ignore[import-untyped]  # it is i
     collect_submodules,
 )
 
+_NOT_TAKEN = ("asyncllm.contrib", "asyncllm.testing", "asyncllm._testing", "asyncllm.cli", "asyncllm._pyinstaller")
+
 
 def _is_usable(name: str) -> bool:
-    """Whether a module belongs into a program: not the parts whose extra is not installed."""
-    return not name.startswith(("asyncllm.contrib", "asyncllm._pyinstaller"))
+    """Whether a module belongs into every program. PyInstaller finds the others where a program imports them."""
+    return not name.startswith(_NOT_TAKEN)
 
 
 datas = collect_data_files("asyncllm")
