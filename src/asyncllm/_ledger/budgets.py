@@ -331,6 +331,19 @@ class Budgets:
             raise ValueError(f"the budget {budget.name!r} has a window for each value of its scope; say which one")
         return self._charge(self._all.index(budget), budget, budget.scope.wanted(), session, microseconds)
 
+    def window(self, budget: Budget, head: Head | None, session: str, microseconds: int) -> Charge:
+        """The current window of a budget: the one that a call is charged to, where it has several.
+
+        Raises:
+            ValueError: it has a window for each value and no head is given, or the head is in none.
+        """
+        if head is None:
+            return self.current(budget, session, microseconds)
+        for charge in self.charges(head, microseconds):
+            if charge.budget is budget:
+                return charge
+        raise ValueError(f"the budget {budget.name!r} does not count such a call")
+
     def _charge(
         self, index: int, budget: Budget, values: tuple[tuple[str, str], ...], session: str, microseconds: int
     ) -> Charge:
@@ -454,6 +467,13 @@ class BudgetRefusal:
     user: str | None
     count: int
 
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> BudgetRefusal:
+        """From the values of a `RefusalKey`, and how many there were."""
+        hour, budget, provider, model, user, count = row
+        moment = to_moment(hour * _HOUR_LONG)
+        return cls(hour=moment, budget=budget, provider=provider, model=model, user=user or None, count=count)
+
 
 def refusal_key(head: Head, microseconds: int, error: BudgetExceededError) -> RefusalKey:
     """Returns the hour, and what a refusal is counted by."""
@@ -467,13 +487,6 @@ _HOUR_LONG = 3_600_000_000  # microseconds
 def hours_between(start: int | None, end: int | None) -> tuple[int, int]:
     """Returns the first hour, and the first one after them, for two moments in microseconds."""
     return 0 if start is None else start // _HOUR_LONG, (1 << 62) if end is None else -(-end // _HOUR_LONG)
-
-
-def refusal_of(row: Sequence[Any]) -> BudgetRefusal:
-    """The refusals of a stored row: the values of a `RefusalKey`, and how many there were."""
-    hour, budget, provider, model, user, count = row
-    moment = to_moment(hour * _HOUR_LONG)
-    return BudgetRefusal(hour=moment, budget=budget, provider=provider, model=model, user=user or None, count=count)
 
 
 def status_of(charge: Charge, budget: Budget, window: Window) -> BudgetStatus:

@@ -27,19 +27,7 @@ from anyio import to_thread
 
 from ..errors import AsyncLLMError, ConfigurationError, LedgerError
 from .booking import Adjusting, Opening, Settling
-from .budgets import (
-    Alert,
-    Budget,
-    BudgetRefusal,
-    Budgets,
-    BudgetStatus,
-    Charge,
-    Hold,
-    OnError,
-    refusal_of,
-    status_of,
-    zone_of,
-)
+from .budgets import Alert, Budget, BudgetRefusal, Budgets, BudgetStatus, Hold, OnError, status_of, zone_of
 from .columns import Head, Record, Settlement, end_facts, record_of
 from .export import EXPORTS, LogFile, texts
 from .jobs import OWNER, JobRow, reserve
@@ -559,7 +547,7 @@ class Ledger:
         """
         bounds = [None if moment is None else to_microseconds(moment) for moment in (start, end)]
         rows = await self._read(lambda: self._store.refusals(*bounds))
-        return [refusal_of(row) for row in rows]
+        return [BudgetRefusal.of(row) for row in rows]
 
     async def reset_budget(self, name: str, head: Head | None = None) -> None:
         """Resets the current window: what was spent and what was raised do not count any more.
@@ -579,7 +567,7 @@ class Ledger:
         await self._adjust(name, head, to_nano(dollars))
 
     async def _adjust(self, name: str, head: Head | None, raised: int | None) -> None:
-        charge = self._window_of(self.budgets.named(name), head)
+        charge = self.budgets.window(self.budgets.named(name), head, self.session, self.now())
         if self._thread.ended:
             self._thread.start()
         waiter = new_waiter()
@@ -587,14 +575,6 @@ class Ledger:
         error = await waiter.wait()
         if error is not None:
             raise error
-
-    def _window_of(self, budget: Budget, head: Head | None) -> Charge:
-        if head is None:
-            return self.budgets.current(budget, self.session, self.now())
-        for charge in self.budgets.charges(head, self.now()):
-            if charge.budget is budget:
-                return charge
-        raise ValueError(f"the budget {budget.name!r} does not count such a call")
 
 
 def _query(
