@@ -363,7 +363,7 @@ class Halves:
         found: list[Frame] = []
         for given in frames:
             frame = given
-            if self._held is not None and frame.data.lstrip()[:1] != b"{":
+            if self._held is not None and frame.data.lstrip()[:1] not in (b"{", b"["):
                 found.append(frame)  # a keepalive between the halves
                 continue
             if self._held is not None:
