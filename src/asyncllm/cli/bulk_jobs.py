@@ -20,8 +20,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from ..errors import BadRequestError, ConfigurationError
 from .opening import open_client, read_settings
 
@@ -34,7 +32,7 @@ EXAMPLES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    actions = parser.add_subparsers(dest="action", metavar="action", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="action", required=True, help="what to do with the job")
     for name, summary in (
         ("run", "begin a job, or join it"),
         ("resume", "go on with a job that was begun"),
@@ -53,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
     if arguments.action == "status":
         return _status(arguments.config, arguments.name)
+    import anyio
+
     return anyio.run(_work, arguments)
 
 
