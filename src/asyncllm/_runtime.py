@@ -124,7 +124,9 @@ class Runtime(AsyncOnly):
         self._refresh = self.settings.catalog.refresh_on_start
 
     def __repr__(self) -> str:
-        settings = self.settings
+        settings: Settings | None = getattr(self, "settings", None)
+        if settings is None:  # it could not be made; error trackers show it in the frames of the error
+            return f"<{type(self).__name__}>"
         active = settings.active_provider
         models = [settings.active_model, *settings.providers[active].fallback_models]
         model = next((name for name in models if name), "")

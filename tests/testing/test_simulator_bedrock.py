@@ -109,7 +109,7 @@ async def test_stream_of_a_call(sim: Simulator, http: httpx.AsyncClient) -> None
 
 async def test_settings(sim: Simulator, http: httpx.AsyncClient) -> None:
     """Schemas, stop sequences, limits and marks for the cache are understood."""
-    schema = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}})
+    schema = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False})
     wanted = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"name": "x", "schema": schema}}}}
     body = (await converse(sim, http, outputConfig=wanted)).json()
     assert '{"n": 1}' == body["output"]["message"]["content"][0]["text"]
