@@ -130,3 +130,21 @@ def prices(session: nox.Session) -> None:
     wheels = session.create_tmp()
     session.run("python", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", wheels, "litellm")
     session.run("python", "tools/compile_facts.py", wheels)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Pins what CI installs, with hashes, for every Python: pip install --require-hashes -r .ci/locked.txt."""
+    session.install("uv")
+    options = ("--universal", "--python-version", "3.10", "--generate-hashes", "--no-emit-index-url", "--no-annotate")
+    session.run(
+        "uv", "pip", "compile", "pyproject.toml", "--extra", "dev", "--no-header", *options, "-o", ".ci/locked.txt"
+    )
+
+
+@nox.session
+def locked(session: nox.Session) -> None:
+    """The tests on exactly the versions of .ci/locked.txt; a file that is another one than was pinned is refused."""
+    session.install("--require-hashes", "-r", ".ci/locked.txt")
+    session.install("--no-deps", ".")
+    session.run("pytest", *session.posargs)

@@ -10,9 +10,11 @@ from ._ledger.reports import ReportRow
 from ._ledger.stores import Store, store_of
 from ._ledger.stores.memory import MemoryStore
 from ._ledger.stores.sqlite import SQLiteStore
+from ._ledger.webhook import AlertWebhook
 
 __all__ = [
     "Alert",
+    "AlertWebhook",
     "Bookkeeper",
     "Budget",
     "BudgetRefusal",
