@@ -115,7 +115,7 @@ class BatchMapStream(MapStream[Any]):
             self._count(item)
         if batch is None:
             return
-        _log.info("the batch %s has %d lines at %s", batch.id, batch.total, batch.provider)
+        _log.info("the batch %s has %d lines at %s", batch.id, batch.total, batch.provider, extra={"event": "batch"})
         await batch.wait()
         inputs = dict(missing)
         async for answer in batch:

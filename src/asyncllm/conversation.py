@@ -422,7 +422,7 @@ class Conversation:
                 try:
                     await self._sum_up()
                 except AsyncLLMError as error:  # the reply is there; the next call tries again
-                    _log.warning("the conversation could not be summed up: %s", error)
+                    _log.warning("the conversation could not be summed up: %s", error, extra={"event": "conversation"})
 
     def _is_long(self, asked: tuple[Message, ...]) -> bool:
         rule = self._compact

@@ -478,7 +478,7 @@ class Loop:
             known = ", ".join(map(str, self._functions)) or "none"
             return _told(call, f"There is no tool {call.name!r}. The tools are: {known}.", is_error=True)
         patience = self._rules.tool_timeout if function.timeout is None else function.timeout
-        if patience is None:
+        if patience is None and self.trace is None:
             return ToolRun(call=call, result=ToolResult(call.id, await function.run(call, context), name=call.name))
         result: Any = None
         with anyio.move_on_after(patience) as scope:

@@ -299,7 +299,7 @@ class LedgerThread:
         except AsyncLLMError as found:
             error = found
         except Exception:  # noqa: BLE001  # the thread goes on, and nobody waits for ever
-            _log.exception("the ledger met something nobody foresaw")
+            _log.exception("the ledger met something nobody foresaw", extra={"event": "ledger"})
             error = LedgerError("the ledger failed; its log says how")
         deliver([(chore.waiter, error)])
 

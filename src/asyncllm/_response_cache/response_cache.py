@@ -101,7 +101,11 @@ class ResponseCache:
     def _warn(self, error: KeepingError) -> None:
         if not self._warned:
             self._warned = True
-            _log.warning("the response cache cannot be used (%s): replies are asked for", error)
+            _log.warning(
+                "the response cache cannot be used (%s): replies are asked for",
+                error,
+                extra={"event": "response_cache"},
+            )
 
     async def aclose(self) -> None:
         """Closes the store."""

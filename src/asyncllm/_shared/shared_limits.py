@@ -437,6 +437,7 @@ class SharedLimits(Limits):
                 "the store of the shared limits is gone (%s): this process takes 1/%d of each limit until it is back",
                 reason,
                 self._processes,
+                extra={"event": "shared_limits"},
             )
         self._state = "alone"
 
@@ -459,7 +460,7 @@ class SharedLimits(Limits):
             return
         if self._state == "alone":
             self._state, self._returned_at = "returning", self._clock()
-            _log.info("the store of the shared limits is back")
+            _log.info("the store of the shared limits is back", extra={"event": "shared_limits"})
 
     # What others ask.
 
