@@ -108,7 +108,7 @@ async def test_a_late_first_content_is_hedged(streamed: bool) -> None:
             reply = stream.response
         else:
             reply = await client.send("Count", hedge=0.05)
-        assert 0.05 <= anyio.current_time() - began < 2
+        assert 0.05 <= anyio.current_time() - began < 0.6
         await settled(sim)
         assert {"gpt-sim": 1, "gpt-sim-mini": 1} == Counter(request.model for request in sim.requests)
     assert ("gpt-sim-mini", LONG) == (reply.model, reply.text)
@@ -247,7 +247,7 @@ async def test_a_limit_never_holds_a_call_past_its_deadline() -> None:
         began = anyio.current_time()
         with pytest.raises(errors.LimitTimeoutError):
             await client.send("Hi", timeout=0.05)
-        assert 0.03 < anyio.current_time() - began < 2
+        assert 0.03 < anyio.current_time() - began < 0.4
         assert 1 == sim.count()
 
 
@@ -258,12 +258,12 @@ async def test_limits_of_a_provider_and_of_a_model() -> None:
         config["providers"]["openai"]["limits"] = {"models": {"gpt-sim": {"requests_per_minute": 1}}}
         config["providers"]["anthropic"]["limits"] = {"tokens_per_minute": 5000}
         async with Client(config, environ={}) as client:
-            await client.send("Hi", timeout=5)
+            await client.send("Hi", timeout=0.1)
             with pytest.raises(errors.LimitTimeoutError):
                 await client.send("Hi", timeout=0.05)
-            await client.send("Hi", model="gpt-sim-mini", timeout=5)
+            await client.send("Hi", model="gpt-sim-mini", timeout=0.1)
             for _ in range(3):  # the reservation of the assumed 4,096 tokens shrinks to what was counted
-                await client.send("Hi", provider="anthropic", timeout=5)
+                await client.send("Hi", provider="anthropic", timeout=0.1)
 
 
 async def test_an_abandoned_stream_gives_its_place_back() -> None:
