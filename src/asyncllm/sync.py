@@ -107,7 +107,7 @@ class SyncClient(BlockingOnly, SyncBulkVerb):
         return cls(given.into(Client.from_env))
 
     def __repr__(self) -> str:
-        return f"<Sync{repr(getattr(self, '_client', self.__class__))[1:]}"
+        return f"<Sync{str(getattr(self, '_client', '<Client>'))[1:]}"  # without one, it could not be made
 
     def with_options(self, **options: Any) -> SyncClient:
         """Returns a view of this client for another tenant.

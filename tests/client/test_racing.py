@@ -181,11 +181,19 @@ async def test_a_cancelled_hedge_leaves_nothing_running(streamed: bool) -> None:
     """Cancelling the call cancels both lines, and both are in the record."""
     async with Simulator(reply=LONG) as sim, opened(sim, limits={"concurrent": 2}) as client:
         sim.on("*", Fault.stall(after="headers", times=2))
-        with anyio.move_on_after(0.08):
+
+        async def ask() -> None:
             if streamed:
                 await client.stream("Count", hedge=0.02).__anext__()
             else:
                 await client.send("Count", hedge=0.02)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            with anyio.fail_after(10):
+                while sim.count() < 2:
+                    await anyio.sleep(0.002)
+            tasks.cancel_scope.cancel()
         await settled(sim)
         assert [2, (0, 0)] == [sim.count(), tuple(one.queue_depth for one in client.health())]
         async with anyio.create_task_group() as tasks:

@@ -178,7 +178,7 @@ async def test_model_garden(sim: Simulator, http: httpx.AsyncClient) -> None:
     one = await http.get(f"{base}/meta/models/llama-a")
     assert (200, "publishers/meta/models/llama-a") == (one.status_code, one.json()["name"])
     assert 404 == (await http.get(f"{base}/meta/models/llama-b")).status_code
-    assert 400 == (await http.post(f"{base}/google/models/gemini-a:embedContent", json={})).status_code
+    assert 404 == (await http.post(f"{base}/google/models/gemini-a:noSuchVerb", json={})).status_code
 
 
 async def test_azure(sim: Simulator, http: httpx.AsyncClient) -> None:
