@@ -275,7 +275,7 @@ class CallRefusedError(AsyncLLMError):
     def __init__(self, message: str = "", *, next_target: bool = False, **facts: Any) -> None:
         super().__init__(message, **facts)
         if next_target:
-            self.advice = Advice(fallback="yes", provider="yes")
+            self.advice: Advice = Advice(fallback="yes", provider="yes")
 
 
 class HookError(AsyncLLMError):

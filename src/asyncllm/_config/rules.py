@@ -39,7 +39,7 @@ class SecretStr:
 
     def __init__(self, text: str, origin: str = "") -> None:
         self._text = text
-        self.origin = origin
+        self.origin: str = origin
 
     def get_secret_value(self) -> str:
         """The text."""

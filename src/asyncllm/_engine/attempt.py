@@ -177,15 +177,15 @@ class HTTPAttempt:
     )
 
     def __init__(self, call: Call, position: int, permit: Permit) -> None:
-        self.call = call
-        self.position = position
-        self.target = call.targets[position]
+        self.call: Call = call
+        self.position: int = position
+        self.target: Target = call.targets[position]
         self.warnings: tuple[str, ...] = ()
         self.status: int | None = None
         self.request_id: str | None = None
         self.rate_limits: RateLimits | None = None
         self.record: Attempt | None = None
-        self.settled = False
+        self.settled: bool = False
         self.traces: Sequence[AttemptTrace] = ()
         self._changed: Request | None = None
         self._permit: Permit = permit
@@ -284,7 +284,7 @@ class HTTPAttempt:
             return wire, f"{base_url or provider.base_url}{wire.path}{'?' + query if query else ''}"
         route = self._route = provider.resolve(call.operation, target.model, request)
         wire = route.protocol.encode(request, self.context)
-        self.answer_tool = wire.answer_tool
+        self.answer_tool: bool = wire.answer_tool
         if wire.left_out and engine.sampling == "error":
             _refuse_hints(wire.left_out, target)
         self.warnings = (*map(str, wire.left_out), *wire.warnings) if wire.left_out else wire.warnings

@@ -45,6 +45,7 @@ from .health import Permit, TargetState
 from .target import Target, allows
 
 if TYPE_CHECKING:
+    from .._ledger.book import CallBook
     from .hooks import CallHooks
 
 MOST_PAUSES = 10  # of one reply, after which it is handed over as it is
@@ -205,7 +206,7 @@ class Call:
         fallback_on: Sequence[FallbackReason] = (),
         expected: tuple[int, int | None] | None = None,
     ) -> None:
-        self.book = None
+        self.book: CallBook | None = None
         if engine.books is not None:
             who = payer or Payer()
             self.book = engine.books.call(
@@ -215,20 +216,20 @@ class Call:
                 tags=who.tags,
                 variant=variant,
             )
-        self.engine = engine
+        self.engine: Engine = engine
         self.cache: Cached | None = None
-        self.targets = targets
-        self.request = request
-        self.patience = patience
-        self.payer = payer
-        self.variant = variant
+        self.targets: Sequence[Target] = targets
+        self.request: Request = request
+        self.patience: Patience = patience
+        self.payer: Payer | None = payer
+        self.variant: str | None = variant
         self.operation = operation
-        self.question = question
-        self.fallback_on = fallback_on
+        self.question: Question | None = question
+        self.fallback_on: Sequence[FallbackReason] = fallback_on
         self.records: list[Attempt] = []
-        self.deadline = math.inf if patience.total is None else engine.background.clock() + patience.total
-        self.made = 0
-        self.most = targets[0].retry.max_attempts_per_call
+        self.deadline: float = math.inf if patience.total is None else engine.background.clock() + patience.total
+        self.made: int = 0
+        self.most: int = targets[0].retry.max_attempts_per_call
         self.asked: set[int] = set()
         self.blocked: Response | None = None
         self.warnings: tuple[str, ...] = ()

@@ -76,7 +76,7 @@ class RetryQuota:
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = RETRY_QUOTA
+        self.left: int = RETRY_QUOTA
 
     def take(self, cost: int) -> None:
         """Takes what one retry costs."""
@@ -97,9 +97,9 @@ class ProviderState:
 
     def clear(self) -> None:
         """Switches the credential and the account on again."""
-        self.off_until = 0.0
-        self.off_for = 0.0
-        self.probing = False
+        self.off_until: float = 0.0
+        self.off_for: float = 0.0
+        self.probing: bool = False
         self.reason: Reason = "credential"
 
     def turn_off(self, reason: Reason, now: float) -> None:
@@ -148,18 +148,18 @@ class TargetState:
     )
 
     def __init__(self, provider: ProviderState) -> None:
-        self.provider = provider
-        self.under_way = 0
-        self.attempts = 0
-        self.failures = 0
+        self.provider: ProviderState = provider
+        self.under_way: int = 0
+        self.attempts: int = 0
+        self.failures: int = 0
         self.latencies: deque[float] = deque(maxlen=SAMPLES)
         self.first_contents: deque[float] = deque(maxlen=SAMPLES)
         self.clear()
 
     def clear(self) -> None:
         """Lets attempts pass again and forgets the retries. Counts and latencies stay."""
-        self.guarded = False
-        self.quota = RetryQuota()
+        self.guarded: bool = False
+        self.quota: RetryQuota = RetryQuota()
         self._trips = 0
         self._cooling_until = 0.0
         self._next_pass = 0.0
@@ -173,7 +173,7 @@ class TargetState:
         self._outcomes = 0  # the last ones as bits, 1 for a failure
         self._counted = 0
         self._doubted_until = 0.0
-        self.consecutive = 0
+        self.consecutive: int = 0
         self._streak = 0
 
     # Asking.
@@ -406,7 +406,7 @@ class Permit:
         now: Callable[[], float],
         told: Callable[[], TargetState] | None = None,
     ) -> None:
-        self.waited = None if turn is None else turn.waited
+        self.waited: float | None = None if turn is None else turn.waited
         self._state = state
         self._told = told
         self._grant = grant

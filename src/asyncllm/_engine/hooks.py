@@ -322,7 +322,7 @@ class CallHooks:
     __slots__ = ("_call", "_ended", "_events", "_hooks", "_over", "_settled", "_traces", "view")
 
     def __init__(self, hooks: Hooks, call: Call, view: HookCall) -> None:
-        self.view = view
+        self.view: HookCall = view
         self._hooks = hooks.by_point
         self._call = call
         self._events = bool(hooks.by_point["on_event"])

@@ -280,8 +280,8 @@ class LimitTurn:
     __slots__ = ("held", "waited")
 
     def __init__(self, waited: float, held: list[tuple[Meter, Reservation]]) -> None:
-        self.waited = waited
-        self.held = held
+        self.waited: float = waited
+        self.held: list[tuple[Meter, Reservation]] = held
 
     def ended(self, tokens: int | None, limits: RateLimits | None) -> None:
         """Ends the attempt's reservations. ``tokens`` is what it used, if known."""

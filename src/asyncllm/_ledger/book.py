@@ -228,7 +228,7 @@ class CallBook:
 
     def __init__(self, keeper: Bookkeeper, shared: dict[str, Any]) -> None:
         self.keeper: Bookkeeper = keeper
-        self.shared = shared
+        self.shared: dict[str, Any] = shared
         self._attempts = 0
 
     async def open(

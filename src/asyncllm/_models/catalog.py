@@ -51,10 +51,10 @@ class Catalog:
         self._asker = asker
         self._kinds = kinds
         self._provider_of = provider_of
-        self.capabilities = FactBook() if capabilities is None else capabilities
-        self.prices = PriceBook() if prices is None else prices
-        self.registry = Registry(self._asker, self.capabilities, self.prices, path=path)
-        self.in_use = self.registry.in_use
+        self.capabilities: FactBook = FactBook() if capabilities is None else capabilities
+        self.prices: PriceBook = PriceBook() if prices is None else prices
+        self.registry: Registry = Registry(self._asker, self.capabilities, self.prices, path=path)
+        self.in_use: dict[tuple[str, str], ModelFacts] = self.registry.in_use
 
     def asked_by(self, asker: Asker, provider_of: Callable[[str], Provider]) -> Catalog:
         """Returns the same catalog for a view of the client. Its requests use another key.

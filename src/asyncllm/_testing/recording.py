@@ -107,7 +107,7 @@ class Recording:
     ) -> None:
         if mode not in get_args(RecordMode):
             raise ConfigurationError(f"mode is {mode!r}; it must be one of {', '.join(get_args(RecordMode))}")
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.mode: RecordMode = mode
         self.timing = timing
         self._ignore = frozenset(ignore)

@@ -50,15 +50,15 @@ try:
     from opentelemetry import context as otel_context
     from opentelemetry import propagate as otel_propagate
     from opentelemetry.instrumentation.utils import suppress_http_instrumentation
-    from opentelemetry.metrics import get_meter
-    from opentelemetry.trace import SpanKind, Status, StatusCode, get_tracer, set_span_in_context
+    from opentelemetry.metrics import Histogram, get_meter
+    from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, get_tracer, set_span_in_context
     from opentelemetry.util.genai import types as genai
     from opentelemetry.util.genai.handler import TelemetryHandler
     from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
-except ImportError as error:
+except ImportError:
     raise ConfigurationError(
         "OpenTelemetry needs its packages: python -m pip install 'asyncllm-client[otel]'"
-    ) from error
+    ) from None
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -108,17 +108,19 @@ class OpenTelemetry(TracingHook):
         logger_provider: LoggerProvider | None = None,
         propagate: bool = False,
     ) -> None:
-        self.handler = TelemetryHandler(
+        self.handler: TelemetryHandler = TelemetryHandler(
             tracer_provider,
             meter_provider,
             logger_provider,
             instrumentation_scope_name=_SCOPE,
             instrumentation_scope_version=__version__,
         )
-        self.tracer = get_tracer(_SCOPE, __version__, tracer_provider)
+        self.tracer: Tracer = get_tracer(_SCOPE, __version__, tracer_provider)
         meter = get_meter(_SCOPE, __version__, meter_provider)
-        self.cost = meter.create_histogram("asyncllm.client.cost", "{USD}", "What an attempt cost, where it is known.")
-        self.queue = meter.create_histogram(
+        self.cost: Histogram = meter.create_histogram(
+            "asyncllm.client.cost", "{USD}", "What an attempt cost, where it is known."
+        )
+        self.queue: Histogram = meter.create_histogram(
             "asyncllm.client.queue.duration", "s", "How long an attempt waited for its turn under a limit."
         )
         self.propagate = propagate
