@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from ._ledger.sqlite_file import open_shared
 from ._schema.response import Response
 from ._schema.stored import stored_response, to_text
 from .errors import BadRequestError, ConfigurationError
@@ -72,9 +73,7 @@ class Checkpoint:
             ConfigurationError: it cannot be opened, or is no checkpoint.
         """
         try:
-            db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
+            db = open_shared(self.path, patience=30)
             db.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID")
         except sqlite3.Error as error:
             raise ConfigurationError(f"the checkpoint {self.path} cannot be used: {error}") from None

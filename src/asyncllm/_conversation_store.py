@@ -27,7 +27,7 @@ from anyio import to_thread
 from typing_extensions import Unpack
 
 from ._conversation_rules import Compact, Keep
-from ._ledger.stores.sqlite import write_ahead
+from ._ledger.sqlite_file import open_shared
 from ._run_options import RunOptions
 from .conversation import Conversation
 from .errors import BadRequestError, ConfigurationError, ConversationConflictError
@@ -204,10 +204,8 @@ class SQLiteConversations:
     def _open(self) -> sqlite3.Connection:
         if self._path != ":memory:" and not Path(self._path).exists() and Path(self._path).parent.is_dir():
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        db = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        db = open_shared(self._path, _PATIENCE)
         try:
-            write_ahead(db, _PATIENCE)
-            db.execute("PRAGMA synchronous=NORMAL")
             (stored,) = db.execute("PRAGMA user_version").fetchone()
             if stored > _FORMAT:
                 raise ConfigurationError(

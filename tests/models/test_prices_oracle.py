@@ -6,6 +6,7 @@ Where ours say "unknown" on purpose, `reason_for_none` says why, from genai-pric
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -228,6 +229,11 @@ def expected_cost(provider: Any, model: Any, name: str, usage: Usage, when: date
     prices = model.get_prices(when, context)
     if provider.id == "google" and model.id.startswith(("gemini-1", "gemini-2")):
         usage = with_one_search(usage)  # charged by the prompt, which the oracle does not know
+    if re.match(r"gpt-.*-search-(preview|api)", model.id) and not (usage.provider_tool_requests or {}).get(
+        "web_search"
+    ):
+        # It searches before every answer, which neither the answer nor the oracle says.
+        usage = replace(usage, provider_tool_requests={**(usage.provider_tool_requests or {}), "web_search": 1})
     their = as_genai(usage)
     reason = reason_for_none(model, prices, usage, their)
     if reason:

@@ -14,7 +14,6 @@ Every method blocks; call them in a thread. One journal may be used by many thre
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 import uuid
@@ -24,6 +23,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..errors import ConfigurationError
+from .sqlite_file import open_shared
 from .units import to_dollars
 
 BEAT, DEAD = 2.0, 12.0  # seconds
@@ -124,11 +124,7 @@ class RowJournal:
 
     def _connect(self) -> Any:
         if self._url.startswith("sqlite:///"):
-            path = self._url.removeprefix("sqlite:///")
-            db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-            return db
+            return open_shared(self._url.removeprefix("sqlite:///"), patience=30)
         try:
             import psycopg
         except ImportError:

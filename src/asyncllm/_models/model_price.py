@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import field
 from typing import TYPE_CHECKING
 
 from .._schema.values import dataclass
+from .data.token_rules import ALWAYS_SEARCHES
 from .schedule import Moment, Schedule
 
 if TYPE_CHECKING:
     from .prices import Rates
-
-# OpenAI's models that search before every answer on chat completions, which says nothing of it.
-ALWAYS_SEARCHES = re.compile(r"^gpt-.*-search-(?:preview|api)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._schema.usage import Usage
 from .._schema.values import dataclass
-from .model_price import ALWAYS_SEARCHES, ModelPrice
+from .data.token_rules import ALWAYS_SEARCHES
+from .model_price import ModelPrice
 from .names import is_custom
 from .regions import MOST, factor_of
 from .schedule import Moment, Schedule

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from anyio import to_thread
 
+from .._ledger.sqlite_file import open_shared
+
 MOST_BYTES = 64 * 1024 * 1024  # of replies in memory
 _BETWEEN_SWEEPS = 500  # writes
 
@@ -100,9 +102,7 @@ class SQLiteReplies:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            db = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
+            db = open_shared(self._path, patience=5)
             db.execute(
                 "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, until REAL NOT NULL, text TEXT NOT NULL) "
                 "WITHOUT ROWID"

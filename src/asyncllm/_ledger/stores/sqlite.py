@@ -24,12 +24,12 @@ from ..budgets import Charge, Hold
 from ..columns import FACTS, SQLITE, VERSION, Head, in_this_order, statements
 from ..journal import OPEN, VOID, Found, Journal, JournalFile, left_behind, read_frames
 from ..locks import FileLock, is_free
+from ..sqlite_file import write_ahead
 from ..units import new_ulid
 from .sql import Execute, Rows, SQLStore, too_new
 
 PATIENCE = 5.0
 _HURRIED = 0.05
-_AGAIN_SECONDS = 0.01
 _STATEMENTS = 256
 _OLD = 3600.0  # seconds after which the lock of a process that left nothing is tidied up
 MOST_SLICE = 1 << 20  # bytes of journals that are folded in one transaction
@@ -48,24 +48,6 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     ("malformed", "is damaged; move the file away, or restore it from a backup"),
     ("no such table", "is not a ledger: its tables are missing; name another file"),
 )
-
-
-def write_ahead(connection: sqlite3.Connection, patience: float) -> None:
-    """Switches the file to write-ahead logging, if it is not in that mode yet.
-
-    SQLite does not wait where two processes make this switch at once, or where one finds the log of a process that was
-    killed: whoever comes second is told at once that the file is locked. So it is tried again.
-    """
-    give_up_at = time.monotonic() + patience
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() >= give_up_at:
-                raise
-            time.sleep(_AGAIN_SECONDS)
-        else:
-            return
 
 
 class SQLiteStore(SQLStore):

@@ -7,6 +7,8 @@ recorded exchanges; those of the pictures are the vendors' published rules, at t
 
 from __future__ import annotations
 
+import re
+
 from ..._schema.values import dataclass
 
 
@@ -104,3 +106,6 @@ PICTURE_RULES: tuple[PictureRule, ...] = (
     PictureRule(("grok",), 1800, page=3500),
     PictureRule(("",), 5000, page=7000),
 )
+
+ALWAYS_SEARCHES = re.compile(r"^gpt-.*-search-(?:preview|api)")
+"""OpenAI's models that search before every answer on chat completions. Their answers do not say so."""
