@@ -121,6 +121,7 @@ SIDEWAYS = frozenset(
         ("_testing", "sync"),
         ("cli", "sync"),
         ("cli", "contrib"),  # the dashboard is the page of the management endpoints
+        ("cli", "_sync_conversation"),
         ("cli", "testing"),
         ("cli", "_testing"),
         ("__main__", ""),

@@ -11,6 +11,15 @@ import yaml
 from asyncllm.testing import Simulator
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of the test's own, so that no command reads or writes the user's files."""
+    home = tmp_path_factory.mktemp("home")
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "APPDATA", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(home))
+    return home
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[Simulator]:
     with Simulator.in_thread() as simulator:

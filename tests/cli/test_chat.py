@@ -90,7 +90,7 @@ def test_a_terminal_is_told_what_to_do(
             return True
 
     monkeypatch.setattr("sys.stdin", Terminal("What is 3*4?\n"))
-    assert 0 == main(["chat"])
+    assert 0 == main(["chat", "-"])
     assert "Type the question, then Ctrl-D:\n" in capsys.readouterr().err
 
 

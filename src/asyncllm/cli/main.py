@@ -25,15 +25,19 @@ from . import (
     record_traffic,
     show_budgets,
     show_health,
+    show_log,
     show_prices,
     simulate,
+    write_config,
 )
 
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
         "demo": demo,
+        "init": write_config,
         "chat": chat,
         "bulk": bulk_jobs,
+        "logs": show_log,
         "models": list_models,
         "check": check,
         "costs": costs,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from .folders import user_config
 
 if TYPE_CHECKING:
     from .._config import Settings
@@ -23,9 +24,11 @@ _MOST_READ = 1 << 20
 
 
 def usual_config(config: Path | None) -> Path | None:
-    """The file of a command: the one it was given, else ``./config.yaml`` if that is a configuration of asyncllm."""
-    if config is not None or not USUAL_CONFIG.is_file():
+    """The file of a command: the one it was given, else ``./config.yaml`` if that is ours, else the user's own."""
+    if config is not None:
         return config
+    if not USUAL_CONFIG.is_file():
+        return user_config() if user_config().is_file() else None
     with USUAL_CONFIG.open("rb") as file:
         text = file.read(_MOST_READ).decode("utf-8", errors="replace")
     if _OURS.search(text):
