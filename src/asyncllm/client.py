@@ -439,7 +439,7 @@ class Client(Verbs):
         kept: dict[str, Any] = {} if saved is None else dict(read_saved(saved))
         provider, model = options.pop("provider", None), options.pop("model", None)
         if provider is None:
-            provider, model = kept.get("provider"), model or kept.get("model")
+            provider, model = kept.get("provider"), kept.get("model") if model is None else model
         target = self._target(provider, model)
         said = kept.get("messages", ())
         if messages is not None:

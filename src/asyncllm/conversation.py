@@ -503,7 +503,7 @@ class Conversation:
         return {
             **options,
             "provider": self.provider,
-            "model": options.get("model") or self._model,
+            "model": self._model if options.get("model") is None else options["model"],
             "fallback": fallback,
         }
 

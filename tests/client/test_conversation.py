@@ -81,3 +81,13 @@ def test_a_conversation_without_async() -> None:
         assert Message.system("Be brief.") == talk.fork().messages[0]
         assert Decimal(0) == talk.cost == client.session_cost()
         assert client.estimate("Hi").most is None
+
+
+async def test_an_empty_model_is_refused(open_client: OpenClient) -> None:
+    """The name of no model is refused where it is given, and is not taken for the configured model."""
+    async with Simulator() as sim, open_client(sim) as client:
+        with pytest.raises(errors.BadRequestError, match="model"):
+            client.conversation(model="")
+        with pytest.raises(errors.BadRequestError, match="model"):
+            await client.conversation().send("Hi", model="")
+    assert 0 == sim.count()

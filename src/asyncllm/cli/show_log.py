@@ -8,6 +8,12 @@ import json
 from . import chat_memory
 from .folders import state_file, write_private
 
+EXAMPLES = (
+    "asyncllm logs on",
+    "asyncllm logs oslo weather --number 5",
+    "asyncllm logs --json | jq .answer",
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm logs``."""

@@ -35,6 +35,13 @@ cost_tracking: {enabled: true}   # every attempt and its cost, in asyncllm.db be
 """
 
 
+EXAMPLES = (
+    "asyncllm init",
+    "asyncllm init --user --offline",
+    "asyncllm init --output team.yaml --force",
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``asyncllm init``."""
     place = parser.add_mutually_exclusive_group()
