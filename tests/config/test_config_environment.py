@@ -101,7 +101,8 @@ def test_the_librarys_own_variables_are_read() -> None:
     [
         ({"ASYNCLLM_MONTHLY_BUDGET": "much"}, "ASYNCLLM_MONTHLY_BUDGET: must be a valid number (found 'much')"),
         ({"ASYNCLLM_DAILY_BUDGET": "-1"}, "ASYNCLLM_DAILY_BUDGET: must be greater than 0 (found '-1')"),
-        ({"ASYNCLLM_ROUTING": "capability"}, "ASYNCLLM_ROUTING: strategy capability needs tiers or tasks"),
+        ({"ASYNCLLM_ROUTING": "dearest"}, "ASYNCLLM_ROUTING: must be"),
+        ({"LLM_DAILY_BUDGET": "much"}, "LLM_DAILY_BUDGET: must be a valid number (found 'much')"),
         ({"ASYNCLLM_CROSS_PROVIDER_FALLBACK": "perhaps"}, "ASYNCLLM_CROSS_PROVIDER_FALLBACK: must be true or false"),
         ({"ASYNCLLM_PROVIDER": "opnai"}, "ASYNCLLM_PROVIDER: there is no such provider; did you mean 'openai'?"),
         ({"ASYNCLLM_PROVIDER": "openai_compatible"}, "providers.openai_compatible: an entry of kind openai_compatible"),
@@ -126,3 +127,31 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
     """Without an argument the variables of the process are read, references in them left alone."""
     monkeypatch.setenv("OPENAI_API_KEY", "${HOME}")
     assert SecretStr("${HOME}") == from_env().providers["openai"].options()["api_key"]
+
+
+KEYS = {"OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a"}
+
+
+def test_the_other_names_of_the_variables_are_read() -> None:
+    """Each variable has a second name; the first one wins."""
+    names = {
+        "PRIMARY_LLM_PROVIDER": "anthropic",
+        "ENABLE_LLM_FALLBACK": "true",
+        "LLM_ROUTING_STRATEGY": "cost_optimized",
+    }
+    settings = from_env({**KEYS, **names, "LLM_DAILY_BUDGET": "1", "LLM_MONTHLY_BUDGET": "12"})
+    assert ("anthropic", True, "cost") == (
+        settings.active_provider,
+        settings.cross_provider_fallback,
+        settings.routing.strategy,
+    )
+    assert [10**9, 12 * 10**9] == [budget.limit for budget in settings.budgets]
+    assert "openai" == from_env({**KEYS, **names, "ASYNCLLM_PROVIDER": "openai"}).active_provider
+
+
+@pytest.mark.parametrize("strategy", ["cost", "latency", "load_balance", "capability"])
+def test_routing_chooses_among_all_providers(strategy: str) -> None:
+    """A strategy from the environment alone has the models of every provider whose key is there."""
+    routing = from_env({**KEYS, "ASYNCLLM_ROUTING": strategy}).routing
+    assert strategy == routing.strategy
+    assert {"openai", "anthropic"} == {target.provider for target in routing.all_targets()}

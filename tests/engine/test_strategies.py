@@ -113,7 +113,14 @@ def request(*messages: Message, **changes: Any) -> Request:
 
 @pytest.mark.parametrize(
     ("task", "expected"),
-    [("analytical", "best"), ("code", "own"), ("creative", "mid"), ("speed", "small"), ("premium", "best")],
+    [
+        ("analytical", "best"),
+        ("code", "own"),
+        ("creative", "mid"),
+        ("speed", "small"),
+        ("premium", "best"),
+        ("simple_tasks", "small"),
+    ],
 )
 def test_a_task_leads_to_its_tier(task: str, expected: str) -> None:
     """Tasks of the configuration come first, then tiers by name, then the built-in map from task to tier."""

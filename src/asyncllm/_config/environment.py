@@ -16,7 +16,24 @@ from .nearest import hint
 from .rules import SecretStr
 from .settings import Settings
 
-_BUDGETS = (("ASYNCLLM_DAILY_BUDGET", "day"), ("ASYNCLLM_MONTHLY_BUDGET", "month"))
+# The library's own variables. The second name of each is the one of the first requirements.
+_PROVIDER = ("ASYNCLLM_PROVIDER", "PRIMARY_LLM_PROVIDER")
+_MODEL = ("ASYNCLLM_MODEL",)
+_CROSS = ("ASYNCLLM_CROSS_PROVIDER_FALLBACK", "ENABLE_LLM_FALLBACK")
+_ROUTING = ("ASYNCLLM_ROUTING", "LLM_ROUTING_STRATEGY")
+_BUDGETS = (
+    (("ASYNCLLM_DAILY_BUDGET", "LLM_DAILY_BUDGET"), "day"),
+    (("ASYNCLLM_MONTHLY_BUDGET", "LLM_MONTHLY_BUDGET"), "month"),
+)
+_STRATEGIES: Mapping[str, str] = {
+    "cost_based": "cost",
+    "cost_optimized": "cost",
+    "capability_based": "capability",
+    "load_balanced": "load_balance",
+    "load_balancing": "load_balance",
+    "round_robin": "load_balance",
+    "latency_based": "latency",
+}
 
 
 def from_env(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -25,8 +42,9 @@ def from_env(environ: Mapping[str, str] = os.environ) -> Settings:
 
     The order is that of ``asyncllm._config.KINDS``. ``ASYNCLLM_PROVIDER`` names another active one, also one that needs
     no key; ``ASYNCLLM_MODEL`` its model; ``ASYNCLLM_CROSS_PROVIDER_FALLBACK`` (true or false), ``ASYNCLLM_ROUTING`` (a
-    strategy), ``ASYNCLLM_DAILY_BUDGET`` and ``ASYNCLLM_MONTHLY_BUDGET`` (US dollars) are what they say. The ledger is
-    in memory.
+    strategy, among all providers that were found), ``ASYNCLLM_DAILY_BUDGET`` and ``ASYNCLLM_MONTHLY_BUDGET`` (US
+    dollars) are what they say. ``PRIMARY_LLM_PROVIDER``, ``ENABLE_LLM_FALLBACK``, ``LLM_ROUTING_STRATEGY``,
+    ``LLM_DAILY_BUDGET`` and ``LLM_MONTHLY_BUDGET`` are other names of these. The ledger is in memory.
 
     Raises:
         ConfigurationError: no provider is found, or a variable holds what it cannot.
@@ -40,9 +58,9 @@ def from_env(environ: Mapping[str, str] = os.environ) -> Settings:
 
 def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
     providers = {name: _entry(kind, environ) for name, kind in KINDS.items() if kind.is_found(environ)}
-    chosen = _get(environ, "ASYNCLLM_PROVIDER")
+    chosen = _get(environ, *_PROVIDER)
     if chosen and chosen not in KINDS:
-        return refusal([f"ASYNCLLM_PROVIDER: there is no such provider{hint(chosen, KINDS)}"])
+        return refusal([f"{_set(environ, _PROVIDER)}: there is no such provider{hint(chosen, KINDS)}"])
     if chosen and chosen not in providers:
         providers[chosen] = _entry(KINDS[chosen], environ)
     if not providers:
@@ -50,13 +68,18 @@ def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
             "no provider is configured; set the variables of one, or write a configuration with asyncllm init",
             problems=tuple(f"{name}: {_wanted(kind)}" for name, kind in KINDS.items() if kind.found_by),
         )
-    written, variables = _own_variables(environ)
+    written, variables = _own_variables(environ, providers)
     tree = {**written, "active_provider": chosen or next(iter(providers)), "providers": providers}
     return settle(ConfigDocument(tree=written, variables=variables), tree)
 
 
 def _get(environ: Mapping[str, str], *names: str) -> str:
     return next((value for name in names if (value := environ.get(name, "").strip())), "")
+
+
+def _set(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
+    """Returns the first of these variables that is set to something; ``""`` if none is."""
+    return next((name for name in names if environ.get(name, "").strip()), "")
 
 
 def _wanted(spec: HostSpec) -> str:
@@ -81,22 +104,41 @@ def _origin(variables: tuple[str, ...], environ: Mapping[str, str]) -> str:
     return next((f"the environment variable {name}" for name in variables if environ.get(name, "").strip()), "")
 
 
-def _own_variables(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+def _own_variables(
+    environ: Mapping[str, str], providers: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[KeyPath, str]]:
     """Returns the values of the library's own variables, and the name of the variable for each."""
     tree: dict[str, Any] = {}
     variables: dict[KeyPath, str] = {}
-    for variable, key in (
-        ("ASYNCLLM_MODEL", "active_model"),
-        ("ASYNCLLM_CROSS_PROVIDER_FALLBACK", "cross_provider_fallback"),
-    ):
-        if value := _get(environ, variable):
-            tree[key] = value
+    for key, names in (("active_model", _MODEL), ("cross_provider_fallback", _CROSS)):
+        if variable := _set(environ, names):
+            tree[key] = environ[variable].strip()
             variables[(key,)] = variable
-    if value := _get(environ, "ASYNCLLM_ROUTING"):
-        tree["routing"] = {"strategy": value}
-        variables[("routing",)] = variables[("routing", "strategy")] = "ASYNCLLM_ROUTING"
-    budgets = [(variable, per, value) for variable, per in _BUDGETS if (value := _get(environ, variable))]
+    if variable := _set(environ, _ROUTING):
+        tree["routing"] = _routing(environ[variable].strip(), providers)
+        variables |= dict.fromkeys((("routing",), ("routing", "strategy"), ("routing", "targets")), variable)
+    budgets = [(variable, per) for names, per in _BUDGETS if (variable := _set(environ, names))]
     if budgets:
-        tree["budgets"] = [{"limit": value, "per": per} for _, per, value in budgets]
-        variables |= {("budgets", index, "limit"): variable for index, (variable, _, _) in enumerate(budgets)}
+        tree["budgets"] = [{"limit": environ[variable].strip(), "per": per} for variable, per in budgets]
+        variables |= {("budgets", index, "limit"): variable for index, (variable, _) in enumerate(budgets)}
     return tree, variables
+
+
+def _routing(word: str, providers: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the routing among all providers that were found.
+
+    Capability routing takes each provider's first model for economy and its last for premium. Strategies that spread
+    the calls take the first model of each. The other strategies choose among all models.
+    """
+    strategy = _STRATEGIES.get(word.lower().replace("-", "_"), word)
+    models = {name: list(entry["fallback_models"]) for name, entry in providers.items() if entry["fallback_models"]}
+    first = [{"provider": name, "model": own[0]} for name, own in models.items()]
+    if strategy == "capability" and first:
+        last = [{"provider": name, "model": own[-1]} for name, own in models.items()]
+        return {"strategy": strategy, "tiers": {"economy": first, "standard": last, "premium": last}}
+    if strategy in ("load_balance", "least_busy", "cache_affinity"):
+        return {"strategy": strategy, "targets": first} if len(first) > 1 else {"strategy": "fallback"}
+    if strategy in ("cost", "latency"):
+        every = [{"provider": name, "model": model} for name, own in models.items() for model in own]
+        return {"strategy": strategy, "targets": every}
+    return {"strategy": strategy}

@@ -15,6 +15,8 @@ creative      standard    prose, dialogue, brainstorming
 speed         economy     classification, extraction, short answers at once
 ============  ==========  ====================================================
 
+``complex_reasoning``, ``code_generation``, ``creative_writing`` and ``simple_tasks`` are other names of these four.
+
 A tier's own name is a task as well. Then the hard requirements: a model that is known not to take tools, pictures or
 other media that the request holds, or whose window is known to be too small for it, is left out. What is not known of
 a model is no reason to leave it out.
@@ -177,6 +179,12 @@ TIER_OF: Mapping[str, str] = {
     "creative": "standard",
     "speed": "economy",
 }
+SAME_TASK: Mapping[str, str] = {
+    "complex_reasoning": "analytical",
+    "code_generation": "code",
+    "creative_writing": "creative",
+    "simple_tasks": "speed",
+}
 
 
 _MEDIA: tuple[tuple[type, str], ...] = (
@@ -195,7 +203,10 @@ def for_task(
     Raises:
         BadRequestError: no configured task or tier answers to the name.
     """
-    found = tasks.get(task) or tiers.get(task) or tiers.get(TIER_OF.get(task, ""))
+    found = tasks.get(task) or tiers.get(task)
+    if not found:
+        meant = SAME_TASK.get(task, task)
+        found = tasks.get(meant) or tiers.get(TIER_OF.get(meant, ""))
     if not found:
         known = sorted({*tasks, *tiers, *(name for name, tier in TIER_OF.items() if tier in tiers)})
         raise BadRequestError(f"no models are configured for task {task!r} (configured: {', '.join(known)})")
