@@ -362,29 +362,13 @@ class BookedAttempt:
         else:
             partial = partial or getattr(error, "partial", None)
             usage = _count(keeper.estimate, head, advice, error, usage, partial)
-            priced = keeper.prices.cost(
-                head.kind,
-                head.model,
-                usage,
-                when=opening.time,
-                provider=_priced_at(head),
-                answered=None if partial is None else partial.model or None,
-                place=self._place,
-            )
-            cost, source, version, reason = _billed(usage, priced)
+            answered = None if partial is None else partial.model or None
+            cost, source, version, reason = _billed(usage, self._price(usage, answered))
             if cost is not None and source == "table" and (usage.cache_read_tokens or usage.cache_write_tokens):
                 without = replace(
                     usage, cache_read_tokens=None, cache_write_tokens=None, cache_write_tokens_by_ttl=None
                 )
-                whole = keeper.prices.cost(
-                    head.kind,
-                    head.model,
-                    without,
-                    when=opening.time,
-                    provider=_priced_at(head),
-                    answered=None if partial is None else partial.model or None,
-                    place=self._place,
-                ).nano_dollars
+                whole = self._price(without, answered).nano_dollars
                 saved = None if whole is None else whole - cost
         keeper.ledger.settle(
             opening,
@@ -405,6 +389,18 @@ class BookedAttempt:
             ),
         )
         return Settled(usage, None if cost is None else to_dollars(cost), source, reason)
+
+    def _price(self, usage: Usage, answered: str | None) -> Priced:
+        head = self._opening.head
+        return self._book.keeper.prices.cost(
+            head.kind,
+            head.model,
+            usage,
+            when=self._opening.time,
+            provider=_priced_at(head),
+            answered=answered,
+            place=self._place,
+        )
 
     def void(self) -> None:
         """Removes the row and the reservation of an attempt that sent no byte."""
