@@ -77,6 +77,34 @@ def test_somebody_else_s_config_yaml_is_left_alone(
     said = capsys.readouterr().err
     assert "of another program" in said
     assert "no models are known yet" in said
+    assert 1 == main(["costs"])
+    assert "there is no" not in capsys.readouterr().err
+
+
+def test_the_users_own_config_counts_beside_somebody_elses(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a ./config.yaml of another program the user's own configuration is read."""
+    (tmp_path / "config.yaml").write_text("server: {port: 8080}\n", encoding="utf8")
+    (home / "asyncllm").mkdir()
+    (home / "asyncllm" / "config.yaml").write_text(
+        "active_provider: openai\nproviders: {openai: {api_key: k, fallback_models: [gpt-mine]}}\n", encoding="utf8"
+    )
+    monkeypatch.chdir(tmp_path)
+    main(["prices", "check"])
+    assert "gpt-mine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["export", "gone/all.csv", "--config", "config.yaml"], ["record", "gone/a.json"]])
+def test_a_file_in_a_folder_that_is_not_there(
+    words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence names the file as it was written, and nothing starts."""
+    assert 1 == main(words)
+    said = capsys.readouterr().err
+    assert words[1] in said
+    assert "Errno" not in said
+    assert ".part" not in said
 
 
 @pytest.mark.parametrize(

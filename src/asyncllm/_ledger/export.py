@@ -231,11 +231,18 @@ def export_parquet(path: Path, pages: Pages) -> int:
 def _complete(path: Path) -> Iterator[Path]:
     """Opens a temporary file beside the target, which replaces the target when it is complete. Each export has its
     own.
+
+    Raises:
+        OSError: the file cannot be written; it names the target.
     """
     part = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        if error.filename != str(part):
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     finally:
         part.unlink(missing_ok=True)
 

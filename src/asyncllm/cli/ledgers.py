@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import ConfigurationError
-from .opening import usual_config
+from .opening import USUAL_CONFIG, usual_config
 
 if TYPE_CHECKING:
     from .._config import Settings
@@ -132,7 +132,8 @@ def settings_of(config: Path | None) -> Settings:
 
     file = usual_config(config)
     if file is None:
-        raise ConfigurationError("there is no ./config.yaml; name one with --config, or the ledger with --database")
+        missing = "./config.yaml is of another program" if USUAL_CONFIG.is_file() else "there is no ./config.yaml"
+        raise ConfigurationError(f"{missing}; name one with --config, or the ledger with --database")
     return load(file, check_active=False)
 
 

@@ -110,7 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = f"{error.message}: {'; '.join(error.problems)}" if error.problems else str(error)
         print(f"asyncllm: {' '.join(told.split())}", file=sys.stderr)
         return FAILED
-    except (AsyncLLMError, OSError) as error:
+    except OSError as error:
+        told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        print(f"asyncllm: {' '.join(told.split())}", file=sys.stderr)
+        return FAILED
+    except AsyncLLMError as error:
         print(f"asyncllm: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
     return code

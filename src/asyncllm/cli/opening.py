@@ -27,18 +27,17 @@ def usual_config(config: Path | None) -> Path | None:
     """The file of a command: the one it was given, else ``./config.yaml`` if that is ours, else the user's own."""
     if config is not None:
         return config
-    if not USUAL_CONFIG.is_file():
-        return user_config() if user_config().is_file() else None
-    with USUAL_CONFIG.open("rb") as file:
-        text = file.read(_MOST_READ).decode("utf-8", errors="replace")
-    if _OURS.search(text):
-        return USUAL_CONFIG
-    print(
-        "asyncllm: ./config.yaml is of another program (it has neither providers nor active_provider) and is not read; "
-        "name yours with --config",
-        file=sys.stderr,
-    )
-    return None
+    if USUAL_CONFIG.is_file():
+        with USUAL_CONFIG.open("rb") as file:
+            text = file.read(_MOST_READ).decode("utf-8", errors="replace")
+        if _OURS.search(text):
+            return USUAL_CONFIG
+        print(
+            "asyncllm: ./config.yaml is of another program (it has neither providers nor active_provider) and is not "
+            "read; name yours with --config",
+            file=sys.stderr,
+        )
+    return user_config() if user_config().is_file() else None
 
 
 def read_settings(config: Path | None, provider: str | None = None) -> Settings:

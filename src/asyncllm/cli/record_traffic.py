@@ -6,10 +6,12 @@ Point the program's base URL to the address that is printed. `asyncllm simulate 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigurationError
 from . import interrupt
 from .simulate import USUAL_PORT, port_number
 
@@ -35,6 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Records until Ctrl-C, which is its proper end."""
     from ..testing import Recording
 
+    place = arguments.file if arguments.file.exists() else arguments.file.parent
+    if not os.access(place, os.W_OK):
+        raise ConfigurationError(
+            f"{arguments.file} cannot be written; name a file in a folder that is there and is yours"
+        )
     recording = Recording(arguments.file, mode="all" if arguments.all else "new", scrub=arguments.scrub)
     try:
         interrupt.run(serve(recording, arguments.port, f"Recording to {arguments.file}"))
