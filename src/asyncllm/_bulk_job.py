@@ -244,13 +244,17 @@ def read_status(url: str, name: str) -> BulkStatus:
 
 def answer_columns(item: Item[Any]) -> dict[str, Any]:
     """The columns that an answer adds to its row."""
-    cost = None if item.reply is None else item.reply.cost
     return {
         "answer": None if item.reply is None else item.text,
         "error": None if item.error is None else f"{type(item.error).__name__}: {item.error}",
-        "cost": None if cost is None else float(cost),
+        "cost": _dollars(item.reply),
         "recorded": item.recorded,
     }
+
+
+def _dollars(reply: Response[Any] | Run[Any] | None) -> str | None:
+    """Returns the cost as decimal text, exact in every kind of file; None where it is not known."""
+    return None if reply is None or reply.cost is None else f"{reply.cost:f}"
 
 
 def is_path(rows: Any) -> bool:
@@ -265,7 +269,6 @@ async def answer_rows(job: BulkJob[Any], rows: Any, key: Any) -> list[dict[str, 
     told = []
     for row in await to_thread.run_sync(read_rows, rows):
         reply = found.get(name(row))
-        cost = None if reply is None or reply.cost is None else float(reply.cost)
         text, reason = (None, None) if reply is None else (reply.text, reply.finish_reason)
-        told.append({**row, "answer": text, "finish_reason": reason, "cost": cost})
+        told.append({**row, "answer": text, "finish_reason": reason, "cost": _dollars(reply)})
     return told

@@ -339,6 +339,8 @@ def _shown(value: Any) -> str:
     """Returns a wrong value for an error message: numbers as they are, others by their type, as a text may be a
     secret.
     """
+    if value == "":
+        return "an empty one"
     plain = value is None or isinstance(value, (bool, int, float))
     return repr(value) if plain and len(repr(value)) < _LONGEST_SHOWN else f"a {type(value).__name__}"
 

@@ -26,7 +26,9 @@ def test_a_job_is_run_told_and_resumed(tmp_path: Path, capsys: pytest.CaptureFix
         assert 1 == main(["bulk", "resume", "job.yaml", "--in", "rows.jsonl"])
         assert "begin it with run" in capsys.readouterr().err
         assert 0 == main(["bulk", "run", "job.yaml", "--in", "rows.jsonl", "--out", "out.jsonl"])
-        assert "friendly: 5 of 5 rows answered" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert "friendly: 5 of 5 rows answered" in told
+        assert "cost unknown" in told
         assert 0 == main(["bulk", "resume", "job.yaml", "--in", "rows.jsonl"])
         assert 0 == main(["bulk", "status", "friendly"])
         assert 5 == sim.count()

@@ -52,6 +52,7 @@ class BulkStatus:
         running: rows that a living worker asks for now.
         workers: workers that showed a moment ago that they live.
         cost: US dollars of the answers, without what has no known cost.
+        unpriced: answers that have no known cost.
     """
 
     name: str
@@ -61,6 +62,7 @@ class BulkStatus:
     running: int
     workers: int
     cost: Decimal
+    unpriced: int
 
     @property
     def complete(self) -> bool:
@@ -213,8 +215,9 @@ class RowJournal:
         alive = time.time() - DEAD
         with self._lock:
             total = self._execute("SELECT total FROM bulk_jobs WHERE name = ?", (self.job,)).fetchone()
-            done, cost, failed, running = self._execute(
-                "SELECT count(reply), sum(cost), sum(CASE WHEN reply IS NULL AND error IS NOT NULL THEN 1 ELSE 0 END), "
+            done, cost, unpriced, failed, running = self._execute(
+                "SELECT count(reply), sum(cost), sum(CASE WHEN reply IS NOT NULL AND cost IS NULL THEN 1 ELSE 0 END), "
+                "sum(CASE WHEN reply IS NULL AND error IS NOT NULL THEN 1 ELSE 0 END), "
                 "sum(CASE WHEN reply IS NULL AND EXISTS (SELECT 1 FROM bulk_workers WHERE bulk_workers.worker = "
                 "bulk_rows.worker AND seen > ?) THEN 1 ELSE 0 END) FROM bulk_rows WHERE job = ?",
                 (alive, self.job),
@@ -230,6 +233,7 @@ class RowJournal:
             running=int(running or 0),
             workers=int(workers),
             cost=to_dollars(int(cost or 0)),
+            unpriced=int(unpriced or 0),
         )
 
     def answers(self) -> Iterator[tuple[str, str]]:

@@ -71,8 +71,14 @@ def _sentence(status: Any) -> str:
     total = "" if status.total is None else f" of {status.total}"
     return (
         f"{status.name}: {status.done}{total} rows answered, {status.failed} failed, {status.running} under way "
-        f"by {status.workers} workers, ${status.cost}"
+        f"by {status.workers} workers, {_money(status)}"
     )
+
+
+def _money(status: Any) -> str:
+    if not status.unpriced:
+        return f"${status.cost}"
+    return "cost unknown" if status.unpriced == status.done else f"${status.cost} and {status.unpriced} of unknown cost"
 
 
 async def _work(arguments: argparse.Namespace) -> int:

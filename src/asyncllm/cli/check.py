@@ -77,7 +77,9 @@ async def _check(client: Client, provider: str | None, *, quiet: bool) -> int:
             print(verdict.line)
     bad = sum(not verdict.works for verdict in verdicts)
     if not quiet:
-        print(f"\n{len(verdicts) - bad} of {len(verdicts)} checks passed, {len(names)} providers")
+        print(
+            f"\n{len(verdicts) - bad} of {len(verdicts)} checks passed, {len(names)} provider{'' if len(names) == 1 else 's'}"
+        )
     return PROBLEMS if bad else 0
 
 
