@@ -73,7 +73,7 @@ class Checkpoint:
             ConfigurationError: it cannot be opened, or is no checkpoint.
         """
         try:
-            db = open_shared(self.path, patience=30)
+            db = open_shared(self.path, patience=30, private=True)
             db.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID")
         except sqlite3.Error as error:
             raise ConfigurationError(f"the checkpoint {self.path} cannot be used: {error}") from None

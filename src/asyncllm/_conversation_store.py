@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -202,9 +201,7 @@ class SQLiteConversations:
                 ) from None
 
     def _open(self) -> sqlite3.Connection:
-        if self._path != ":memory:" and not Path(self._path).exists() and Path(self._path).parent.is_dir():
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        db = open_shared(self._path, _PATIENCE)
+        db = open_shared(self._path, _PATIENCE, private=True)
         try:
             (stored,) = db.execute("PRAGMA user_version").fetchone()
             if stored > _FORMAT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -9,16 +10,19 @@ from pathlib import Path
 _AGAIN_SECONDS = 0.01
 
 
-def open_shared(path: str | Path, patience: float) -> sqlite3.Connection:
+def open_shared(path: str | Path, patience: float, *, private: bool = False) -> sqlite3.Connection:
     """Opens or creates a file for any thread, in write-ahead mode, each statement a transaction unless one is begun.
 
     Args:
         path: the file.
         patience: seconds to wait while other processes write or open it.
+        private: a new file can be read by its owner only: it holds prompts and answers.
 
     Raises:
         sqlite3.Error: it cannot be opened.
     """
+    if private and str(path) != ":memory:" and not Path(path).exists() and Path(path).parent.is_dir():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     try:
         write_ahead(connection, patience)

@@ -102,7 +102,7 @@ class SQLiteReplies:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            db = open_shared(self._path, patience=5)
+            db = open_shared(self._path, patience=5, private=True)
             db.execute(
                 "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, until REAL NOT NULL, text TEXT NOT NULL) "
                 "WITHOUT ROWID"

@@ -77,9 +77,8 @@ async def _check(client: Client, provider: str | None, *, quiet: bool) -> int:
             print(verdict.line)
     bad = sum(not verdict.works for verdict in verdicts)
     if not quiet:
-        print(
-            f"\n{len(verdicts) - bad} of {len(verdicts)} checks passed, {len(names)} provider{'' if len(names) == 1 else 's'}"
-        )
+        asked = "1 provider" if len(names) == 1 else f"{len(names)} providers"
+        print(f"\n{len(verdicts) - bad} of {len(verdicts)} checks passed, {asked}")
     return PROBLEMS if bad else 0
 
 
