@@ -63,9 +63,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Every code block of the README and of docs/, and every example, run as a test."""
-    session.install(".[cli,test]")
-    session.run("pytest", "tests/test_docs.py", "tests/test_examples.py", *session.posargs)
+    """The site of the documentation, in site/; every link in it; every code block and example, run as a test."""
+    session.install(".[cli,docs,test]")
+    session.run("python", "tools/build_site.py")
+    session.run("pytest", "tests/test_site.py", "tests/test_docs.py", "tests/test_examples.py", *session.posargs)
 
 
 @nox.session

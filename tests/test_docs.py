@@ -11,7 +11,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +21,10 @@ from asyncllm import _config as config
 from asyncllm import errors
 from asyncllm.cli.main import build_parser
 from asyncllm.testing import Simulator
+from docs_pages import DOCS, FOLDER, PAGES, README, ROOT, Block, blocks, name
 from provider_docs import missing_from_docs
 
-ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 KEYS = {"OPENAI_API_KEY": "sk-simulated", "ANTHROPIC_API_KEY": "sk-ant-simulated"}
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-
-
-def blocks(page: Path, *languages: str) -> list[Block]:
-    """The fenced blocks of a page in these languages, in order."""
-    source = page.read_text(encoding="utf8")
-    return [
-        Block(page, source.count("\n", 0, found.start()) + 1, found[1], found[2])
-        for found in re.finditer(r"^```(\w*)\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
-        if found[1] in languages
-    ]
 
 
 def run(block: Block, names: dict[str, Any]) -> None:
@@ -70,17 +47,17 @@ def simulator() -> Iterator[Simulator]:
 def folder(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the README's configuration, whose providers are simulated."""
     settings = yaml.safe_load(blocks(README, "yaml")[0].text)
-    for name, entry in settings["providers"].items():
-        entry["base_url"] = simulator.url(name)
+    for entry_name, entry in settings["providers"].items():
+        entry["base_url"] = simulator.url(entry_name)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf8")
     monkeypatch.chdir(tmp_path)
-    for name, key in KEYS.items():
-        monkeypatch.setenv(name, key)
+    for variable, key in KEYS.items():
+        monkeypatch.setenv(variable, key)
     return tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_python_of_a_page_runs(page: Path, folder: Path) -> None:
     """A reader may copy the blocks of a page, top to bottom, into a file beside the README's config.yaml."""
     names: dict[str, Any] = {"__name__": "__main__"}
@@ -88,11 +65,11 @@ def test_the_python_of_a_page_runs(page: Path, folder: Path) -> None:
         run(block, names)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_yaml_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every configuration shown is one that loads."""
-    for name, key in KEYS.items():
-        monkeypatch.setenv(name, key)
+    for variable, key in KEYS.items():
+        monkeypatch.setenv(variable, key)
     for block in blocks(page, "yaml"):
         path = tmp_path / "config.yaml"
         path.write_text(block.text, encoding="utf8")
@@ -101,8 +78,8 @@ def test_the_yaml_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: pytes
 
 def test_the_defaults_shown_are_the_defaults() -> None:
     """Leaving out every optional section that docs/configuration.md shows changes nothing."""
-    shown = yaml.safe_load(blocks(ROOT / "docs" / "configuration.md", "yaml")[2].text)
-    least = {name: shown[name] for name in ("active_provider", "providers")}
+    shown = yaml.safe_load(blocks(FOLDER / "configuration.md", "yaml")[2].text)
+    least = {key: shown[key] for key in ("active_provider", "providers")}
     assert config.load(least, environ=KEYS) == config.load(shown, environ=KEYS)
 
 
@@ -111,7 +88,7 @@ def test_every_kind_of_provider_is_listed_with_its_keys_and_variables() -> None:
     assert [] == missing_from_docs()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_commands_of_a_page_parse(page: Path) -> None:
     """Every `asyncllm ...` shown is one that the command line accepts."""
     for block in blocks(page, "sh"):
@@ -120,13 +97,6 @@ def test_the_commands_of_a_page_parse(page: Path) -> None:
                 words = shlex.split(command, comments=True)
                 if words[:1] == ["asyncllm"]:
                     build_parser().parse_args(words[1:])
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
-    """A relative link names a file that is there."""
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf8"))
-    assert [] == [link for link in links if not (page.parent / link).exists()]
 
 
 def test_the_readme_opens_with_one_line_to_see_and_one_to_test() -> None:
@@ -144,13 +114,14 @@ def test_the_whole_check_runs_the_tests_as_the_readme_does() -> None:
 
 def test_the_index_names_every_page() -> None:
     """Nobody has to know a page's name to find it."""
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf8")
-    assert [] == [page.name for page in PAGES[1:] if page.name != "index.md" and f"({page.name})" not in index]
+    indexes = [(page.parent, page.read_text(encoding="utf8")) for page in DOCS if page.name == "index.md"]
+    told = {(folder / link).resolve() for folder, text in indexes for link in re.findall(r"\]\(([^)#]+)\)", text)}
+    assert [] == [name(page) for page in DOCS if page not in told and page != FOLDER / "index.md"]
 
 
 def test_the_error_page_draws_the_real_tree() -> None:
     """The tree in docs/errors.md is the one in the docstring of ``asyncllm.errors``, without its remarks' drift."""
-    drawn = blocks(ROOT / "docs" / "errors.md", "text")[0].text.splitlines()
+    drawn = blocks(FOLDER / "errors.md", "text")[0].text.splitlines()
     documented = [line.strip() for line in (errors.__doc__ or "").splitlines()]
     assert drawn
     assert [] == [line for line in drawn if line.strip() not in documented]
@@ -168,5 +139,5 @@ def test_the_table_of_keywords_is_that_of_the_list() -> None:
         check=True,
         env={**os.environ, "PYTHONIOENCODING": "utf8"},
     )
-    page = (ROOT / "docs" / "calls.md").read_text(encoding="utf8")
+    page = (FOLDER / "calls.md").read_text(encoding="utf8")
     assert page == done.stdout, "run: python tools/keyword_table.py"

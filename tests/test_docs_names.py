@@ -7,15 +7,13 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 from asyncllm._config.reading import keys_of
 from asyncllm._config.settings import Settings
 from asyncllm.cli.main import build_parser
+from docs_pages import PAGES, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text(encoding="utf8") for page in PAGES)
 # Which words in capitals are environment variables: those of vendors, of proxies and certificates, and our own.
 VARIABLE = re.compile(
@@ -60,7 +58,8 @@ def variables_of_the_source() -> set[str]:
     """The environment variables that strings of the package name, docstrings and sentences left out."""
     found: set[str] = set()
     for path in (ROOT / "src").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        text = path.read_text(encoding="utf8")
+        for node in ast.walk(ast.parse(text)) if VARIABLE.search(text) else ():
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and VARIABLE.fullmatch(node.value):
                 found.add(node.value)
     return found
