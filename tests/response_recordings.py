@@ -22,7 +22,7 @@ FILES = (
     "vllm-and-local",
 )
 ORIGIN = Origin("openai", "openai_responses")
-XAI = OpenAIResponses(ResponsesDialect(hosted_call_ids=("xs_call_",)))
+XAI = OpenAIResponses()
 
 
 def exchanges(**where: Any) -> list[dict[str, Any]]:

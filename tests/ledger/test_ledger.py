@@ -466,7 +466,6 @@ async def test_memory_keeps_the_newest_records() -> None:
     for number in range(25):
         ledger.settle(await ledger.open(HEAD, hold(ledger, 50)), DONE._replace(cost=number))
     assert list(range(15, 25)) == sorted(record.nano_cost or 0 for record in await read(ledger))
-    assert 15 == store.forgotten
     assert [Decimal("0.0000003")] == [status.spent for status in await ledger.budget_statuses()]
     await ledger.aclose()
 

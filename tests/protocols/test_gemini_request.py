@@ -262,12 +262,11 @@ def test_vertex_has_names_but_no_uploaded_files() -> None:
         encode(Message.user(Image(file_id="files/abc")), dialect=VERTEX)
 
 
-def test_the_alphabet_of_media_is_the_dialects() -> None:
-    """Media are written in standard base64, or in the URL-safe alphabet of Google's SDK."""
+def test_media_are_written_in_standard_base64() -> None:
+    """Media are written in standard base64."""
     image = Image(data=b"\xfb\xff\xfe", media_type="image/png")
 
     assert "+//+" == user_part(image)["inlineData"]["data"]
-    assert "-__-" == user_part(image, dialect=GeminiDialect(url_safe_base64=True))["inlineData"]["data"]
 
 
 def test_image_detail_needs_gemini_3() -> None:

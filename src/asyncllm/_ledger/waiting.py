@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -19,8 +19,6 @@ import anyio
 from anyio.lowlevel import current_token
 
 from ..errors import LedgerError
-
-Ring = Callable[..., Any]
 
 
 class PendingAnswer(Protocol):

@@ -11,7 +11,7 @@ Sources: the rules that vendors document, in November 2026: Google's ``GenerateC
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
@@ -32,19 +32,6 @@ _GEMINI = frozenset(
 _MOST_OPTIONAL = 24
 _MOST_UNIONS = 16
 Render = Callable[[Any], str]
-
-
-def inner_schemas(schema: Mapping[str, Any]) -> Iterator[Any]:
-    """The schemas right inside a schema, definitions included."""
-    for word in LISTS:
-        if isinstance(schema.get(word), (list, tuple)):
-            yield from schema[word]
-    for word in MAPS:
-        if isinstance(schema.get(word), Mapping):
-            yield from schema[word].values()
-    for word in ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"):
-        if isinstance(schema.get(word), Mapping):
-            yield schema[word]
 
 
 def described(description: Any, moved: Mapping[str, Any], render: Render) -> str | None:

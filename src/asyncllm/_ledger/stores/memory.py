@@ -42,7 +42,6 @@ class MemoryStore:
         self._records: deque[tuple[Any, ...]] = deque(maxlen=keep)
         self._opened: dict[str, Opening] = {}
         self._windows: dict[tuple[str, int], Window] = {}
-        self.forgotten: int = 0
         self._jobs: dict[str, JobRow] = {}
         self.budgets: Sequence[Budget] = ()
         self.more = False
@@ -95,7 +94,6 @@ class MemoryStore:
             self._opened.update(booked.opened)
             self._windows.update(booked.windows)
             for entry in booked.entries:
-                self.forgotten += len(self._records) == self._records.maxlen
                 self._records.append(entry.row())
         return booked
 

@@ -46,7 +46,6 @@ class GeminiDialect:
         absolute_prefixes: ids that begin so are sent as they are, without ``parent``.
         publishers: an id ``a/b`` means ``publishers/a/models/b``.
         files_base: where ids of uploaded files live; None where the host has no such files.
-        url_safe_base64: write media in the URL-safe alphabet, as Google's SDK does; both hosts take either.
         display_names: inline media may carry a name.
         safety_settings: ``{"category": ..., "threshold": ...}`` each, sent with every request.
         labels: sent with every request, for the host's billing reports.
@@ -64,7 +63,6 @@ class GeminiDialect:
     absolute_prefixes: tuple[str, ...] = ()
     publishers: bool = False
     files_base: str | None = "https://generativelanguage.googleapis.com/v1beta/"
-    url_safe_base64: bool = False
     display_names: bool = False
     safety_settings: tuple[Mapping[str, Any], ...] = ()
     labels: Mapping[str, str] | None = None

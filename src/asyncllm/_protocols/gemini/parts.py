@@ -130,8 +130,7 @@ def write_detail(part: Media, wire: dict[str, Any], generation: int, writer: Wri
 def _inline(data: bytes, media_type: str | None, kind: str, part: Media, writer: Writer) -> dict[str, Any]:
     if media_type is None:
         raise writer.refuse(f"the type of the {kind} is not known: give it a media_type such as image/png")
-    encode = base64.urlsafe_b64encode if writer.dialect.url_safe_base64 else base64.b64encode
-    blob = {"mimeType": media_type, "data": encode(data).decode("ascii")}
+    blob = {"mimeType": media_type, "data": base64.b64encode(data).decode("ascii")}
     if isinstance(part, Document) and part.name:
         if writer.dialect.display_names:
             blob["displayName"] = part.name

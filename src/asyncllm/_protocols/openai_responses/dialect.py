@@ -41,7 +41,7 @@ class ResponsesDialect:
     Attributes:
         reasoning_summary: which summary is asked for beside an effort; None for none.
         cache_marks: takes prompt-cache breakpoints on content.
-        hosted_call_ids: beginnings of the ids of custom tool calls that the host ran by itself (xAI: ``xs_call_``).
+        hosted_call_ids: beginnings of the ids of custom tool calls that the host ran by itself (``xs_call_`` is xAI's).
         hosted_tools: the tools that the host runs itself: their words, and the types that they have here.
         compaction: the host sums up a long history itself, when it is asked to.
         error_codes: the host's own codes, lower case, before the common ones.
@@ -51,7 +51,7 @@ class ResponsesDialect:
 
     reasoning_summary: str | None = "auto"
     cache_marks: bool = True
-    hosted_call_ids: tuple[str, ...] = ()
+    hosted_call_ids: tuple[str, ...] = ("xs_call_",)
     hosted_tools: Mapping[str, str] = field(default_factory=lambda: OPENAI_TOOLS)
     compaction: bool = True
     error_codes: tuple[tuple[str, ErrorType], ...] = _CODES

@@ -246,7 +246,7 @@ def is_named_call(item: Mapping[str, Any], dialect: ResponsesDialect) -> bool:
     """Whether an item is a call that names a function or custom tool of the caller's."""
     if type_of(item) not in CALL_FIELDS:
         return False
-    return not (dialect.hosted_call_ids and str(item.get("call_id")).startswith(dialect.hosted_call_ids))
+    return not str(item.get("call_id")).startswith(dialect.hosted_call_ids)
 
 
 def call_id_of(item: Mapping[str, Any]) -> str:
