@@ -161,3 +161,16 @@ def test_a_reply_shows_the_container_it_worked_in() -> None:
     reply = Response(message=Message.assistant("a"), finish_reason="stop", raw={"container": {"id": "container_1"}})
     assert "container container_1" in repr(reply)
     assert "container" not in repr(Response(message=Message.assistant("a"), finish_reason="stop"))
+
+
+def test_a_reply_shows_what_stands_beside_it() -> None:
+    """Log probabilities and the choices after the first can be seen, and a long list of them is cut."""
+    logged = {"index": 0, "logprobs": {"content": [{"token": "a", "logprob": -0.5}] * 100}}
+    other = {"index": 1, "message": {"role": "assistant", "content": "the other answer"}}
+    replies = [
+        Response(message=Message.assistant("a"), finish_reason="stop", raw={"choices": choices})
+        for choices in ([logged], [other], [{"index": 0, "message": {"content": "a"}}])
+    ]
+    assert "-0.5" in repr(replies[0]) and len(repr(replies[0])) < 450
+    assert "the other answer" in repr(replies[1])
+    assert "raw" not in repr(replies[2])

@@ -25,6 +25,7 @@ else:  # the standard library's has no default before Python 3.13; only type che
 CostSource = Literal["provider", "table", "estimate"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
 _MOST_SHOWN = 60
+_MOST_BESIDE = 300
 Outcome = Literal["ok", "error", "cancelled", "interrupted", "unknown", "cached"]
 
 
@@ -148,7 +149,9 @@ class Response(Generic[Parsed]):
 
     def __repr__(self) -> str:
         shown = self.text if len(self.text) <= _MOST_SHOWN else f"{self.text[: _MOST_SHOWN - 1]}…"
-        return f"<Response {shown!r} [{self._facts()}]>"
+        beside = _beside(self.raw or {})
+        told = repr(beside)[:_MOST_BESIDE]
+        return f"<Response {shown!r} [{self._facts()}]{f' beside it in raw: {told}' if beside else ''}>"
 
     def _facts(self) -> str:
         usage = self.usage
@@ -183,3 +186,17 @@ class Response(Generic[Parsed]):
     def reasoning(self) -> str:
         """The readable reasoning, joined; ``""`` if there is none."""
         return "".join([part.text for part in self.message.content if type(part) is Reasoning])
+
+
+def _beside(raw: Mapping[str, Any]) -> list[Any]:
+    """What a caller asked for and no part holds: log probabilities, and the choices after the first."""
+    found: list[Any] = []
+    for name in ("choices", "candidates"):
+        choices = raw.get(name)
+        for at, choice in enumerate(choices if isinstance(choices, list) else ()):
+            if not isinstance(choice, Mapping):
+                continue
+            found += [choice[key] for key in ("logprobs", "logprobsResult") if choice.get(key)]
+            if choice.get("index", at):
+                found.append(choice.get("message") or choice.get("content"))
+    return found
