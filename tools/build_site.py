@@ -75,8 +75,8 @@ def assemble() -> None:
     for example in sorted((ROOT / "examples").glob("*.py")):
         code = example.read_text("utf8")
         about = (ast.get_docstring(ast.parse(code)) or "").split("\n\n")[0].replace("\n", " ")
-        page = f"# {example.name}\n\n{about}\n\n```python\n{code}```\n"
-        (PAGES / "examples" / f"{example.stem}.md").write_text(page, encoding="utf8")
+        text = f"# {example.name}\n\n{about}\n\n```python\n{code}```\n"
+        (PAGES / "examples" / f"{example.stem}.md").write_text(text, encoding="utf8")
         rows.append(f"| [{example.name}]({example.stem}.md) | {about} |")
     (PAGES / "examples" / "index.md").write_text("\n".join(rows) + "\n", encoding="utf8")
 

@@ -16,15 +16,17 @@ from .nearest import hint
 from .rules import SecretStr
 from .settings import Settings
 
-# The library's own variables. The second name of each is the one of the first requirements.
-_PROVIDER = ("ASYNCLLM_PROVIDER", "PRIMARY_LLM_PROVIDER")
-_MODEL = ("ASYNCLLM_MODEL",)
-_CROSS = ("ASYNCLLM_CROSS_PROVIDER_FALLBACK", "ENABLE_LLM_FALLBACK")
-_ROUTING = ("ASYNCLLM_ROUTING", "LLM_ROUTING_STRATEGY")
-_BUDGETS = (
-    (("ASYNCLLM_DAILY_BUDGET", "LLM_DAILY_BUDGET"), "day"),
-    (("ASYNCLLM_MONTHLY_BUDGET", "LLM_MONTHLY_BUDGET"), "month"),
-)
+# Key of the configuration -> the library's own variables for it; after the first, the names of the first requirements.
+VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "active_provider": ("ASYNCLLM_PROVIDER", "PRIMARY_LLM_PROVIDER"),
+    "active_model": ("ASYNCLLM_MODEL",),
+    "cross_provider_fallback": ("ASYNCLLM_CROSS_PROVIDER_FALLBACK", "ENABLE_LLM_FALLBACK"),
+    "routing": ("ASYNCLLM_ROUTING", "LLM_ROUTING_STRATEGY"),
+}
+BUDGET_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "day": ("ASYNCLLM_DAILY_BUDGET", "LLM_DAILY_BUDGET"),
+    "month": ("ASYNCLLM_MONTHLY_BUDGET", "LLM_MONTHLY_BUDGET"),
+}
 _STRATEGIES: Mapping[str, str] = {
     "cost_based": "cost",
     "cost_optimized": "cost",
@@ -58,9 +60,10 @@ def from_env(environ: Mapping[str, str] = os.environ) -> Settings:
 
 def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
     providers = {name: _entry(kind, environ) for name, kind in KINDS.items() if kind.is_found(environ)}
-    chosen = _get(environ, *_PROVIDER)
+    chosen = _get(environ, *VARIABLES["active_provider"])
     if chosen and chosen not in KINDS:
-        return refusal([f"{_set(environ, _PROVIDER)}: there is no such provider{hint(chosen, KINDS)}"])
+        variable = _set(environ, VARIABLES["active_provider"])
+        return refusal([f"{variable}: there is no such provider{hint(chosen, KINDS)}"])
     if chosen and chosen not in providers:
         providers[chosen] = _entry(KINDS[chosen], environ)
     if not providers:
@@ -110,14 +113,14 @@ def _own_variables(
     """Returns the values of the library's own variables, and the name of the variable for each."""
     tree: dict[str, Any] = {}
     variables: dict[KeyPath, str] = {}
-    for key, names in (("active_model", _MODEL), ("cross_provider_fallback", _CROSS)):
-        if variable := _set(environ, names):
+    for key in ("active_model", "cross_provider_fallback"):
+        if variable := _set(environ, VARIABLES[key]):
             tree[key] = environ[variable].strip()
             variables[(key,)] = variable
-    if variable := _set(environ, _ROUTING):
+    if variable := _set(environ, VARIABLES["routing"]):
         tree["routing"] = _routing(environ[variable].strip(), providers)
         variables |= dict.fromkeys((("routing",), ("routing", "strategy"), ("routing", "targets")), variable)
-    budgets = [(variable, per) for names, per in _BUDGETS if (variable := _set(environ, names))]
+    budgets = [(variable, per) for per, names in BUDGET_VARIABLES.items() if (variable := _set(environ, names))]
     if budgets:
         tree["budgets"] = [{"limit": environ[variable].strip(), "per": per} for variable, per in budgets]
         variables |= {("budgets", index, "limit"): variable for index, (variable, _) in enumerate(budgets)}

@@ -191,7 +191,7 @@ class RouteTarget:
     """A model of a provider."""
 
     provider: Annotated[Name | None, "A name in providers; without it the active provider."] = None
-    model: Name
+    model: Annotated[Name, "The name of the model."]
     weight: Annotated[
         float | None,
         above(0),
@@ -293,46 +293,46 @@ class RoutingRules:
         return tuple(target for targets in lists for target in targets)
 
 
-Fee = Annotated[Decimal | None, at_least(0), MONEY, "US dollars for a thousand of them."]
+Fee = Annotated[Decimal | None, at_least(0), MONEY]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceSettings:
     """Prices of a model, in US dollars for a million tokens. What is not set keeps the built-in price or fee."""
 
-    input: Annotated[Decimal | None, at_least(0), MONEY] = None
-    output: Annotated[Decimal | None, at_least(0), MONEY] = None
-    cache_read: Annotated[Decimal | None, at_least(0), MONEY] = None
+    input: Annotated[Decimal | None, at_least(0), MONEY, "Tokens of the prompt."] = None
+    output: Annotated[Decimal | None, at_least(0), MONEY, "Tokens of the answer."] = None
+    cache_read: Annotated[Decimal | None, at_least(0), MONEY, "Tokens that are read from the prompt cache."] = None
     cache_write: Annotated[Decimal | None, at_least(0), MONEY, "Writing to the cache for five minutes."] = None
     cache_write_1h: Annotated[Decimal | None, at_least(0), MONEY, "Writing to the cache for an hour."] = None
     reasoning: Annotated[Decimal | None, at_least(0), MONEY, "Only where it is not billed as output."] = None
-    input_audio: Annotated[Decimal | None, at_least(0), MONEY] = None
-    output_audio: Annotated[Decimal | None, at_least(0), MONEY] = None
-    input_image: Annotated[Decimal | None, at_least(0), MONEY] = None
-    output_image: Annotated[Decimal | None, at_least(0), MONEY] = None
-    request: Fee = None
-    web_search: Fee = None
-    grounded_prompt: Fee = None
-    file_search: Fee = None
-    code_interpreter: Fee = None
-    code_execution: Fee = None
-    image_generation: Fee = None
-    google_maps: Fee = None
+    input_audio: Annotated[Decimal | None, at_least(0), MONEY, "Tokens of sound in the prompt."] = None
+    output_audio: Annotated[Decimal | None, at_least(0), MONEY, "Tokens of sound in the answer."] = None
+    input_image: Annotated[Decimal | None, at_least(0), MONEY, "Tokens of pictures in the prompt."] = None
+    output_image: Annotated[Decimal | None, at_least(0), MONEY, "Tokens of pictures in the answer."] = None
+    request: Annotated[Fee, "Requests. US dollars for a thousand."] = None
+    web_search: Annotated[Fee, "Searches of the web. US dollars for a thousand."] = None
+    grounded_prompt: Annotated[Fee, "Prompts that Google grounds with a search. US dollars for a thousand."] = None
+    file_search: Annotated[Fee, "Searches of files. US dollars for a thousand."] = None
+    code_interpreter: Annotated[Fee, "Sessions of OpenAI's code interpreter. US dollars for a thousand."] = None
+    code_execution: Annotated[Fee, "Runs of code. US dollars for a thousand."] = None
+    image_generation: Annotated[Fee, "Pictures that are made. US dollars for a thousand."] = None
+    google_maps: Annotated[Fee, "Prompts that Google grounds with its maps. US dollars for a thousand."] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapabilitySettings:
     """What a model can do. What is not set keeps the built-in knowledge."""
 
-    context_window: Annotated[int | None, at_least(1), "Tokens."] = None
-    max_output_tokens: Annotated[int | None, at_least(1), "Tokens."] = None
-    tools: bool | None = None
-    images: bool | None = None
-    documents: bool | None = None
-    audio: bool | None = None
-    video: bool | None = None
-    json_schema: bool | None = None
-    reasoning: bool | None = None
+    context_window: Annotated[int | None, at_least(1), "Tokens of prompt and answer together."] = None
+    max_output_tokens: Annotated[int | None, at_least(1), "Tokens of the longest answer."] = None
+    tools: Annotated[bool | None, "Calls functions."] = None
+    images: Annotated[bool | None, "Reads pictures."] = None
+    documents: Annotated[bool | None, "Reads documents such as PDF."] = None
+    audio: Annotated[bool | None, "Hears sound."] = None
+    video: Annotated[bool | None, "Sees films."] = None
+    json_schema: Annotated[bool | None, "Is held to a JSON schema by its host."] = None
+    reasoning: Annotated[bool | None, "Thinks before it answers."] = None
     sampling: Annotated[bool | None, "Accepts temperature and top_p."] = None
 
 
@@ -363,7 +363,7 @@ def _database(secret: SecretStr) -> SecretStr:
 class CostTrackingSettings:
     """The ledger."""
 
-    enabled: bool = True
+    enabled: Annotated[bool, "Keep a ledger; false: replies have their cost all the same, reports raise."] = True
     database: Annotated[
         SecretStr,
         Rule(_database, {"default": "sqlite:///asyncllm.db"}),

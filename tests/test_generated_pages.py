@@ -1,0 +1,67 @@
+"""Pages of docs/ that are made from the code: they are what the code says now, and nothing is missing in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import generated_pages
+import pytest
+
+import docs_pages
+from asyncllm._config.settings import Settings
+from asyncllm._providers.spec import every_host
+from test_docs_names import keys
+
+SETTINGS = docs_pages.FOLDER / "reference" / "settings.md"
+NAMES = Path(__file__).with_name("public_names.txt")
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[Path, str]:
+    """The pages as they are made now."""
+    return generated_pages.pages()
+
+
+def test_the_pages_are_what_the_code_says(made: dict[Path, str]) -> None:
+    """A page that no longer fits the code is named."""
+    kept = {path: path.read_text(encoding="utf8") if path.exists() else "" for path in made}
+    stale = [docs_pages.name(path) for path, text in made.items() if kept[path] != text]
+    assert [] == stale, "run: python tools/generated_pages.py"
+
+
+def test_no_page_of_the_reference_is_left_over(made: dict[Path, str]) -> None:
+    """A page of a module that is gone goes too."""
+    there = [path for path in docs_pages.DOCS if path.parent.name in ("api", "reference")]
+    assert set(there) == {path for path in made if path.parent.name in ("api", "reference")}
+
+
+def test_every_public_name_has_a_page() -> None:
+    """Each public name of each public module is documented on one page, or named there as the same one of another."""
+    pages = [page.read_text(encoding="utf8") for page in docs_pages.DOCS if page.parent.name == "api"]
+    documented = [found for text in pages for found in re.findall(r"^::: (\S+)$", text, re.MULTILINE)]
+    same = {
+        found for text in pages for line in re.findall(r"^- (.*): \[", text, re.MULTILINE) for found in line.split(", ")
+    }
+    names = NAMES.read_text(encoding="utf8").split()
+    assert [] == [name for name in names if name not in documented and f"`{name}`" not in same]
+    assert [] == [name for name in documented if documented.count(name) > 1 or name not in names]
+
+
+def test_every_setting_has_a_type_and_a_meaning() -> None:
+    """A row for each key of each section, none of them with an empty type or meaning."""
+    rows = [line.split(" | ") for line in SETTINGS.read_text(encoding="utf8").splitlines() if line.startswith("| `")]
+    told = {row[0].strip("| `") for row in rows}
+    assert set() == {path.rpartition(".")[2] for path in keys(Settings)} - told
+    assert [] == [row[0] for row in rows if not row[1].strip() or not row[-1].strip(" |")]
+
+
+def test_every_key_and_variable_of_a_host_is_there() -> None:
+    """Each kind has a part of its own with its keys and their variables."""
+    parts = SETTINGS.read_text(encoding="utf8").split("\n### ")
+    by_kind = {part.split("\n")[0]: part for part in parts[1:]}
+    missing = []
+    for kind, spec in every_host().items():
+        names = {*spec.keys, *(variable for key in spec.keys.values() for variable in key.variables)}
+        missing += [f"{kind}: {name}" for name in names if f"`{name}`" not in by_kind.get(kind, "")]
+    assert [] == missing

@@ -1,0 +1,36 @@
+"""Writes the pages of docs/ that are made from the code: ``python tools/generated_pages.py``.
+
+Run it after a change of a setting, a host, a wire format or a public name. A test compares the pages with what is
+written here, and says when it has to be run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import api_pages
+import settings_page
+import support_page
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs"
+
+
+def pages() -> dict[Path, str]:
+    """Each page with its text."""
+    made = {
+        "reference/settings.md": settings_page.page(),
+        "reference/what-works-where.md": support_page.page(),
+        **api_pages.pages(),
+    }
+    return {FOLDER / path: text for path, text in made.items()}
+
+
+def main() -> None:
+    """Writes all of them."""
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf8")
+
+
+if __name__ == "__main__":
+    main()
