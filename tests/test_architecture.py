@@ -29,7 +29,18 @@ LEVELS: tuple[frozenset[str], ...] = (
         {"errors", *(f"_transport.{name}" for name in ("base", "proxy", "tls", "blocking")), "_models.names", *SECTIONS}
     ),
     frozenset(
-        {"_async_only", "_checks", "tools", "_options", "_run_options", "_map_item", "_framing", "_protocols", "_auth"}
+        {
+            "_async_only",
+            "_checks",
+            "tools",
+            "_tool_signatures",
+            "_options",
+            "_run_options",
+            "_map_item",
+            "_framing",
+            "_protocols",
+            "_auth",
+        }
     ),
     frozenset({"_providers", "_ledger", "_models", "_protocols.wire_json"}),
     frozenset({"_config", "_transport", "_engine", "_conversation_rules"}),
@@ -67,6 +78,7 @@ SIDEWAYS = frozenset(
         ("_ledger", "_models"),
         ("_options", "_checks"),
         ("_checks", "tools"),
+        ("tools", "_tool_signatures"),
         ("_run_options", "_options"),
         ("_run_options", "_checks"),
         ("_run_stream", "runs"),
@@ -188,7 +200,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "sync",
             "_sync_conversation",
             "_sync_ledger",
-            "tools",
+            "_tool_signatures",
             "runs",
             "_run_stream",
             "bulk",
@@ -199,14 +211,16 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
             "_verbs",
         }
     ),
-    "docstring_parser": frozenset({"tools"}),
+    "docstring_parser": frozenset({"_tool_signatures"}),
     "starlette": frozenset({"contrib"}),
     "uvicorn": frozenset({"cli"}),  # serves the dashboard
     "trio": frozenset({"_transport", "_engine", "_testing"}),
     "certifi": frozenset({"_transport.tls"}),
     "h11": frozenset({"_transport", "_testing"}),
-    "pydantic": frozenset({"_providers", "_config", "_engine", "client", "_testing", "tools", "contrib"}),
-    "pydantic_core": frozenset({"_protocols.wire_json", "_config", "_engine", "tools", "bulk", "_checkpoint"}),
+    "pydantic": frozenset({"_providers", "_config", "_engine", "client", "_testing", "_tool_signatures", "contrib"}),
+    "pydantic_core": frozenset(
+        {"_protocols.wire_json", "_config", "_engine", "tools", "_tool_signatures", "bulk", "_checkpoint"}
+    ),
     "orjson": frozenset({"_protocols.wire_json"}),
     "yaml": frozenset({"_config"}),
     "botocore": frozenset({"_auth"}),

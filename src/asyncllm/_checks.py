@@ -209,9 +209,9 @@ def _read_tool(at: str, tool: Any) -> Tool | ProviderTool | HostedTool:
     if isinstance(tool, HostedTool):
         return _hosted(at, tool)
     if callable(tool):
-        from .tools import FunctionTool
+        from .tools import FunctionTool, function_tool
 
-        made = tool if isinstance(tool, FunctionTool) else FunctionTool(tool)
+        made = tool if isinstance(tool, FunctionTool) else function_tool(tool)
         return made.definition
     if isinstance(tool, Toolset):
         raise BadRequestError(f"{at} is a set of tools that run and run_stream open; here give *(await it.tools())")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from copy import copy
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Union
+from weakref import WeakKeyDictionary
 
 from . import _assembly as assembly
 from . import _checks
@@ -92,6 +93,7 @@ class Runtime(AsyncOnly):
         self._http_client = http_client
         self._json = WireJSON()
         self._formats = Formats(self._json)
+        self._signatures: MutableMapping[Any, dict[bool, Any]] = WeakKeyDictionary()  # of plain functions in runs
         self._lifetime: Lifetime | SharedLifetime = Lifetime(self._build_engine)
         self._targeting = Targeting(
             assembly.entries(self.settings, own, self._environ, lambda *about: self._catalog.facts(*about)),

@@ -215,7 +215,7 @@ class Client(Verbs):
         from .runs import begin, run_tools
 
         trace = None if self._hooks is None else self._hooks.trace_run(options.get("agent"))
-        return await run_tools(self.send, begin(messages, response_format, options), trace)
+        return await run_tools(self.send, begin(messages, response_format, options, self._signatures), trace)
 
     @overload
     def run_stream(
@@ -252,7 +252,7 @@ class Client(Verbs):
         from .runs import begin
 
         trace = None if self._hooks is None else self._hooks.trace_run(options.get("agent"))
-        return RunStream(self.stream, begin(messages, response_format, options), self._spawn, trace)
+        return RunStream(self.stream, begin(messages, response_format, options, self._signatures), self._spawn, trace)
 
     @overload
     def map(

@@ -41,7 +41,18 @@ from ._schema.response import Attempt, Response
 from ._schema.stored import load_messages, stored_messages, to_text
 from ._schema.usage import UNKNOWN_USAGE, Usage, add_usage
 from .errors import BadRequestError, ToolArgumentsError
-from .tools import KINDS, FunctionTool, Offered, RunContext, ToolError, ToolOffer, offered, result_of
+from .tools import (
+    KINDS,
+    FunctionTool,
+    Offered,
+    RunContext,
+    Signatures,
+    ToolError,
+    ToolOffer,
+    offered,
+    result_of,
+    whole_text,
+)
 
 if TYPE_CHECKING:
     from ._engine.hooks import RunTrace
@@ -218,13 +229,16 @@ class RunRules:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
 
 
-def begin(messages: Messages | Run[Any], response_format: Any, options: Mapping[str, Any]) -> Loop:
+def begin(
+    messages: Messages | Run[Any], response_format: Any, options: Mapping[str, Any], kept: Signatures | None = None
+) -> Loop:
     """Reads the arguments of a run.
 
     Args:
         messages: the conversation so far, or a run that goes on.
         response_format: as for `Client.send`.
         options: the keywords of the run and of its calls.
+        kept: what was read of plain functions before.
 
     Raises:
         BadRequestError: one of them is wrong; the sentence names it.
@@ -235,8 +249,8 @@ def begin(messages: Messages | Run[Any], response_format: Any, options: Mapping[
     if response_format is not None:
         rest["response_format"] = response_format
     if isinstance(messages, Run):
-        return Loop(messages.messages, rules, rest, messages)
-    return Loop(read_messages(messages), rules, rest)
+        return Loop(messages.messages, rules, rest, messages, kept=kept)
+    return Loop(read_messages(messages), rules, rest, kept=kept)
 
 
 Send = Callable[..., Awaitable[Response[Any]]]
@@ -288,6 +302,7 @@ class Loop:
         rules: how the run goes.
         options: the keywords of each call, without ``tools``.
         before: the run that goes on; None for a new one.
+        kept: what was read of plain functions before.
     """
 
     def __init__(
@@ -296,12 +311,14 @@ class Loop:
         rules: RunRules,
         options: Mapping[str, Any],
         before: Run[Any] | None = None,
+        *,
+        kept: Signatures | None = None,
     ) -> None:
         self.messages: tuple[Message, ...] = messages
         self.pending: tuple[ToolCall, ...] = () if before is None else before.pending
         self.trace: RunTrace | None = None
         self._rules = rules
-        offers = offered(rules.tools)
+        offers = offered(rules.tools, kept)
         self.toolsets: tuple[Toolset, ...] = tuple([one for one in offers if not isinstance(one, KINDS)])
         self._take_offers([one for one in offers if isinstance(one, KINDS)])
         self._options = dict(options)
@@ -540,7 +557,8 @@ def _name_of(offer: Tool | ProviderTool | HostedTool | Mapping[str, Any]) -> str
 
 
 def _told(call: ToolCall, text: str, *, is_error: bool, error: Exception | None = None) -> ToolRun:
-    return ToolRun(call=call, result=ToolResult(call.id, (Text(text),), is_error=is_error, name=call.name), error=error)
+    parts = (Text(whole_text(text)),)
+    return ToolRun(call=call, result=ToolResult(call.id, parts, is_error=is_error, name=call.name), error=error)
 
 
 def _failure(call: ToolCall, error: Exception) -> ToolRun:

@@ -19,7 +19,7 @@ Rules:
 
 * A parameter is a property of the schema: its type hint says the type, ``Annotated[..., "text"]`` or the docstring says
   what it means, its default says that it may be left out.
-* The first parameter is for the run's context, not for the model, if its type hint is `RunContext`.
+* A parameter whose type hint is `RunContext`, usually the first one, is for the run's context and not for the model.
 * Arguments that do not fit never reach the function: the model is told what is wrong, and may call again.
 * What a function raises is told to the model with the name of the exception. `ToolError` is told as it stands.
 """
@@ -29,21 +29,9 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, is_dataclass
-from decimal import Decimal
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Generic,
-    TypeVar,
-    Union,
-    get_origin,
-    get_type_hints,
-    overload,
-)
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from typing import Any, Union, overload
 
 from ._schema.content import (
     Audio,
@@ -56,46 +44,25 @@ from ._schema.content import (
     ToolResult,
     Unknown,
     Video,
-    parse_arguments,
 )
 from ._schema.hosted import HostedTool
-from ._schema.json_schema import JSONSchema, SchemaError
-from ._schema.messages import Message
 from ._schema.request import ProviderTool, Tool, Toolset
-from ._schema.usage import UNKNOWN_USAGE, Usage
-from .errors import BadRequestError, ToolArgumentsError
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from ._schema.sniffing import sniffed
+from ._tool_signatures import (
+    RunContext,
+    ToolSignature,
+    given_signature,
+    is_method,
+    local_names,
+    read_signature,
+    written,
+)
+from .errors import BadRequestError
 
 __all__ = ["FunctionTool", "RunContext", "ToolError", "tool"]
 
-Deps = TypeVar("Deps")
 _RESULTS = (Text, Json, Image, Document, Audio, Video, Unknown)
-_FIRST_NAMES = ("self", "cls")
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class RunContext(Generic[Deps]):
-    """What a tool gets to know of the run that calls it. It is passed to a first parameter of this type.
-
-    Attributes:
-        deps: what the caller gave the run as ``deps``.
-        call: the call that is answered.
-        step: the number of the step, from 1.
-        messages: the conversation up to this call.
-        usage: the tokens of the run so far.
-        cost: US dollars of the run so far, without what has no known cost.
-    """
-
-    deps: Deps
-    _: KW_ONLY
-    call: ToolCall
-    step: int = 1
-    messages: tuple[Message, ...] = ()
-    usage: Usage = UNKNOWN_USAGE
-    cost: Decimal = Decimal(0)
+_UNBOUND = (classmethod, staticmethod)
 
 
 class ToolError(Exception):
@@ -146,13 +113,16 @@ class FunctionTool:
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        written = _written(function)
-        self.name: str = name or str(getattr(written, "__name__", type(function).__name__))
+        bare = written(function)
+        self.name: str = name or str(getattr(bare, "__name__", type(function).__name__))
         self.timeout = timeout
         self._description = description
         self._parameters = parameters
         self._strict = strict
-        self._read: _Signature | None = None
+        self._names: Mapping[str, Any] = {}
+        self._read: ToolSignature | None = None
+        self._of: FunctionTool | None = None  # of a method: the tool of the class, which keeps what was read
+        self._read_bound: ToolSignature | None = None
         self._awaited: bool | None = None
 
     @property
@@ -162,11 +132,11 @@ class FunctionTool:
 
     @property
     def is_async(self) -> bool:
-        """Whether a call returns something to await."""
+        """Whether a call returns something to await or to iterate, and does not block."""
         if self._awaited is None:
-            called = inspect.unwrap(self.function)
-            call = getattr(called, "__call__", None)  # noqa: B004
-            self._awaited = inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(call)
+            call = getattr(self.function, "__call__", None)  # noqa: B004
+            awaited = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+            self._awaited = any(kind(one) for kind in awaited for one in (self.function, call))
         return self._awaited
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
@@ -174,9 +144,9 @@ class FunctionTool:
         return self.function(*args, **keywords)
 
     def __get__(self, owner: Any, kind: type | None = None) -> FunctionTool:
-        if owner is None:
+        if owner is None and not isinstance(self.function, _UNBOUND):
             return self
-        return FunctionTool(
+        made = FunctionTool(
             self.function.__get__(owner, kind),
             name=self.name,
             description=self._description,
@@ -184,6 +154,9 @@ class FunctionTool:
             timeout=self.timeout,
             strict=self._strict,
         )
+        made._names = self._names
+        made._of = self
+        return made
 
     def __repr__(self) -> str:
         return f"FunctionTool({self.name!r})"
@@ -193,23 +166,20 @@ class FunctionTool:
 
         Args:
             call: what the model asked for.
-            context: for a function whose first parameter is a `RunContext`.
+            context: for a function that has a parameter of type `RunContext`.
 
         Raises:
             ToolArgumentsError: the arguments do not fit.
         """
-        signature = self._signature
-        arguments = signature.read(call)
-        if signature.takes_context:
-            return functools.partial(self.function, context, **arguments)
-        return functools.partial(self.function, **arguments)
+        return self._signature.bind(self.function, call, context)
 
     async def run(self, call: ToolCall, context: RunContext[Any]) -> tuple[ResultPart, ...]:
-        """Runs the function and returns its result as parts. A sync function runs in a thread.
+        """Runs the function and returns its result as parts. A sync function runs in a thread; of a generator all
+        items are the result.
 
         Args:
             call: what the model asked for.
-            context: for a function whose first parameter is a `RunContext`.
+            context: for a function that has a parameter of type `RunContext`.
 
         Raises:
             ToolArgumentsError: the arguments do not fit.
@@ -222,21 +192,41 @@ class FunctionTool:
         else:
             from anyio import to_thread
 
-            found = await to_thread.run_sync(ready, abandon_on_cancel=True)
+            (found,) = await to_thread.run_sync(_to_its_end, ready, abandon_on_cancel=True)
         if inspect.isawaitable(found):
             found = await found
+        if inspect.isasyncgen(found):
+            found = [item async for item in found]
         if isinstance(found, ToolResult) and found.is_error:
             raise ToolError(*found.content)
+        if isinstance(found, Exception):
+            raise found
         return result_of(found)
 
     @property
-    def _signature(self) -> _Signature:
+    def _signature(self) -> ToolSignature:
+        if self._read is None and self._of is not None:
+            self._read = self._of._read_bound  # noqa: SLF001  # the same class
         if self._read is None:
-            read = (
-                _read_signature if self._parameters is None else functools.partial(_given_signature, self._parameters)
-            )
-            self._read = read(self.function, self.name, self._description, self._strict)
+            about = (self.function, self.name, self._description, self._strict)
+            given = self._parameters
+            self._read = read_signature(*about, self._names) if given is None else given_signature(given, *about)
+            if self._of is not None:
+                self._of._read_bound = self._read  # noqa: SLF001  # the same class
         return self._read
+
+
+def _to_its_end(ready: Callable[[], Any]) -> tuple[Any]:
+    """Makes a call; a generator works while it is read, so it is read here, in the thread.
+
+    Returns:
+        The result in a tuple, as trio takes no coroutine from a thread.
+    """
+    try:
+        found = ready()
+        return (list(found) if inspect.isgenerator(found) else found,)
+    except StopIteration as error:  # which no coroutine can pass on
+        raise RuntimeError(f"StopIteration: {error}") from error
 
 
 @overload
@@ -273,10 +263,13 @@ def tool(
     Raises:
         BadRequestError: the signature cannot be said as a schema; the sentence names the parameter.
     """
+    frame = inspect.currentframe()
+    around = None if frame is None else frame.f_back
 
     def make(found: Callable[..., Any]) -> FunctionTool:
         made = FunctionTool(found, name=name, description=description, timeout=timeout, strict=strict)
-        if not _is_method(found):
+        made._names = local_names(found, around)  # noqa: SLF001  # made here
+        if not isinstance(found, _UNBOUND) and not is_method(found):
             _ = made.definition  # a bad signature is told where the function is written
         return made
 
@@ -295,239 +288,129 @@ KINDS = (FunctionTool, Tool, ProviderTool, HostedTool, Mapping)
 """The classes of `Offered`. To ask whether a value is a `Toolset` takes long, so it is what is none of these."""
 
 
-def offered(tools: Iterable[ToolOffer]) -> list[Offered | Toolset]:
-    """Returns the tools of a call, with a `FunctionTool` for every plain function."""
+Signatures = MutableMapping[Callable[..., Any], dict[bool, ToolSignature]]
+"""What was read of plain functions, as functions and as methods: to read one takes longer than a call."""
+
+
+def function_tool(function: Callable[..., Any], kept: Signatures | None = None) -> FunctionTool:
+    """Returns the tool of a plain function.
+
+    Args:
+        function: a function, a method, or anything that can be called.
+        kept: what was read before, and is kept for the next time.
+    """
+    bare = getattr(function, "__func__", function)
+    if isinstance(bare, FunctionTool):  # what @classmethod made of a tool, from Python 3.13 on
+        return bare.__get__(function.__self__)  # type: ignore[attr-defined]  # a method has it
+    made = FunctionTool(function)
+    if kept is None or not inspect.isfunction(bare):
+        return made
+    of_function = kept.setdefault(bare, {})
+    bound = bare is not function
+    if bound in of_function:
+        made._read = of_function[bound]  # noqa: SLF001  # made here
+    else:
+        of_function[bound] = made._signature  # noqa: SLF001  # made here
+    return made
+
+
+def offered(tools: Iterable[ToolOffer], kept: Signatures | None = None) -> list[Offered | Toolset]:
+    """Returns the tools of a call, with a `FunctionTool` for every plain function.
+
+    Args:
+        tools: what the caller gave.
+        kept: what was read of plain functions before.
+    """
     found: list[Any] = []
     for one in tools:
         ready = isinstance(one, KINDS) or callable(getattr(one, "tools", None))
-        found.append(one if ready else FunctionTool(one))  # type: ignore[arg-type]  # what is left is a function
+        found.append(one if ready else function_tool(one, kept))  # type: ignore[arg-type]  # what is left is a function
     return found
+
+
+# Results.
 
 
 def result_of(value: Any) -> tuple[ResultPart, ...]:
     """Returns a function's return value as parts: text, media and parts as they are, everything else as JSON.
 
+    Bytes are the picture, the PDF or the sound that they begin as, else text in UTF-8. NaN and the infinities become
+    their names, half a surrogate pair becomes U+FFFD, as JSON has neither.
+
     Raises:
         BadRequestError: JSON cannot say it.
     """
     if isinstance(value, str):
-        return (Text(value),)
+        return (Text(whole_text(value)),)
+    if isinstance(value, Text):
+        return (value if value.text.isascii() else replace(value, text=whole_text(value.text)),)
     if isinstance(value, _RESULTS):
         return (value,)
     if isinstance(value, ToolResult):
         return value.content
+    if isinstance(value, (bytes, bytearray)):
+        return (_part_of(bytes(value)),)
     if isinstance(value, (list, tuple)) and value and any(isinstance(item, _RESULTS) for item in value):
         return tuple([part for item in value for part in result_of(item)])
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
-
-    if is_dataclass(value) and not isinstance(value, type):
-        from pydantic import TypeAdapter
-
-        value = TypeAdapter(type(value)).dump_python(value, mode="json")
-    try:
-        return (Json(to_jsonable_python(value)),)
-    except PydanticSerializationError as error:
-        raise BadRequestError(
-            f"a tool returned a {type(value).__name__}, which JSON cannot say ({error}); "
-            "return text, numbers, lists, dicts, dataclasses or pydantic models"
-        ) from None
+    return (Json(_as_json(value)),)
 
 
-# From a signature to a schema.
+def whole_text(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, which no request can say."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-Checked = tuple[dict[str, Any], Sequence[str]]
-"""The arguments, and what is wrong with them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Signature:
-    """What a function takes; ``check`` reads the text of the arguments."""
-
-    definition: Tool
-    check: Callable[[str], Checked]
-    takes_context: bool
-
-    def read(self, call: ToolCall) -> dict[str, Any]:
-        read, problems = self.check(call.raw_arguments)
-        if not problems:
-            return read
-        raise ToolArgumentsError(
-            f"the arguments of {call.name} do not fit: {'; '.join(problems)}", problems=tuple(problems)
-        )
-
-
-def _by_adapter(adapter: TypeAdapter[Any], raw: str) -> Checked:
-    """The arguments as values of the type hints."""
-    from pydantic import ValidationError
-
-    problems: list[str] = []
-    try:
-        return adapter.validate_json(raw.strip() or "{}"), ()
-    except ValidationError as error:
-        for found in error.errors(include_url=False, include_input=False, include_context=False):
-            place = ".".join(map(str, found["loc"]))
-            problems.append(f"{place}: {found['msg']}" if place else found["msg"])
-    return {}, problems
-
-
-def _by_schema(schema: JSONSchema | None, raw: str) -> Checked:
-    """The arguments as the model wrote them; without a schema that can be read, only that they are an object."""
-    arguments = parse_arguments(raw)
-    if arguments is None:
-        return {}, ("the arguments must be a JSON object",)
-    return arguments, () if schema is None else schema.problems(arguments)
-
-
-def _given_signature(
-    parameters: Mapping[str, Any], function: Callable[..., Any], name: str, description: str | None, strict: bool | None
-) -> _Signature:
-    """A function that takes what a schema of its maker's own says."""
-    _check_name(name)
-    told = _docstring_of(function)[0] if description is None else description
-    schema: JSONSchema | None = None
-    try:
-        schema = JSONSchema(parameters)
-    except SchemaError:
-        schema = None  # whoever runs the function checks what it is given
-    return _Signature(
-        definition=Tool(name, told, parameters, strict=strict),
-        check=functools.partial(_by_schema, schema),
-        takes_context=_takes_context(function, _hints(function, name)),
-    )
-
-
-def _takes_context(function: Callable[..., Any], hints: Mapping[str, Any]) -> bool:
-    """Whether the first parameter is for the run's context and not for the model."""
-    first = next(iter(inspect.signature(function).parameters), "")
-    hint = hints.get(first)
-    return hint is RunContext or get_origin(hint) is RunContext
-
-
-def _is_method(function: Callable[..., Any]) -> bool:
-    """Returns whether a function is defined inside a class, so that its first parameter is the object."""
-    names = list(inspect.signature(function).parameters)
-    return bool(names) and names[0] in _FIRST_NAMES and not inspect.ismethod(function)
-
-
-def _read_signature(
-    function: Callable[..., Any], name: str, description: str | None, strict: bool | None
-) -> _Signature:
-    from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
-    from typing_extensions import NotRequired, TypedDict
-
-    _check_name(name)
-    told, explained = _docstring_of(function)
-    hints = _hints(function, name)
-    fields: dict[str, Any] = {}
-    defaults: dict[str, Any] = {}
-    takes_context = _takes_context(function, hints)
-    for parameter, kind in list(inspect.signature(function).parameters.items())[takes_context:]:
-        hint = hints.get(parameter, Any)
-        if kind.kind in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD, kind.POSITIONAL_ONLY):
-            raise BadRequestError(
-                f"the tool {name} has the parameter {kind}: a model can only give named arguments; "
-                "write the parameters by name"
-            )
-        text = _told_in_hint(hint) or explained.get(parameter)
-        annotation = hint if text is None else Annotated[hint, Field(description=text)]
-        if kind.default is not kind.empty:
-            defaults[parameter] = kind.default
-            annotation = NotRequired[annotation]
-        fields[parameter] = annotation
-    make: Any = TypedDict  # its fields are known at run time only
-    shape = make(name, fields)
-    shape.__pydantic_config__ = ConfigDict(extra="forbid")
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(shape)
-        schema = _plain_schema(adapter, defaults)
-    except (PydanticSchemaGenerationError, PydanticUserError) as error:
-        raise BadRequestError(
-            f"the signature of the tool {name} has no JSON schema: {str(error).splitlines()[0]}"
-        ) from None
-    definition = Tool(name, told if description is None else description, schema, strict=strict)
-    return _Signature(definition=definition, check=functools.partial(_by_adapter, adapter), takes_context=takes_context)
-
-
-def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
-    bare = inspect.unwrap(function)
-    if isinstance(bare, functools.partial):
-        bare = bare.func
-    if not (inspect.isfunction(bare) or inspect.ismethod(bare)):
-        bare = type(bare).__call__
-    try:
-        return get_type_hints(bare, include_extras=True)
-    except NameError as error:
-        raise BadRequestError(
-            f"a type hint of the tool {name} cannot be read: {error}; the types must be defined at module level"
-        ) from None
-
-
-def _told_in_hint(hint: Any) -> str | None:
-    """Returns the text in ``Annotated[int, "text"]``. pydantic itself reads ``Field(description=...)``."""
-    extras = hint.__metadata__ if get_origin(hint) is Annotated else ()
-    return next((extra for extra in extras if isinstance(extra, str)), None)
-
-
-def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """Returns the description of a function and of each parameter, from its docstring."""
-    if not text:
-        return "", {}
-    from docstring_parser import ParseError, parse
-
-    try:
-        found = parse(text)
-    except ParseError:
-        return text, {}
-    parts = [part for part in (found.short_description, found.long_description) if part]
-    return "\n\n".join(parts), {
-        one.arg_name: " ".join(one.description.split()) for one in found.params if one.description
+def _part_of(data: bytes) -> ResultPart:
+    shown = sniffed(data) or ""
+    kinds: dict[str, type[Image | Document | Audio]] = {
+        "image": Image,
+        "application": Document,
+        "audio": Audio,
     }
-
-
-def _written(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns what has a name and a docstring: of a partial the function, else what was given."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
-def _docstring_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """Returns the description of a function and of its parameters; an object that is called has them in `__call__`."""
-    written = _written(function)
-    told, explained = _read_docstring(inspect.getdoc(written) or "")
-    if inspect.isroutine(written) or inspect.isclass(written):
-        return told, explained
-    own, of_call = _read_docstring(inspect.getdoc(type(written).__call__) or "")
-    return own or told, {**explained, **of_call}
-
-
-def _check_name(name: str) -> None:
-    """Raises `BadRequestError` for a name that no provider takes, such as that of a lambda."""
-    if not _NAME.fullmatch(name):
+    kind = kinds.get(shown.partition("/")[0])
+    if kind is not None:
+        return kind(data=data, media_type=shown)
+    try:
+        return Text(data.decode())
+    except UnicodeDecodeError:
         raise BadRequestError(
-            f"a tool cannot be called {name!r}: give it a name of up to 64 letters, digits, _ and - by name="
-        )
+            f"a tool returned {len(data)} bytes of an unknown kind; return Image(data=...), Document(data=...) or text"
+        ) from None
 
 
-def _plain_schema(adapter: TypeAdapter[Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the JSON schema without the titles that pydantic adds, and with the function's own defaults."""
-    from pydantic.json_schema import GenerateJsonSchema
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
+def _as_json(value: Any) -> Any:
+    from pydantic_core import PydanticSerializationError, to_json
 
-    class Untitled(GenerateJsonSchema):
-        def field_title_should_be_set(self, schema: Any) -> bool:
-            return False
-
-    schema = adapter.json_schema(schema_generator=Untitled)
-    schema.pop("title", None)
-    schema.setdefault("properties", {})
-    for parameter, default in defaults.items():
+    try:
         try:
-            schema["properties"][parameter].setdefault("default", to_jsonable_python(default))
-        except PydanticSerializationError:
-            continue  # the model need not know a default that JSON cannot say
-    for inner in schema.get("$defs", {}).values():
-        inner.pop("title", None)
-    result: dict[str, Any] = json.loads(json.dumps(schema))
-    return result
+            return json.loads(to_json(value, inf_nan_mode="strings", fallback=_as_list))
+        except PydanticSerializationError as error:
+            if "surrogates" not in str(error):
+                raise
+            return json.loads(to_json(_mended(value), inf_nan_mode="strings", fallback=_as_list))
+    except (PydanticSerializationError, RecursionError) as error:
+        said = str(error).removeprefix("Error serializing to JSON: ").removeprefix("ValueError: ")
+        raise BadRequestError(
+            f"a tool returned a {type(value).__name__}, which JSON cannot say ({said}); return text, numbers, lists, "
+            "dicts, dataclasses or pydantic models, and images or documents by themselves or in a list"
+        ) from None
+
+
+def _as_list(value: Any) -> Any:
+    """What JSON has no word for: every sequence is a list, every mapping a dict."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, memoryview):
+        return list(value)
+    raise ValueError(f"it has no word for {type(value).__name__}")
+
+
+def _mended(value: Any) -> Any:
+    """The value with whole text in it."""
+    if isinstance(value, str):
+        return whole_text(value)
+    if isinstance(value, dict):
+        return {_mended(key): _mended(one) for key, one in value.items()}
+    return [_mended(one) for one in value] if isinstance(value, (list, tuple, set, frozenset)) else value
