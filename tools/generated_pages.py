@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import api_pages
+import errors_page
 import settings_page
 import support_page
 
@@ -18,6 +19,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs"
 def pages() -> dict[Path, str]:
     """Each page with its text."""
     made = {
+        "reference/errors.md": errors_page.page(),
         "reference/settings.md": settings_page.page(),
         "reference/what-works-where.md": support_page.page(),
         **api_pages.pages(),

@@ -23,7 +23,7 @@ from ..codec import Context
 from ..parts import as_dict, parse_duration
 from .dialect import GeminiDialect
 
-_CODES: Mapping[str, ErrorType] = {
+CODES: Mapping[str, ErrorType] = {
     # google.rpc.ErrorInfo.reason
     "api_key_invalid": errors.AuthenticationError,
     "api_key_expired": errors.AuthenticationError,
@@ -116,7 +116,7 @@ def _build(
         status,
         (reason, word, error.get("code")),
         message,
-        code_rows=_CODES,
+        code_rows=CODES,
         text_rows=_PHRASES + _BILLING if word == "FAILED_PRECONDITION" else _PHRASES,
         vague_codes=_VAGUE,
     )
