@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._batches import Batch
+    from ._batches.batch_job import Batch
+    from ._batches.sync_batch import SyncBatch
     from ._bulk_job import BulkJob
     from ._config import Settings
     from ._conversation_rules import Compact, Keep
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ._engine.partials import TextStream
     from ._engine.stream import Stream
     from ._ledger.row_journal import BulkStatus
-    from ._map_item import Item
+    from ._map.item import Item
     from ._models.registry import ModelInfo, RefreshResult
     from ._models.tokens import TokenCount
     from ._models.validation import Validation
@@ -70,7 +71,6 @@ if TYPE_CHECKING:
     from ._schema.stored_files import File
     from ._schema.usage import Usage
     from ._schema.vectors import Embeddings, Purpose, Ranked, Ranking
-    from ._sync_batch import SyncBatch
     from ._sync_bulk import SyncBulkJob
     from ._sync_conversation import SyncConversation, SyncConversations
     from ._sync_ledger import SyncLedger
@@ -299,7 +299,7 @@ _HOME = MappingProxyType(
         "RunStream": "._run_stream",
         "Step": ".runs",
         "ToolRun": ".runs",
-        "Item": "._map_item",
+        "Item": "._map.item",
         "MapProgress": ".bulk",
         "MapStream": ".bulk",
         "dump_messages": "._schema.stored",
@@ -338,11 +338,11 @@ _HOME = MappingProxyType(
         "AuthenticationError": ".errors",
         "BadRequestError": ".errors",
         "BatchError": ".errors",
-        "Batch": "._batches",
+        "Batch": "._batches.batch_job",
         "BulkJob": "._bulk_job",
         "BulkStatus": "._ledger.row_journal",
         "SyncBulkJob": "._sync_bulk",
-        "SyncBatch": "._sync_batch",
+        "SyncBatch": "._batches.sync_batch",
         "BillingError": ".errors",
         "BudgetExceededError": ".errors",
         "CallRefusedError": ".errors",

@@ -18,9 +18,9 @@ import anyio
 from anyio import to_thread
 from typing_extensions import TypeVar
 
-from ._checkpoint import whole_reply
 from ._ledger.row_journal import BEAT, BulkStatus, RowJournal
-from ._map_item import Item
+from ._map.checkpoint import whole_reply
+from ._map.item import Item
 from ._row_files import read_rows
 from ._schema.response import Response
 from ._schema.stored import load_response, stored_response, to_text

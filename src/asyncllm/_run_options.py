@@ -117,7 +117,7 @@ class MapOptions(RunOptions, total=False):
         Union[int, Literal["auto"]],
         Keyword(
             "map",
-            'Calls at the same time; 16 by default. "auto" begins with 8, grows, and halves at a rate limit.',
+            'Calls at the same time; 16 by default. "auto" follows the rate limits and headers that come back.',
             _concurrency,
         ),
     ]

@@ -12,7 +12,7 @@ from ._run_options import RunOptions
 if TYPE_CHECKING:
     from ._bulk_job import BulkJob
     from ._ledger.row_journal import BulkStatus
-    from ._map_item import Item
+    from ._map.item import Item
     from ._schema.response import Response
     from .client import Client
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ._async_only import BlockingOnly
 from ._engine.stream import Stream
-from ._map_item import Item
+from ._map.item import Item
 from ._schema.events import Event
 from ._schema.response import Parsed, Response
 

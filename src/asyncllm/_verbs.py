@@ -23,15 +23,15 @@ from .errors import AsyncLLMError, ConfigurationError
 
 T = TypeVar("T")
 if TYPE_CHECKING:
-    from ._batch_facts import BatchDesk
-    from ._batch_making import BatchPlan
-    from ._batch_map import Make
-    from ._batches import Batch
+    from ._batches.batch_facts import BatchDesk
+    from ._batches.batch_job import Batch
+    from ._batches.batch_making import BatchPlan
+    from ._batches.batch_map import Make
     from ._embeddings import VerbCall
     from ._engine.attempt import Engine
     from ._engine.target import Target
     from ._files import Cabinet
-    from ._map_item import Item
+    from ._map.item import Item
     from ._schema.response import Response
     from ._schema.stored_files import File
     from ._schema.vectors import Embeddings, Purpose, Ranking
@@ -224,7 +224,7 @@ class Verbs(Runtime):
             ConnectionLostError: whether the batch was made is not known, and the provider cannot be asked.
             AsyncLLMError: one of `asyncllm.errors`; each says what to do.
         """
-        from ._batch_making import make_batch
+        from ._batches.batch_making import make_batch
 
         plan = await self._prepare_batch(inputs, response_format, options)
         for item in plan.refused:
@@ -254,14 +254,14 @@ class Verbs(Runtime):
             BatchError: the ledger has no such batch.
             ConfigurationError: the configuration has no such provider any more.
         """
-        from ._batches import open_batch
+        from ._batches.batch_job import open_batch
 
         parse = self._parse_of(response_format)
         return await open_batch(self._batch_desk(await self._ready()), _checks.name("id", id), parse)
 
     async def batches(self) -> tuple[Batch[Any], ...]:
         """All batches that the ledger knows of providers in the configuration, the newest first."""
-        from ._batches import Batch
+        from ._batches.batch_job import Batch
 
         desk = self._batch_desk(await self._ready())
         found = []
@@ -273,7 +273,7 @@ class Verbs(Runtime):
     async def _prepare_batch(
         self, inputs: Any, response_format: Any, options: Mapping[str, Any], places: Sequence[int] | None = None
     ) -> BatchPlan:
-        from ._batch_making import BatchPlan, prepare
+        from ._batches.batch_making import BatchPlan, prepare
 
         given = {**self._defaults, **options}
         desk = self._batch_desk(await self._ready())
@@ -303,8 +303,8 @@ class Verbs(Runtime):
         async def make(
             missing: Sequence[tuple[int, Any]], id: str | None
         ) -> tuple[Batch[Any] | None, Sequence[Item[Any]]]:
-            from ._batch_making import make_batch
-            from ._batches import open_batch
+            from ._batches.batch_job import open_batch
+            from ._batches.batch_making import make_batch
 
             desk = self._batch_desk(await self._ready())
             rows = [] if id is None else await desk.ledger.jobs(id)
@@ -320,7 +320,7 @@ class Verbs(Runtime):
         return make
 
     def _batch_desk(self, engine: Engine) -> BatchDesk:
-        from ._batch_facts import BatchDesk, kept_ledger
+        from ._batches.batch_facts import BatchDesk, kept_ledger
 
         def aim(provider: str | None, model: str | None, deployment: str | None) -> Target:
             target = self._targeting.resolve(provider, model, [])[0]

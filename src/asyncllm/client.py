@@ -27,13 +27,13 @@ from ._schema.request import Request
 from ._schema.response import Response
 from ._verbs import Verbs
 from .conversation import Conversation, read_saved
-from .errors import BadRequestError, ConfigurationError
+from .errors import AsyncLLMError, BadRequestError, ConfigurationError
 
 if TYPE_CHECKING:
     from ._bulk_job import BulkJob
     from ._conversation_store import Conversations, ConversationStore
     from ._engine.target import Target
-    from ._map_item import Item
+    from ._map.item import Item
     from ._response_cache.response_cache import CachedRequest
     from ._run_stream import RunStream
     from .bulk import Inputs, MapStream
@@ -286,7 +286,7 @@ class Client(Verbs):
             return reply if parse is None else replace(reply, parsed=parse(reply))
 
         if options.get("via") == "batch":
-            from ._batch_map import begin_batch_map
+            from ._batches.batch_map import begin_batch_map
 
             return begin_batch_map(
                 inputs,
@@ -295,9 +295,17 @@ class Client(Verbs):
                 make=partial(self._batch_for_map, response_format),
                 parse=parsed,
                 spawn=self._spawn,
+                place=self._place_of(options.get("provider"), options.get("model")),
             )
         return begin_map(
-            inputs, response_format, options, send=self.send, run=self.run, parse=parsed, spawn=self._spawn
+            inputs,
+            response_format,
+            options,
+            send=self.send,
+            run=self.run,
+            parse=parsed,
+            spawn=self._spawn,
+            place=self._place_of(options.get("provider"), options.get("model")),
         )
 
     @overload
@@ -407,6 +415,14 @@ class Client(Verbs):
             spread=spread,
             spawn=self._spawn,
         )
+
+    def _place_of(self, provider: str | None, model: str | None) -> str:
+        """What a call is answered by: the names of provider and model. Empty where that is not clear beforehand."""
+        try:
+            target = self._targeting.resolve(provider, model, [])[0]
+        except AsyncLLMError:
+            return ""  # each item has the error
+        return f"{target.provider.name}/{target.model}"
 
     def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._lifetime.engine().background.spawn(work)

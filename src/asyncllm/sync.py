@@ -24,6 +24,7 @@ from anyio.from_thread import BlockingPortal
 from typing_extensions import ParamSpec, TypeForm, Unpack
 
 from ._async_only import BlockingOnly, refuse_to_block_a_loop
+from ._batches.sync_batch import SyncBatch
 from ._checks import JSONFormat
 from ._config import Settings
 from ._config.rules import Unshown
@@ -35,7 +36,6 @@ from ._options import CallOptions, with_keywords
 from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
 from ._runtime import Config
 from ._schema.response import Response
-from ._sync_batch import SyncBatch
 from ._sync_bulk import SyncBulkVerb
 from ._sync_conversation import SyncConversation, SyncConversations
 from ._sync_ledger import SyncLedger
@@ -45,7 +45,7 @@ from .errors import ClientStateError
 
 if TYPE_CHECKING:
     from ._conversation_store import ConversationStore
-    from ._map_item import Item
+    from ._map.item import Item
     from .bulk import Inputs, MapStream
     from .runs import Run
 

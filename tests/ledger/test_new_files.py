@@ -24,7 +24,7 @@ FILES = {
         'one = RowJournal(f"sqlite:///{path}{number}", "job"); one.open(); one.close()',
     ),
     "checkpoint": (
-        "from asyncllm._checkpoint import Checkpoint",
+        "from asyncllm._map.checkpoint import Checkpoint",
         'one = Checkpoint(Path(f"{path}{number}"), ""); one.open(); one.close()',
     ),
     "response cache": (

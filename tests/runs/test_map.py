@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -110,13 +111,21 @@ async def test_structured_answers_and_tools(open_client: OpenClient) -> None:
 
 
 async def test_money_is_a_bound(open_client: OpenClient) -> None:
-    """No input is read when the answers have cost the most that they may."""
-    reply = Reply(text="a", input_tokens=1000, output_tokens=0)
-    async with Simulator(reply=reply) as sim, open_client(sim, catalog=PRICES) as client:
-        items = client.map([str(n) for n in range(50)], concurrency=1, max_cost=0.005)
+    """Nothing is asked that would cost more than may be spent, at the mean so far, however many calls run at once."""
+    reply = Reply(text="a", input_tokens=900, output_tokens=10)
+    async with Simulator(reply=reply, latency=0.02) as sim, open_client(sim, catalog=PRICES) as client:
+        items = client.map([str(n) for n in range(50)], concurrency=16, max_cost=0.0055)
         found = await collect(items)
     assert (5, "max_cost") == (len(found), items.stopped)
     assert 5 == len(sim.requests)
+
+
+async def test_what_cannot_be_priced_ends_a_bounded_map(open_client: OpenClient) -> None:
+    """With max_cost an answer of unknown cost stops the reading, and the map says so."""
+    async with Simulator() as sim, open_client(sim, catalog={}) as client:
+        items = client.map([str(n) for n in range(50)], max_cost=1, model="nobody-knows-its-price")
+        found = await collect(items)
+    assert (1, "unknown_cost", 1) == (len(found), items.stopped, len(sim.requests))
 
 
 async def test_a_budget_that_is_used_up_pauses_the_work(open_client: OpenClient, monkeypatch: Any) -> None:
@@ -239,7 +248,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 @pytest.mark.slow
 def test_a_killed_map_goes_on(tmp_path: Path) -> None:
     """Killed again and again, every input is answered, and no more is asked than what was in flight at the kills."""
-    count, kills, width = 120, 4, 8
+    count, kills, width = 120, 5, 8
     with Simulator.in_thread(latency=0.02) as sim:
         arguments = [sys.executable, "-c", PROGRAM, sim.url("openai"), str(tmp_path / "run.db"), str(count)]
         for _ in range(kills):
@@ -254,3 +263,9 @@ def test_a_killed_map_goes_on(tmp_path: Path) -> None:
         assert "whole\n" == done.stdout
         assert count <= len(sim.requests) <= count + width * kills
         assert {str(n) for n in range(count)} == {request.body["messages"][0]["content"] for request in sim.requests}
+        asked = len(sim.requests)
+    with sqlite3.connect(tmp_path / "run.db.ledger") as ledger:
+        statuses = dict(ledger.execute("SELECT status, count(*) FROM records GROUP BY status").fetchall())
+    assert {"ok", "unknown"} >= set(statuses)
+    assert count <= statuses["ok"] <= asked <= sum(statuses.values())  # a row is open before its first byte leaves
+    assert width * kills >= statuses["unknown"]

@@ -10,24 +10,24 @@ from typing import Any
 
 import anyio
 
-from ._batch_facts import BatchDesk, Facts, Part, batching_of, dumped, head_of
-from ._batches import Batch
-from ._engine.attempt import HTTPAttempt
-from ._engine.call import Call, Patience
-from ._engine.target import Target
-from ._ledger.budgets import Hold
-from ._ledger.columns import Head
-from ._ledger.jobs import JobRow, line_id
-from ._ledger.units import new_ulid
-from ._map_item import Item
-from ._models.bounds import bound_of
-from ._protocols.batching import Batching, bucket_of
-from ._schema.request import Request
-from ._schema.response import Response
-from .errors import (
+from .._engine.attempt import HTTPAttempt
+from .._engine.call import Call, Patience
+from .._engine.target import Target
+from .._ledger.budgets import Hold
+from .._ledger.columns import Head
+from .._ledger.jobs import JobRow, line_id
+from .._ledger.units import new_ulid
+from .._map.item import Item
+from .._models.bounds import bound_of
+from .._protocols.batching import Batching, bucket_of
+from .._schema.request import Request
+from .._schema.response import Response
+from ..errors import (
     AsyncLLMError,
     BadRequestError,
 )
+from .batch_facts import BatchDesk, Facts, Part, batching_of, dumped, head_of
+from .batch_job import Batch
 
 __all__ = ["BatchPlan", "Prepared", "make_batch", "prepare"]
 
@@ -99,7 +99,7 @@ async def prepare(
     Raises:
         BadRequestError: a keyword that has no meaning in a batch.
     """
-    from .bulk import call_of
+    from ..bulk import call_of
 
     for name in (*_REFUSED, "extra_headers"):
         if options.get(name) is not None:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ._engine.attempt import Engine
-from ._engine.target import Target
-from ._ledger.book import Bookkeeper
-from ._ledger.columns import Head
-from ._ledger.ledger import Ledger
-from ._protocols.batching import Batching, JobInfo, JobState
-from .errors import (
+from .._engine.attempt import Engine
+from .._engine.target import Target
+from .._ledger.book import Bookkeeper
+from .._ledger.columns import Head
+from .._ledger.ledger import Ledger
+from .._protocols.batching import Batching, JobInfo, JobState
+from ..errors import (
     ConfigurationError,
     UnsupportedByProviderError,
 )

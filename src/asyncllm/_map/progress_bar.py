@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from .bulk import MapProgress
+    from ..bulk import MapProgress
 
 
 def bar() -> Callable[[MapProgress], None]:

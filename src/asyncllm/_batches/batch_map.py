@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio import to_thread
 
-from ._map_item import Item
-from ._run_options import MAP_KEYWORDS, RUN_KEYWORDS, take
-from .bulk import _END, MapRules, MapStream, Parse, Spawn
-from .errors import BadRequestError
+from .._map.crew import END, Crew, Inputs, MapRules, Parse, Spawn
+from .._map.item import Item
+from .._run_options import MAP_KEYWORDS, RUN_KEYWORDS, take
+from ..bulk import MapStream
+from ..errors import BadRequestError
 
 if TYPE_CHECKING:
-    from ._batches import Batch
-    from .bulk import Inputs
+    from .batch_job import Batch
 
 __all__ = ["begin_batch_map"]
 
@@ -38,6 +38,7 @@ def begin_batch_map(
     make: Callable[[Mapping[str, Any]], Make],
     parse: Parse,
     spawn: Spawn,
+    place: str,
 ) -> MapStream[Any]:
     """Reads the arguments of such a map.
 
@@ -48,11 +49,12 @@ def begin_batch_map(
         make: the keywords of the calls -> makes the batch.
         parse: gives a recorded reply its parsed value again.
         spawn: starts a background task.
+        place: the provider and model that are asked, where the keywords name none.
 
     Raises:
         BadRequestError: a keyword is wrong, or has no meaning here.
     """
-    from ._checkpoint import salt_of
+    from .._map.checkpoint import salt_of
 
     rest = dict(options)
     for name in (*RUN_KEYWORDS, "concurrency", "tools"):
@@ -60,18 +62,19 @@ def begin_batch_map(
             raise BadRequestError(f'{name} has no meaning with via="batch"; leave it out')
     rules = MapRules(**take(rest, MAP_KEYWORDS))
     salted = rest if response_format is None else {**rest, "response_format": response_format}
-    return BatchMapStream(inputs, rules, make=make(rest), parse=parse, spawn=spawn, salt=salt_of(salted))
+    salt = salt_of(salted, place)
+    return MapStream(BatchCrew(inputs, rules, make=make(rest), parse=parse, spawn=spawn, salt=salt))
 
 
-class BatchMapStream(MapStream[Any]):
-    """The items of a map whose answers come from one batch."""
+class BatchCrew(Crew[Any]):
+    """The one worker of a map whose answers come from one batch."""
 
     def __init__(self, inputs: Inputs, rules: MapRules, *, make: Make, parse: Parse, spawn: Spawn, salt: str) -> None:
         super().__init__(inputs, rules, ask=_never, parse=parse, spawn=spawn, salt=salt)
         self._make = make
         self._salt = salt
-        self._most = 1  # one worker does it all
         self._scope = anyio.CancelScope()
+        self._started = False  # one worker does it all
 
     async def _work(self) -> None:
         try:
@@ -84,24 +87,36 @@ class BatchMapStream(MapStream[Any]):
             self._running -= 1
             self._changed.set()
 
-    async def _end(self) -> None:
-        self._scope.cancel()  # the batch goes on at the host; the same map joins it
-        await super()._end()
+    def _fill(self) -> None:
+        if not self._started:
+            self._started = True
+            self._running += 1
+            self._spawn(self._work)
+
+    async def end(self) -> None:
+        """Stops waiting; the batch goes on at the host, and the same map joins it."""
+        self._scope.cancel()
+        await super().end()
+
+    def drop(self) -> None:
+        """Stops waiting, as `end`."""
+        self._scope.cancel()
+        super().drop()
 
     async def _all_inputs(self) -> AsyncIterator[tuple[int, Any]]:
-        while (said := await self._inputs.read()) is not _END:
+        while (said := await self._inputs.read()) is not END:
             index = self._next_read
             self._next_read += 1
             yield index, said
 
     async def _do_all(self) -> None:
-        checkpoint = self._checkpoint
+        checkpoint = self._answers
         keys: dict[int, str] = {}
         missing: list[tuple[int, Any]] = []
         digest = blake2b(self._salt.encode(), digest_size=16)
         async for index, said in self._all_inputs():
             if checkpoint is not None:
-                key = keys[index] = checkpoint.key_of(said, self._rules.key)
+                key = keys[index] = checkpoint.key_of(said, self.rules.key)
                 digest.update(key.encode() + b"\0")
                 item = await self._recall(checkpoint, key, index, said)
                 if item is not None:

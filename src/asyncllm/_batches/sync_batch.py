@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from typing_extensions import TypeVar as DefaultTypeVar
 
 if TYPE_CHECKING:
-    from ._batches import Batch
-    from ._map_item import Item
-    from ._protocols.batching import JobState
+    from .._map.item import Item
+    from .._protocols.batching import JobState
+    from .batch_job import Batch
 
 __all__ = ["SyncBatch"]
 

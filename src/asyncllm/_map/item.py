@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
-from ._schema.response import Parsed, Response
+from .._schema.response import Parsed, Response
 
 if TYPE_CHECKING:
-    from .runs import Run
+    from ..runs import Run
 
 __all__ = ["Item"]
 

@@ -31,24 +31,23 @@ from typing import Any, Generic
 import anyio
 from typing_extensions import TypeVar
 
-from ._batch_facts import BatchDesk, Facts, Part, batching_of, dumped, head_of, loaded
-from ._engine.attempt import HTTPAttempt
-from ._engine.call import Call, Patience, Payer, Question
-from ._engine.questions import ask
-from ._engine.target import Target
-from ._ledger.book import BATCH_TIER, BookedAttempt, CallBook, Settled
-from ._ledger.booking import Opening
-from ._ledger.jobs import JobRow, line_id
-from ._ledger.units import to_moment
-from ._map_item import Item
-from ._protocols.batching import OVER, Batching, JobInfo, JobState, LineAnswer, NewJob
-from ._providers.provider import Route
-from ._schema.redaction import forget_locals
-from ._schema.request import Request
-from ._schema.response import Attempt, Outcome, Response
-from ._schema.usage import UNKNOWN_USAGE
-from ._transport.base import HTTPReply
-from .errors import (
+from .._engine.attempt import HTTPAttempt
+from .._engine.call import Call, Patience, Payer, Question
+from .._engine.questions import ask
+from .._engine.target import Target
+from .._ledger.book import BATCH_TIER, BookedAttempt, CallBook, Settled
+from .._ledger.booking import Opening
+from .._ledger.jobs import JobRow, line_id
+from .._ledger.units import to_moment
+from .._map.item import Item
+from .._protocols.batching import OVER, Batching, JobInfo, JobState, LineAnswer, NewJob
+from .._providers.provider import Route
+from .._schema.redaction import forget_locals
+from .._schema.request import Request
+from .._schema.response import Attempt, Outcome, Response
+from .._schema.usage import UNKNOWN_USAGE
+from .._transport.base import HTTPReply
+from ..errors import (
     AsyncLLMError,
     AuthenticationError,
     BadRequestError,
@@ -67,6 +66,7 @@ from .errors import (
     UnsupportedByProviderError,
     UnsupportedError,
 )
+from .batch_facts import BatchDesk, Facts, Part, batching_of, dumped, head_of, loaded
 
 __all__ = ["Batch", "open_batch"]
 
