@@ -13,7 +13,15 @@ from wire_samples import CODECS, Holds, decoded, gathered, streamed, whole
 
 Read = Callable[[str, Holds, "str | None"], Response]
 FAILED = {
-    "chat": ("error", "ERROR", "abort", "network_error", "insufficient_system_resource", "MALFORMED_FUNCTION_CALL"),
+    "chat": (
+        "error",
+        "ERROR",
+        "abort",
+        "network_error",
+        "insufficient_system_resource",
+        "MALFORMED_FUNCTION_CALL",
+        "generation_failed",
+    ),
     "responses": ("cancelled", "failed"),
     "messages": ("error", "malformed_tool_use"),
     "gemini": ("MALFORMED_FUNCTION_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE", "MALFORMED_RESPONSE"),
@@ -96,3 +104,17 @@ def test_a_normal_end_is_a_reply(wire: str, holds: Holds, read: Read) -> None:
     """Also where the model had nothing to say."""
     expected: Any = "tool_calls" if "call" in holds else "stop"
     assert expected == read(wire, holds, ENDED[wire]).finish_reason
+
+
+@both
+@pytest.mark.parametrize("wire", CODECS)
+def test_calls_with_one_id_get_two(wire: str, read: Read) -> None:
+    """Results could not be told apart otherwise."""
+    if wire == "gemini":  # its sample has no ids, so that every call gets one of ours
+        assert 2 == len({call.id for call in read(wire, ("call", "call"), ENDED[wire]).tool_calls})
+        return
+    if wire == "chat":
+        pytest.skip("a later piece of the same call has its id; tests of the chat format have the rest")
+    ids = [call.id for call in read(wire, ("call", "call"), ENDED[wire]).tool_calls]
+    assert "c1" == ids[0]
+    assert 2 == len(set(ids))

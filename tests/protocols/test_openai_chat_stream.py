@@ -691,3 +691,49 @@ def test_any_frames_are_read_or_refused(found: list[bytes]) -> None:
         decoder.close()
     except AsyncLLMError:
         return
+
+
+def grown(text: str, finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text, **fields}, "finish_reason": finish}]
+    }
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [grown("he"), grown("hello", "stop")],
+        [chunk({"content": "he"}), chunk({"content": "llo"}), grown("hello", "stop")],
+    ],
+    ids=["grows from chunk to chunk", "follows the deltas"],
+)
+def test_a_whole_message_in_place_of_a_delta(chunks: list[Any]) -> None:
+    """What was streamed of it is told once."""
+    assert ["hello"] == [part.text for part in whole_parts(streamed(*chunks))]
+
+
+def _calls(*pieces: dict[str, Any]) -> list[tuple[str, Any]]:
+    parts = whole_parts(streamed(*[chunk({"tool_calls": [piece]}) for piece in pieces], chunk({}, "tool_calls")))
+    return [(part.name, part.arguments) for part in parts]
+
+
+def _piece(arguments: str, *, name: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"function": {"arguments": arguments, **({"name": name} if name else {})}, **fields}
+
+
+def test_arguments_that_are_told_again() -> None:
+    """A call that comes whole twice is one call, by its number or by its id; a piece that looks alike is a piece."""
+    first = _piece('{"a":1}', name="f", index=0, id="c")
+    assert [("f", {"a": 1})] == _calls(first, first)
+    assert [("f", {"a": 1})] == _calls(first, _piece('{"a":1}', name="f", id="c"))
+    nested = [_piece('{"a":', name="f", index=0, id="c"), _piece('{"a":', index=0), _piece("1}}", index=0)]
+    assert [("f", {"a": {"a": 1}})] == _calls(*nested)
+    assert [("f", {"a": 1}), ("g", {})] == _calls(_piece('{"a":1}', name="f", id="c"), _piece("{}", name="g", id="c"))
+
+
+def test_an_empty_object_before_the_arguments() -> None:
+    """Some hosts begin every call with it; a call of no arguments keeps it."""
+    begun = _piece("{}", name="f", index=0, id="c")
+    assert [("f", {"a": 1})] == _calls(begun, _piece('{"a"', index=0), _piece(":1}", index=0))
+    assert [("f", {}), ("g", {})] == _calls(begun, _piece("{}", name="g", index=1, id="d"))
+    assert [("f", {}), ("g", {})] == _calls(_piece("{}", name="f", index=0), _piece("{}", name="g", index=0))

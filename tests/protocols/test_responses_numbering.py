@@ -174,3 +174,40 @@ def test_a_thought_whose_deltas_are_numbered() -> None:
     assert ("hm", "hello") == (reply.reasoning, reply.text)
     begun = event("content_part.added", output_index=0, content_index=1, item_id="r1", part={"type": "reasoning_text"})
     assert "h\n\nm" == read([added(0, thought()), pondered("h", 0), begun, pondered("m", 1), done(1, text)]).reasoning
+
+
+BEGINNINGS = {
+    "in the item": [added(0, message("hel")), said("lo")],
+    "in the item, and said again": [added(0, message("hel")), said("hel"), said("lo")],
+    "in its part": [
+        added(0, message()),
+        event("content_part.added", output_index=0, content_index=0, item_id="m1", part=message("hel")["content"][0]),
+        said("lo"),
+    ],
+    "under another number": [added(0, message("hel")), said("lo", place=3)],
+    "in its part, and nothing more": [
+        event("content_part.added", output_index=0, content_index=0, item_id="m1", part=message("hello")["content"][0])
+    ],
+}
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["with its item", "without"])
+@pytest.mark.parametrize("where", BEGINNINGS)
+def test_a_beginning_that_stands_in_the_announcement(where: str, ends: bool) -> None:
+    """What an item or a part held when it was announced is told before its deltas, once."""
+    events = BEGINNINGS[where] if "nothing" not in where else [added(0, message()), *BEGINNINGS[where]]
+    reply = read([*events, *([done(0, message("hello"))] if ends else [])])
+    assert "hello" == reply.text
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["with its item", "without"])
+def test_arguments_and_thoughts_that_begin_in_the_announcement(ends: bool) -> None:
+    """The same is true of calls and of reasoning."""
+    reply = read([added(0, call('{"x"')), argued(":1}"), *([done(0, call(ARGUMENTS))] if ends else [])])
+    assert [{"x": 1}] == [one.arguments for one in reply.tool_calls]
+    reply = read([added(0, thought("h")), pondered("m", 0), *([done(0, thought("hm"))] if ends else []), *said_once()])
+    assert "hm" == reply.reasoning
+
+
+def said_once() -> list[dict[str, Any]]:
+    return [added(1, message(ident="m2")), said("x", 1, ident="m2"), done(1, message("x", ident="m2"))]

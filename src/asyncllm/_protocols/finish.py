@@ -5,7 +5,8 @@ Rules.
 * Case does not matter, and a word counts on every wire: Gemini's ``MAX_TOKENS`` behind the chat format is a length.
 * A reply that holds calls for the caller and ended normally has the reason ``tool_calls``, whatever the word.
 * A word that means that generation failed (``error``, ``MALFORMED_FUNCTION_CALL``, ``malformed_*``) or was broken off
-  (``abort``, ``cancelled``) is an error and no reply, also after thoughts or text.
+  (``abort``, ``cancelled``) is an error and no reply, also after thoughts or text. So is every word not known here in
+  which ``error``, ``fail`` or the like stands.
 * An answer that holds nothing and gives no reason is an error; thoughts alone, and empty texts, are nothing. So is one
   that holds nothing and ends with the word for calls.
 * ``UNEXPECTED_TOOL_CALL`` complains of the call itself: the model called a function that was not declared. Where the
@@ -53,17 +54,15 @@ WORDS: Mapping[str, FinishReason] = MappingProxyType(
 """Lower-case word -> reason. The digits are Gemini's reasons, from servers that write enums as numbers; from 5 on its
 two hosts disagree."""
 
-# vLLM and SGLang say `abort`, DeepSeek `insufficient_system_resource`, Z.ai `network_error`, Cohere the last three.
-_FAILED = frozenset(
-    {
-        *("error", "failed", "failure", "internal_error", "server_error", "model_error", "network_error"),
-        *("abort", "aborted", "cancelled", "canceled", "interrupted", "insufficient_system_resource"),
-        *("timeout", "user_cancel", "error_limit"),
-    }
-)
+# vLLM and SGLang say `abort`, DeepSeek `insufficient_system_resource`, Cohere `user_cancel`.
+_FAILED = frozenset({"interrupted", "insufficient_system_resource", "user_cancel"})
 _NO_REASON = frozenset({"", "null", "none", "unspecified", "finish_reason_unspecified"})
 _UNDECLARED = "unexpected_tool_call"
-_FAILED_PARTS = ("malformed", _UNDECLARED, "too_many_tool_calls", "missing_thought_signature")
+# Z.ai says `network_error`, Cohere `error_limit`; `error_toxic` and its like are in the table of words.
+_FAILED_PARTS = (
+    *("malformed", "error", "fail", "exception", "abort", "cancelled", "canceled", "timeout", "timed_out", "crash"),
+    *(_UNDECLARED, "too_many_tool_calls", "missing_thought_signature"),
+)
 _ONCE = Advice(retry="once", fallback="yes", provider="yes", health="count", ledger="real")
 
 
@@ -95,7 +94,7 @@ def means_failure(word: str | None, *, calls: bool = False) -> bool:
     plain = (word or "").lower()
     if calls and _UNDECLARED in plain:
         return False
-    return plain in _FAILED or any(part in plain for part in _FAILED_PARTS)
+    return plain in _FAILED or (plain not in WORDS and any(part in plain for part in _FAILED_PARTS))
 
 
 class Said(NamedTuple):

@@ -107,6 +107,22 @@ def unique_calls(parts: list[Part], context: Context) -> list[Part]:
     return parts
 
 
+class CallIds:
+    """The ids of the calls of one stream: no two calls share one, the later one gets an id made here."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def unique(self, ident: str, context: Context) -> str:
+        """The id, or a new one where a call has it already."""
+        if ident in self._seen:
+            ident = context.new_id("call_")
+        self._seen.add(ident)
+        return ident
+
+
 def renamed(call: ToolCall, ident: str) -> ToolCall:
     """The call under another id."""
     return ToolCall(

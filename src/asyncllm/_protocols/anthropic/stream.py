@@ -42,7 +42,7 @@ from ..charges import later_usage
 from ..classify import snippet
 from ..codec import Context, Halves, complete, is_keepalive, no_such_stream
 from ..finish import check_reply, finish_reason, said_by
-from ..parts import as_dict, as_object, as_text
+from ..parts import CallIds, as_dict, as_object, as_text
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
 from .response import check_blocked, read_block
@@ -85,6 +85,7 @@ class AnthropicStreamDecoder:
 
     __slots__ = (
         "_blocks",
+        "_call_ids",
         "_context",
         "_dialect",
         "_halves",
@@ -111,6 +112,7 @@ class AnthropicStreamDecoder:
         self._blocks: dict[int, _Block] = {}
         self._parts: list[Part | None] = []
         self._names: dict[str, str] = {}
+        self._call_ids = CallIds()
         self._usage: dict[str, Any] = {}
         self._stop: dict[str, Any] = {}
         self._started = False
@@ -254,8 +256,10 @@ class AnthropicStreamDecoder:
     def _beginning(self, block: _Block) -> Part:
         """The part as it is known at its start: without what deltas will bring."""
         wire = block.wire
-        if wire.get("type") == "tool_use" and not isinstance(wire.get("id"), str):
-            wire["id"] = self._context.new_id("toolu_")  # once: the end names the same call
+        if wire.get("type") == "tool_use":  # once: the end names the same call
+            ident = wire.get("id")
+            ident = ident if isinstance(ident, str) else self._context.new_id("toolu_")
+            wire["id"] = self._call_ids.unique(ident, self._context)
         if block.taken is None:
             return read_block(wire, self._context, self._names)
         empty = {"text_delta": "text", "thinking_delta": "thinking"}.get(block.taken)

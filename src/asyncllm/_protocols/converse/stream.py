@@ -51,7 +51,7 @@ from ..aws_shapes import error_from, request_id_of
 from ..classify import snippet
 from ..codec import Context, Halves, complete, is_keepalive
 from ..finish import check_reply, finish_reason, said_by
-from ..parts import as_dict, as_object, as_text
+from ..parts import CallIds, as_dict, as_object, as_text
 from .dialect import ConverseDialect
 from .response import read_block, stop_sequence
 from .usage import read_usage
@@ -154,6 +154,7 @@ class ConverseStreamDecoder:
 
     __slots__ = (
         "_blocks",
+        "_call_ids",
         "_context",
         "_halves",
         "_headers",
@@ -177,6 +178,7 @@ class ConverseStreamDecoder:
         self._blocks: dict[int, OpenBlock] = {}
         self._parts: list[Part | None] = []
         self._names: dict[str, str] = {}
+        self._call_ids = CallIds()
         self._usage: Usage | None = None
         self._stop: dict[str, Any] | None = None
         self._halves = Halves()
@@ -289,8 +291,10 @@ class ConverseStreamDecoder:
             if kind == TEXT:
                 continue  # it begins with its first words
             body = dict(as_dict(body))
-            if kind == TOOL_USE and not isinstance(body.get("toolUseId"), str):
-                body["toolUseId"] = self._context.new_id("tooluse_")  # once: the end names the same call
+            if kind == TOOL_USE:  # once: the end names the same call
+                ident = body.get("toolUseId")
+                ident = ident if isinstance(ident, str) else self._context.new_id("tooluse_")
+                body["toolUseId"] = self._call_ids.unique(ident, self._context)
             self._begin(index, kind, body, events)
 
     def _begin(self, index: int, kind: str, body: dict[str, Any], events: list[Event]) -> OpenBlock:

@@ -40,7 +40,7 @@ from ..charges import later_usage
 from ..classify import snippet
 from ..codec import Context, Halves, is_keepalive, no_such_stream
 from ..finish import Said, check_reply, finish_reason
-from ..parts import as_dict
+from ..parts import CallIds, as_dict, renamed
 from .dialect import GeminiDialect
 from .errors import error_object, read_inner_error
 from .parts import OpenCalls, PartialArguments, PartReader
@@ -74,6 +74,7 @@ class GeminiStreamDecoder:
 
     __slots__ = (
         "_blocked",
+        "_call_ids",
         "_calls",
         "_citations",
         "_cited_already",
@@ -117,6 +118,7 @@ class GeminiStreamDecoder:
         self._citations: list[Citation] = []
         self._cited_already: set[tuple[object, ...]] = set()
         self._calls = OpenCalls()  # begun, their end not told
+        self._call_ids = CallIds()
         self._has_calls = False
         self._partial: tuple[dict[str, Any], PartialArguments] | None = None
         self._usage: dict[str, Any] | None = None
@@ -387,6 +389,8 @@ class GeminiStreamDecoder:
 
     def _call(self, call: ToolCall, wire: dict[str, Any], events: list[Event]) -> None:
         self._end_text(events)
+        ident = self._call_ids.unique(call.id, self._context)
+        call = call if ident == call.id else renamed(call, ident)
         index = self._count
         self._count += 1
         self._calls.add(index, call, wire)

@@ -36,9 +36,12 @@ from ..._schema.content import (
     ProviderToolCall,
     Reasoning,
     Text,
+    ToolCall,
     Unknown,
     Video,
+    parse_arguments,
 )
+from ..._schema.events import Event, PartEnd, PartStart, ToolCallDelta
 from ..codec import Context
 from ..openai_api import OpenAIWriter
 from ..parts import as_dict
@@ -428,3 +431,134 @@ def read_executed_tool(raw: dict[str, Any], context: Context) -> ProviderToolCal
     arguments = _argument_text(raw.get("arguments"), context)
     ident = _word(raw.get("id")) or f"{name}:{raw.get('index', 0)}"
     return ProviderToolCall(id=ident, name=name, raw_arguments=arguments, raw=raw, origin=context.origin)
+
+
+class OpenCall:
+    """One call being put together."""
+
+    __slots__ = ("arguments", "empty", "extra", "id", "index", "kind", "name", "waiting", "wire_id")
+
+    def __init__(self) -> None:
+        self.index = -1
+        self.id = ""
+        self.wire_id = ""
+        self.name = ""
+        self.kind = "function"
+        self.arguments: list[str] = []
+        self.waiting: list[str] = []
+        self.empty = False  # an empty object came, and nothing yet behind it
+        self.extra: dict[str, Any] = {}
+
+    def part(self, context: Context) -> ToolCall:
+        """The call with all arguments so far."""
+        return ToolCall(
+            self.id,
+            self.name,
+            raw_arguments="".join(self.arguments),
+            kind=self.kind,
+            origin=context.origin,
+            extra=self.extra or None,
+        )
+
+
+def _is_another(known: OpenCall, piece: CallPiece) -> bool:
+    """Whether a piece under a number that is taken begins another call: another id, or another name and no id."""
+    if piece.id and known.wire_id:
+        return piece.id != known.wire_id
+    if not known.arguments and not known.empty:
+        return False
+    if piece.name != known.name:
+        return True
+    return piece.arguments.lstrip().startswith("{") and bool(parse_arguments("".join(known.arguments)))
+
+
+class CallTable:
+    """All calls of one stream that arrive in pieces: which piece belongs to which call.
+
+    A piece names its call by ``index``; its position in the list says nothing. Where a host leaves the index out, the
+    id tells calls apart, and a piece with neither continues the call before it. An index or id used again begins a new
+    call where the piece has another id and a name (hosts that number every call 0), or another name and no id. A call
+    is announced when its name is known; arguments that came earlier wait for it. Arguments that are told whole again
+    are told once, and an empty object before the real arguments is none.
+    """
+
+    __slots__ = ("_by_key", "_context", "_ids", "_last", "_open")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._by_key: dict[object, OpenCall] = {}
+        self._open: list[OpenCall] = []
+        self._ids: set[str] = set()
+        self._last: OpenCall | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _find(self, index: object, piece: CallPiece) -> OpenCall:
+        if type(index) is int:
+            known = self._by_key.get(index)
+            renewed = known is not None and piece.name and _is_another(known, piece)
+            if known is not None and not renewed:
+                return known
+            key: object = index
+        else:
+            known = self._last if not piece.id and not piece.name else None
+            if piece.id:
+                known = next((call for call in reversed(self._open) if call.wire_id == piece.id), None)
+            if known is not None and not (piece.name and known.name and piece.name != known.name):
+                return known
+            key = object()
+        call = self._by_key[key] = OpenCall()
+        self._open.append(call)
+        return call
+
+    def feed(self, index: object, piece: CallPiece, next_index: int, events: list[Event]) -> int:
+        """Takes a piece; gives the number of the next part."""
+        call = self._last = self._find(index, piece)
+        call.wire_id = call.wire_id or piece.id
+        call.name = call.name or piece.name
+        if piece.extra:
+            call.extra.update(piece.extra)
+        if call.index < 0:
+            call.kind = piece.kind
+            if not call.name:
+                if piece.arguments:
+                    call.waiting.append(piece.arguments)
+                return next_index
+            next_index = self._start(call, next_index, events)
+        self._argue(call, piece.arguments, events)
+        return next_index
+
+    def _argue(self, call: OpenCall, text: str, events: list[Event]) -> None:
+        """More of the arguments of a call that is announced."""
+        if not text:
+            return
+        if text == "{}" and not call.arguments:
+            call.empty = True  # some hosts begin every call with it
+            return
+        if call.empty:
+            call.empty = False
+            text = text if text.lstrip().startswith("{") else "{}" + text
+        if text[:1] == "{" and call.arguments and text == "".join(call.arguments) and parse_arguments(text):
+            return
+        call.arguments.append(text)
+        events.append(ToolCallDelta(text, call.index))
+
+    def _start(self, call: OpenCall, index: int, events: list[Event]) -> int:
+        call.index = index
+        call.id = call.wire_id if call.wire_id and call.wire_id not in self._ids else self._context.new_id("call_")
+        self._ids.add(call.id)
+        events.append(PartStart(index, call.part(self._context)))
+        self._argue(call, "".join(call.waiting), events)
+        return index + 1
+
+    def end(self, next_index: int, events: list[Event]) -> list[PartEnd]:
+        """Announces what never got a name, and gives the ends of all calls."""
+        for call in self._open:
+            if call.index < 0 and (call.waiting or call.wire_id):
+                next_index = self._start(call, next_index, events)
+            if call.empty:
+                call.arguments.append("{}")
+                events.append(ToolCallDelta("{}", call.index))
+        self._open = [call for call in self._open if call.index >= 0]
+        return [PartEnd(call.index, call.part(self._context)) for call in self._open]

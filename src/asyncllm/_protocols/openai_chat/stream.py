@@ -1,11 +1,4 @@
-"""Tool calls that arrive in pieces: which piece belongs to which call.
-
-A piece names its call by ``index``; its position in the list says nothing. Where a host leaves the index out, the id
-tells calls apart, and a piece with neither continues the call before it. An index used again begins a new call where
-the piece has another id and a name (hosts that number every call 0), or another name and no id. A call is announced
-when its name is known; arguments that came earlier wait for it.
-
-``chat.completion.chunk`` frames -> events.
+"""``chat.completion.chunk`` frames -> events.
 
 Theory. Text, reasoning and refusal share one open run: a delta of another kind closes it, and the same kind later opens
 a new part. Calls and audio stay open until the end, since pieces of several may alternate. The end is ``[DONE]``, or
@@ -24,7 +17,7 @@ from operator import attrgetter
 from typing import Any, NoReturn
 
 from ..._framing.framer import Frame
-from ..._schema.content import Audio, Citation, Part, Reasoning, Refusal, Text, ToolCall, parse_arguments
+from ..._schema.content import Audio, Citation, Part, Reasoning, Refusal, Text
 from ..._schema.events import (
     Event,
     PartEnd,
@@ -33,7 +26,6 @@ from ..._schema.events import (
     ResponseEnd,
     ResponseStart,
     TextDelta,
-    ToolCallDelta,
 )
 from ..._schema.usage import Usage
 from ...errors import AsyncLLMError, ProtocolError, StreamTruncatedError
@@ -46,7 +38,7 @@ from ..parts import objects
 from .dialect import ChatDialect
 from .parts import (
     AudioTrack,
-    CallPiece,
+    CallTable,
     details_part,
     details_text,
     is_thinking,
@@ -62,117 +54,6 @@ from .parts import (
     thinking_text,
 )
 from .response import TEXTS, MoreChoices, is_chunks, read_usage, reasoning_text, unknown_item, usage_of
-
-
-class OpenCall:
-    """One call being put together."""
-
-    __slots__ = ("arguments", "extra", "id", "index", "kind", "name", "waiting", "wire_id")
-
-    def __init__(self) -> None:
-        self.index = -1
-        self.id = ""
-        self.wire_id = ""
-        self.name = ""
-        self.kind = "function"
-        self.arguments: list[str] = []
-        self.waiting: list[str] = []
-        self.extra: dict[str, Any] = {}
-
-    def part(self, context: Context) -> ToolCall:
-        """The call with all arguments so far."""
-        return ToolCall(
-            self.id,
-            self.name,
-            raw_arguments="".join(self.arguments),
-            kind=self.kind,
-            origin=context.origin,
-            extra=self.extra or None,
-        )
-
-
-def _is_another(known: OpenCall, piece: CallPiece) -> bool:
-    """Whether a piece under a number that is taken begins another call: another id, or another name and no id."""
-    if piece.id and known.wire_id:
-        return piece.id != known.wire_id
-    if not known.arguments:
-        return False
-    if piece.name != known.name:
-        return True
-    return piece.arguments.lstrip().startswith("{") and bool(parse_arguments("".join(known.arguments)))
-
-
-class CallTable:
-    """All calls of one stream."""
-
-    __slots__ = ("_by_key", "_context", "_ids", "_last", "_open")
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._by_key: dict[object, OpenCall] = {}
-        self._open: list[OpenCall] = []
-        self._ids: set[str] = set()
-        self._last: OpenCall | None = None
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def _find(self, index: object, piece: CallPiece) -> OpenCall:
-        if type(index) is int:
-            known = self._by_key.get(index)
-            renewed = known is not None and piece.name and _is_another(known, piece)
-            if known is not None and not renewed:
-                return known
-            key: object = index
-        else:
-            known = self._by_key.get(piece.id) if piece.id else None
-            if known is None and not piece.id and not piece.name:
-                known = self._last
-            if known is not None:
-                return known
-            key = piece.id or object()
-        call = self._by_key[key] = OpenCall()
-        self._open.append(call)
-        return call
-
-    def feed(self, index: object, piece: CallPiece, next_index: int, events: list[Event]) -> int:
-        """Takes a piece; gives the number of the next part."""
-        call = self._last = self._find(index, piece)
-        call.wire_id = call.wire_id or piece.id
-        call.name = call.name or piece.name
-        if piece.extra:
-            call.extra.update(piece.extra)
-        if call.index < 0:
-            call.kind = piece.kind
-            if not call.name:
-                if piece.arguments:
-                    call.waiting.append(piece.arguments)
-                return next_index
-            next_index = self._start(call, next_index, events)
-        if piece.arguments:
-            call.arguments.append(piece.arguments)
-            events.append(ToolCallDelta(piece.arguments, call.index))
-        return next_index
-
-    def _start(self, call: OpenCall, index: int, events: list[Event]) -> int:
-        call.index = index
-        call.id = call.wire_id if call.wire_id and call.wire_id not in self._ids else self._context.new_id("call_")
-        self._ids.add(call.id)
-        events.append(PartStart(index, call.part(self._context)))
-        waiting = "".join(call.waiting)
-        if waiting:
-            call.arguments.append(waiting)
-            events.append(ToolCallDelta(waiting, index))
-        return index + 1
-
-    def end(self, next_index: int, events: list[Event]) -> list[PartEnd]:
-        """Announces what never got a name, and gives the ends of all calls."""
-        for call in self._open:
-            if call.index < 0 and (call.waiting or call.wire_id):
-                next_index = self._start(call, next_index, events)
-        self._open = [call for call in self._open if call.index >= 0]
-        return [PartEnd(call.index, call.part(self._context)) for call in self._open]
-
 
 _TEXT, _REASONING, _REFUSAL = "text", "reasoning", "refusal"
 # Fields of a delta that need more than the content; the others (role, channel, token ids) say nothing to a caller.
@@ -419,9 +300,12 @@ class ChatStream:
             self._stopped = stopped if isinstance(stopped, str) and stopped != word else self._stopped
 
     def _other_shape(self, choice: dict[str, Any]) -> dict[str, Any] | None:
-        """What a choice without ``delta`` says: a whole ``message``, or the ``text`` of the older completions."""
+        """What a choice without ``delta`` says: a ``message``, also one that grows, or ``text`` of old completions."""
         message, text = choice.get("message"), choice.get("text")
         if isinstance(message, dict):
+            said, text = "".join(self._buffer), message.get("content")
+            if self._run is _TEXT and isinstance(text, str) and text.startswith(said):
+                return {**message, "content": text[len(said) :]}
             return message
         if isinstance(text, str):
             return {"content": text}

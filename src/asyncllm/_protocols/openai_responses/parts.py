@@ -42,7 +42,7 @@ from ..._schema.events import Event, PartEnd, PartStart, ReasoningDelta, ToolCal
 from ..codec import Context
 from ..finish import Said, said_by
 from ..openai_api import OpenAIWriter
-from ..parts import as_dict, objects
+from ..parts import CallIds, as_dict, objects, renamed
 from .dialect import ResponsesDialect
 
 _TTLS = ("30m", "12h")
@@ -344,10 +344,16 @@ def missing(whole: str, taken: list[str]) -> str:
     return whole[len(streamed) :] if whole.startswith(streamed) else ""
 
 
+def begun(beginning: str, delta: str) -> str:
+    """The first delta, after what the item held when it was announced; hosts that say that again are heard once."""
+    said_again = beginning.startswith(delta) or delta.startswith(beginning)
+    return delta if said_again else beginning + delta
+
+
 class Tally:
     """What the items of one stream share: the numbers of the parts, and what kinds of parts there were."""
 
-    __slots__ = ("calls", "context", "dialect", "parts", "refused", "said")
+    __slots__ = ("call_ids", "calls", "context", "dialect", "parts", "refused", "said")
 
     def __init__(self, context: Context, dialect: ResponsesDialect) -> None:
         self.context = context
@@ -355,6 +361,7 @@ class Tally:
         self.parts = 0
         self.said = Said(False, False)
         self.calls = False
+        self.call_ids = CallIds()
         self.refused = False
 
     def start(self, part: Part, events: list[Event]) -> int:
@@ -376,7 +383,7 @@ class Tally:
 class OpenReasoning:
     """A reasoning item."""
 
-    __slots__ = ("_begins", "_index", "_pieces", "_place", "_taken", "_tally", "wire")
+    __slots__ = ("_beginning", "_begins", "_index", "_pieces", "_place", "_taken", "_tally", "wire")
 
     def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
         self.wire = wire
@@ -385,12 +392,15 @@ class OpenReasoning:
         self._begins = False  # the last part is over, or a new one was announced
         self._taken: list[str] = []
         self._pieces: dict[tuple[str, object], list[str]] = {}
+        self._beginning = read_reasoning(wire, tally.context).text
         ident = wire.get("id")
         part = Reasoning(id=ident if isinstance(ident, str) and ident else None, origin=tally.context.origin)
         self._index = tally.start(part, events)
 
     def think(self, kind: str, place: object, text: str, events: list[Event]) -> None:
         """More of a summary or of the content."""
+        if self._beginning and self._place is None:
+            text = begun(self._beginning, text)
         self._pieces.setdefault((kind, place), []).append(text)
         if self._place is None:
             self._place = (kind, place)
@@ -434,15 +444,17 @@ class OpenReasoning:
 class OpenFunctionCall:
     """A call of a function or of a custom tool."""
 
-    __slots__ = ("_id", "_index", "_taken", "_tally", "wire")
+    __slots__ = ("_again", "_beginning", "_id", "_index", "_taken", "_tally", "wire")
 
     def __init__(self, wire: dict[str, Any], tally: Tally, events: list[Event]) -> None:
         self.wire = wire
         self._tally = tally
         self._taken: list[str] = []
+        self._beginning = wire.get(CALL_FIELDS[type_of(wire)])
         part = read_call({**wire, CALL_FIELDS[type_of(wire)]: ""}, tally.context)
-        self._id = part.id
-        self._index = tally.start(part, events)
+        self._id = tally.call_ids.unique(part.id, tally.context)
+        self._again = self._id != part.id  # another call of the reply has its id
+        self._index = tally.start(renamed(part, self._id), events)
 
     def said(self) -> str:
         """All that was streamed of it."""
@@ -456,6 +468,8 @@ class OpenFunctionCall:
 
     def argue(self, text: str, events: list[Event]) -> None:
         """More of the arguments."""
+        if not self._taken and isinstance(self._beginning, str):
+            text = begun(self._beginning, text)
         self._taken.append(text)
         events.append(ToolCallDelta(text, self._index))
 
@@ -470,6 +484,7 @@ class OpenFunctionCall:
         streamed = "".join(self._taken)
         if part.raw_arguments != streamed:
             part = read_call({**whole, CALL_FIELDS[kind]: streamed}, self._tally.context, self._id)
+        part = renamed(part, self._id) if self._again else part
         self._tally.end(self._index, part, events)
 
 

@@ -21,7 +21,7 @@ from ..finish import check_reply, said_by
 from ..openai_api import failure_error, rate_limits, read_failure, read_whole, request_id
 from ..parts import objects, unique_calls
 from .dialect import ResponsesDialect
-from .parts import Tally, empty_message, head_of, missing, read_content, read_items, type_of
+from .parts import Tally, begun, empty_message, head_of, missing, read_content, read_items, type_of
 from .usage import read_finish, read_usage
 
 
@@ -107,10 +107,11 @@ class OpenText:
 class OpenMessage:
     """A message, whose parts start with their content."""
 
-    __slots__ = ("_all", "_tally", "_texts", "wire")
+    __slots__ = ("_all", "_beginnings", "_tally", "_texts", "wire")
 
     def __init__(self, wire: dict[str, Any], tally: Tally) -> None:
         self.wire = wire
+        self._beginnings = {at: content for at, content in enumerate(objects(wire.get("content"))) if text_of(content)}
         self._tally = tally
         self._all: list[OpenText] = []
         self._texts: dict[int, OpenText] = {}
@@ -124,6 +125,21 @@ class OpenMessage:
             found = self._texts[at] = OpenText(kind, self._tally.start(part, events))
             self._all.append(found)
         return found
+
+    def part(self, at: int, content: dict[str, Any]) -> None:
+        """A text or refusal is announced, with its beginning or without."""
+        if text_of(content):
+            self._beginnings[at] = content
+
+    def take(self, at: int, said: OpenText, delta: str) -> str:
+        """More of a text or refusal: the delta, and before the first one what the message began with."""
+        if self._beginnings and not said.taken:
+            known = at if at in self._beginnings or len(self._all) > 1 else min(self._beginnings)
+            beginning = self._beginnings.pop(known, {})
+            if type_of(beginning) == said.kind:
+                delta = begun(text_of(beginning), delta)
+        said.taken.append(delta)
+        return delta
 
     def said(self) -> str:
         """All that was streamed of it."""
@@ -156,6 +172,8 @@ class OpenMessage:
     def end(self, wire: dict[str, Any], events: list[Event]) -> None:
         """Ends all parts, as the whole item has them; which of them was streamed is told by kind, text and order."""
         head, contents = head_of(wire), objects(wire.get("content"))
+        if not contents and not self._all:
+            contents = [self._beginnings[at] for at in sorted(self._beginnings)]
         waiting = list(self._all)
         for content in contents:
             kind, text = type_of(content), text_of(content)

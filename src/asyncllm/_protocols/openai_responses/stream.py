@@ -18,6 +18,7 @@ Rules.
   events of hosted tools: their items come whole.
 * A delta belongs to the open item with its ``item_id``, else to the one at its ``output_index``. Neither is enough:
   some hosts change the ids from event to event, some give every item the same number.
+* An item or a part that is announced with a beginning is told from there on: the first delta brings it.
 * A text is told once, whatever its ``content_index``: what a ``.done`` event or a whole item says is what was streamed
   under one number or several, or else it is streamed then.
 * The end is ``response.completed`` or ``response.incomplete``, whose ``response`` holds status and usage. Items that
@@ -307,25 +308,26 @@ class ResponsesStream:
         return delta
 
     def _text_delta(self, event: dict[str, Any], events: list[Event]) -> None:
-        text = self._said(event, "output_text", events)
+        message, text = self._said(event, "output_text", events)
         delta = self._delta(event)
         if delta:
-            text.taken.append(delta)
+            delta = message.take(place_of(event, "content_index"), text, delta)
             events.append(TextDelta(delta, text.index))
         self._text, self._at, self._place = text, event.get("output_index"), event.get("content_index")
 
     def _refusal_delta(self, event: dict[str, Any], events: list[Event]) -> None:
-        self._said(event, "refusal", events).taken.append(self._delta(event))
+        message, text = self._said(event, "refusal", events)
+        message.take(place_of(event, "content_index"), text, self._delta(event))
 
     def _annotation(self, event: dict[str, Any], events: list[Event]) -> None:
-        self._said(event, "output_text", events).annotations.append(event.get("annotation"))
+        self._said(event, "output_text", events)[1].annotations.append(event.get("annotation"))
 
-    def _said(self, event: Mapping[str, Any], kind: str, events: list[Event]) -> OpenText:
+    def _said(self, event: Mapping[str, Any], kind: str, events: list[Event]) -> tuple[OpenMessage, OpenText]:
         message: OpenMessage = self._find(OpenMessage, "message", event, events)
         text = message.text(place_of(event, "content_index"), kind, events)
         if text.kind != kind:
             raise ProtocolError(f"a delta of the stream does not fit its content: {event.get('type')}")
-        return text
+        return message, text
 
     def _summary(self, event: dict[str, Any], events: list[Event]) -> None:
         self._think(event, "summary", place_of(event, "summary_index"), events)
@@ -345,11 +347,13 @@ class ResponsesStream:
             self._find(OpenFunctionCall, wire_type, event, events).argue(delta, events)
 
     def _part_added(self, event: dict[str, Any], events: list[Event]) -> None:
-        """A summary, or a content of reasoning, begins: what has another number is another one from here on."""
+        """A text, a summary or a content of reasoning begins: what has another number is another one from here on."""
         key = self._key(event)
         item = None if key is None else self._open.get(key)
         if isinstance(item, OpenReasoning):
             item.part()
+        elif isinstance(item, OpenMessage):
+            item.part(place_of(event, "content_index"), as_dict(event.get("part")))
 
     def _part_done(self, event: dict[str, Any], events: list[Event]) -> None:
         """A part of the content is told whole, whatever event came before it."""
