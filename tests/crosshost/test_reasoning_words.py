@@ -159,3 +159,30 @@ def test_one_amount_works_for_a_whole_chain(amount: str | int) -> None:
         ("openrouter", "anthropic/claude-opus-4.5"),
     ]
     assert [pair for pair in chain if not asked(*pair, amount)[1]] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("bedrock", "us.amazon.nova-pro-v1:0"),
+        ("bedrock", "meta.llama3-3-70b-instruct-v1:0"),
+        ("bedrock", "mistral.mixtral-8x7b-instruct-v0:1"),
+        ("groq", "llama-3.3-70b-versatile"),
+        ("groq", "meta-llama/llama-4-scout-17b-16e-instruct"),
+        ("together", "Qwen/Qwen2.5-72B-Instruct-Turbo"),
+        ("cerebras", "llama3.1-8b"),
+        ("mistral", "codestral-latest"),
+    ],
+)
+@pytest.mark.parametrize("amount", [word for word in WORDS if word != "none"])
+def test_models_that_do_not_reason_are_not_asked_to(kind: str, model: str, amount: str) -> None:
+    """Their hosts refuse the field, so it is left out and the reply says so."""
+    _, body, warnings = asked(kind, model, amount)
+    assert (f"reasoning was left out: {model} does not reason",) == warnings
+    assert set() == set(body) & {"reasoning_effort", "reasoning", "additionalModelRequestFields"}
+
+
+@pytest.mark.parametrize("model", ["nvidia/llama-3.1-nemotron-70b-instruct-hf", "deepseek-ai/deepseek-v3.1"])
+def test_models_with_a_similar_name_are_asked(model: str) -> None:
+    """Of them nothing is known, so the host has the last word."""
+    assert "reasoning_effort" in asked("together", model, "high")[1]
