@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -46,3 +47,9 @@ def pytest_configure() -> None:
         return plain(self, **{"http": {"library": LIBRARY}, **changes})
 
     Simulator.config = on_this_library  # type: ignore[method-assign]  # for the tests of this process only
+
+
+def pytest_collection_finish() -> None:
+    """Keeps what the collection made out of every later garbage collection: its objects stay to the end anyway."""
+    gc.collect()
+    gc.freeze()

@@ -11,6 +11,7 @@ from pathlib import Path
 from asyncllm.testing import Simulator
 
 PLUGIN = ("-p", "asyncllm.testing.pytest_plugin")  # where the package is installed, its entry point does this
+UNUSED = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")  # plugins of this environment that load for seconds
 SETTINGS = """
 [pytest]
 asyncio_default_fixture_loop_scope = function
@@ -22,7 +23,7 @@ def pytest(folder: Path, *arguments: str, **environ: str) -> tuple[str, int]:
     """Runs pytest in a folder, and gives what it printed and its exit code."""
     (folder / "pytest.ini").write_text(SETTINGS)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *PLUGIN, *arguments],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *UNUSED, *PLUGIN, *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
