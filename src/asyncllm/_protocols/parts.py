@@ -1,4 +1,4 @@
-"""Content parts, both ways: what writing one request needs in every format, and careful reading of what hosts send.
+"""What every wire format needs to write content parts into a request, and to read what hosts send with care.
 
 `PartWriter` has one vocabulary. What cannot go on the wire is told in one of five ways:
 
@@ -26,22 +26,22 @@ D = TypeVar("D")
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """The value if it is a JSON object, else an empty one."""
+    """Returns the value if it is a JSON object, or else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def as_text(value: Any) -> str | None:
-    """The value if it is a string, else None."""
+    """Returns the value if it is a string, or else None."""
     return value if isinstance(value, str) else None
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """The JSON objects of a list; none of anything else."""
+    """Returns the JSON objects of a list; nothing if the value is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def number_of(text: str | None) -> float | None:
-    """A number from a header, not below zero; None when it is none."""
+    """Returns the number in a header; None if it is not a number or is below zero."""
     if text is None:
         return None
     try:
@@ -56,7 +56,7 @@ _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d
 
 
 def parse_duration(text: str | None) -> float | None:
-    """Seconds of a duration such as ``6m0s``, ``8.64s``, ``6ms`` or a bare number; None when it is none."""
+    """Seconds of a duration such as ``6m0s``, ``8.64s``, ``6ms`` or a bare number; None if it is not a duration."""
     if not text:
         return None
     value = number_of(text)
@@ -69,7 +69,7 @@ def parse_duration(text: str | None) -> float | None:
 
 
 def parse_count(text: str | None) -> int | None:
-    """A whole number from a header; None when it is none."""
+    """Returns the whole number in a header; None if it is not one."""
     value = number_of(text)
     return None if value is None else int(value)
 
@@ -79,7 +79,7 @@ INVALID_JSON = "INVALID_JSON"
 
 
 def as_object(raw: str) -> dict[str, Any]:
-    """The arguments that a text says, or the text itself under `INVALID_JSON`."""
+    """Returns the arguments in a JSON text, or the text itself under `INVALID_JSON`."""
     parsed = parse_arguments(raw)
     return {INVALID_JSON: raw} if parsed is None else parsed
 
@@ -90,14 +90,14 @@ LONGEST = 64
 
 
 def bounded(ident: str) -> str:
-    """The id itself, or one of 45 characters in its place where it is too long."""
+    """Returns the id, or an id of 45 characters in its place if it is too long."""
     if len(ident) <= LONGEST:
         return ident
     return "call_" + sha256(ident.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 def unique_calls(parts: list[Part], context: Context) -> list[Part]:
-    """The parts of one reply, in which no two calls share an id: the later one gets an id made here."""
+    """Returns the parts of one reply. If two calls have the same id, the later one gets a new id."""
     seen: set[str] = set()
     for at, part in enumerate(parts):
         if type(part) is ToolCall:
@@ -108,7 +108,7 @@ def unique_calls(parts: list[Part], context: Context) -> list[Part]:
 
 
 class CallIds:
-    """The ids of the calls of one stream: no two calls share one, the later one gets an id made here."""
+    """The ids of the calls of one stream. If two calls have the same id, the later one gets a new id."""
 
     __slots__ = ("_seen",)
 
@@ -116,7 +116,7 @@ class CallIds:
         self._seen: set[str] = set()
 
     def unique(self, ident: str, context: Context) -> str:
-        """The id, or a new one where a call has it already."""
+        """Returns the id, or a new one if another call has it already."""
         if ident in self._seen:
             ident = context.new_id("call_")
         self._seen.add(ident)
@@ -124,7 +124,7 @@ class CallIds:
 
 
 def renamed(call: ToolCall, ident: str) -> ToolCall:
-    """The call under another id."""
+    """Returns the call with another id."""
     return ToolCall(
         ident,
         call.name,
@@ -138,7 +138,7 @@ def renamed(call: ToolCall, ident: str) -> ToolCall:
 
 
 class PartWriter(Generic[D]):
-    """What writing one request needs: the call, the host's dialect, and what has to be said about the result.
+    """What is needed to write one request: the call, the dialect of the host, and the warnings that are collected.
 
     Args:
         context: of the call.
@@ -176,16 +176,16 @@ class PartWriter(Generic[D]):
         self.warn(f"{what} {source} was left out: {self.context.provider} would not recognise it")
 
     def refuse(self, sentence: str) -> UnsupportedContentError:
-        """The exception for a part that the host has no place for."""
+        """Returns the exception for a part that the host cannot take."""
         return UnsupportedContentError(sentence, provider=self.context.provider, model=self.context.model)
 
     def refuse_keyword(self, keyword: str, sentence: str) -> UnsupportedParameterError:
-        """The exception for a keyword that the host has no place for; the sentence follows the keyword."""
+        """Returns the exception for a keyword that the host cannot take. The sentence follows the keyword."""
         context = self.context
         return UnsupportedParameterError(f"{keyword}: {sentence}", provider=context.provider, model=context.model)
 
     def bad(self, sentence: str) -> BadRequestError:
-        """The exception for what no host could carry."""
+        """Returns the exception for a value that no host can take."""
         return BadRequestError(sentence, provider=self.context.provider, model=self.context.model)
 
     def check_stored(self, part: Any) -> None:
@@ -200,11 +200,11 @@ class PartWriter(Generic[D]):
             )
 
     def is_own(self, origin: Origin | None) -> bool:
-        """Whether a part came from this host by this format."""
+        """Returns whether a part came from this host in this format."""
         return origin is not None and origin == self.context.origin
 
     def is_foreign(self, origin: Origin | None) -> bool:
-        """Whether a part came from another host or format; what the caller made is not foreign."""
+        """Returns whether a part came from another host or format. A part that the caller made is not foreign."""
         here = self.context.origin
         if origin is None or origin == here:
             return False
@@ -212,18 +212,18 @@ class PartWriter(Generic[D]):
         return origin.protocol != FILES or (origin.provider, origin.account) != (here.provider, here.account)
 
     def maker(self, origin: Origin | None) -> str:
-        """Whose a foreign part is, for a warning."""
+        """Returns the name of the host that a foreign part came from, for a warning."""
         if origin is not None and origin.account and origin.provider == self.context.origin.provider:
             return f"another account ({origin.account})"
         return "another provider"
 
     def json(self, value: Any) -> str:
-        """A value as JSON text."""
+        """Returns a value as JSON text."""
         return self.context.json.dumps(value).decode()
 
 
 def refuse_compaction(writer: PartWriter[Any]) -> UnsupportedParameterError:
-    """The exception where the host does not sum up a long history itself."""
+    """Returns the exception for a host that cannot compact a long history by itself."""
     return writer.refuse_keyword(
         "compact_at",
         f"{writer.context.provider} ({writer.api}) does not sum up a long history itself; leave it out, or let "
@@ -232,7 +232,7 @@ def refuse_compaction(writer: PartWriter[Any]) -> UnsupportedParameterError:
 
 
 def settings_without_tools(request: Request, writer: PartWriter[Any]) -> None:
-    """What the keywords about tools mean in a request that has none: a demand is refused, a preference left out.
+    """Checks the keywords about tools in a request without tools: it refuses a demand and leaves out a preference.
 
     Raises:
         UnsupportedParameterError: a call is demanded.

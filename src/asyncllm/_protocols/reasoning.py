@@ -59,7 +59,7 @@ NOTHING = Amount()
 
 
 def amount(wanted: str | int | None, rules: ReasoningRules, model: str) -> Amount:
-    """What to ask a model for.
+    """Returns what to ask a model for.
 
     Args:
         wanted: a word, a budget in tokens, or None for the model's own default.
@@ -97,7 +97,7 @@ def amount(wanted: str | int | None, rules: ReasoningRules, model: str) -> Amoun
 
 
 def on_chat(rules: ReasoningRules) -> ReasoningRules:
-    """The rules as they are on OpenAI's chat completions, which do not take every effort of the Responses API."""
+    """Returns the rules of OpenAI's chat completions, which do not take every effort of the Responses API."""
     if rules.most_on_chat is None:
         return rules
     most = WORDS.index(rules.most_on_chat)
@@ -105,21 +105,21 @@ def on_chat(rules: ReasoningRules) -> ReasoningRules:
 
 
 def will_reason(asked: Amount, rules: ReasoningRules | None) -> bool:
-    """Whether a model will reason when it is asked so; False where that is not known."""
+    """Returns whether a model will reason for this request; False if that is not known."""
     if asked.value is None:
         return rules is not None and rules.by_default
     return asked.value != "none"
 
 
 def ask(request: Request, rules: ReasoningRules, writer: PartWriter[Any]) -> Amount:
-    """What to ask the model of a request for; the writer is told what differs from what the caller wanted."""
+    """Returns what to ask the model for, and adds a warning if it differs from what the caller wanted."""
     asked = amount(request.reasoning, rules, request.model)
     tell(asked, writer)
     return asked
 
 
 def tell(asked: Amount, writer: PartWriter[Any]) -> None:
-    """Tells the writer what differs from what the caller wanted."""
+    """Adds a warning if this differs from what the caller wanted."""
     if asked.left_out is not None:
         writer.leave_out("reasoning", asked.left_out)
     if asked.note is not None:
@@ -127,7 +127,7 @@ def tell(asked: Amount, writer: PartWriter[Any]) -> None:
 
 
 def sampling_hints(request: Request, writer: PartWriter[Any], asked: Amount) -> dict[str, float]:
-    """The sampling hints that are sent, by keyword: ``temperature`` and ``top_p``, where the model takes them.
+    """Returns the sampling hints that are sent, by keyword: ``temperature`` and ``top_p``, if the model takes them.
 
     Args:
         request: the request.

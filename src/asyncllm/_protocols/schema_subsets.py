@@ -35,7 +35,7 @@ Render = Callable[[Any], str]
 
 
 def described(description: Any, moved: Mapping[str, Any], render: Render) -> str | None:
-    """A description with the keywords that a host does not know."""
+    """Returns a description, with the keywords added that the host does not know."""
     words = [description] if isinstance(description, str) and description else []
     if moved:
         words.append("{" + ", ".join(f"{word}: {render(value)}" for word, value in moved.items()) + "}")
@@ -43,7 +43,7 @@ def described(description: Any, moved: Mapping[str, Any], render: Render) -> str
 
 
 def target(reference: Any, root: Mapping[str, Any]) -> tuple[str, Any]:
-    """What a ``$ref`` inside the schema means, and a name for it; None where it leads nowhere."""
+    """Returns the schema that a ``$ref`` points to, and a name for it; None if there is none."""
     found: Any = root
     name = str(reference)
     if not name.startswith("#"):
@@ -54,7 +54,7 @@ def target(reference: Any, root: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def is_recursive(schema: Mapping[str, Any], *, only_required: bool = False) -> bool:
-    """Whether a schema refers to itself.
+    """Returns whether a schema refers to itself.
 
     Args:
         schema: the whole schema.
@@ -82,7 +82,7 @@ def is_recursive(schema: Mapping[str, Any], *, only_required: bool = False) -> b
 
 
 def too_much_for_claude(schema: Mapping[str, Any]) -> bool:
-    """Whether Anthropic would say that a schema is too complex: it counts what may be left out, and unions."""
+    """Returns whether a schema is too complex for Anthropic, which counts optional fields and unions."""
     optional = unions = 0
 
     def count(node: Any) -> None:
@@ -103,7 +103,7 @@ def too_much_for_claude(schema: Mapping[str, Any]) -> bool:
 
 
 def for_gemini(schema: Mapping[str, Any], render: Render) -> Mapping[str, Any] | None:
-    """The schema as ``responseJsonSchema`` takes it; None where it cannot say the shape.
+    """Returns the schema as ``responseJsonSchema`` takes it; None if it cannot express the shape.
 
     Args:
         schema: one with an object at its root.
@@ -119,7 +119,7 @@ def for_gemini(schema: Mapping[str, Any], render: Render) -> Mapping[str, Any] |
 
 
 class _CannotBeSaidError(Exception):
-    """A shape that the subset has no words for."""
+    """A shape that the subset cannot express."""
 
 
 def _gemini(schema: Any, render: Render) -> Any:
@@ -157,7 +157,7 @@ def _gemini(schema: Any, render: Render) -> Any:
 
 
 def _choices(values: list[Any], written: dict[str, Any], moved: dict[str, Any]) -> None:
-    """An enum of strings or numbers; null among them is a type of its own, and anything else stands in words."""
+    """Writes an enum of strings or numbers. A null becomes a type, other values go into the description."""
     named = [value for value in values if value is not None]
     plain = all(isinstance(value, (str, int, float)) and not isinstance(value, bool) for value in named)
     if not named or not plain:

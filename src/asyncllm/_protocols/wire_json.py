@@ -148,7 +148,7 @@ def _reason(error: Exception) -> str:
 
 
 def _read_strictly(data: bytes | str) -> Any:
-    """The law of reading; raises ValueError or RecursionError."""
+    """Reads JSON by the strict rules; raises ValueError or RecursionError."""
     text = (data.encode() if isinstance(data, str) else data).decode().removeprefix("\ufeff")
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _bound_depth(text)
@@ -188,7 +188,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether every writer writes this value alike: exact types, string keys, small integers, floats without exponent.
+    """Returns whether all writers write this value alike: exact types, string keys, small integers, plain floats.
 
     Asked after a writer has written the value, which is then known to be finite.
     """
@@ -220,7 +220,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _write_strictly(value: Any) -> bytes:
-    """The law of writing; raises TypeError, ValueError or RecursionError."""
+    """Writes JSON by the strict rules; raises TypeError, ValueError or RecursionError."""
     return _encode(_plain(value, 0))
 
 
@@ -229,7 +229,7 @@ def _encode(value: Any) -> bytes:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """The value in dicts and lists, once it is known that JSON can say it."""
+    """Returns the value as dicts and lists, after checking that JSON can express it."""
     if value is None or isinstance(value, str | int | float):
         return value
     if not isinstance(value, Mapping | list | tuple):

@@ -33,7 +33,7 @@ MAX_REQUEST_BYTES = 32 * 1024 * 1024
 
 
 def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
-    """The host, from the entry's options and what the environment adds.
+    """Builds the host from the options of the entry and the environment.
 
     Args:
         name: what the configuration calls it.
@@ -147,21 +147,21 @@ _STAGES: Mapping[str, bool] = MappingProxyType({"active": False, "deprecated": T
 
 
 class AnthropicListing(Listing):
-    """The list of the Claude API."""
+    """Lists the models of the Claude API."""
 
     __slots__ = ()
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
-        """The model by its name, else a word."""
+        """Asks for the model by name; if that is not possible, asks it for one word."""
         return ("model", "generate")
 
     def start(self) -> tuple[WireRequest, ...]:
-        """The first page."""
+        """Returns the request for the first page."""
         return (get(PATH, _SIZE),)
 
     def decode(self, request: WireRequest, value: Any) -> Page:
-        """Reads a page.
+        """Reads one page of the list.
 
         Raises:
             ProtocolError: it is no list of models.
@@ -172,7 +172,7 @@ class AnthropicListing(Listing):
         return Page(entries=entries, following=get(PATH, f"{_SIZE}&after_id={quote(last, safe='')}") if more else None)
 
     def lookup(self, model: str) -> WireRequest | None:
-        """The request for one model; aliases are resolved."""
+        """Returns the request for one model. The host resolves aliases."""
         return get(f"{PATH}/{quote(model, safe='-._~')}")
 
     def decode_one(self, value: Any) -> ModelEntry | None:
@@ -212,6 +212,6 @@ class AnthropicCounting(Counting):
     model_in_body: bool = False
 
     def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """The message without what makes an answer."""
+        """Returns the body without the fields that only an answer needs."""
         kept = {name: value for name, value in body.items() if name not in ("max_tokens", "stream", "stop_sequences")}
         return {"model": model, **kept} if self.model_in_body else kept

@@ -1,4 +1,4 @@
-"""Azure OpenAI: the v1 surface of a resource, where ``model`` is the name of a deployment.
+"""Azure OpenAI: the v1 API of a resource, where ``model`` is the name of a deployment.
 
 The address is the resource's endpoint, ``https://{resource}.openai.azure.com``, with ``/openai/v1`` after it, which is
 added where it is missing. The older surface, a deployment's address with its ``api-version``, is taken as it is. A key
@@ -33,7 +33,7 @@ _OWN_DOMAINS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservic
 
 
 def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
-    """The configured host.
+    """Builds the host from the options of the entry and the environment.
 
     Args:
         name: what the configuration calls it.
@@ -85,7 +85,7 @@ HOST = HostSpec(
 
 
 def _v1(name: str, endpoint: str | None, query: str) -> str:
-    """The address of the v1 surface."""
+    """Returns the base URL of the v1 API."""
     if not endpoint:
         raise ConfigurationError(
             f"providers.{name} has no endpoint: set providers.{name}.base_url, or the environment variable {ENDPOINT}",

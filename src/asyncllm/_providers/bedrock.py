@@ -58,7 +58,7 @@ _IN_URL = re.compile(r"//bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
 
 
 def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
-    """The host, from the entry's options and what the environment adds.
+    """Builds the host from the options of the entry and the environment.
 
     Args:
         name: what the configuration calls it.
@@ -107,7 +107,7 @@ def _batching() -> Batching:
 
 
 def _is_found(environ: Mapping[str, str]) -> bool:
-    """A role of the machine (IRSA, Pod Identity, ECS) or a profile, and a region to use it in."""
+    """Returns whether there is a role of the machine (IRSA, Pod Identity, ECS) or a profile, and a region."""
     from .._auth.aws_config import setting_of
 
     if not any(all(environ.get(name) for name in names) for names in _SIGNS):
@@ -157,7 +157,7 @@ HOST = HostSpec(
 
 
 def _endpoint(variable: str, environ: Mapping[str, str]) -> str | None:
-    """The URL that the environment gives for a service, else the one for all services."""
+    """Returns the URL that the environment sets for this service, or else the one it sets for all services."""
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
     return environ.get(variable) or environ.get("AWS_ENDPOINT_URL")
@@ -189,7 +189,7 @@ def _region(name: str, options: Mapping[str, Any], environ: Mapping[str, str], u
 
 
 def _control_plane(name: str, url: str | None, host: str, environ: Mapping[str, str]) -> str:
-    """Where models are listed: beside the runtime endpoint, or wherever everything else is sent."""
+    """Returns the URL that lists models: the control plane of the region, or the configured base URL."""
     own = _endpoint(CONTROL_URL_VARIABLE, environ)
     if own or url:
         return _RUNTIME.sub("//bedrock", base_url_of(name, own or url or ""), count=1)
@@ -197,7 +197,7 @@ def _control_plane(name: str, url: str | None, host: str, environ: Mapping[str, 
 
 
 def _counting(model: str) -> Counting | None:
-    """How the tokens of a request are counted: only for the models that are in Bedrock's own list."""
+    """Returns how tokens are counted. Bedrock counts only for the models of its own list."""
     return None if is_custom(model) else BedrockCounting()
 
 
@@ -227,7 +227,7 @@ def _auth(name: str, options: Mapping[str, Any], environ: Mapping[str, str], reg
 
 
 class BedrockRoutes:
-    """Chooses the body by the model: Converse, or with ``invoke`` each vendor's own where there is one here.
+    """Chooses the wire format by the model: Converse, or with ``invoke`` the vendor's own format if it is known here.
 
     Args:
         max_tokens: asked for where a call does not say.
@@ -246,13 +246,13 @@ class BedrockRoutes:
         self._claude: WireProtocol | None = None
 
     def resolve(self, operation: Operation, model: str, request: Request | None) -> Route:
-        """The route of one request."""
+        """Returns the route of one request."""
         if not self._invoke or operation in WITHOUT_TEXT:
             return self._converse
         return self._to_invoke(model, request) or self._converse
 
     def _to_invoke(self, model: str, request: Request | None) -> Route | None:
-        """The route to InvokeModel; None for a model whose own body is not known here."""
+        """Returns the route to InvokeModel, or None for a model whose own body is not known here."""
         from .._framing.invoke import InvokeFramer
         from .._protocols.aws_shapes import base_model, model_path
         from .._protocols.invoke import InvokeModel, family_of
@@ -270,7 +270,7 @@ class BedrockRoutes:
 
 
 def _claude_dialect(max_tokens: int | None) -> AnthropicDialect:
-    """Bedrock takes this one version for every Claude; a later one it refuses for models with a version in their id."""
+    """Bedrock takes one version of the Messages API for every Claude. For ids with a version it refuses a later one."""
     from .._protocols.anthropic import AnthropicDialect
     from .._protocols.aws_shapes import CODES, PHRASES, VAGUE
 
@@ -316,15 +316,15 @@ class BedrockListing(Listing):
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
-        """What the account may do with the model; without the right to ask that, a count of tokens or a word."""
+        """Asks what the account may do with the model. Without that permission: counts tokens, or asks for one word."""
         return ("model", "access", "count", "generate")
 
     def start(self) -> tuple[WireRequest, ...]:
-        """The models, and the first page of the profiles."""
+        """Returns the requests for the models and for the first page of the profiles."""
         return get(MODELS), get(PROFILES, _PROFILES_QUERY)
 
     def decode(self, request: WireRequest, value: Any) -> Page:
-        """Reads a page of either list.
+        """Reads one page of either list.
 
         Raises:
             ProtocolError: it is none.
@@ -337,7 +337,7 @@ class BedrockListing(Listing):
         return Page(entries=tuple(entries), following=following)
 
     def lookup(self, model: str) -> WireRequest | None:
-        """The request for a model or a profile; None for what is neither (a provisioned or imported model)."""
+        """Returns the request for a model or a profile; None for a provisioned or imported model."""
         if is_custom(model):
             return None
         profile = ":inference-profile/" in model or _base_model(model) != model.rpartition("/")[2]
@@ -345,13 +345,13 @@ class BedrockListing(Listing):
         return get(f"{kind}/{quote(model, safe='-._~')}")
 
     def access(self, model: str) -> WireRequest | None:
-        """The request for what this account may do with a model in this region; a profile's is that of its model."""
+        """Returns the request for what this account may do with a model (of a profile: its model) in this region."""
         if is_custom(model):
             return None
         return get(f"/foundation-model-availability/{quote(_base_model(model), safe='-._~')}")
 
     def decode_access(self, value: Any) -> Access | None:
-        """Reads it. An entitlement that is not there yet may come with the first call, so it decides nothing."""
+        """Reads the answer. A missing entitlement may come with the first call, so it does not count as a refusal."""
         if dig(value, ("regionAvailability",)) == "NOT_AVAILABLE":
             return "region"
         if dig(value, ("authorizationStatus",)) == "NOT_AUTHORIZED":
@@ -411,7 +411,7 @@ def _profile(item: Mapping[str, Any]) -> ModelEntry | None:
 
 
 class BedrockCounting(Counting):
-    """Bedrock, for the model behind a profile: the profile's own id is refused."""
+    """Counts tokens on Bedrock by the model behind a profile, because Bedrock refuses the id of the profile."""
 
     __slots__ = ()
 
@@ -422,7 +422,7 @@ class BedrockCounting(Counting):
         return model_path(_base_model(model), "count-tokens")
 
     def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """Converse's body as it is; any other one, of InvokeModel, as base64."""
+        """Returns the body of Converse as it is, and any body of InvokeModel as base64."""
         names = ("messages", "system", "toolConfig", "additionalModelRequestFields")
         if "anthropic_version" in body:
             return {"input": {"invokeModel": {"body": b64encode(json.dumps(body)).decode()}}}

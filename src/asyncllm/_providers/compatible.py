@@ -1,4 +1,4 @@
-"""The hosts that speak OpenAI's chat format with quirks of their own, as one table.
+"""The hosts that speak OpenAI's chat format, as one table. Each row says what is different on this host.
 
 Adding a host is adding a row, and nothing else. A row says where the host is, which variables hold its key, and what
 its dialect is; what is not said there is as OpenAI does it. The configuration, ``from_env``, the simulator and the
@@ -28,7 +28,7 @@ _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def nine_alphanumerics(ident: str) -> str:
-    """A tool call id as Mistral wants it: exactly nine letters and digits; the same for the same id."""
+    """Returns a tool call id as Mistral wants it: nine letters and digits, always the same for the same id."""
     if len(ident) == 9 and ident.isascii() and ident.isalnum():
         return ident
     number = int.from_bytes(hashlib.sha256(ident.encode()).digest()[:8], "big")
@@ -53,7 +53,7 @@ def one_leading_system(body: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompatibleHost:
-    """A host of the chat format.
+    """One row: a host that speaks the chat format.
 
     Attributes:
         base_url: where it is when the configuration does not say; None where only the configuration can.
@@ -92,7 +92,7 @@ _NO_EMBEDDINGS: Mapping[str, Any] = MappingProxyType({"embed_inputs": 0})
 
 
 def _quirks(**own: Any) -> Mapping[str, Any]:
-    """What almost every compatible host has in common, and then its own."""
+    """Returns what almost every compatible host has in common, changed by what this host sets."""
     common: dict[str, Any] = {
         "max_tokens_field": "max_tokens",
         "allowed_tools": False,
@@ -305,7 +305,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
 
 
 def spec_of(kind: str) -> HostSpec | None:
-    """What the configuration and the simulator know of a row; None where there is no such row."""
+    """Returns what the configuration and the simulator need to know of a row; None if there is no such row."""
     row = ROWS.get(kind)
     if row is None:
         return None
@@ -330,14 +330,14 @@ def _batching(how: Literal["openai", "mistral"]) -> Batching:
 
 
 def dialect_of(kind: str) -> ChatDialect:
-    """The dialect of a row."""
+    """Returns the dialect of a row."""
     from .._protocols.openai_chat import ChatDialect
 
     return ChatDialect(**ROWS[kind].dialect)
 
 
 def _listening(row: CompatibleHost, environ: Mapping[str, str]) -> str | None:
-    """The base URL of a server that its own variable tells of."""
+    """Returns the base URL from the variable that the server itself uses (such as ``OLLAMA_HOST``)."""
     told = environ.get(row.host_variable, "").strip().rstrip("/") if row.host_variable else ""
     if not told or row.base_url is None:
         return None
@@ -351,7 +351,7 @@ def _listening(row: CompatibleHost, environ: Mapping[str, str]) -> str | None:
 
 
 def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
-    """The configured host.
+    """Builds the host from the options of the entry and the environment.
 
     Args:
         kind: a key of `ROWS`.

@@ -39,7 +39,7 @@ _OF_THE_ANSWER: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counting:
-    """How one host counts.
+    """How one host counts tokens.
 
     Attributes:
         path: where, if that does not follow from the codec's own path.
@@ -62,15 +62,15 @@ class Counting:
         return replace(wire, path=where, query="", body=context.json.dumps(body), warnings=())
 
     def derived_path(self, path: str, model: str) -> str:
-        """The path that counts, from the one that generates."""
+        """Returns the path that counts, made from the path that generates."""
         return path
 
     def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """The body that counts, from the one that generates."""
+        """Returns the body that counts, made from the body that generates."""
         raise NotImplementedError
 
     def decode(self, value: Any) -> int:
-        """The number of input tokens.
+        """Returns the number of input tokens.
 
         Raises:
             ProtocolError: there is none in the answer.

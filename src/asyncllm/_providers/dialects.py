@@ -33,7 +33,7 @@ _MOST_REMEMBERED = 64
 
 
 def with_dialect(provider: Provider, given: Mapping[str, Any]) -> Provider:
-    """The provider with these fields of its dialects changed.
+    """Returns the provider with these fields of its dialects changed.
 
     Args:
         provider: the host.
@@ -90,7 +90,7 @@ def _read(provider: str, name: str, value: Any, known: Mapping[str, Any]) -> Any
 
 
 def _fit(value: Any, hint: Any) -> tuple[Any, str]:
-    """The value as the field has it, and ``""``; or what it must be instead."""
+    """Returns the value as the field needs it and ``""``, or a sentence that says what the value must be."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Literal:
         return value, "" if value in inner else f"one of {', '.join(map(str, inner))}"

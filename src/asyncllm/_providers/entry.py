@@ -21,11 +21,11 @@ class EnvironKey:
 
     @property
     def origin(self) -> str:
-        """Where it was found, for an error about it."""
+        """Where the key was found, for an error about it."""
         return f"the environment variable {self._variable}"
 
     def get_secret_value(self) -> str:
-        """The key itself."""
+        """Returns the key itself."""
         return self._value
 
     def __repr__(self) -> str:
@@ -35,7 +35,7 @@ class EnvironKey:
 def find_key(
     name: str, options: Mapping[str, Any], environ: Mapping[str, str], variables: tuple[str, ...], *, needed: bool
 ) -> tuple[Secret | KeyFunction | None, str]:
-    """The key of an entry, and where it was found (for the sentence about a bad one).
+    """Returns the key of an entry and where it was found (an error about a bad key says so).
 
     Args:
         name: what the configuration calls the entry.
@@ -61,7 +61,7 @@ def find_key(
 
 
 def base_url_of(name: str, url: str) -> str:
-    """The base URL without its last slash.
+    """Returns the base URL without its last slash.
 
     Raises:
         ConfigurationError: it is no http address, has a query, or names the whole endpoint.
@@ -93,7 +93,7 @@ def place_of(base_url: str, ending: str) -> str:
 
 
 def max_tokens_of(name: str, options: Mapping[str, Any]) -> int | None:
-    """The ``max_tokens`` of the entry: asked for where a call does not say.
+    """Returns the ``max_tokens`` of the entry, which is used when a call does not set it.
 
     Raises:
         ConfigurationError: it is no number of tokens.
@@ -107,7 +107,7 @@ def max_tokens_of(name: str, options: Mapping[str, Any]) -> int | None:
 
 
 def api_of(name: str, options: Mapping[str, Any], known: tuple[str, ...]) -> str:
-    """The ``api`` of the entry; the first known one where it names none.
+    """Returns the ``api`` of the entry, or the first known one if the entry does not set it.
 
     Raises:
         ConfigurationError: it names another.

@@ -36,7 +36,7 @@ _SHORT_VERSIONS: Mapping[str, str] = {"beta": "v1beta", "alpha": "v1alpha"}
 
 
 def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
-    """The host, from the entry's options and what the environment adds.
+    """Builds the host from the options of the entry and the environment.
 
     Args:
         name: what the configuration calls it.
@@ -144,7 +144,7 @@ _METHODS = "supportedGenerationMethods"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeminiListing(Listing):
-    """The list of the Gemini API.
+    """Lists the models of the Gemini API.
 
     Attributes:
         version: of the API; previews and aliases are listed by ``v1beta`` only.
@@ -154,15 +154,15 @@ class GeminiListing(Listing):
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
-        """The model by its name, else a word."""
+        """Asks for the model by name; if that is not possible, asks it for one word."""
         return ("model", "generate")
 
     def start(self) -> tuple[WireRequest, ...]:
-        """The first page."""
+        """Returns the request for the first page."""
         return (get(f"/{self.version}/models", _SIZE),)
 
     def decode(self, request: WireRequest, value: Any) -> Page:
-        """Reads a page.
+        """Reads one page of the list.
 
         Raises:
             ProtocolError: it is no list of models.
@@ -173,7 +173,7 @@ class GeminiListing(Listing):
         return Page(entries=tuple([entry for entry in found if entry is not None]), following=following)
 
     def lookup(self, model: str) -> WireRequest | None:
-        """The request for one model; a resource name is taken as it is."""
+        """Returns the request for one model. A resource name is used as it is."""
         name = model if "/" in model else f"models/{model}"
         return get(f"/{self.version}/{quote(name, safe='-._~/')}")
 
@@ -213,11 +213,11 @@ class GeminiCounting(Counting):
     whole: bool = False
 
     def derived_path(self, path: str, model: str) -> str:
-        """``:countTokens`` in the place of ``:generateContent``."""
+        """Returns the path with ``:countTokens`` instead of ``:generateContent``."""
         return f"{path.rpartition(':')[0]}:countTokens"
 
     def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """The contents, with instructions and tools."""
+        """Returns the contents with the instructions and the tools."""
         kept = only(body, ("systemInstruction", "contents", "tools"))
         if not self.whole:
             return kept

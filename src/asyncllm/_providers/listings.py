@@ -52,7 +52,7 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one answer holds, and the request for the next one; None after the last."""
+    """The models of one answer, and the request for the next page (None after the last page)."""
 
     entries: tuple[ModelEntry, ...]
     following: WireRequest | None = None
@@ -74,7 +74,7 @@ class Listing:
 
     @property
     def proofs(self) -> Sequence[Proof]:
-        """The ways to prove that a model can be used, the cheapest first.
+        """Returns the ways to prove that a model can be used, the cheapest first.
 
         ``model``: read it by name (`lookup`). ``access``: ask what the account may do with it (`access`). ``count``:
         count the tokens of a word. ``generate``: let it say a word.
@@ -82,7 +82,7 @@ class Listing:
         return ("generate",)
 
     def start(self) -> Sequence[WireRequest]:
-        """The first request of every chain."""
+        """Returns the first request of each list."""
         raise NotImplementedError
 
     def decode(self, request: WireRequest, value: Any) -> Page:
@@ -94,11 +94,11 @@ class Listing:
         raise NotImplementedError
 
     def lookup(self, model: str) -> WireRequest | None:
-        """The request for one model; None where there is no such endpoint, or none for such a model."""
+        """Returns the request for one model; None if the host has no endpoint for it."""
         return None
 
     def decode_one(self, value: Any) -> ModelEntry | None:
-        """Reads the answer to `lookup`; None for a model of the caller's own.
+        """Reads the answer to `lookup`; None for a model that belongs to the caller.
 
         Raises:
             ProtocolError: it is no model.
@@ -106,16 +106,16 @@ class Listing:
         raise NotImplementedError
 
     def access(self, model: str) -> WireRequest | None:
-        """The request for what this account may do with a model, where a host can be asked that."""
+        """Returns the request for what this account may do with a model; None if the host cannot say."""
         return None
 
     def decode_access(self, value: Any) -> Access | None:
-        """Reads the answer to `access`; None where it settles nothing."""
+        """Reads the answer to `access`; None if it decides nothing."""
         return None
 
 
 def get(path: str, query: str = "", headers: tuple[tuple[str, str], ...] = ()) -> WireRequest:
-    """A request to read something."""
+    """Returns a GET request."""
     return WireRequest(
         method="GET", path=path, query=query, headers=(("accept", "application/json"), *headers), body=b""
     )
@@ -128,7 +128,7 @@ _NEVER = 4_000_000_000  # seconds, in 2096: how Azure writes "no end is planned"
 
 
 def moment(value: Any) -> datetime | None:
-    """A date, a time or seconds since the epoch, in UTC; None for anything else, for 0 and for "never"."""
+    """Returns a date, a time or seconds since the epoch in UTC; None for 0, for "never" and for anything else."""
     if isinstance(value, str):
         found = _ISO.fullmatch(value.strip())
         if found is None:
@@ -145,7 +145,7 @@ def moment(value: Any) -> datetime | None:
 
 
 def dig(value: Any, path: Sequence[str]) -> Any:
-    """What lies at a path of keys; None where it breaks off."""
+    """Returns the value at a path of keys; None if a key is missing."""
     for key in path:
         if not isinstance(value, Mapping):
             return None
@@ -154,7 +154,7 @@ def dig(value: Any, path: Sequence[str]) -> Any:
 
 
 def first(value: Any, paths: Sequence[Sequence[str]], kind: type) -> Any:
-    """The first value of a type at one of these paths; a number must be above 0, a text not empty."""
+    """Returns the first value of a type at one of these paths. A number must be above 0, a text not empty."""
     for path in paths:
         found = dig(value, path)
         fits = type(found) is kind
@@ -164,7 +164,7 @@ def first(value: Any, paths: Sequence[Sequence[str]], kind: type) -> Any:
 
 
 def items(value: Any, *names: str) -> Iterator[Mapping[str, Any]]:
-    """The objects of the first of these lists that is there; what is no object is passed over.
+    """Returns the objects of the first of these lists that exists. Other values in it are skipped.
 
     Raises:
         ProtocolError: none is there.
@@ -178,21 +178,21 @@ def items(value: Any, *names: str) -> Iterator[Mapping[str, Any]]:
 
 
 def text(value: Any, key: str) -> str:
-    """The text under a key; an empty one for anything else."""
+    """Returns the text under a key; an empty text if there is none."""
     found = dig(value, (key,))
     return found if isinstance(found, str) else ""
 
 
 def listed(value: Any) -> list[Any]:
-    """A list; an empty one for anything else."""
+    """Returns the value if it is a list, or else an empty list."""
     return value if isinstance(value, list) else []
 
 
 def words(value: Any) -> frozenset[str]:
-    """The words of a list, in lower case; none for what is no list."""
+    """Returns the words of a list in lower case; nothing if the value is not a list."""
     return frozenset(word.lower() for word in listed(value) if isinstance(word, str))
 
 
 def known(**facts: Any) -> dict[str, Any]:
-    """The facts that are not None."""
+    """Returns the facts that are not None."""
     return {name: value for name, value in facts.items() if value is not None}

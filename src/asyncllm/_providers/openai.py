@@ -39,7 +39,7 @@ _KEYS: Mapping[str, ConfigKey] = {
 
 
 def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
-    """The configured host.
+    """Builds the host from the options of the entry and the environment.
 
     Args:
         name: what the configuration calls it.
@@ -91,7 +91,7 @@ def _filing() -> Filing:
 
 
 def batching_of(routes: OpenAIRoutes, prefix: str) -> Batching:
-    """Files and ``/batches``, for both APIs."""
+    """Returns how batches are made: files and ``/batches``, for both APIs."""
     from .._protocols.openai_chat.batch import OpenAIBatching
 
     protocols = {"/chat/completions": routes.chat.protocol, "/responses": routes.responses.protocol}
@@ -113,7 +113,7 @@ HOST = HostSpec(
 
 
 def _is_openai(base_url: str) -> bool:
-    """Whether it is OpenAI's own, a regional one (https://eu.api.openai.com/v1) included."""
+    """Returns whether the URL is OpenAI's own, such as https://eu.api.openai.com/v1 too."""
     host = urlsplit(base_url).hostname or ""
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 
@@ -183,7 +183,7 @@ class OpenAIRoutes:
         self._choose = fixed
 
     def resolve(self, operation: Operation, model: str, request: Request | None) -> Route:
-        """The route of one request.
+        """Returns the route of one request.
 
         Raises:
             UnsupportedParameterError: neither API can carry the request.
@@ -220,7 +220,7 @@ class OpenAIRoutes:
 
 
 def _refused_by_chat(request: Request, facts: ModelFacts) -> str:
-    """Why chat completions would refuse the request; ``""`` where nothing is known against it."""
+    """Returns why chat completions would refuse the request; ``""`` if no reason is known."""
     if facts.responses_only:
         return "chat completions do not have this model"
     extra = request.extra_body
@@ -254,7 +254,7 @@ def _reasons(request: Request, facts: ModelFacts) -> bool:
 
 
 def _refused_by_responses(request: Request) -> str:
-    """What of the request the Responses API has no place for, audio aside; ``""`` where there is nothing."""
+    """Returns which part of the request the Responses API cannot carry (audio aside); ``""`` if it can carry all."""
     if request.stop:
         return "stop"
     return min(_CHAT_FIELDS & (request.extra_body or {}).keys(), default="")
@@ -265,7 +265,7 @@ def _has_audio(request: Request) -> bool:
 
 
 def _last_format(request: Request, kind: str) -> str:
-    """The wire format of the last answer in the history, where this kind of host gave it."""
+    """Returns the wire format of the last answer in the history, if this kind of host gave that answer."""
     for message in reversed(request.messages):
         if message.role == "assistant":
             for part in message.content:
@@ -280,8 +280,8 @@ def _last_format(request: Request, kind: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponsesCounting(Counting):
-    """OpenAI, by the Responses API also for the models that are spoken to by chat completions."""
+    """Counts tokens by the Responses API, also for models that use chat completions."""
 
     def body(self, body: dict[str, Any], model: str, json: JSONCodec) -> dict[str, Any]:
-        """The request without what makes an answer."""
+        """Returns the body without the fields that only an answer needs."""
         return {name: value for name, value in body.items() if name not in ("store", "include", "stream")}

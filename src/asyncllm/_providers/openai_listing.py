@@ -1,4 +1,4 @@
-"""``GET /models`` as OpenAI answers it, and everybody who answers like OpenAI with more to tell.
+"""``GET /models`` as OpenAI answers it, and as compatible hosts answer it with more fields.
 
 ``{"data": [{"id", "created", ...}]}`` is what they agree on (Together and GitHub leave the object away, Ollama's own
 list and Cohere's are ``models``). What else there is stands in the tables below, a row a fact, with the places where
@@ -101,7 +101,7 @@ _ENDING = frozenset({"deprecated", "deprecating", "legacy", "retired"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIListing(Listing):
-    """The list of a host that speaks OpenAI's formats.
+    """Lists the models of a host that speaks OpenAI's formats.
 
     Attributes:
         path: of the list.
@@ -113,15 +113,15 @@ class OpenAIListing(Listing):
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
-        """The model by its name where that can be asked for, else a word."""
+        """Asks for the model by name; if that is not possible, asks it for one word."""
         return ("model", "generate") if self.single else ("generate",)
 
     def start(self) -> tuple[WireRequest, ...]:
-        """The first page; most hosts have no other."""
+        """Returns the request for the first page. Most hosts have only one."""
         return (get(self.path),)
 
     def decode(self, request: WireRequest, value: Any) -> Page:
-        """Reads a page.
+        """Reads one page of the list.
 
         Raises:
             ProtocolError: it is no list of models.
@@ -134,7 +134,7 @@ class OpenAIListing(Listing):
         return Page(entries=tuple([entry for entry in found if entry is not None]), following=following)
 
     def lookup(self, model: str) -> WireRequest | None:
-        """The request for one model."""
+        """Returns the request for one model."""
         return get(f"{self.path}/{quote(model, safe='-._~')}") if self.single else None
 
     def decode_one(self, value: Any) -> ModelEntry | None:

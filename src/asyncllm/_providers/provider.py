@@ -1,4 +1,4 @@
-"""A host: where it is, what it speaks, how to prove who we are.
+"""A host: its URL, its wire formats and its credential.
 
 A host knows no JSON. What differs between hosts of one wire format is in the codec it was built with.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """How one call travels: the wire format, and where to (None keeps the codec's own path and query)."""
+    """The wire format of one call, and its path and query (None keeps those of the codec)."""
 
     protocol: WireProtocol
     path: str | None = None
@@ -88,7 +88,7 @@ class Provider:
 
     @property
     def label(self) -> str:
-        """Its name for people and for prices: the entry's, with the deployment's where it has several."""
+        """The name in messages and prices: that of the entry, with that of the deployment if it has several."""
         return self.name if self.deployment is None else f"{self.name}/{self.deployment}"
 
     def told(self) -> str:
@@ -98,5 +98,5 @@ class Provider:
 
 
 def path_escape(segment: str) -> str:
-    """A model id as one path segment."""
+    """Returns a model id as one segment of a path."""
     return quote(segment, safe="-._~")

@@ -1,4 +1,4 @@
-"""What is known of a host before it is used: `HostSpec`, and how a host is found by its kind.
+"""What is known of a host before it is built: `HostSpec`, and the functions that find a host by its kind.
 
 Rules:
 
@@ -57,7 +57,7 @@ class ConfigKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSpec:
-    """What is known of a kind of host before one is made.
+    """What is known of a kind of host before one is built.
 
     Attributes:
         kind: what the configuration calls it.
@@ -95,11 +95,11 @@ class HostSpec:
 
     @property
     def credential(self) -> str:
-        """The key that holds its credential; ``""`` where it has none."""
+        """The key that holds the credential; ``""`` if there is none."""
         return next((name for name, key in self.keys.items() if key.form == "secret"), "")
 
     def without_credentials(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of an entry without those that say who we are."""
+        """Returns the options of an entry without its credentials."""
         known = self.keys
         return {
             name: value
@@ -108,36 +108,36 @@ class HostSpec:
         }
 
     def is_found(self, environ: Environ) -> bool:
-        """Whether the environment says that this host can be used."""
+        """Returns whether the environment has what this host needs."""
         if any(all(environ.get(name, "").strip() for name in names) for names in self.found_by):
             return True
         return self.found is not None and self.found(environ)
 
     def look_up(self, key: str, options: Mapping[str, Any], environ: Environ) -> Any:
-        """The value of a key: the entry's own, else that of the first of its variables that is set, else None."""
+        """Returns the value of a key: from the entry, else from the first of its variables that is set, else None."""
         value = options.get(key)
         return value or first_set(environ, self.keys[key].variables)
 
 
 def first_set(environ: Environ, names: Iterable[str]) -> str | None:
-    """The value of the first of these variables that is set to something."""
+    """Returns the value of the first of these variables that is set and not empty."""
     return next((environ[name] for name in names if environ.get(name)), None)
 
 
 def api_key(*variables: str) -> ConfigKey:
-    """The key ``api_key`` of a host, and the variables that are looked at without it."""
+    """Returns the key ``api_key`` of a host, with the variables that are read if the entry does not have it."""
     return ConfigKey(
         about="The key; without it the vendor's usual variables are looked at.", form="secret", variables=variables
     )
 
 
 def found_by_each(*variables: str) -> tuple[frozenset[str], ...]:
-    """Each of these variables alone shows that the host can be used."""
+    """Returns a check: the host can be used if one of these variables is set."""
     return tuple([frozenset({name}) for name in variables])
 
 
 def find_host(kind: str) -> HostSpec | None:
-    """The host of this kind; None where there is none. Imports the file of this host alone."""
+    """Returns the host of this kind; None if there is none. Imports only the file of this host."""
     if not _FILE_NAME.fullmatch(kind):
         return None
     module = f"{__package__}.{kind}"
@@ -155,7 +155,7 @@ def find_host(kind: str) -> HostSpec | None:
 
 
 def every_host() -> Mapping[str, HostSpec]:
-    """All hosts by kind, in the order in which ``from_env`` looks for them. Imports all of their files."""
+    """Returns all hosts by kind, in the order in which ``from_env`` looks for them. Imports all their files."""
     package = import_module(__package__ or "")
     names = [module.name for module in iter_modules(package.__path__)]
     files = [getattr(import_module(f".{name}", __package__), "HOST", None) for name in names]
@@ -167,7 +167,7 @@ def every_host() -> Mapping[str, HostSpec]:
 
 
 def build_host(kind: str, name: str, options: Mapping[str, Any], environ: Environ) -> Provider:
-    """The host of a configured entry.
+    """Builds the host of a configured entry.
 
     Args:
         kind: what sort of host it is.
@@ -189,7 +189,7 @@ def build_host(kind: str, name: str, options: Mapping[str, Any], environ: Enviro
 
 
 def adapted(provider: Provider, options: Mapping[str, Any]) -> Provider:
-    """The host with the ``headers`` and the ``dialect`` of its entry.
+    """Returns the host with the ``headers`` and the ``dialect`` of its entry.
 
     Raises:
         ConfigurationError: a header that cannot be sent, or no such field of its dialect.

@@ -1,4 +1,4 @@
-"""Vertex AI (Gemini Enterprise Agent Platform): one host, four wire formats, told apart by the model's name.
+"""Vertex AI (Gemini Enterprise Agent Platform): one host, four wire formats. The model's name decides.
 
 ==============================================  ==========================================  ========================
 model                                           path below ``projects/P/locations/L``       format
@@ -79,7 +79,7 @@ GOOGLE_CODES: Mapping[str, type[errors.AsyncLLMError]] = {
 
 
 def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
-    """The host, from the entry's options and what the environment adds.
+    """Builds the host from the options of the entry and the environment.
 
     Args:
         name: what the configuration calls it.
@@ -136,7 +136,7 @@ def build(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
 
 def _batching(routes: VertexRoutes, model: str) -> Batching | None:
-    """Jobs of Gemini and Claude; the partners beside them have none that are known here."""
+    """Returns how batches are made: for Gemini and Claude. No jobs of other publishers are known here."""
     from .._protocols.gemini.cloud_batch import VertexBatching
 
     wire = routes.resolve("chat", model, None).protocol
@@ -151,14 +151,14 @@ def _no_project(name: str) -> ConfigurationError:
 
 
 def _is_found(environ: Mapping[str, str]) -> bool:
-    """A machine of Google's, whose metadata server gives credentials and a project."""
+    """Returns whether this is a machine of Google's, whose metadata server gives credentials and a project."""
     from .._auth.google_metadata import on_google
 
     return on_google(environ)
 
 
 def _express(name: str, key: Any, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
-    """The host of express mode: an API key alone, no project, Google's own models."""
+    """Builds the host of express mode: only an API key, no project, only Google's own models."""
     from .._protocols.gemini import Gemini, GeminiDialect
 
     url = options.get("base_url") or environ.get(URL_VARIABLE) or host_of("global")
@@ -207,7 +207,7 @@ HOST = HostSpec(
 
 
 def host_of(location: str) -> str:
-    """The URL of the host that serves a location."""
+    """Returns the URL of the host that serves a location."""
     if location == "global":
         return "https://aiplatform.googleapis.com"
     if "-" not in location:  # several regions at once: us, eu
@@ -256,7 +256,7 @@ class VertexRoutes:
         self.begin(project)
 
     def begin(self, project: str) -> None:
-        """From now on the requests are for this project."""
+        """Sets the project of all later requests."""
         self.project = project
         self._parent = f"projects/{quote(project, safe=':')}/locations/{self._location}"
         self._codecs: dict[str, WireProtocol] = {}
@@ -269,11 +269,11 @@ class VertexRoutes:
 
     @property
     def parent(self) -> str:
-        """The resource that all paths are below."""
+        """The resource at the start of all paths."""
         return self._parent
 
     def resolve(self, operation: Operation, model: str, request: Request | None) -> Route:
-        """The route of one request.
+        """Returns the route of one request.
 
         Raises:
             BadRequestError: the model's name ends where its publisher does.
@@ -295,7 +295,7 @@ class VertexRoutes:
         return Route(protocol=self._codec(publisher), path=path)
 
     def counting(self, model: str) -> Counting | None:
-        """How the tokens of a request for a model are counted; None for the partners who do not."""
+        """Returns how tokens are counted for a model; None for publishers that cannot count."""
         published = _PUBLISHED.fullmatch(model)
         return self._countings.get(published[1] if published else _split(model)[0])
 
@@ -304,7 +304,7 @@ class VertexRoutes:
         return f"/{version}/{self._parent}/publishers/{publisher}/models/{quote(model, safe='-._~@')}:{verb}"
 
     def _fixed(self, codec: str, path: str | None = None) -> Route:
-        """The one route to a format whose path does not follow from the model."""
+        """Returns the route to a format whose path does not depend on the model."""
         route = self._routes.get(codec)
         if route is None:
             route = self._routes[codec] = Route(protocol=self._codec(codec), path=path)
@@ -360,7 +360,7 @@ class VertexRoutes:
 
 
 def _split(model: str) -> tuple[str, str]:
-    """Publisher and name; what is no ``publisher/name`` is Google's to judge."""
+    """Splits ``publisher/name``. Any other name is sent to Google as it is."""
     if "/" not in model:
         maker = {"claude": "anthropic", "gpt": "openai"}.get(model.partition("-")[0], "google")
         return maker, model
@@ -396,13 +396,13 @@ def _bare_model(dialect: ChatDialect) -> ChatDialect:
 
 
 def _with_publisher(body: dict[str, Any]) -> dict[str, Any]:
-    """The body with ``publisher/model``, also where the caller named the resource."""
+    """Returns the body with ``publisher/model``, also if the caller gave the whole resource name."""
     published = _PUBLISHED.fullmatch(body["model"])
     return {**body, "model": "/".join(published.groups())} if published else body
 
 
 def _without_publisher(body: dict[str, Any]) -> dict[str, Any]:
-    """The body with the model's own name: the publisher stands in the path."""
+    """Returns the body with the name of the model only, because the publisher is in the path."""
     return {**body, "model": body["model"].rpartition("/")[2]}
 
 
@@ -441,7 +441,7 @@ PUBLISHERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VertexListing(Listing):
-    """The lists of the publishers.
+    """Lists the models of each publisher.
 
     Attributes:
         publishers: whose.
@@ -451,15 +451,15 @@ class VertexListing(Listing):
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
-        """A count of tokens, which is free and proves location and permission; else a word."""
+        """Counts tokens, which is free and proves location and permission. Else it asks for one word."""
         return ("count", "generate")
 
     def start(self) -> tuple[WireRequest, ...]:
-        """The first page of each publisher."""
+        """Returns the request for the first page of each publisher."""
         return tuple([get(f"/v1beta1/publishers/{publisher}/models", _SIZE) for publisher in self.publishers])
 
     def decode(self, request: WireRequest, value: Any) -> Page:
-        """Reads a page; a publisher without models is an empty object.
+        """Reads one page. A publisher without models gives an empty object.
 
         Raises:
             ProtocolError: it is no list of models.
@@ -471,7 +471,7 @@ class VertexListing(Listing):
         return Page(entries=tuple(entries), following=following)
 
     def lookup(self, model: str) -> WireRequest | None:
-        """The request for one model; None for what is in no publisher's list (an endpoint, a tuned model)."""
+        """Returns the request for one model; None for an endpoint or a tuned model, which are in no list."""
         published = _NAME.fullmatch(model)
         if published:
             publisher, name = published.groups()

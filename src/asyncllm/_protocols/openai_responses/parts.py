@@ -1,4 +1,4 @@
-"""One content part -> one ``input_*`` item of a message or a tool's output, or the sentence why it cannot go.
+"""Writes one content part as one ``input_*`` item of a message or a tool's output, or refuses it with a reason.
 
 `ItemWriter` is what writing one request needs: the host, its dialect, and the warnings that end on the response.
 
@@ -100,7 +100,7 @@ def _json(writer: ItemWriter, part: Json) -> dict[str, Any]:
 
 
 def image_source(writer: ItemWriter, part: Image) -> dict[str, Any]:
-    """Where a picture is: ``image_url`` or ``file_id``."""
+    """Returns the fields for the source of a picture: ``image_url`` or ``file_id``."""
     if part.file_id is not None and not writer.is_foreign(part.origin):
         return {"file_id": part.file_id}
     address = writer.address(part)
@@ -158,12 +158,12 @@ _CALL_LIKE = frozenset({"program", "mcp_list_tools", "mcp_approval_request"})
 
 
 def read_items(items: object, context: Context, dialect: ResponsesDialect) -> list[Part]:
-    """The parts of an ``output`` list, in order."""
+    """Reads the parts of an ``output`` list, in order."""
     return [part for item in objects(items) for part in read_item(item, context, dialect)]
 
 
 def read_item(item: dict[str, Any], context: Context, dialect: ResponsesDialect) -> list[Part]:
-    """The parts of one output item."""
+    """Reads the parts of one output item."""
     kind = type_of(item)
     if kind == "message":
         head = head_of(item)
@@ -177,23 +177,23 @@ def read_item(item: dict[str, Any], context: Context, dialect: ResponsesDialect)
 
 
 def type_of(item: Mapping[str, Any]) -> str:
-    """The type of an item or content part; ``"unknown"`` where it has none."""
+    """Returns the type of an item or content part; ``"unknown"`` if it has none."""
     kind = item.get("type")
     return kind if isinstance(kind, str) else "unknown"
 
 
 def head_of(item: dict[str, Any]) -> dict[str, Any]:
-    """A message without its content."""
+    """Returns a message without its content."""
     return {name: value for name, value in item.items() if name != "content"}
 
 
 def empty_message(item: dict[str, Any], context: Context) -> Unknown:
-    """A message that says nothing (the tokens ran out before its text)."""
+    """Returns the parts of a message without text (the tokens ran out before it)."""
     return Unknown(type="message", raw=item, origin=context.origin)
 
 
 def read_content(head: dict[str, Any], content: dict[str, Any], context: Context) -> Part:
-    """A content part of a message; one of an unknown type keeps its message around it, so that it can go back."""
+    """Reads a content part of a message. An unknown one is kept with its message, so that it can be sent back."""
     kind, origin = type_of(content), context.origin
     field = {"output_text": "text", "refusal": "refusal"}.get(kind, "")
     text = content.get(field)
@@ -207,7 +207,7 @@ def read_content(head: dict[str, Any], content: dict[str, Any], context: Context
 
 
 def read_citations(annotations: object) -> tuple[Citation, ...]:
-    """The annotations of a text; the wire's own objects are in ``raw``."""
+    """Reads the annotations of a text. The objects of the wire are in ``raw``."""
     return tuple([_citation(raw) for raw in objects(annotations)])
 
 
@@ -225,7 +225,7 @@ def _citation(raw: dict[str, Any]) -> Citation:
 
 
 def read_reasoning(item: dict[str, Any], context: Context) -> Reasoning:
-    """A reasoning item: its summaries where it has some, else its content."""
+    """Reads a reasoning item: its summaries, or its content if it has no summary."""
     encrypted, ident = item.get("encrypted_content"), item.get("id")
     hidden = isinstance(encrypted, str)
     rest = {name: value for name, value in item.items() if name != "encrypted_content"} if hidden else item
@@ -243,19 +243,19 @@ def _texts(pieces: object) -> str:
 
 
 def is_named_call(item: Mapping[str, Any], dialect: ResponsesDialect) -> bool:
-    """Whether an item is a call that names a function or custom tool of the caller's."""
+    """Returns whether an item is a call of a function or custom tool of the caller."""
     if type_of(item) not in CALL_FIELDS:
         return False
     return not str(item.get("call_id")).startswith(dialect.hosted_call_ids)
 
 
 def call_id_of(item: Mapping[str, Any]) -> str:
-    """The id that an answer names, else that of the item; ``""`` where there is none."""
+    """Returns the id that a result must name, or else the id of the item; ``""`` if there is none."""
     return next((value for name in ("call_id", "id") if isinstance(value := item.get(name), str) and value), "")
 
 
 def read_call(item: dict[str, Any], context: Context, ident: str = "") -> ToolCall:
-    """A call of a function or a custom tool; ``ident`` is the id where the wire has none."""
+    """Reads a call of a function or a custom tool. ``ident`` is the id if the wire has none."""
     kind = type_of(item)
     field, name = CALL_FIELDS[kind], item.get("name")
     taken = ("type", "call_id", "name", field)
@@ -287,7 +287,7 @@ def _callers_turn(item: Mapping[str, Any]) -> bool:
 
 
 def read_other(item: dict[str, Any], context: Context, ident: str = "") -> Part:
-    """An item that is no message, no reasoning and no call by name."""
+    """Reads an item that is not a message, not reasoning and not a call by name."""
     kind, origin = type_of(item), context.origin
     if _callers_turn(item):
         arguments = {name: value for name, value in item.items() if name not in HEAD_FIELDS}
@@ -316,7 +316,7 @@ def read_other(item: dict[str, Any], context: Context, ident: str = "") -> Part:
 
 
 def _hosted_arguments(item: Mapping[str, Any], context: Context) -> str:
-    """What a hosted tool was given, as JSON text; ``""`` where the item does not say."""
+    """Returns the arguments of a hosted tool as JSON text; ``""`` if the item does not have them."""
     for name in ("arguments", "input"):
         value = item.get(name)
         if value:
@@ -328,7 +328,7 @@ def _hosted_arguments(item: Mapping[str, Any], context: Context) -> str:
 
 
 def whole_text(item: Mapping[str, Any]) -> str:
-    """What a whole item says: the texts of a message, the readable reasoning, or the arguments of a call."""
+    """Returns the text of a whole item: of a message, of readable reasoning, or the arguments of a call."""
     kind = type_of(item)
     if kind == "message":
         texts = [content.get("text", content.get("refusal")) for content in objects(item.get("content"))]
@@ -339,19 +339,19 @@ def whole_text(item: Mapping[str, Any]) -> str:
 
 
 def missing(whole: str, taken: list[str]) -> str:
-    """What a whole text holds beyond the pieces that were streamed."""
+    """Returns the part of a whole text that was not streamed yet."""
     streamed = "".join(taken)
     return whole[len(streamed) :] if whole.startswith(streamed) else ""
 
 
 def begun(beginning: str, delta: str) -> str:
-    """The first delta, after what the item held when it was announced; hosts that say that again are heard once."""
+    """Returns the first delta with the text that the item had when it was announced. A repeated text is used once."""
     said_again = beginning.startswith(delta) or delta.startswith(beginning)
     return delta if said_again else beginning + delta
 
 
 class Tally:
-    """What the items of one stream share: the numbers of the parts, and what kinds of parts there were."""
+    """What the items of one stream share: the numbers of the parts and the kinds of parts that came."""
 
     __slots__ = ("call_ids", "calls", "context", "dialect", "parts", "refused", "said")
 
@@ -398,7 +398,7 @@ class OpenReasoning:
         self._index = tally.start(part, events)
 
     def think(self, kind: str, place: object, text: str, events: list[Event]) -> None:
-        """More of a summary or of the content."""
+        """Adds to a summary or to the content."""
         if self._beginning and self._place is None:
             text = begun(self._beginning, text)
         self._pieces.setdefault((kind, place), []).append(text)
@@ -415,15 +415,15 @@ class OpenReasoning:
         events.append(ReasoningDelta(text, self._index))
 
     def part(self) -> None:
-        """Another summary, or another content, is announced."""
+        """Starts another summary or another content."""
         self._begins = True
 
     def said(self) -> str:
-        """All that was streamed of it."""
+        """Returns everything that was streamed of it."""
         return "".join(self._taken)
 
     def done(self, kind: str, place: object, text: str, events: list[Event]) -> None:
-        """A summary or content is told whole: what was not streamed of it is streamed now."""
+        """Takes a whole summary or content, and streams what was not streamed of it."""
         taken = self._pieces.get((kind, place), [])
         rest = missing(text, taken)
         if rest and text not in "".join(self._taken):
@@ -457,17 +457,17 @@ class OpenFunctionCall:
         self._index = tally.start(renamed(part, self._id), events)
 
     def said(self) -> str:
-        """All that was streamed of it."""
+        """Returns everything that was streamed of it."""
         return "".join(self._taken)
 
     def done(self, text: str, events: list[Event]) -> None:
-        """The arguments are told whole: what was not streamed of them is streamed now."""
+        """Takes the whole arguments, and streams what was not streamed of them."""
         rest = missing(text, self._taken)
         if rest:
             self.argue(rest, events)
 
     def argue(self, text: str, events: list[Event]) -> None:
-        """More of the arguments."""
+        """Adds to the arguments."""
         if not self._taken and isinstance(self._beginning, str):
             text = begun(self._beginning, text)
         self._taken.append(text)
@@ -503,7 +503,7 @@ class OpenOther:
         self._index = tally.start(part, events)
 
     def said(self) -> str:
-        """Nothing is streamed of it."""
+        """Returns an empty text, because nothing of it is streamed."""
         return ""
 
     def end(self, wire: dict[str, Any], events: list[Event]) -> None:

@@ -1,4 +1,4 @@
-"""Canonical request -> ``POST /responses``.
+"""Writes a canonical request as ``POST /responses``.
 
 Calls are stateless: ``store`` is false and reasoning is asked for encrypted, unless ``extra_body`` says otherwise.
 Order: the fields of the request, the dialect's ``adapt``, then ``extra_body`` merged into it. Nothing the caller gave
@@ -106,7 +106,7 @@ def _tool(tool: AnyTool, writer: ItemWriter) -> dict[str, Any]:
 
 
 def _named(name: str, tools: tuple[AnyTool, ...]) -> dict[str, Any]:
-    """A tool by name: a function, else what the caller's own definition of that name is; hosted tools go by type."""
+    """Returns the choice of a tool: by name for a function or the caller's own definition, by type if it is hosted."""
     for tool in tools:
         if isinstance(tool, ProviderTool):
             kind = tool.definition.get("type")
@@ -185,7 +185,7 @@ _HOSTED: Mapping[str, Write] = {
 
 
 def _limit(body: dict[str, Any], request: Request, writer: ItemWriter) -> None:
-    """``max_tool_calls`` counts all hosted tools together, so it can say ``max_uses`` of a search that is alone."""
+    """Writes ``max_uses`` of a search as ``max_tool_calls``, which is only right if no other hosted tool is there."""
     limits = [tool.max_uses for tool in request.tools if isinstance(tool, WebSearch) and tool.max_uses is not None]
     if not limits:
         return

@@ -1,4 +1,4 @@
-"""A whole ``response`` object -> canonical response; and a message that is streamed, up to the whole item.
+"""Reads a whole ``response`` object, and a message that is streamed, up to its end.
 
 Hosts number the texts of a streamed message in their own ways, from one number for the whole answer to one for each
 delta. So a text that is told whole is matched with what was streamed by its words, and each text is told once.
@@ -77,7 +77,7 @@ def failure_of(
     context: Context,
     dialect: ResponsesDialect,
 ) -> AsyncLLMError:
-    """The exception for a ``response`` object that failed, or for an error in place of one."""
+    """Returns the exception for a failed ``response`` object, or for an error that came instead of one."""
     failure = read_failure(response)
     if not failure.message:
         failure = failure._replace(message="the provider reported that the response failed, and not why")
@@ -97,7 +97,7 @@ class OpenText:
         self.told = False  # it was told whole
 
     def content(self) -> dict[str, Any]:
-        """The content part as far as it was streamed."""
+        """Returns the content part as far as it was streamed."""
         text = "".join(self.taken)
         if self.kind == "refusal":
             return {"type": "refusal", "refusal": text}
@@ -117,7 +117,7 @@ class OpenMessage:
         self._texts: dict[int, OpenText] = {}
 
     def text(self, at: int, kind: str, events: list[Event]) -> OpenText:
-        """The text or refusal under a number; it starts where it is new, or what was there is told whole."""
+        """Returns the text or refusal with this number; starts a new one if there is none or it is complete."""
         found = self._texts.get(at)
         if found is None or found.told:
             origin = self._tally.context.origin
@@ -127,12 +127,12 @@ class OpenMessage:
         return found
 
     def part(self, at: int, content: dict[str, Any]) -> None:
-        """A text or refusal is announced, with its beginning or without."""
+        """Starts a text or refusal, with or without its beginning."""
         if text_of(content):
             self._beginnings[at] = content
 
     def take(self, at: int, said: OpenText, delta: str) -> str:
-        """More of a text or refusal: the delta, and before the first one what the message began with."""
+        """Adds a delta to a text or refusal. Before the first delta comes the text that the message began with."""
         if self._beginnings and not said.taken:
             known = at if at in self._beginnings or len(self._all) > 1 else min(self._beginnings)
             beginning = self._beginnings.pop(known, {})
@@ -142,11 +142,11 @@ class OpenMessage:
         return delta
 
     def said(self) -> str:
-        """All that was streamed of it."""
+        """Returns everything that was streamed of it."""
         return "".join([piece for text in self._all for piece in text.taken])
 
     def done(self, at: int, kind: str, text: str, events: list[Event]) -> None:
-        """A text is told whole: what was not streamed of it is streamed now."""
+        """Takes a whole text, and streams what was not streamed of it."""
         known = self._texts.get(at)
         if known is not None and known.kind == kind and "".join(known.taken) == text:
             known.told = True
@@ -162,7 +162,7 @@ class OpenMessage:
             said.told = True
 
     def _complete(self, text: str, run: list[OpenText], events: list[Event]) -> None:
-        """Streams what a whole text holds beyond its pieces."""
+        """Streams the part of a whole text that was not streamed yet."""
         rest, last = missing(text, [piece for said in run for piece in said.taken]), run[-1]
         if rest:
             last.taken.append(rest)
@@ -170,7 +170,7 @@ class OpenMessage:
                 events.append(TextDelta(rest, last.index))
 
     def end(self, wire: dict[str, Any], events: list[Event]) -> None:
-        """Ends all parts, as the whole item has them; which of them was streamed is told by kind, text and order."""
+        """Ends all parts as the whole item has them. Kind, text and order tell which of them were streamed."""
         head, contents = head_of(wire), objects(wire.get("content"))
         if not contents and not self._all:
             contents = [self._beginnings[at] for at in sorted(self._beginnings)]
@@ -209,7 +209,7 @@ class OpenMessage:
 
 
 def text_of(content: Mapping[str, Any]) -> str:
-    """The text or the refusal of a content part; empty where it has none."""
+    """Returns the text or the refusal of a content part; an empty text if it has none."""
     text = content.get("refusal" if type_of(content) == "refusal" else "text")
     return text if isinstance(text, str) else ""
 
@@ -218,7 +218,7 @@ _MOST_STARTS = 16  # of runs that are looked at: a host that numbers every piece
 
 
 def _streamed_as(text: str, waiting: list[OpenText]) -> list[OpenText]:
-    """Which of the streamed texts are together a whole one, or else its longest beginning; empty for none.
+    """Returns the streamed texts that together are the whole one, or its longest beginning; empty if there are none.
 
     Hosts number texts in their own ways, from one for a whole answer to one for each delta, so what was said counts.
     """

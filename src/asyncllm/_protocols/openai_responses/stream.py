@@ -1,4 +1,4 @@
-"""Output items that have begun in a stream and not ended.
+"""Decodes a stream of the Responses API.
 
 Theory: an item is announced, filled by deltas and given whole at its end; what counts is the whole one, since ids,
 phases, annotations and encrypted reasoning are complete only there. The part of an item therefore starts early, for its
@@ -66,7 +66,7 @@ OpenItem = Union[OpenMessage, OpenReasoning, OpenFunctionCall, OpenOther]
 
 
 def open_item(wire: dict[str, Any], tally: Tally, events: list[Event]) -> OpenItem:
-    """Begins an item."""
+    """Starts an item."""
     kind = type_of(wire)
     if kind == "message":
         return OpenMessage(wire, tally)
@@ -78,7 +78,7 @@ def open_item(wire: dict[str, Any], tally: Tally, events: list[Event]) -> OpenIt
 
 
 def place_of(event: Mapping[str, Any], name: str) -> int:
-    """The number of a summary or content part; 0 where there is none."""
+    """Returns the number of a summary or content part; 0 if there is none."""
     found = event.get(name)
     return found if isinstance(found, int) else 0
 
@@ -190,7 +190,7 @@ class ResponsesStream:
         return events
 
     def _unusual(self, frame: Frame) -> dict[str, Any] | None:
-        """The event of a frame that does not begin with a brace; None for one that says nothing, such as ``[DONE]``."""
+        """Reads a frame that does not begin with a brace; None for one without content, such as ``[DONE]``."""
         data = frame.data.strip()
         if frame.event == "error" and data[:1] != b"{":
             return {"type": "error"}
@@ -208,7 +208,7 @@ class ResponsesStream:
         return event
 
     def _event(self, event: dict[str, Any], frame: Frame, events: list[Event]) -> None:
-        """Any event but another delta of the open text."""
+        """Takes any event except another delta of the open text."""
         kind = event.get("type")
         if not isinstance(kind, str) or not kind:
             kind = frame.event  # hosts that say it there only
@@ -226,7 +226,7 @@ class ResponsesStream:
             self._odd = snippet(frame.data, 100)
 
     def _begin(self, event: dict[str, Any], events: list[Event]) -> None:
-        """``response.created`` and its like: the id and the model."""
+        """Takes ``response.created`` and similar events: the id and the model."""
         if self._started:
             return
         self._started = True
@@ -239,7 +239,7 @@ class ResponsesStream:
         )
 
     def _key(self, event: Mapping[str, Any]) -> int | None:
-        """Which item an event speaks of; None for one that was not announced."""
+        """Returns the key of the item that an event is about; None if it was not announced."""
         at, ident = event.get("output_index"), event.get("item_id")
         if ident is None:
             ident = as_dict(event.get("item")).get("id")
@@ -255,7 +255,7 @@ class ResponsesStream:
         self._announce(event, as_dict(event.get("item")), events)
 
     def _announce(self, event: Mapping[str, Any], wire: dict[str, Any], events: list[Event]) -> int:
-        """Begins an item and gives its number."""
+        """Starts an item and returns its number."""
         self._begin({}, events)
         at, ident = event.get("output_index"), wire.get("id")
         at = at if type(at) is int else None
@@ -287,7 +287,7 @@ class ResponsesStream:
         self._text = None
 
     def _find(self, kind: type[Any], wire_type: str, event: Mapping[str, Any], events: list[Event]) -> Any:
-        """The open item a delta is of; one that was never announced begins here."""
+        """Returns the open item of a delta. An item that was never announced starts here."""
         key = self._key(event)
         item = None if key is None else self._open.get(key)
         if isinstance(item, kind):
@@ -297,7 +297,7 @@ class ResponsesStream:
         return self._open[self._announce(event, {"type": wire_type, "id": event.get("item_id")}, events)]
 
     def _awaits(self, kind: type[Any], event: Mapping[str, Any]) -> bool:
-        """Whether an event speaks of an open item of a kind, or of one that has not begun."""
+        """Returns whether an event is about an open item of this kind, or about an item that has not started."""
         key = self._key(event)
         return key is None or isinstance(self._open.get(key), kind)
 
@@ -347,7 +347,7 @@ class ResponsesStream:
             self._find(OpenFunctionCall, wire_type, event, events).argue(delta, events)
 
     def _part_added(self, event: dict[str, Any], events: list[Event]) -> None:
-        """A text, a summary or a content of reasoning begins: what has another number is another one from here on."""
+        """Starts a text, a summary or a content of reasoning. From here on another number means another one."""
         key = self._key(event)
         item = None if key is None else self._open.get(key)
         if isinstance(item, OpenReasoning):
@@ -356,7 +356,7 @@ class ResponsesStream:
             item.part(place_of(event, "content_index"), as_dict(event.get("part")))
 
     def _part_done(self, event: dict[str, Any], events: list[Event]) -> None:
-        """A part of the content is told whole, whatever event came before it."""
+        """Takes a whole part of the content, whatever event came before it."""
         part = as_dict(event.get("part"))
         kind = type_of(part)
         if kind in ("output_text", "refusal"):
@@ -395,7 +395,7 @@ class ResponsesStream:
         raise failure_of(as_dict(event.get("response")), None, self._headers, self._context, self._dialect)
 
     def _end(self, event: dict[str, Any], events: list[Event]) -> None:
-        """The terminal event."""
+        """Takes the last event."""
         response = as_dict(event.get("response"))
         if response.get("status") == "failed":
             self._failed(event, events)
@@ -417,7 +417,7 @@ class ResponsesStream:
         self.done = True
 
     def _last_words(self, output: object, events: list[Event]) -> None:
-        """What the terminal event says of items that never ended, or never began; each item is told once.
+        """Reads the items that never ended, or never started, from the last event. Each item is read once.
 
         Hosts number items in their own ways, and some change the ids: an item of the output is the one with its id,
         else one of its type that said the same, else the one of its type at its place.
@@ -436,7 +436,7 @@ class ResponsesStream:
                 self._end_item(key, item, wire, events)
 
     def _announced_as(self, at: int, wire: dict[str, Any], left: Mapping[int, str]) -> int | None:
-        """The number under which an item of the output was streamed; None for one that was not."""
+        """Returns the number of an item that was streamed; None if it was not."""
         kind, ident, text = type_of(wire), wire.get("id"), whole_text(wire)
         by_id = self._ids.get(ident) if isinstance(ident, str) else None
         if by_id is not None and left.get(by_id) == kind:

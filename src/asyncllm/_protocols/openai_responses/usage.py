@@ -1,4 +1,4 @@
-"""Token counts and the reason of an end, from a ``response`` object.
+"""Reads token counts and the finish reason of a ``response`` object.
 
 ``input_tokens`` counts cached and written tokens, ``output_tokens`` counts reasoning: nothing is added up, but for a
 total that proves more. There is no
@@ -25,7 +25,7 @@ def _count(value: object) -> int | None:
 
 
 def read_usage(response: Mapping[str, Any]) -> Usage:
-    """The usage of a ``response`` object; `UNKNOWN_USAGE` where it counts nothing."""
+    """Reads the usage of a ``response`` object; `UNKNOWN_USAGE` if it has no counts."""
     usage = as_dict(response.get("usage"))
     read, written = as_dict(usage.get("input_tokens_details")), as_dict(usage.get("output_tokens_details"))
     counts = [_count(usage.get(name)) for name in ("input_tokens", "output_tokens", "total_tokens")]
@@ -75,7 +75,7 @@ _NORMAL = frozenset({"completed", "complete"})
 
 
 def read_finish(response: Mapping[str, Any], *, calls: bool, refused: bool) -> tuple[FinishReason, str | None]:
-    """Why the reply ended, and the wire's own word: the reason of an incomplete reply, else its status."""
+    """Returns why the reply ended, and the word of the wire: the reason of an incomplete reply, or else its status."""
     status = response.get("status")
     if isinstance(status, str) and status not in _NORMAL:
         word = as_dict(response.get("incomplete_details")).get("reason")
