@@ -198,6 +198,9 @@ def test_what_a_refusal_says_of_the_target() -> None:
                 "model 'm' was removed on September 15",
                 "Could not resolve the foundation model from the provided model identifier.",
                 "This model isn't mapped yet. model=m",
+                "models/m is not found for API version v1beta, or is not supported for generateContent.",
+                "model m is not served by this server",
+                "Could not find model m",
             )
         ),
         *(
@@ -210,6 +213,9 @@ def test_what_a_refusal_says_of_the_target() -> None:
                 "Input length 9000 exceeds the maximum length 8192",
                 "The total length of input exceeds the model's max context window",
                 "error: context_length_exceeded",
+                "Your request exceeded model token limit: 131072",
+                "The total number of tokens in the prompt exceeds the model limit",
+                "the model is loaded with context length of only 4096 tokens",
             )
         ),
         *(
@@ -223,6 +229,7 @@ def test_what_a_refusal_says_of_the_target() -> None:
                 "max_tokens: 9999 > 8192, which is the maximum allowed number of output tokens for m",
                 "prompt_cache_key is too long",
                 "metadata.a: string too long",
+                "Unsupported parameter for model m",
                 "model: Field required",
             )
         ),
@@ -231,6 +238,7 @@ def test_what_a_refusal_says_of_the_target() -> None:
             for text in (
                 "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
                 "Content Exists Risk",
+                "The generated text has been blocked by our content filters.",
                 "Input data may contain inappropriate content.",
                 "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
             )
@@ -245,7 +253,9 @@ def test_what_a_refusal_says_of_the_target() -> None:
 )
 def test_words_mean_the_same_on_every_wire(wire: str, status: int, text: str, expected: type[Exception]) -> None:
     """Gateways and local servers say it in their own words, in any format."""
-    body = json.dumps({"error": {"message": text}}).encode()
+    # the code of OpenAI's 400 must not be read as a part of the sentence
+    code = {"type": "invalid_request_error"} if status == 400 and wire in ("chat", "responses") else {}
+    body = json.dumps({"error": {"message": text, **code}}).encode()
     assert expected is type(CODECS[wire].decode_error(status, {}, body, context("host", wire)))
 
 

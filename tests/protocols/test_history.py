@@ -80,7 +80,7 @@ def test_a_result_without_its_call_is_told_in_words() -> None:
 
 
 def test_ids_used_twice() -> None:
-    """Within a turn always, in the conversation where the format wants it; results follow their calls."""
+    """Within a turn always; in the conversation but for a host's own numbering; results follow their calls."""
     pair, said = repair(
         ASK, Message.assistant(call(), call(name="g")), Message.tool("c1", "x"), Message.tool("c1", "y")
     )
@@ -91,7 +91,9 @@ def test_ids_used_twice() -> None:
     again, _ = repair(*turns, *turns, unique=True)
     assert [("call", "c1_2")] == again[4][1]
     assert [("result", "c1_2")] == again[5][1]
-    assert repair(*turns, *turns)[1] == ()
+    assert again == repair(*turns, *turns)[0]
+    own = (ASK, Message.assistant(replace(call(), origin=context().origin)), Message.tool("c1", "x"))
+    assert repair(*own, *own)[1] == ()
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -114,7 +114,8 @@ PHRASES: tuple[tuple[str, ErrorType], ...] = (
     ("incorrect api key", errors.AuthenticationError),
     ("invalid api key", errors.AuthenticationError),
     ("no healthy deployment", errors.OverloadedError),
-    ("blocked by content filtering policy", errors.ContentBlockedError),
+    ("blocked by content filter", errors.ContentBlockedError),
+    ("blocked by our content filter", errors.ContentBlockedError),
 )
 """Lower-case phrase -> exception, on every wire: hosts, proxies and local servers say the same things in any format."""
 _MODEL_WORDS = ("model", "deployment", "inference profile", "publisher")
@@ -127,15 +128,18 @@ _UNKNOWN_MODEL = re.compile(
     r"\b(?:invalid|unknown|no such|unrecognized|unsupported) model\b(?! (?:parameter|setting|input|output|response))"
     rf"|\bmodel\W{{1,3}}(?!(?:{_NO_NAMES})\b)[\w./:@-]+\W{{0,3}}\s"
     r"(?:(?:is|was|could|can|has)(?: been|n't| ?not)? )*(?:(?:be )?not found|(?:does not|doesn't|not) exist|"
-    r"not available|unavailable|not supported\.?$|not supported by|not a valid|invalid|unknown|retired|deprecated|"
-    r"removed)"
-    r"|\bcould not resolve the (?:foundation )?model\b|\bmodel isn't mapped\b"
+    r"not available|unavailable|not supported\.?$|not supported by|not served|not a valid|invalid|unknown|retired|"
+    r"deprecated|removed)(?!\w)"  # a code such as `invalid_request_error` may follow the name
+    r"|\bmodels/[\w./:@-]+ is not found\b|\bnot found: model\b"
+    r"|\bcould not (?:resolve|find) (?:the )?(?:foundation )?model\b|\bmodel isn't mapped\b",
+    re.MULTILINE,  # codes stand in lines of their own behind the sentence
 )
 # What stands for a prompt that is too long, beyond the phrases above; limits per minute and per day are others.
 _TOO_LONG = re.compile(
     r"\b(?:prompt|input|context|messages?|conversation)\b[^.;]{0,60}\b(?:too long\b|exceed\w* [^.;]{0,60}"
     r"(?:context|length|token|window))|context_length_exceeded|\btoken limit exceeded|\bmax(?:imum)? context window\b"
-    r"|\btoo many tokens: |\btokens exceeds? (?:the )?limit\b|\brange of input length\b|max_new_tokens`? must be <="
+    r"|\btoo many tokens: |\btokens exceeds? (?:the )?limit\b|\bexceed\w* (?:the )?model(?:'s)? token limit\b"
+    r"|\btokens? [^.;]{0,40}exceeds? (?:the )?model(?:'s)? (?:context )?limit\b|\bcontext length of only\b|\brange of input length\b|max_new_tokens`? must be <="
 )
 _PER_TIME = re.compile(r"\bper[ -]?(?:min|minute|day|hour)\b|\btp[md]\b")
 # A thing of one caller's that is not there: it says nothing of the model.
@@ -182,7 +186,7 @@ def classify(
     Args:
         status: the HTTP status; None where an error came inside a stream that gave none.
         codes: the provider's codes, the most telling first; a number or a string of digits is read as a status.
-        text: the provider's message.
+        text: the provider's message, and after it codes in lines of their own.
         code_rows: lower-case code -> exception.
         text_rows: lower-case phrase -> exception, asked only when no code decided.
         vague_codes: codes that decide only if neither a phrase nor the status says more (``invalid_request_error``).
@@ -209,10 +213,10 @@ def classify(
         if phrase in low:
             return kind
     if status in (400, 404, 413, 422, 500, 200, None):
-        if _UNKNOWN_MODEL.search(low) and status in (400, 404, 422):
-            return errors.ModelNotFoundError
         if _TOO_LONG.search(low) and not _PER_TIME.search(low):
             return errors.ContextWindowExceededError
+        if _UNKNOWN_MODEL.search(low) and status in (400, 404, 422):
+            return errors.ModelNotFoundError
     if status is not None and status >= 400 and (vague is None or status not in (400, 200)):
         if status == 404 and not any(word in low for word in _MODEL_WORDS):
             return errors.NotFoundError

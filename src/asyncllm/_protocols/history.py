@@ -9,7 +9,8 @@ messages cut a call from its result, a host numbered its calls anew in every tur
 * A result whose call is not there is told by the user, in words.
 * A system message between a call and its result is sent after the result.
 * Calls that share an id, or have none, get ids of their own, and so do their results, in order. Where the format wants
-  ids that are unique in the conversation, that holds for all of it.
+  ids that are unique in the conversation, that holds for all of it; where it does not say, a host's own numbering goes
+  back to it as it was.
 
 Each repair leaves a warning. A conversation without calls and results is not touched.
 """
@@ -30,14 +31,18 @@ _OWN_FORMS = frozenset({"computer_call", "tool_search_call", "shell_call", "loca
 
 
 def repaired(
-    messages: tuple[Message, ...], writer: PartWriter[Any], *, unique: bool = False, detached: bool = False
+    messages: tuple[Message, ...],
+    writer: PartWriter[Any],
+    *,
+    unique: bool = False,
+    detached: bool = False,
 ) -> tuple[Message, ...]:
     """The conversation with its calls and results in order; the same tuple where nothing is wrong.
 
     Args:
         messages: of the request.
         writer: takes the warnings.
-        unique: ids of calls must be unique in the whole conversation.
+        unique: ids of calls must be unique in the whole conversation; else calls of this host may repeat them.
         detached: the request goes on where the provider left off, so that results may lack their calls here.
     """
     for message in messages if writer.context.repairs else ():
@@ -102,7 +107,7 @@ class _Repair:
             if type(part) is not ToolCall:
                 continue
             call = part
-            if not part.id or part.id in mine or (self._unique and part.id in self._seen):
+            if not part.id or part.id in mine or self._used_before(part):
                 call = renamed(part, self._fresh(part.id or "call", mine))
                 self._writer.warn("calls that share an id were given ids of their own, and their results with them")
             mine.add(call.id)
@@ -111,6 +116,10 @@ class _Repair:
         self._seen |= mine
         changed = any(ours is not theirs for ours, theirs in zip(parts, message.content, strict=True))
         return replace(message, content=tuple(parts)) if changed else message
+
+    def _used_before(self, call: ToolCall) -> bool:
+        own = call.origin is not None and call.origin == self._writer.context.origin
+        return call.id in self._seen and (self._unique or not own)
 
     def _fresh(self, ident: str, mine: set[str]) -> str:
         number = 2

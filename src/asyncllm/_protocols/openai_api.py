@@ -314,7 +314,7 @@ def failure_error(
 ) -> errors.AsyncLLMError:
     """The exception for a failure that came with ``status``, or inside a success (its codes may name a status)."""
     rows = {**CODES, **dict(dialect.error_codes)} if dialect.error_codes else CODES
-    text = " ".join([failure.message, *[code for code in failure.codes if isinstance(code, str)]])
+    text = "\n".join([failure.message, *[code for code in failure.codes if isinstance(code, str)]])
     kind = classify(status, failure.codes, text, code_rows=rows, text_rows=PHRASES, vague_codes=VAGUE)
     code = next((code for code in failure.codes if code not in (None, "")), None)
     error = build_error(

@@ -69,6 +69,7 @@ class CompatibleHost:
         models_url: where it lists them, if not below the base URL.
         batches: how it makes jobs of many requests: as OpenAI does, as Mistral does, or not at all.
         model_page: one model can be read by its name as well (``GET /models/{name}``).
+        synonyms: other names that people use for it; errors about an unknown kind suggest this one.
         placed: what the name of its host ends with after the place where it serves (``us-api.together.ai``); ``""``
             where it has one place.
     """
@@ -86,6 +87,7 @@ class CompatibleHost:
     model_page: bool = False
     batches: Literal["", "openai", "mistral"] = ""
     placed: str = ""
+    synonyms: tuple[str, ...] = ()
 
 
 _NO_EMBEDDINGS: Mapping[str, Any] = MappingProxyType({"embed_inputs": 0})
@@ -187,6 +189,7 @@ ROWS: Mapping[str, CompatibleHost] = MappingProxyType(
                 **_NO_EMBEDDINGS,
             ),
             model_page=True,
+            synonyms=("grok", "x_ai"),
         ),
         "openrouter": CompatibleHost(
             base_url="https://openrouter.ai/api/v1",
@@ -320,6 +323,7 @@ def spec_of(kind: str) -> HostSpec | None:
         models=row.default_models,
         wires=("openai_chat",),
         url_suffix="/v1",
+        synonyms=row.synonyms,
     )
 
 
