@@ -25,13 +25,12 @@ CODECS: Mapping[str, Codec[Any]] = {
     "gemini": Gemini(),
 }
 ERRORS = {
-    # Completions that were asked for by an id are not there; the models are named by their own errors.
+    # Completions that were asked for by an id are not there.
     "openai-chat": {
-        "BadRequestError": 1,
+        "BadRequestError": 2,
         "AuthenticationError": 4,
         "NotFoundError": 13,
         "OverloadedError": 1,
-        "ModelNotFoundError": 1,
     },
     "openai-responses": {"AuthenticationError": 6},
     "anthropic-messages": {"BadRequestError": 1, "ModelNotFoundError": 7},

@@ -239,11 +239,11 @@ def test_recorded_errors() -> None:
         found[type(error)] += 1
     assert {
         AuthenticationError: 30,
-        BadRequestError: 35,
+        BadRequestError: 44,
         BillingError: 1,
         ContentBlockedError: 2,
         ContextWindowExceededError: 3,
-        ModelNotFoundError: 37,
+        ModelNotFoundError: 28,
         NotFoundError: 5,
         UnsupportedByProviderError: 4,
         PermissionDeniedError: 5,

@@ -139,7 +139,8 @@ _TOO_LONG = re.compile(
     r"\b(?:prompt|input|context|messages?|conversation)\b[^.;]{0,60}\b(?:too long\b|exceed\w* [^.;]{0,60}"
     r"(?:context|length|token|window))|context_length_exceeded|\btoken limit exceeded|\bmax(?:imum)? context window\b"
     r"|\btoo many tokens: |\btokens exceeds? (?:the )?limit\b|\bexceed\w* (?:the )?model(?:'s)? token limit\b"
-    r"|\btokens? [^.;]{0,40}exceeds? (?:the )?model(?:'s)? (?:context )?limit\b|\bcontext length of only\b|\brange of input length\b|max_new_tokens`? must be <="
+    r"|\btokens? [^.;]{0,40}exceeds? (?:the )?model(?:'s)? (?:context )?limit\b|\bcontext length of only\b"
+    r"|\brange of input length\b|max_new_tokens`? must be <="
 )
 _PER_TIME = re.compile(r"\bper[ -]?(?:min|minute|day|hour)\b|\btp[md]\b")
 # A thing of one caller's that is not there: it says nothing of the model.
