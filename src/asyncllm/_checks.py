@@ -217,6 +217,8 @@ def _read_tool(at: str, tool: Any) -> Tool | ProviderTool | HostedTool:
         raise BadRequestError(f"{at} is a set of tools that run and run_stream open; here give *(await it.tools())")
     if not isinstance(tool, Mapping):
         raise BadRequestError(f"{at} is a {type(tool).__name__}; give a function, a Tool or a dict in OpenAI's shape")
+    if not tool:
+        raise BadRequestError(f"{at} is an empty dict; give a function, a Tool or a dict in OpenAI's shape")
     rest = dict(tool)
     kind = rest.pop("type", "function")
     if kind == "function" and "function" in rest:

@@ -327,7 +327,11 @@ def test_bytes_are_bytes(kind: Any) -> None:
     """Base64 text in place of bytes is refused by name; other forms of bytes are taken."""
     with pytest.raises(TypeError, match=f"{kind.__name__}: data must be bytes, not str"):
         kind(data=PIXEL, media_type="x/y")
+    for text in (base64.b64encode(b"%PDF-1.4 and more than a few bytes"), b"data:x/y;base64,iVBORw0KGgo="):
+        with pytest.raises(TypeError, match=f"{kind.__name__}: data holds base64 text"):
+            kind(data=text, media_type="x/y")
     assert b"ab" == kind(data=bytearray(b"ab"), media_type="x/y").data
+    assert b"data: a plain text" == kind(data=b"data: a plain text", media_type="text/plain").data
 
 
 def test_a_tool_s_result_may_be_what_python_has() -> None:

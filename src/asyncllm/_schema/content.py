@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from typing import Any, Union
 
-from .sniffing import media_type_of
+from .sniffing import is_encoded, media_type_of, sniffed
 from .values import dataclass
 
 
@@ -81,7 +81,7 @@ def _settle_media(part: Image | Document | Audio | Video, family: str) -> None:
     """Checks the bytes of a part and finds their media type.
 
     Raises:
-        TypeError: ``data`` is no bytes.
+        TypeError: ``data`` is no bytes, or it is base64 text.
     """
     data = part.data
     if data is None:
@@ -94,6 +94,11 @@ def _settle_media(part: Image | Document | Audio | Video, family: str) -> None:
             )
         data = bytes(data)
         object.__setattr__(part, "data", data)
+    if sniffed(data) is None and is_encoded(data):
+        raise TypeError(
+            f"{type(part).__name__}: data holds base64 text and must be the bytes of the file; "
+            "decode it with base64.b64decode"
+        )
     media_type = media_type_of(family, data, part.media_type)
     if media_type != part.media_type:
         object.__setattr__(part, "media_type", media_type)

@@ -4,6 +4,8 @@ wrong.
 
 from __future__ import annotations
 
+from base64 import b64decode
+from binascii import Error
 from collections.abc import Mapping
 
 # What files begin with. RIFF and ISO files say more at byte 8.
@@ -30,6 +32,16 @@ def sniffed(data: bytes) -> str | None:
     if data[:4] == b"RIFF":
         return _RIFF.get(data[8:12])
     return _ISO.get(data[8:12]) if data[4:8] == b"ftyp" else None
+
+
+def is_encoded(data: bytes) -> bool:
+    """Whether bytes are the base64 text, or the ``data:`` URL, of a file that is known by its beginning."""
+    if data.startswith(b"data:") and b";base64," in data[:100]:
+        return True
+    try:
+        return sniffed(b64decode(data[:24], validate=True)) is not None
+    except (Error, ValueError):
+        return False
 
 
 def media_type_of(family: str, data: bytes | None, said: str | None) -> str | None:
