@@ -275,6 +275,7 @@ def ledger_of(settings: Settings, prices: Prices, *, on_alert: Callable[[Alert],
         log_path=tracking.log_path,
         on_alert=on_alert,
         appraise=appraiser(prices),
+        keep=tracking.keep,
     )
 
 

@@ -74,6 +74,14 @@ class SyncLedger:
     def delete(self) -> None:
         """As `Ledger.delete`."""
 
+    @_of_ledger(Ledger.rate)
+    def rate(self) -> None:
+        """As `Ledger.rate`."""
+
+    @_of_ledger(Ledger.roll_up)
+    def roll_up(self) -> None:
+        """As `Ledger.roll_up`."""
+
     @_of_ledger(Ledger.export_csv)
     def export_csv(self) -> None:
         """As `Ledger.export_csv`."""

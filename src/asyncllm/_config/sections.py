@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, fields
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from typing import Annotated, Any, Literal
 from .._schema.values import dataclass
 from .rules import FILLED, MONEY, PROXY_URL, Rule, SecretStr, above, at_least, below
 
+MOST_DAYS = 36_500
 MEMORY = ":memory:"  # the ledger's database when nothing is to be kept on disk
 
 Name = Annotated[str, FILLED]
@@ -359,6 +361,13 @@ def _database(secret: SecretStr) -> SecretStr:
     raise ValueError("must be sqlite:///path, postgresql://... or :memory:")
 
 
+def _days(text: str) -> timedelta:
+    digits = text.strip().removesuffix("d")
+    if not (digits.isascii() and digits.isdigit() and 1 <= int(digits[:6]) <= MOST_DAYS):
+        raise ValueError(f"must be a number of days from 1 to {MOST_DAYS}, such as 400d")
+    return timedelta(days=int(digits[:6]))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostTrackingSettings:
     """The ledger."""
@@ -374,3 +383,8 @@ class CostTrackingSettings:
     on_error: Annotated[
         Literal["warn", "error"], "When the ledger cannot write: go on with a warning, or refuse the call."
     ] = "warn"
+    keep: Annotated[
+        timedelta | None,
+        Rule(_days, {"pattern": "^[0-9]{1,6}d?$"}, str),
+        "How long records are kept, in days, as 400d; for ever if left out. The sums of their days stay.",
+    ] = None

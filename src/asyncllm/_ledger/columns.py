@@ -124,6 +124,8 @@ class Record:
         nano_saved: what a cache spared, nano-dollars; None where nothing is known of one.
         nano_reserved: what hard and warning budgets had reserved for it, nano-dollars; None without a budget.
         recovered: its process died; it is charged at the estimate.
+        score: how good somebody found the answer; see `Ledger.rate`.
+        note: what they said of it.
     """
 
     id: str
@@ -155,6 +157,8 @@ class Record:
     tags: Mapping[str, str] | None = None
     variant: str | None = None
     recovered: bool = False
+    score: float | None = None
+    note: str | None = None
 
     @property
     def cost(self) -> Decimal | None:
@@ -176,8 +180,10 @@ class Record:
 
 # What is stored in which form
 
-Form = Literal["word", "text", "count", "money", "duration", "moment", "json", "flag", "bucket"]
-"""``word`` is text of our own, ``text`` is anybody's; the numbers are integers in every database."""
+Form = Literal["word", "text", "count", "money", "duration", "moment", "json", "flag", "bucket", "score"]
+"""``word`` is text of our own, ``text`` is anybody's; the numbers are integers in every database (scores in
+millionths).
+"""
 
 _MOST = (1 << 63) - 1
 _BUCKET_BASE = math.log(1.02)  # a bucket is 2% wide, so its middle is within 1% of every latency in it
@@ -223,6 +229,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "moment": to_moment,
         "duration": lambda microseconds: microseconds / MICROSECONDS,
+        "score": lambda millionths: millionths / MICROSECONDS,
         "json": json.loads,
         "flag": bool,
     }
@@ -275,6 +282,10 @@ def _or(first: str, second: str) -> Callable[[_Facts], Any]:
 def _bucket(facts: _Facts) -> int | None:
     latency = _duration(facts[_AT["latency"]])
     return bucket_of(latency) if latency is not None and facts[_AT["status"]] == "ok" else None
+
+
+def _unknown(facts: _Facts) -> None:
+    """What is known later only."""
 
 
 _DETAILS = ("cache_write_tokens_by_ttl", "provider_tool_requests", "speed", "region")
@@ -332,9 +343,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("tags", "json"),
     Column("variant", "text", dimension=True),
     Column("recovered", "flag", null=False),
+    Column("score", "score", _unknown, since=5),
+    Column("note", "text", _unknown, since=5),
 )
 
 NAMES = tuple(column.name for column in COLUMNS)
+RATED = ("score", "note")
+"""What is written after an attempt is settled; a record that is written once more keeps it."""
 DIMENSIONS = tuple(column.name for column in COLUMNS if column.dimension)
 SCOPES = tuple(column.name for column in COLUMNS if column.scope)
 TOKENS = tuple(column.name for column in COLUMNS if column.name.endswith("_tokens"))
@@ -464,8 +479,17 @@ class Types(NamedTuple):
 SQLITE = Types("TEXT", "INTEGER", " WITHOUT ROWID", covering=True)
 POSTGRES = Types('TEXT COLLATE "C"', "BIGINT", "", covering=False)
 
-VERSION = 4
+VERSION = 5
 _BY_MODEL = "CREATE INDEX records_by_model ON records (provider, model, latency_bucket, id, time, status, cost, "
+_ROLLED_UP_BY = (
+    *("operation", "provider", "deployment", "model", "requested_model", "status", "error", "service_tier"),
+    *("cost_source", "unpriced_reason", "user", "agent", "variant", "tags"),
+)
+_ROLLED_UP = (
+    *("latency", "requests", "calls", "failures", "unpriced", "cost", "saved", "retry_cost", "fallback_cost", "rated"),
+    *("score", "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens"),
+    *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "input_image_tokens", "output_image_tokens"),
+)
 _V2_TOKENS = (
     "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, input_audio_tokens, "
     "output_audio_tokens, input_image_tokens, output_image_tokens"
@@ -509,6 +533,28 @@ def statements(version: int, types: Types) -> Iterator[str]:
     if version == 4 and types.covering:
         yield "DROP INDEX records_by_model"
         yield f"{_BY_MODEL}operation, attempt, latency, total_tokens, saved, {_V2_TOKENS})"
+    if version == 5:
+        yield from _roll_ups(types)
+
+
+def _roll_ups(types: Types) -> Iterator[str]:
+    """The tables of the roll-ups, and indexes for what they do not answer."""
+    if types.covering:
+        yield "DROP INDEX records_by_model"
+    text, integer = types.text, types.integer
+    yield 'CREATE INDEX records_by_user ON records ("user", id) WHERE "user" IS NOT NULL'
+    yield "CREATE INDEX records_by_status ON records (status, id) WHERE status <> 'ok'"
+    keys = "".join(f'"{name}" {text}, ' for name in _ROLLED_UP_BY)
+    figures = "".join(f'"{name}" {integer}, ' for name in _ROLLED_UP)
+    yield (
+        f"CREATE TABLE sums (kind {integer} NOT NULL, level {integer} NOT NULL, start {integer} NOT NULL, "
+        f"n {integer} NOT NULL, billed {integer} NOT NULL, {keys}singles {text}, runs {text}, {figures}"
+        f"PRIMARY KEY (kind, level, start, n)){types.keyed}"
+    )
+    yield (
+        f"CREATE TABLE rolled (start {integer} NOT NULL, level {integer} NOT NULL, state {integer} NOT NULL, "
+        f"hourly {integer} NOT NULL, builder {text} NOT NULL, PRIMARY KEY (start, level)){types.keyed}"
+    )
 
 
 def _definition(column: Column, types: Types) -> str:

@@ -33,7 +33,7 @@ _log = logging.getLogger("asyncllm.ledger")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _PLACES = tuple((PLACE[column.name], column) for column in EXPORTED)
 # Money as dollars with nine places, durations as seconds with six: text made of integers, so nothing is rounded.
-_DIGITS: Mapping[str, int] = MappingProxyType({"money": 9, "duration": 6})
+_DIGITS: Mapping[str, int] = MappingProxyType({"money": 9, "duration": 6, "score": 6})
 
 
 class LogFile:
@@ -117,7 +117,7 @@ def _told(column: Column, value: Any) -> Any:
         return to_moment(value).isoformat()
     if form == "money":
         return f"{to_dollars(value):f}"
-    if form == "duration":
+    if form in ("duration", "score"):
         return value / MICROSECONDS
     return json.loads(value) if form == "json" else bool(value)
 

@@ -17,29 +17,31 @@ import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from anyio import to_thread
 
+from .._schema.response import Response
 from ..errors import AsyncLLMError, ConfigurationError, LedgerError
 from .booking import Adjusting, Opening, Settling
 from .budgets import Alert, Budget, BudgetRefusal, Budgets, BudgetStatus, Hold, OnError, status_of, zone_of
 from .columns import Head, Record, Settlement, end_facts, record_of
-from .export import EXPORTS, LogFile, texts
+from .export import LogFile
+from .exporting import PAGE, LedgerExports, query_of
 from .jobs import OWNER, JobRow, reserve
 from .journal import OPEN, SETTLE, VOID, Journal
 from .reports import ReportRow, check_dimensions, merge, step_of
-from .stores import NOTHING, Query, Store
-from .thread import LAST_SECONDS, Appraise, Chore, Flushing, LedgerThread, Write, Written
-from .units import new_ulid, to_dollars, to_microseconds, to_nano
-from .waiting import Room, new_waiter
+from .stores import NOTHING, Store
+from .thread import LAST_SECONDS, Appraise, Chore, LedgerThread, Write
+from .units import MICROSECONDS, new_ulid, to_dollars, to_microseconds, to_nano
+from .waiting import Flushing, Room, Written, new_waiter
 
 PLACES = 65_536
-_PAGE = 1000
+_MOST_SCORE = 1e9
 _T = TypeVar("_T")
 _log = logging.getLogger("asyncllm.ledger")
 
@@ -52,7 +54,7 @@ def charge_what_was_reserved(opening: Opening) -> Settlement:
     return Settlement(status="unknown", cost=None if opening.hold is None else opening.hold.amount)
 
 
-class Ledger:
+class Ledger(LedgerExports):
     """The record of every attempt.
 
     Args:
@@ -65,6 +67,7 @@ class Ledger:
         on_alert: called when a budget reaches 90% and 100%, once a window, on the ledger's own thread.
         appraise: prices attempts whose process died.
         places: the most attempts that are under way or not yet written; more wait before they begin.
+        keep: how long records are kept; None for ever. The sums of their hours and days stay.
         clock: seconds since 1970.
     """
 
@@ -79,6 +82,7 @@ class Ledger:
         on_alert: Callable[[Alert], None] | None = None,
         appraise: Appraise = charge_what_was_reserved,
         places: int = PLACES,
+        keep: timedelta | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.session: str = session or new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
@@ -94,7 +98,9 @@ class Ledger:
             mirror=None if log_path is None else LogFile(Path(log_path)),
             on_alert=on_alert,
             room=self._room,
+            keep=None if keep is None else keep // timedelta(microseconds=1),
         )
+        self._keep = keep
         weakref.finalize(self, self._thread.leave).atexit = False  # at exit the thread itself waits, for a while
         self._session_cost = 0
         self._session_unpriced = 0
@@ -350,7 +356,7 @@ class Ledger:
         check_dimensions(by)
         zone = zone_of(timezone)
         step = step_of(by, zone)
-        query = _query(start, end, where, billed="operation" not in by and "operation" not in where, step=step)
+        query = query_of(start, end, where, billed="operation" not in by and "operation" not in where, step=step)
         return await self._read(lambda: merge(by, self._store.report(query, by), zone, step))
 
     async def records(
@@ -360,6 +366,8 @@ class Ledger:
         *,
         where: Mapping[str, str] = NOTHING,
         newest: bool = False,
+        after: str | None = None,
+        page: int = PAGE,
     ) -> AsyncGenerator[Record, None]:
         """Every record between two moments, oldest first, read in pages.
 
@@ -368,90 +376,62 @@ class Ledger:
             end: as for `report`.
             where: as for `report`.
             newest: newest first.
+            after: the id of the record to go on after.
+            page: how many are read at once.
 
         Raises:
             LedgerError: the store cannot be read.
         """
-        query = replace(_query(start, end, where), newest=newest)
-        pages = await self._read(partial(self._store.pages, query, _PAGE))
+        query = replace(query_of(start, end, where), newest=newest, after=after)
+        pages = await self._read(partial(self._store.pages, query, page))
         while True:
-            page = await to_thread.run_sync(_next_page, pages)
-            if page is None:
+            rows = await to_thread.run_sync(_next_page, pages)
+            if rows is None:
                 return
-            for row in page:
+            for row in rows:
                 yield record_of(row)
 
-    async def export_csv(
-        self,
-        path: str | os.PathLike[str],
-        start: datetime | None = None,
-        end: datetime | None = None,
-        *,
-        where: Mapping[str, str] = NOTHING,
-    ) -> int:
-        """Writes records as CSV that a spreadsheet cannot take for formulas; returns how many.
-
-        Raises:
-            LedgerError: the store cannot be read.
-            OSError: the file cannot be written.
-        """
-        return await self._export("csv", path, start, end, where)
-
-    async def export_jsonl(
-        self,
-        path: str | os.PathLike[str],
-        start: datetime | None = None,
-        end: datetime | None = None,
-        *,
-        where: Mapping[str, str] = NOTHING,
-    ) -> int:
-        """Writes records as JSON lines; returns how many. Raises as `export_csv`."""
-        return await self._export("jsonl", path, start, end, where)
-
-    async def export_parquet(
-        self,
-        path: str | os.PathLike[str],
-        start: datetime | None = None,
-        end: datetime | None = None,
-        *,
-        where: Mapping[str, str] = NOTHING,
-    ) -> int:
-        """Writes records as Parquet (``asyncllm-client[parquet]``); returns how many. Raises as `export_csv`.
-
-        Raises:
-            ConfigurationError: pyarrow is not installed.
-        """
-        return await self._export("parquet", path, start, end, where)
-
-    async def lines(
-        self,
-        form: Literal["csv", "jsonl"],
-        start: datetime | None = None,
-        end: datetime | None = None,
-        *,
-        where: Mapping[str, str] = NOTHING,
-    ) -> AsyncGenerator[tuple[str, int], None]:
-        """The text of an export, piece by piece, for streams; each piece with the number of its records.
+    async def rate(self, call: Response[Any] | str, score: float, *, note: str | None = None) -> None:
+        """Writes beside the answer of a call how good it was; reports show the mean of such scores.
 
         Args:
-            form: ``"csv"`` or ``"jsonl"``.
-            start: as for `report`.
-            end: as for `report`.
-            where: as for `report`.
+            call: the reply, or its ``call_id``.
+            score: any number, such as 1 for a thumb up and 0 for a thumb down. A later one replaces it.
+            note: what was said of it. It is kept with the record; no report shows it.
 
         Raises:
-            LedgerError: the store cannot be read.
+            ValueError: the score is no number, or the ledger has no such call.
+            LedgerError: the store cannot be written.
         """
-        pages = await self._read(partial(self._store.pages, _query(start, end, where), 10 * _PAGE))
-        pieces = texts(form, pages)
-        while True:
-            piece = await to_thread.run_sync(next, pieces, None)
-            if piece is None:
-                return
-            yield piece
+        name = call if isinstance(call, str) else call.call_id
+        if isinstance(score, bool) or not isinstance(score, (int, float)) or not abs(score) <= _MOST_SCORE:
+            raise ValueError(f"a score must be a number from {-_MOST_SCORE:g} to {_MOST_SCORE:g}")
+        if name is None:
+            raise ValueError("this reply has no call_id: it was not made by a client with a ledger")
+        millionths = round(score * MICROSECONDS)
+        if not await self._read(lambda: self._store.rate(name, millionths, note)):
+            raise ValueError(f"the ledger has no call {name!r}")
+
+    async def roll_up(self) -> int:
+        """Rolls up hours and days that are over, and deletes records that are older than ``keep``, now.
+
+        The ledger does so by itself, soon after it was opened and after every full hour. This is for programs that run
+        for a moment only.
+
+        Returns:
+            How much there was to do; 0 for nothing.
+
+        Raises:
+            LedgerError: the store cannot be written.
+        """
+        keep = None if self._keep is None else self._keep // timedelta(microseconds=1)
+        return await self._read(lambda: self._store.tend(self.now(), keep, lambda: False))
 
     async def delete(self, *, before: datetime | None = None, user: str | None = None) -> int:
         """Deletes records for good, and returns how many; what budgets have counted stays.
+
+        The roll-ups go with them. Of days whose records are gone already (``keep``), the whole days before the moment
+        go; of a user, the name is taken out of their sums.
 
         Args:
             before: only those opened before this moment; local time where it has no time zone.
@@ -463,7 +443,7 @@ class Ledger:
         """
         if before is None and user is None:
             raise ValueError("say what to delete: before=, user=, or both")
-        query = _query(None, before, NOTHING if user is None else {"user": user})
+        query = query_of(None, before, NOTHING if user is None else {"user": user})
         return await self._read(lambda: self._store.delete(query))
 
     async def backup(self, path: str | os.PathLike[str]) -> None:
@@ -486,17 +466,6 @@ class Ledger:
         if await to_thread.run_sync(target.exists):
             raise ConfigurationError(f"{target} is there already; name a new file")
         await self._read(partial(store.backup, target))
-
-    async def _export(
-        self,
-        form: str,
-        path: str | os.PathLike[str],
-        start: datetime | None,
-        end: datetime | None,
-        where: Mapping[str, str],
-    ) -> int:
-        query = _query(start, end, where)
-        return await self._read(lambda: EXPORTS[form](Path(path), self._store.pages(query, 10 * _PAGE)))
 
     async def _read(self, action: Callable[[], _T]) -> _T:
         """Runs a reading action in a thread, after everything settled by this ledger is in the store."""
@@ -575,18 +544,6 @@ class Ledger:
         error = await waiter.wait()
         if error is not None:
             raise error
-
-
-def _query(
-    start: datetime | None, end: datetime | None, where: Mapping[str, str], *, billed: bool = False, step: int = 1
-) -> Query:
-    return Query(
-        start=None if start is None else to_microseconds(start),
-        end=None if end is None else to_microseconds(end),
-        where=where,
-        billed=billed,
-        step=step,
-    )
 
 
 def _next_page(pages: Iterator[list[Sequence[Any]]]) -> list[Sequence[Any]] | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio import to_thread
 
+from .._schema.response import Response
 from ..errors import ConfigurationError
 from .budgets import Budget
 from .columns import Head
@@ -42,6 +43,14 @@ class LedgerReader(Ledger):
         return await to_thread.run_sync(action)
 
     async def delete(self, *, before: datetime | None = None, user: str | None = None) -> int:
+        """Refuses."""
+        raise ConfigurationError(_SENTENCE)
+
+    async def rate(self, call: Response[Any] | str, score: float, *, note: str | None = None) -> None:
+        """Refuses."""
+        raise ConfigurationError(_SENTENCE)
+
+    async def roll_up(self) -> int:
         """Refuses."""
         raise ConfigurationError(_SENTENCE)
 

@@ -1,29 +1,41 @@
 """Reports: sums of records, by groups.
 
-Stores add up by the dimensions *and* by latency bucket, which the database does in one pass; `merge` adds the buckets
-up and reads the percentiles from them (within 1%). Sums are of what is known: how many records had no cost is told
-beside.
+Stores add up by the dimensions, in one pass, and join the latencies of each group into a text of buckets; `merge` reads
+the percentiles from them (within 1%). Sums are of what is known: how many records had no cost is told beside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
 from .budgets import Period, window_of
 from .columns import DIMENSIONS, TOKENS, latency_of
+from .rollups import FIGURES, counted
 from .units import MICROSECONDS, to_dollars, to_moment
 
-FAILED = ("error", "interrupted", "unknown")
 TIME_DIMENSIONS: tuple[Period, ...] = ("hour", "day", "week", "month")
 _QUARTER, _HOUR, _DAY = 900 * MICROSECONDS, 3_600 * MICROSECONDS, 86_400 * MICROSECONDS
 TAG = "tag"
 ONE_TAG = "tag:"
-SUMS = ("requests", "calls", "failures", "unpriced", "cost", "saved", *TOKENS)
-"""What is added up, in the order in which stores give it, after the bucket and the latencies of the successful."""
+SUMS = (
+    "requests",
+    "calls",
+    "failures",
+    "unpriced",
+    "cost",
+    "saved",
+    "retry_cost",
+    "fallback_cost",
+    "rated",
+    *TOKENS,
+)
+"""The sums of a row of a report, in the order of its columns in a table."""
+_MONEY = ("cost", "saved", "retry_cost", "fallback_cost")
+_YEARS = 30 * 365
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +51,10 @@ class ReportRow:
         unpriced: attempts whose cost is not known; ``cost`` is without them.
         cost: US dollars.
         saved: US dollars that caches spared: the providers' prompt caches, and replies that were not asked for again.
+        retry_cost: the part of ``cost`` for asking the model of the call again.
+        fallback_cost: the part of ``cost`` for asking another model instead.
+        rated: how many answers were rated, by ``ledger.rate``.
+        score: the mean of their scores; None without any.
         input_tokens: the sum of what is known, as are the other counts; None where nothing is.
         latency_mean: seconds that a successful attempt took on average; None without any.
         latency_p50: seconds that half of the successful attempts took at most; None without any.
@@ -52,6 +68,10 @@ class ReportRow:
     unpriced: int
     cost: Decimal
     saved: Decimal
+    retry_cost: Decimal
+    fallback_cost: Decimal
+    rated: int
+    score: float | None
     input_tokens: int | None
     output_tokens: int | None
     total_tokens: int | None
@@ -92,22 +112,32 @@ def check_dimensions(dimensions: Sequence[str]) -> None:
 
 
 def step_of(dimensions: Sequence[str], zone: tzinfo) -> int:
-    """Returns the length in microseconds of the pieces of time that a store sums up. Quarters of an hour fit into
-    every time zone.
+    """Returns the length in microseconds of the pieces of time that a store sums up: days where the zone is UTC, else
+    hours; quarters of an hour fit into every time zone.
     """
-    if zone is not timezone.utc:
-        return _QUARTER
-    return _HOUR if "hour" in dimensions else _DAY
+    if zone is timezone.utc or not any(name in TIME_DIMENSIONS for name in dimensions):
+        return _HOUR if "hour" in dimensions else _DAY
+    return _HOUR if _begins_at_hours(zone) else _QUARTER
+
+
+def _begins_at_hours(zone: tzinfo) -> bool:
+    """Whether the clock of a zone has always differed from UTC by whole hours, as far as records go back."""
+    now = datetime.now(timezone.utc)
+    for days in range(-400, _YEARS, 30):
+        offset = (now - timedelta(days=days)).astimezone(zone).utcoffset()
+        if offset is not None and offset.total_seconds() % 3600:
+            return False
+    return True
 
 
 def merge(
     dimensions: Sequence[str], sums: Iterable[Sequence[Any]], zone: tzinfo = timezone.utc, step: int = _DAY
 ) -> list[ReportRow]:
-    """Sums the buckets of each group. The most expensive group comes first; times keep their order.
+    """Adds the groups of a store up. The most expensive group comes first; times keep their order.
 
     Args:
         dimensions: what is grouped by.
-        sums: from a store.
+        sums: from a store; a group may come several times.
         zone: whose clock begins hours, days, weeks and months.
         step: from `step_of`, as the store was told.
     """
@@ -137,49 +167,56 @@ def merge(
 
 
 class _Group:
-    __slots__ = ("buckets", "latency", "sums")
+    __slots__ = ("runs", "singles", "sums")
 
     def __init__(self) -> None:
-        self.sums: list[int | None] = [None] * len(SUMS)
-        self.buckets: dict[int, int] = {}
-        self.latency = 0
+        self.sums: Sequence[int | None] = ()
+        self.singles: list[str] = []
+        self.runs: list[str] = []
 
-    def add(self, bucket: int | None, latency: int | None, sums: Sequence[Any]) -> None:
+    def add(self, singles: str | None, runs: str | None, sums: Sequence[Any]) -> None:
+        if singles:
+            self.singles.append(singles)
+        if runs:
+            self.runs.append(runs)
+        if not self.sums:
+            self.sums = sums
+            return
         self.sums = [
-            old if new is None else int(new) if old is None else old + int(new)
-            for old, new in zip(self.sums, sums, strict=True)
+            old if new is None else new if old is None else old + new for old, new in zip(self.sums, sums, strict=True)
         ]
-        if bucket is not None:
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + int(sums[0])
-            self.latency += int(latency or 0)
 
     def row(self, dimensions: Sequence[str], key: tuple[Any, ...], zone: tzinfo) -> ReportRow:
-        named = dict(zip(SUMS, self.sums, strict=True))
+        known: dict[str, Any] = {
+            name: None if value is None else int(value) for name, value in zip(FIGURES, self.sums, strict=True)
+        }
+        latency, score, rated = known.pop("latency"), known.pop("score"), known.pop("rated") or 0
+        buckets = sorted(counted("".join(self.singles), "".join(self.runs)).items())
+        answered = sum(times for _, times in buckets)
+        money: dict[str, Any] = {name: to_dollars(known.pop(name) or 0) for name in _MONEY}
         return ReportRow(
             group={name: _value(name, value, zone) for name, value in zip(dimensions, key, strict=True)},
-            requests=named.pop("requests") or 0,
-            calls=named.pop("calls") or 0,
-            failures=named.pop("failures") or 0,
-            unpriced=named.pop("unpriced") or 0,
-            cost=to_dollars(named.pop("cost") or 0),
-            saved=to_dollars(named.pop("saved") or 0),
-            latency_mean=self._mean(),
-            latency_p50=self._percentile(50),
-            latency_p95=self._percentile(95),
-            **named,
+            **money,
+            requests=known.pop("requests") or 0,
+            calls=known.pop("calls") or 0,
+            failures=known.pop("failures") or 0,
+            unpriced=known.pop("unpriced") or 0,
+            rated=rated,
+            score=None if score is None else score / rated / MICROSECONDS,
+            latency_mean=(latency or 0) / answered / MICROSECONDS if answered else None,
+            latency_p50=_percentile(buckets, answered, 50),
+            latency_p95=_percentile(buckets, answered, 95),
+            **known,
         )
 
-    def _mean(self) -> float | None:
-        count = sum(self.buckets.values())
-        return self.latency / count / MICROSECONDS if count else None
 
-    def _percentile(self, percent: int) -> float | None:
-        rank = -(-sum(self.buckets.values()) * percent // 100)  # the nearest rank, rounded up
-        for bucket in sorted(self.buckets):
-            rank -= self.buckets[bucket]
-            if rank <= 0:
-                return latency_of(bucket)
-        return None
+def _percentile(buckets: Sequence[tuple[int, int]], answered: int, percent: int) -> float | None:
+    rank = -(-answered * percent // 100)  # the nearest rank, rounded up
+    for bucket, times in buckets:
+        rank -= times
+        if rank <= 0:
+            return latency_of(bucket)
+    return None
 
 
 def _value(dimension: str, value: Any, zone: tzinfo) -> Any:

@@ -41,7 +41,8 @@ from .columns import Settlement
 from .export import LogFile
 from .journal import MOST_UNFOLDED, Journal
 from .stores import Store
-from .waiting import PendingAnswer, Room, deliver
+from .upkeep import Upkeep
+from .waiting import Flushing, PendingAnswer, Room, Written, deliver
 
 MOST_AT_ONCE = 512
 RETRY_SECONDS = 1.0
@@ -63,24 +64,6 @@ Appraise = Callable[[Opening], Settlement]
 Write = Callable[[Sequence[Operation]], Booked]
 
 
-class Flushing:
-    """An operation that ends when everything before it is committed.
-
-    Attributes:
-        last: the ledger is closed.
-        look: what dead processes left is booked as well.
-    """
-
-    __slots__ = ("done", "error", "last", "look", "waiter")
-
-    def __init__(self, waiter: PendingAnswer | None, *, last: bool = False, look: bool = False) -> None:
-        self.waiter = waiter
-        self.last = last
-        self.look = look
-        self.done = threading.Event()
-        self.error: LedgerError | None = None
-
-
 class Chore:
     """Work with the store besides operations: for the rows of jobs.
 
@@ -93,17 +76,6 @@ class Chore:
     def __init__(self, action: Callable[[Store, Write], None], waiter: PendingAnswer) -> None:
         self.action = action
         self.waiter = waiter
-
-
-class Written:
-    """Tells the thread to fold the journal now, because it holds the end of an attempt that was opened through the
-    queue.
-    """
-
-    __slots__ = ("opening",)
-
-    def __init__(self, opening: Opening) -> None:
-        self.opening = opening
 
 
 class LedgerThread:
@@ -121,6 +93,7 @@ class LedgerThread:
         mirror: the log file.
         on_alert: called for each alert of a budget, on the writer's thread.
         room: where places of calls are given back, and where nobody waits while the store fails.
+        keep: how many microseconds records are kept; None for ever.
     """
 
     def __init__(
@@ -132,6 +105,7 @@ class LedgerThread:
         mirror: LogFile | None,
         on_alert: Callable[[Alert], None] | None,
         room: Room,
+        keep: int | None = None,
     ) -> None:
         self.store = store
         self.trouble: LedgerError | None = None
@@ -157,6 +131,7 @@ class LedgerThread:
         self._line: list[Opening] = []
         self._looked_at = 0.0
         self._busy = threading.Lock()
+        self._upkeep = Upkeep(store, keep)
         self.put: Callable[[Operation | Flushing | Chore | Written | bool], None] = self._queue.put
         if hasattr(os, "register_at_fork"):
             me = weakref.ref(self)
@@ -188,6 +163,7 @@ class LedgerThread:
             journal.leave_to_parent()
         self.store.after_fork()
         self._room.begin_anew()
+        self._upkeep.begin_anew()
         if self._mirror is not None:
             self._mirror.close()
 
@@ -277,7 +253,7 @@ class LedgerThread:
 
     def _until_due(self) -> float | None:
         """Returns the seconds until the next work that nobody asks for, or None."""
-        due = min(self._fold_at, self._retry_at if self._backlog else _NEVER, self._renew_at)
+        due = min(self._fold_at, self._retry_at if self._backlog else _NEVER, self._renew_at, self._upkeep.due)
         if self._line:
             due = min(due, self._looked_at + LOOK_SECONDS)
         if self.trouble is not None:
@@ -355,6 +331,7 @@ class LedgerThread:
             self._mirror.close()
         self._connected = False
         self._renew_at = _NEVER
+        self._upkeep.stop()
         self.ended = True
         try:
             self.store.close()
@@ -366,6 +343,7 @@ class LedgerThread:
             self.store.connect(hurried=self.trouble is not None)
             self._connected = True
             self._renew_at = self._next_renewal()
+            self._upkeep.begin()
         elif time.monotonic() >= self._renew_at:
             self.store.renew()
             self._renew_at = self._next_renewal()
@@ -409,6 +387,8 @@ class LedgerThread:
             self._line = []
             return
         now = time.monotonic()
+        if self._connected:
+            self._upkeep.look()
         idle = not self._backlog and not self._line and not batch and self._recovered
         if idle and self._fold_at > now and self._renew_at > now:
             return

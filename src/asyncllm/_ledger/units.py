@@ -76,3 +76,16 @@ def new_ulid(milliseconds: int, randomness: bytes) -> str:
 def first_ulid(milliseconds: int) -> str:
     """The smallest id that a millisecond can have: the bound of a search by time."""
     return new_ulid(milliseconds, bytes(_RANDOM_BYTES))
+
+
+def moment_of(ulid: str) -> int:
+    """The microseconds since 1970 of an id, to the millisecond."""
+    milliseconds = 0
+    for letter in ulid[:10]:
+        milliseconds = milliseconds * 32 + _LETTERS.index(letter)
+    return milliseconds * 1000
+
+
+def is_ulid(text: str) -> bool:
+    """Whether a text has the form of an id."""
+    return len(text) == 26 and set(text) <= set(_LETTERS)

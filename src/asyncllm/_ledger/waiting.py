@@ -13,12 +13,15 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from anyio.lowlevel import current_token
 
 from ..errors import LedgerError
+
+if TYPE_CHECKING:
+    from .booking import Opening
 
 
 class PendingAnswer(Protocol):
@@ -154,3 +157,32 @@ class Room:
         with self._lock:
             woken, self._waiting = self._waiting, deque()
         deliver([(waiter, LedgerError(sentence)) for waiter in woken])
+
+
+class Flushing:
+    """An operation that ends when everything before it is committed.
+
+    Attributes:
+        last: the ledger is closed.
+        look: what dead processes left is booked as well.
+    """
+
+    __slots__ = ("done", "error", "last", "look", "waiter")
+
+    def __init__(self, waiter: PendingAnswer | None, *, last: bool = False, look: bool = False) -> None:
+        self.waiter = waiter
+        self.last = last
+        self.look = look
+        self.done = threading.Event()
+        self.error: LedgerError | None = None
+
+
+class Written:
+    """Tells the thread to fold the journal now, because it holds the end of an attempt that was opened through the
+    queue.
+    """
+
+    __slots__ = ("opening",)
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening

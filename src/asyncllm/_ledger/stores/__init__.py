@@ -56,6 +56,7 @@ class Query:
         billed: leave out what generates nothing and costs nothing.
         step: microseconds of the pieces of time that a report groups by.
         newest: pages begin with the last record and go backwards.
+        after: the id of the record after which pages begin.
     """
 
     start: int | None = None
@@ -64,6 +65,7 @@ class Query:
     billed: bool = False
     step: int = 1
     newest: bool = False
+    after: str | None = None
 
 
 class Store(Protocol):
@@ -143,7 +145,7 @@ class Store(Protocol):
         ...
 
     def report(self, query: Query, dimensions: Sequence[str]) -> Iterator[Sequence[Any]]:
-        """Sums for `reports.merge`: the dimensions' values, a latency bucket, the sum of latencies, `reports.SUMS`."""
+        """Sums for `reports.merge`: the dimensions' values, the latencies in two texts, and `rollups.FIGURES`."""
         ...
 
     def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
@@ -152,6 +154,23 @@ class Store(Protocol):
 
     def delete(self, query: Query) -> int:
         """Deletes records; returns how many. What budgets have counted stays."""
+        ...
+
+    def tend(self, now: int, keep: int | None, stop: Callable[[], bool]) -> int:
+        """Rolls up what is over, and deletes records that are too old; on any thread.
+
+        Args:
+            now: microseconds since 1970.
+            keep: how many microseconds records are kept; None for ever.
+            stop: asked now and then; True ends it.
+
+        Returns:
+            How much it did; 0 where there was nothing to do.
+        """
+        ...
+
+    def rate(self, call: str, score: int, note: str | None) -> int:
+        """Writes a score, in millionths, beside the answer of a call; returns how many records it found."""
         ...
 
     def after_fork(self) -> None:

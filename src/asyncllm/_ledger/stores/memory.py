@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from ..booking import Booked, Opening, Operation, book, settled_ids, touched
@@ -18,7 +19,8 @@ from ..budgets import Budget, Charge, RefusalKey, Window, hours_between
 from ..columns import PLACE, TOKENS, UNBILLED
 from ..jobs import OWNER, JobRow
 from ..journal import Journal
-from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
+from ..reports import ONE_TAG, TAG, TIME_DIMENSIONS
+from ..rollups import FAILED, letter_of
 from . import Query
 
 _log = logging.getLogger("asyncllm.ledger")
@@ -140,20 +142,11 @@ class MemoryStore:
         with self._lock:
             rows = list(self._chosen(query))
         for row in rows:
-            failed = int(row[_PLACE("status")] in FAILED)
-            cost = row[_PLACE("cost")]
-            began = int(row[_PLACE("attempt")] == 1)
-            sums = (
-                1,
-                began,
-                failed,
-                int(cost is None),
-                cost,
-                row[_PLACE("saved")],
-                *(row[_PLACE(name)] for name in TOKENS),
-            )
+            bucket = row[_PLACE("latency_bucket")]
+            letter = None if bucket is None else letter_of(bucket)
+            figures = _figures(row)
             for key in _keys(row, dimensions, query.step):
-                yield (*key, row[_PLACE("latency_bucket")], row[_PLACE("latency")], *sums)
+                yield (*key, letter, None, *figures)
 
     def delete(self, query: Query) -> int:
         """Forgets records; budgets remember what they cost."""
@@ -163,10 +156,29 @@ class MemoryStore:
             self._records = deque(left, maxlen=self._records.maxlen)
             return len(gone)
 
+    def tend(self, now: int, keep: int | None, stop: Callable[[], bool]) -> int:
+        """Does nothing, as only the newest records are kept."""
+        return 0
+
+    def rate(self, call: str, score: int, note: str | None) -> int:
+        """Writes a score beside the answer of a call."""
+        with self._lock:
+            found = [place for place, row in enumerate(self._records) if row[_PLACE("call")] == call]
+            if not found:
+                return 0
+            chosen = max(found, key=lambda place: (self._records[place][_PLACE("status")] in ("ok", "cached"), place))
+            row = list(self._records[chosen])
+            row[_PLACE("score")], row[_PLACE("note")] = score, note
+            self._records[chosen] = tuple(row)
+            return 1
+
     def pages(self, query: Query, size: int) -> Iterator[list[Sequence[Any]]]:
         """The kept records, oldest first."""
         with self._lock:
-            rows: list[Sequence[Any]] = [*sorted(self._chosen(query), reverse=query.newest)]
+            rows: list[Sequence[Any]] = [*sorted(self._chosen(query), key=itemgetter(0), reverse=query.newest)]
+        if query.after is not None:
+            after = query.after
+            rows = [row for row in rows if (row[0] < after if query.newest else row[0] > after)]
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
 
@@ -179,6 +191,26 @@ class MemoryStore:
                 continue
             if all(_value(row, name) == wanted for name, wanted in query.where.items()):
                 yield row
+
+
+def _figures(row: Sequence[Any]) -> tuple[Any, ...]:
+    """The values of `FIGURES` for one record."""
+    cost, again = row[_PLACE("cost")], row[_PLACE("attempt")] > 1
+    other = row[_PLACE("model")] != row[_PLACE("requested_model")]
+    return (
+        None if row[_PLACE("latency_bucket")] is None else row[_PLACE("latency")],
+        1,
+        int(row[_PLACE("attempt")] == 1),
+        int(row[_PLACE("status")] in FAILED),
+        int(cost is None),
+        cost,
+        row[_PLACE("saved")],
+        cost if again and not other else None,
+        cost if again and other else None,
+        int(row[_PLACE("score")] is not None),
+        row[_PLACE("score")],
+        *(row[_PLACE(name)] for name in TOKENS),
+    )
 
 
 def _tags(row: Sequence[Any]) -> dict[str, str]:

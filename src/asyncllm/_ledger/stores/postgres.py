@@ -22,7 +22,8 @@ from ...errors import ConfigurationError, LedgerError
 from ..booking import Opening, WindowId
 from ..columns import POSTGRES, VERSION, statements
 from ..units import new_ulid
-from .sql import Execute, Rows, SQLStore, too_new
+from .rolling import Dialect, Rows, Run
+from .sql import Execute, SQLStore, too_new
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -51,9 +52,16 @@ class PostgresStore(SQLStore):
         ConfigurationError: psycopg is not installed.
     """
 
-    _tags_join = " LEFT JOIN LATERAL jsonb_each_text(records.tags::jsonb) AS tag ON true"
+    _tags_join = " LEFT JOIN LATERAL jsonb_each_text({}.tags::jsonb) AS tag ON true"
     _one_tag = "(tags::jsonb ->> ?)"
     _lock_rows = " FOR UPDATE"
+    _dialect = Dialect(
+        begin="BEGIN",
+        begin_slice="BEGIN ISOLATION LEVEL REPEATABLE READ",
+        barrier="LOCK TABLE records IN SHARE MODE",
+        joined="string_agg({}, '')",
+        letter="chr(({})::integer)",
+    )
     renew_every: float | None = RENEW_SECONDS
 
     def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
@@ -172,11 +180,18 @@ class PostgresStore(SQLStore):
     @contextmanager
     def _reading(self) -> Iterator[Execute]:
         with self._open(self.patience) as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")  # one moment for all it reads
             yield lambda sql, values: connection.execute(sql.replace("?", "%s"), values).fetchall()
 
-    def _change(self, sql: str, values: Sequence[Any]) -> int:
+    @contextmanager
+    def _connected(self) -> Iterator[Run]:
         with self._open(self.patience) as connection:
-            return connection.execute(sql.replace("?", "%s"), values).rowcount
+
+            def run(sql: str, values: Sequence[Any]) -> tuple[Rows, int]:
+                cursor = connection.execute(sql.replace("?", "%s"), values)
+                return cursor.fetchall() if cursor.description else [], cursor.rowcount
+
+            yield run
 
     def _translated(self, action: Callable[[], Any]) -> Any:
         try:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -22,9 +24,8 @@ from ..columns import (
     JOB_COLUMNS,
     NAMES,
     OPEN_COLUMNS,
+    RATED,
     REFUSAL_KEYS,
-    TOKENS,
-    UNBILLED,
     VERSION,
     WINDOW_COLUMNS,
     head_of,
@@ -34,30 +35,18 @@ from ..columns import (
 )
 from ..jobs import OWNER, JobRow
 from ..journal import Journal
-from ..reports import FAILED, ONE_TAG, TAG, TIME_DIMENSIONS
-from ..units import first_ulid
+from ..reports import ONE_TAG, TAG, TIME_DIMENSIONS
+from ..rollups import BILLED, DAY, FIGURES, HOUR, SETS, Piece, nearest_set, pieces, set_for
+from ..units import first_ulid, is_ulid, moment_of
 from . import Query
+from .rolling import FIGURES_SUMMED, RECORDS_SUMMED, Dialect, Rolling, Rows, Run, marks_taken, quoted
 
-Rows = list[Sequence[Any]]
 Execute = Callable[[str, Sequence[Any]], Rows]
 
 # Rows of one statement: each statement gives the interpreter's lock away, and must wait to have it back.
 _CHUNKS = (64, 16, 4, 1)
 _AT_ONCE = 5000  # records that are deleted in one transaction
-_BY_MODEL = ("provider", "model")
-_UNBILLED = ", ".join(f"'{name}'" for name in UNBILLED)
-_BILLED = f"(operation NOT IN ({_UNBILLED}) OR cost IS NULL OR cost <> 0)"
-_FAILED = ", ".join(f"'{status}'" for status in FAILED)
-_SUMS = (
-    "sum(latency), count(*), sum(CASE WHEN attempt = 1 THEN 1 ELSE 0 END), "
-    f"sum(CASE WHEN status IN ({_FAILED}) THEN 1 ELSE 0 END), count(*) - count(cost), sum(cost), sum(saved), "
-    + ", ".join(f"sum({name})" for name in TOKENS)
-)
-
-
-def quoted(columns: Iterable[str]) -> str:
-    """The names of columns for a statement; ``user`` is a word of SQL's own."""
-    return ", ".join(f'"{name}"' for name in columns)
+_KEPT_AS_IT_IS = ("id", *RATED)
 
 
 class SQLStore(ABC):
@@ -65,7 +54,7 @@ class SQLStore(ABC):
 
     _tags_join: str
     _one_tag: str
-    _by_model_hint = ""
+    _dialect: Dialect
     renew_every: float | None = None
     _lock_rows = ""
 
@@ -76,6 +65,7 @@ class SQLStore(ABC):
         self.owner = ""
         self.budgets: Sequence[Budget] = ()
         self.more: bool = False
+        self._rolling = Rolling(self._connected, self._dialect)
 
     def journal(self, wake: Callable[[bool], None]) -> Journal | None:  # a store's own choice
         """Returns None, as this store has no journal."""
@@ -149,7 +139,10 @@ class SQLStore(ABC):
                 return None
             booked = book(operations, windows, missing)
             self._insert("opened", OPEN_COLUMNS, [open_row(found, self.owner) for found in booked.opened.values()])
-            self._insert("records", NAMES, [entry.row() for entry in booked.entries])
+            if booked.entries:
+                self._insert("records", NAMES, [entry.row() for entry in booked.entries])
+                hours = {moment_of(entry.opening.id) // HOUR * HOUR for entry in booked.entries}
+                self._execute(marks_taken(sorted(hours)))  # after the records: see `rolling`
             if windows:
                 self._save(windows)
             self._commit()
@@ -173,9 +166,9 @@ class SQLStore(ABC):
         """What the records of a window cost before anybody had a budget for it."""
         if charge.scope is None:
             return 0
-        condition, values = self._condition(Query(start=charge.start, end=charge.end, where=dict(charge.scope)))
-        found = execute(f"SELECT sum(cost) FROM records {condition}", values)  # noqa: S608  # our own names
-        return int(found[0][0] or 0)
+        query = Query(start=charge.start, end=charge.end, where=dict(charge.scope), step=DAY)
+        cost = 2 + list(FIGURES).index("cost")
+        return sum(int(row[cost] or 0) for row in self._sums(execute, query, ()))
 
     def _find_missing(self, ids: Sequence[str]) -> dict[str, int | None]:
         there: set[str] = set()
@@ -208,7 +201,7 @@ class SQLStore(ABC):
 
     def _upsert(self, name: str, columns: Sequence[str], rows: int) -> str:
         values = ", ".join([f"({_marks(len(columns))})"] * rows)
-        changes = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column != "id")
+        changes = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in _KEPT_AS_IT_IS)
         return f"INSERT INTO {name} ({quoted(columns)}) VALUES {values} ON CONFLICT (id) DO UPDATE SET {changes}"  # noqa: S608
 
     def _save(self, windows: Mapping[WindowId, Window]) -> None:
@@ -318,36 +311,70 @@ class SQLStore(ABC):
             return found
 
     def report(self, query: Query, dimensions: Sequence[str]) -> Iterator[Sequence[Any]]:
-        """Sums by dimensions and latency bucket."""
+        """Sums by dimensions, from roll-ups where there are any and from records."""
         rows: Rows = self._translated(lambda: self._report(query, dimensions))
         return iter(rows)
 
     def _report(self, query: Query, dimensions: Sequence[str]) -> Rows:
-        if not query.where and set(dimensions) <= set(_BY_MODEL):
-            # In the order of an index that holds all that is read; `merge` adds up what is asked for.
-            places = [_BY_MODEL.index(name) for name in dimensions]
-            rows = self._sums(query, _BY_MODEL, f"records{self._by_model_hint}")
-            return [(*(row[place] for place in places), *row[len(_BY_MODEL) :]) for row in rows]
-        return self._sums(query, dimensions, "records" + (self._tags_join if TAG in dimensions else ""))
+        with self._reading() as execute:
+            return self._sums(execute, query, dimensions)
 
-    def _sums(self, query: Query, dimensions: Sequence[str], source: str) -> Rows:
+    def _sums(self, execute: Execute, query: Query, dimensions: Sequence[str]) -> Rows:
+        required = [_in_sums(name) for name in query.where]
+        needed = [*required, *(_in_sums(name) for name in dimensions if name not in TIME_DIMENSIONS)]
+        kind = set_for(needed)
+        marks = self._rolling.marks(lambda sql, values: (execute(sql, values), 0), query.start, query.end)
+        found: Rows = []
+        for piece in pieces(marks, query.start, query.end, step=query.step, kind=kind):
+            if not piece.level:
+                found += self._sums_of_records(execute, replace(query, start=piece.start, end=piece.end), dimensions)
+                continue
+            chosen = nearest_set(needed, required) if kind is None else kind
+            if chosen is not None:
+                found += self._sums_of_units(execute, query, dimensions, piece, chosen)
+        return found
+
+    def _sums_of_records(self, execute: Execute, query: Query, dimensions: Sequence[str]) -> Rows:
+        chosen, values = self._dimensions(dimensions, "time", query.step)
+        condition, more = self._condition(query)
+        source = "records" + (self._tags_join.format("records") if TAG in dimensions else "")
+        figures = f"{self._dialect.latencies()}, {RECORDS_SUMMED}"
+        sql = f"SELECT {chosen}{figures} FROM {source} {condition}{_grouped_by(dimensions)}"  # noqa: S608  # our own
+        return execute(sql, (*values, *more))
+
+    def _sums_of_units(
+        self, execute: Execute, query: Query, dimensions: Sequence[str], piece: Piece, kind: int
+    ) -> Rows:
+        there = (*SETS[kind], *TIME_DIMENSIONS)
+        chosen, values = self._dimensions(dimensions, "start", query.step, there)
+        parts = ["kind = ? AND level = ? AND start >= ? AND start < ?"]
+        more: list[Any] = [kind, piece.level, piece.start, piece.end]
+        if query.billed:
+            parts.append("billed = 1")
+        self._where(query.where, parts, more)
+        source = "sums" + (self._tags_join.format("sums") if TAG in dimensions and "tags" in there else "")
+        figures = f"{self._dialect.texts()}, {FIGURES_SUMMED}"
+        sql = f"SELECT {chosen}{figures} FROM {source} WHERE {' AND '.join(parts)}{_grouped_by(dimensions)}"  # noqa: S608  # our own
+        return execute(sql, (*values, *more))
+
+    def _dimensions(
+        self, dimensions: Sequence[str], time: str, step: int, there: Sequence[str] | None = None
+    ) -> tuple[str, list[Any]]:
+        """The expressions of dimensions, and their values. Those that are not there are unknown."""
         chosen: list[str] = []
         values: list[Any] = []
         for name in dimensions:
-            expression, value = self._dimension(name, query.step)
+            if there is not None and _in_sums(name) not in there:
+                chosen.append("NULL")
+                continue
+            expression, value = self._dimension(name, time, step)
             chosen.append(expression)
             values += value
-        condition, more = self._condition(query)
-        groups = ", ".join(str(place + 1) for place in range(len(dimensions) + 1))
-        listed = ", ".join([*chosen, "latency_bucket"])
-        sql = f"SELECT {listed}, {_SUMS} FROM {source} {condition} GROUP BY {groups}"  # noqa: S608  # our own names
-        with self._reading() as execute:
-            rows: Rows = execute(sql, (*values, *more))
-            return rows
+        return "".join(f"{expression}, " for expression in chosen), values
 
-    def _dimension(self, name: str, step: int) -> tuple[str, list[Any]]:
+    def _dimension(self, name: str, time: str, step: int) -> tuple[str, list[Any]]:
         if name in TIME_DIMENSIONS:
-            return f"time / {step}", []
+            return f"{time} / {step}", []
         if name == TAG:
             return "tag.key || '=' || tag.value", []
         if name.startswith(ONE_TAG):
@@ -373,8 +400,17 @@ class SQLStore(ABC):
                 parts.append("time < ?")
                 values.append(query.end)
         if query.billed:
-            parts.append(_BILLED)
-        for name, wanted in query.where.items():
+            parts.append(BILLED)
+        if query.where.get("status", "ok") != "ok" or "error" in query.where:
+            parts.append("status <> 'ok'")  # in these words there is an index
+        if "call" in query.where and is_ulid(query.where["call"]):  # its attempts came later
+            parts.append("records.id >= ?")
+            values.append(first_ulid(moment_of(query.where["call"]) // 1000))
+        self._where(query.where, parts, values)
+        return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
+
+    def _where(self, where: Mapping[str, str], parts: list[str], values: list[Any]) -> None:
+        for name, wanted in where.items():
             if name.startswith(ONE_TAG):
                 parts.append(f"{self._one_tag} = ?")
                 values.append(self._tag_path(name[len(ONE_TAG) :]))
@@ -383,26 +419,59 @@ class SQLStore(ABC):
             else:
                 raise ValueError(f"records cannot be chosen by {name!r}")
             values.append(wanted)
-        return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
 
     def delete(self, query: Query) -> int:
         """Deletes some thousand records at a time, so that writers do not wait long."""
-        condition, values = self._condition(query)
-        sql = f"DELETE FROM records WHERE id IN (SELECT id FROM records {condition} LIMIT {_AT_ONCE})"  # noqa: S608
         deleted = 0
         while True:
-            count: int = self._translated(partial(self._change, sql, values))
+            count: int = self._translated(partial(self._delete_some, query))
             deleted += count
             if count < _AT_ONCE:
-                return deleted
+                break
+        self._translated(partial(self._rolling.forget_kept, query.end, query.where.get("user")))
+        return deleted
+
+    def _delete_some(self, query: Query) -> int:
+        condition, values = self._condition(query)
+        with self._connected() as run:
+            run(self._dialect.begin, ())
+            sql = f"SELECT id FROM records {condition} LIMIT {_AT_ONCE}"  # noqa: S608  # our own names
+            ids = [row[0] for row in run(sql, values)[0]]
+            for part in _chunks(ids):
+                run(f"DELETE FROM records WHERE id IN ({_marks(len(part))})", part)  # noqa: S608  # marks only
+            self._rolling.forget(run, ids)
+            run("COMMIT", ())
+        return len(ids)
+
+    def tend(self, now: int, keep: int | None, stop: Callable[[], bool]) -> int:
+        """Rolls up hours and days that are over, and deletes records that are too old."""
+        done: int = self._translated(partial(self._rolling.tend, now, keep, stop))
+        return done
+
+    def rate(self, call: str, score: int, note: str | None) -> int:
+        """Writes a score beside the answer of a call; returns how many records there are of it."""
+        count: int = self._translated(partial(self._rate, call, score, note))
+        return count
+
+    def _rate(self, call: str, score: int, note: str | None) -> int:
+        condition, values = self._condition(Query(where={"call": call}))
+        with self._connected() as run:
+            run(self._dialect.begin, ())
+            sql = f"SELECT id FROM records {condition} ORDER BY status IN ('ok', 'cached') DESC, id DESC LIMIT 1"  # noqa: S608
+            found = [row[0] for row in run(sql, values)[0]]
+            for one in found:
+                run("UPDATE records SET score = ?, note = ? WHERE id = ?", (score, plain(note), one))
+                run(marks_taken([moment_of(one) // HOUR * HOUR]), ())
+            run("COMMIT", ())
+        return len(found)
 
     @abstractmethod
-    def _change(self, sql: str, values: Sequence[Any]) -> int:
-        """Runs a statement on a connection of the calling thread's own; how many rows were changed."""
+    def _connected(self) -> AbstractContextManager[Run]:
+        """A connection of the calling thread's own, on which each statement is a transaction unless one is begun."""
 
     def pages(self, query: Query, size: int) -> Iterator[Rows]:
         """Records by id, each page a query of its own: nothing is held open while somebody reads."""
-        last = "~" if query.newest else ""  # behind and before every ULID
+        last = query.after or ("~" if query.newest else "")  # behind and before every ULID
         while True:
             page: Rows = self._translated(partial(self._page, query, last, size))
             if page:
@@ -419,6 +488,18 @@ class SQLStore(ABC):
         with self._reading() as execute:
             rows: Rows = execute(sql, (*values, last, size))
             return rows
+
+
+def _in_sums(name: str) -> str:
+    """The dimension of a roll-up that has what a report asks for."""
+    return "tags" if name == TAG or name.startswith(ONE_TAG) else name
+
+
+def _grouped_by(dimensions: Sequence[str]) -> str:
+    """Groups by what is chosen. Without any there is one group, or none where there is nothing."""
+    if not dimensions:
+        return " HAVING count(*) > 0"
+    return f" GROUP BY {', '.join(str(place + 1) for place in range(len(dimensions)))}"
 
 
 def too_new(version: int) -> LedgerError:

@@ -26,7 +26,8 @@ from ..journal import OPEN, VOID, Found, Journal, JournalFile, left_behind, read
 from ..locks import FileLock, is_free
 from ..sqlite_file import write_ahead
 from ..units import new_ulid
-from .sql import Execute, Rows, SQLStore, too_new
+from .rolling import Dialect, Rows, Run
+from .sql import Execute, SQLStore, too_new
 
 PATIENCE = 5.0
 _HURRIED = 0.05
@@ -58,9 +59,15 @@ class SQLiteStore(SQLStore):
         patience: seconds to wait for another process that writes.
     """
 
-    _tags_join = " LEFT JOIN json_each(records.tags) AS tag"
+    _tags_join = " LEFT JOIN json_each({}.tags) AS tag"
     _one_tag = "json_extract(tags, ?)"
-    _by_model_hint = " INDEXED BY records_by_model"
+    _dialect = Dialect(
+        begin="BEGIN IMMEDIATE",
+        begin_slice="BEGIN IMMEDIATE",
+        barrier="",
+        joined="group_concat({}, '')",
+        letter="char({})",
+    )
 
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
         super().__init__()
@@ -337,7 +344,19 @@ class SQLiteStore(SQLStore):
             connection.execute("PRAGMA query_only = 1")
             if self.read_only and _version(connection) != VERSION:
                 raise too_new(_version(connection)) if _version(connection) > VERSION else too_old(self.path)
+            connection.execute("BEGIN")  # marks, sums and records are of one moment
             yield lambda sql, values: connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Run]:
+        with closing(self._open(self.patience)) as connection:
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+            def run(sql: str, values: Sequence[Any]) -> tuple[Rows, int]:
+                cursor = connection.execute(sql, values)
+                return cursor.fetchall(), cursor.rowcount
+
+            yield run
 
     def _change(self, sql: str, values: Sequence[Any]) -> int:
         with closing(self._open(self.patience)) as connection:

@@ -40,6 +40,7 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from ..._ledger.reports import ReportRow
 from ...errors import AsyncLLMError, ConfigurationError, LedgerError
 from .examples import EXAMPLES
 from .guard import Dependency, Guard, refused
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
 
     Source = Union[Client, LedgerView]
 
+_ROW_MONEY = ("cost", "saved", "retry_cost", "fallback_cost")
+_ROW_NUMBERS = tuple(field.name for field in fields(ReportRow) if field.name not in (*_ROW_MONEY, "group"))
+_MOST_ROWS = 10_000
 _STATIC = Path(__file__).with_name("static")
 _SCOPE_WORDS = ("provider", "deployment", "model", "user", "agent", "tag", "status", "operation", "session")
 
@@ -260,18 +264,26 @@ async def _summary(client: Source, request: Request) -> Any:
     }
 
 
-def _row(row: Any) -> Any:
-    return {**_plain(row), "failure_rate": row.failure_rate}
+def _row(row: ReportRow) -> dict[str, Any]:
+    """A row of a report as JSON. There may be thousands, so it is written out by hand."""
+    group = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.group.items()}
+    return {
+        "group": group,
+        **{name: getattr(row, name) for name in _ROW_NUMBERS},
+        **{name: f"{getattr(row, name):f}" for name in _ROW_MONEY},
+        "failure_rate": row.failure_rate,
+    }
 
 
 async def _stats(client: Source, request: Request) -> Any:
     start, end = _span_of(request)
     by = [word for word in (request.query_params.get("by") or "").split(",") if word]
     try:
-        rows = await client.ledger.report(start, end, by, where=_where_of(request))
+        rows = await client.ledger.report(start, end, by, where=_where_of(request), timezone=_zone_of(request).key)
     except ValueError as error:
         raise _wrong("by", str(error)) from None
-    return {"by": by, "rows": [_row(row) for row in rows]}
+    limit = _number_of(request, "limit", _MOST_ROWS, _MOST_ROWS)
+    return {"by": by, "rows": [_row(row) for row in rows[:limit]], "groups": len(rows)}
 
 
 async def _export(client: Source, request: Request) -> Any:
@@ -377,32 +389,17 @@ async def _calls(client: Source, request: Request) -> Any:
     after = request.query_params.get("after")
     if after is not None and not (len(after) == 26 and after.isalnum()):
         raise _wrong("after", "must be the id of a record")
-    if request.query_params.get("newest") == "true":
-        return {"calls": await _last_calls(client, start, end, _where_of(request), limit), "next": None}
+    newest = request.query_params.get("newest") == "true"
     found: list[Any] = []
     more = False
-    async with aclosing(client.ledger.records(start, end, where=_where_of(request))) as records:
+    records = client.ledger.records(start, end, where=_where_of(request), newest=newest, after=after, page=limit + 1)
+    async with aclosing(records):
         async for record in records:
-            if after is not None and record.id <= after:
-                continue
             if len(found) == limit:
                 more = True
                 break
             found.append(_plain(record))
     return {"calls": found, "next": found[-1]["id"] if more else None}
-
-
-async def _last_calls(
-    client: Source, start: datetime | None, end: datetime | None, where: Mapping[str, str], limit: int
-) -> list[Any]:
-    """The last records, newest first."""
-    found: list[Any] = []
-    async with aclosing(client.ledger.records(start, end, where=where, newest=True)) as records:
-        async for record in records:
-            found.append(_plain(record))
-            if len(found) == limit:
-                break
-    return found
 
 
 _JSON = "application/json"
@@ -439,7 +436,16 @@ _ROUTES: tuple[_Endpoint, ...] = (
         "/providers/costs/stats",
         _stats,
         "Sums of calls, tokens and costs, grouped.",
-        (_text("by", "Dimensions, separated by commas: provider, model, user, agent, tag, day, ..."), *_SPAN, *_SCOPE),
+        (
+            _text("by", "Dimensions, separated by commas: provider, model, user, agent, tag, day, ..."),
+            _Argument(
+                "limit",
+                "The most groups; the dearest come first.",
+                {"type": "integer", "minimum": 1, "maximum": _MOST_ROWS, "default": _MOST_ROWS},
+            ),
+            *_SPAN,
+            *_SCOPE,
+        ),
     ),
     _Endpoint(
         "GET",
@@ -485,10 +491,10 @@ _ROUTES: tuple[_Endpoint, ...] = (
         "GET",
         "/calls",
         _calls,
-        "Records of HTTP attempts, oldest first, in pages.",
+        "Records of HTTP attempts, oldest first, or newest first, in pages.",
         (
             _Argument("limit", "The most records.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
-            _text("newest", "true for the last records, newest first, in one page.", enum=["true", "false"]),
+            _text("newest", "true for the last records, newest first.", enum=["true", "false"]),
             _text("after", "The id of the last record of the page before.", pattern="^[0-9A-Za-z]{26}$"),
             *_SPAN,
             *_SCOPE,
