@@ -246,11 +246,32 @@ def begin(
     rest = dict(options)
     tools = check_offers("tools", rest.pop("tools", None) or ())
     rules = RunRules(tools=tools, **take(rest, RUN_KEYWORDS))
+    if rules.decisions:
+        _check_decisions(rules.decisions, messages.pending if isinstance(messages, Run) else ())
     if response_format is not None:
         rest["response_format"] = response_format
     if isinstance(messages, Run):
         return Loop(messages.messages, rules, rest, messages, kept=kept)
     return Loop(read_messages(messages), rules, rest, kept=kept)
+
+
+def _check_decisions(decisions: Mapping[str, Any], pending: Sequence[ToolCall]) -> None:
+    waiting = [call.id for call in pending]
+    for name, decision in decisions.items():
+        if name not in waiting:
+            known = ", ".join(map(repr, waiting)) or "none: decisions are for a Run that goes on"
+            raise BadRequestError(f"decisions[{name!r}] decides about no pending call; pending are {known}")
+        _check_decision(f"decisions[{name!r}]", decision)
+
+
+def _check_decision(said: str, decision: Any) -> Decision:
+    """The decision. What is none lets no tool run: a False may well have meant to refuse it."""
+    if decision is None or isinstance(decision, (RefuseTool, AnswerTool, PostponeTool)):
+        return decision
+    raise BadRequestError(
+        f"{said} is {decision!r}, which decides nothing; give None to let the call run, RefuseTool(reason), "
+        "AnswerTool(value) or PostponeTool()"
+    )
 
 
 Send = Callable[..., Awaitable[Response[Any]]]
@@ -516,7 +537,8 @@ class Loop:
             return None
         try:
             decision = self._rules.before_tool(call, context)
-            return await decision if inspect.isawaitable(decision) else decision
+            decision = await decision if inspect.isawaitable(decision) else decision
+            return _check_decision("what before_tool returned", decision)
         except Exception as error:  # noqa: BLE001  # the caller's own code failed: the run stops, and no tool runs
             self._undecided = error
             return PostponeTool()
@@ -567,6 +589,9 @@ def _failure(call: ToolCall, error: Exception) -> ToolRun:
         return ToolRun(call=call, result=ToolResult(call.id, error.content, is_error=True, name=call.name), error=error)
     if isinstance(error, ToolArgumentsError):
         return _told(call, f"{error.message}. Call it again with arguments that fit.", is_error=True, error=error)
+    inside = getattr(error, "exceptions", None)  # of a task group: the group itself says nothing
+    if isinstance(inside, tuple) and inside:
+        return replace(_failure(call, inside[0]), error=error)
     said = str(error)
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return _told(call, text, is_error=True, error=error)

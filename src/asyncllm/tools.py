@@ -225,8 +225,8 @@ def _to_its_end(ready: Callable[[], Any]) -> tuple[Any]:
     try:
         found = ready()
         return (list(found) if inspect.isgenerator(found) else found,)
-    except StopIteration as error:  # which no coroutine can pass on
-        raise RuntimeError(f"StopIteration: {error}") from error
+    except (StopIteration, SystemExit) as error:  # no coroutine can pass on the first; sys.exit() ends a thread only
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 @overload

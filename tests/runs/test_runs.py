@@ -179,6 +179,41 @@ async def test_a_decision_that_fails_stops_the_run(open_client: OpenClient, stre
 
 
 @both
+@pytest.mark.parametrize("decision", [True, False, "no", RefuseTool])
+async def test_what_decides_nothing_lets_no_tool_run(open_client: OpenClient, streamed: bool, decision: Any) -> None:
+    """A before_tool that returns False, or a decision that is none, stops the run with a sentence."""
+    ran: list[int] = []
+
+    def touch() -> None:
+        ran.append(1)
+
+    async with Simulator(reply=script(ToolUse("touch"))) as sim, open_client(sim) as client:
+        with pytest.raises(errors.BadRequestError, match="RefuseTool"):
+            await finish(client, streamed, "go", tools=[touch], before_tool=lambda call, context: decision)
+        run = await finish(client, streamed, "go", tools=[touch], before_tool=lambda call, context: PostponeTool())
+        (call,) = run.pending
+        with pytest.raises(errors.BadRequestError, match="RefuseTool"):
+            await finish(client, streamed, run, tools=[touch], decisions={call.id: decision})
+        with pytest.raises(errors.BadRequestError, match="no pending call"):
+            await finish(client, streamed, run, tools=[touch], decisions={"other": None})
+        with pytest.raises(errors.BadRequestError, match="no pending call"):
+            await finish(client, streamed, "go", tools=[touch], decisions={call.id: None})
+    assert [] == ran
+
+
+async def test_the_model_reads_what_went_wrong_inside_a_group(open_client: OpenClient) -> None:
+    """An exception group of a task group says what its first error says."""
+
+    async def grouped() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(broken)
+
+    async with Simulator(reply=script(ToolUse("grouped"))) as sim, open_client(sim) as client:
+        run = await client.run("go", tools=[grouped])
+    assert "ValueError: no luck" in run.text
+
+
+@both
 async def test_a_postponed_run_is_stored_and_goes_on(open_client: OpenClient, streamed: bool) -> None:
     """What was postponed is pending; another process takes the run up and answers it."""
     calls = (ToolUse("add", {"a": 1, "b": 2}), ToolUse("add", {"a": 3, "b": 4}))

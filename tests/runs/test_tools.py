@@ -7,6 +7,7 @@ import datetime
 import enum
 import functools
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -286,7 +287,7 @@ async def test_a_schema_of_ones_own(open_client: OpenClient) -> None:
 
 async def ran(made: Any, raw: str = "{}", deps: Any = None) -> Any:
     """The value of the only part that a tool returns."""
-    made = made if isinstance(made, FunctionTool) else FunctionTool(made)
+    made = made if isinstance(made, FunctionTool) else FunctionTool(made, name="it")
     (part,) = await made.run(ToolCall("1", "it", raw_arguments=raw), context(deps))
     return part.value if isinstance(part, asyncllm.Json) else part
 
@@ -473,6 +474,8 @@ async def test_a_sync_wrapper_of_an_async_function_runs_in_a_thread() -> None:
 
     with pytest.raises(RuntimeError, match="StopIteration"):
         await ran(ended)
+    with pytest.raises(RuntimeError, match="SystemExit: 3"):
+        await ran(lambda: sys.exit(3))
     assert [2, 2] == [await ran(blocking, '{"a": 1}'), await ran(passing, '{"a": 1}')]
 
 

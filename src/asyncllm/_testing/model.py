@@ -34,7 +34,7 @@ class ModelRequest:
         tools: the tools offered.
         tool_choice: ``"auto"``, ``"none"``, ``"required"`` or the name of the tool to call.
         parallel: whether several tools may be called at once.
-        tool_results: the results the conversation ends with, as text; empty when it does not end with any.
+        tool_results: the results since the model's last turn, as text, in order.
         schema: the JSON schema the answer must fit; ``{}`` for any JSON object; None for plain text.
         max_tokens: the most output tokens; None for no limit.
         reasoning: reasoning was asked for; ``"omitted"`` when its text shall not be shown.

@@ -102,9 +102,10 @@ class ChatServer:
             _gather(message, gathered)
         results: list[str] = []
         for message in reversed(messages):
-            if message["role"] != "tool":
+            if message["role"] == "tool":
+                results.insert(0, _text_of(message.get("content")))
+            elif message["role"] != "user":  # pictures of a result stand in a user message after it
                 break
-            results.insert(0, _text_of(message.get("content")))
         users = [message for message in messages if message["role"] == "user"]
         effort = body.get("reasoning_effort")
         stop = body.get("stop") or ()

@@ -305,12 +305,13 @@ def _tool_choice(choice: Any) -> str:
 
 
 def _results(items: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The tool results the input ends with, as text."""
+    """The tool results since the model's last turn, as text."""
     found: list[str] = []
     for item in reversed(items):
-        if item.get("type") != "function_call_output":
+        if item.get("type") == "function_call_output":
+            found.insert(0, _text_of(item.get("output")))
+        elif item.get("role") != "user":
             break
-        found.insert(0, _text_of(item.get("output")))
     return found
 
 
