@@ -39,7 +39,7 @@ _FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 # A whole string, so that brackets in it do not count; or a bracket.
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
-_WRAPPED = ("array", "string", "number", "integer", "boolean", "null")
+WRAPPED = ("array", "string", "number", "integer", "boolean", "null")
 WITHOUT_ANSWER: Mapping[str, str] = {
     "length": "the answer was cut at the limit of tokens; allow more with max_tokens=",
     "pause": "the provider paused before the answer was whole",
@@ -132,7 +132,7 @@ class Formats:
             return self._format(asked, _schema_of(inner["schema"]))
         schema = _schema_of(given)
         name = _schema_name(str(given.get("title", "")))
-        if kind not in _WRAPPED:
+        if kind not in WRAPPED:
             return self._format(ResponseFormat(schema=dict(given), name=name), schema)
         wrapped = _wrap(given)
         return self._format(ResponseFormat(schema=wrapped, name=name), _schema_of(wrapped), unwrap=schema)

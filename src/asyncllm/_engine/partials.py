@@ -2,7 +2,8 @@
 
 The theory: the text so far is the beginning of a JSON value. It is parsed as such (an open string counts with what it
 holds, an open list or object with what is complete in it) and validated by a *twin* of the asked type whose fields are
-all optional. What does not fit yet, such as half the word of an enum, is left out until it does.
+all optional. What does not fit yet, such as half the word of an enum, is left out until it does. So is a number at the
+end, which may lack digits.
 
 Parsing begins at the first character each time, so it is done only when the text has grown by a part of its length
 (`STEP`): the time for a whole answer is linear in its length.
@@ -17,9 +18,10 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, TracebackType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
-from pydantic_core import from_json
-from typing_extensions import is_typeddict
+from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import from_json, to_json
+from typing_extensions import TypedDict, is_typeddict
 
 from .._async_only import AsyncIterationOnly
 from .._schema.content import Text
@@ -34,6 +36,7 @@ STEP = 16
 """A text is parsed again when it has grown by a 16th of its length."""
 _NOTHING: Any = object()
 _OPENING = re.compile(r"[{\[]")
+_DIGITS = "0123456789+-.eE"
 _JSON = frozenset('{["-0123456789tfn')  # what JSON begins with
 
 
@@ -42,18 +45,19 @@ class PartialReader:
 
     Args:
         asked: the type that the answer will have; None for any JSON.
+        wrapped: any JSON that travels as ``{"value": ...}``.
 
     Attributes:
         raw: the JSON value so far, before it was checked.
     """
 
-    def __init__(self, asked: Any = None) -> None:
+    def __init__(self, asked: Any = None, *, wrapped: bool = False) -> None:
         self._adapter: TypeAdapter[Any] | None = None if asked is None else TypeAdapter(twin(asked))
         self._pieces: list[str] = []
         self._length = 0
         self._parse_at = 1
         self._last: Any = _NOTHING
-        self._wrapped = asked is not None and not _has_fields(asked)
+        self._wrapped = wrapped if asked is None else not _has_fields(asked)
         self.raw: Any = _NOTHING
 
     def feed(self, text: str) -> Any:
@@ -77,7 +81,7 @@ class PartialReader:
 
     def _read(self, text: str) -> Any:
         try:
-            value = from_json(text, allow_partial="trailing-strings")
+            value = from_json(_without_last_number(text), allow_partial="trailing-strings")
         except ValueError:
             return _NOTHING
         if self._wrapped and isinstance(value, dict):  # a type that is no object travels as {"value": ...}
@@ -89,7 +93,7 @@ class PartialReader:
             return value
         for _ in range(2):
             try:
-                return self._adapter.dump_python(self._adapter.validate_python(value), exclude_unset=True)
+                return self._adapter.dump_python(self._adapter.validate_python(value))
             except ValidationError as error:
                 for found in error.errors(include_url=False, include_context=False, include_input=False):
                     value = _without(value, found["loc"])
@@ -97,6 +101,12 @@ class PartialReader:
 
 
 NOTHING = _NOTHING
+
+
+def _without_last_number(text: str) -> str:
+    """Returns the text without a number at its end: there is no telling whether more digits follow."""
+    rest = text.rstrip(_DIGITS)
+    return rest if len(rest) < len(text) and rest[-1:] in ("", *":,[ \t\r\n") else text
 
 
 def _after_words(text: str) -> str:
@@ -140,10 +150,13 @@ class _Twins:
         if shape is not None:
             if asked not in self._made:
                 self._made[asked] = Any  # while its fields are read
-                inner: dict[str, Any] = {name: (Union[self.of(hint), None], None) for name, hint in shape.items()}
-                self._made[asked] = create_model(f"{asked.__name__}Partial", **inner)
+                inner: dict[str, Any] = {name: Union[self.of(hint), None] for name, hint in shape.items()}
+                make: Any = TypedDict  # its fields are known at run time only, and may have any name
+                self._made[asked] = make(f"{asked.__name__}Partial", inner, total=False)
             return self._made[asked]
         origin, inside = get_origin(asked), get_args(asked)
+        if _is_root(asked):
+            return self.of(asked.model_fields["root"].annotation)
         if origin is Annotated:
             return self.of(inside[0])
         if origin in (Union, UnionType):
@@ -162,7 +175,9 @@ def _fields_of(asked: Any) -> dict[str, Any] | None:
     if not isinstance(asked, type):
         return None
     if issubclass(asked, BaseModel):
-        return {found.alias or name: found.annotation for name, found in asked.model_fields.items()}
+        if _is_root(asked):
+            return None
+        return {_name_in_json(name, found): found.annotation for name, found in asked.model_fields.items()}
     if is_dataclass(asked):
         hints = get_type_hints(asked, include_extras=True)
         return {one.name: hints[one.name] for one in fields(asked)}
@@ -171,11 +186,33 @@ def _fields_of(asked: Any) -> dict[str, Any] | None:
     return None
 
 
+def _name_in_json(name: str, field: FieldInfo) -> str:
+    said = field.validation_alias
+    if isinstance(said, AliasChoices):
+        said = said.choices[0]
+    if isinstance(said, AliasPath):
+        return str(said.path[0])
+    return said or field.alias or name
+
+
+def _is_root(asked: Any) -> bool:
+    return isinstance(asked, type) and issubclass(asked, RootModel)
+
+
 def _has_fields(asked: Any) -> bool:
     """Whether a type is an object in JSON, so that it need not be wrapped into one."""
+    if _is_root(asked):
+        return _has_fields(asked.model_fields["root"].annotation)
     if get_origin(asked) is Annotated:
         return _has_fields(get_args(asked)[0])
     return _fields_of(asked) is not None or get_origin(asked) is dict or asked is dict
+
+
+def _is_wrapped(asked: Any) -> bool:
+    """Whether a schema that was given as a dict is of no object, so that it travels as ``{"value": ...}``."""
+    from .formats import WRAPPED
+
+    return isinstance(asked, Mapping) and asked.get("type") in WRAPPED
 
 
 def _type_of(asked: Any) -> Any:
@@ -194,7 +231,8 @@ class PartialStream(AsyncIterationOnly, Generic[Parsed]):
     def __init__(self, stream: Stream[Parsed], asked: Any) -> None:
         self._stream = stream
         self._type = _type_of(asked)
-        self._reader = PartialReader(self._type)
+        self._wrapped = _is_wrapped(asked)
+        self._reader = PartialReader(self._type, wrapped=self._wrapped)
         self._over = False
 
     def __aiter__(self) -> PartialStream[Parsed]:
@@ -216,7 +254,9 @@ class PartialStream(AsyncIterationOnly, Generic[Parsed]):
         pieces: list[str] = []
         for event in events:
             if isinstance(event, Restart) or (isinstance(event, PartStart) and isinstance(event.part, Text)):
-                self._reader = PartialReader(self._type)  # the answer is the last text of the reply
+                self._reader = PartialReader(
+                    self._type, wrapped=self._wrapped
+                )  # the answer is the last text of the reply
                 pieces.clear()
             elif isinstance(event, TextDelta):
                 pieces.append(event.text)
@@ -243,12 +283,15 @@ class PartialStream(AsyncIterationOnly, Generic[Parsed]):
 class ItemStream(AsyncIterationOnly):
     """The items of an answer that is a list, each as soon as it is whole: the next one has begun, or the list ended.
 
+    An item that does not fit, and all after it, wait for the end, where the whole answer is judged.
+
     Args:
         stream: a stream that nobody else reads.
         asked: the ``response_format`` of the call: a ``list[T]``.
+        may_restart: the reply may begin again, so that no item is sure before the end.
     """
 
-    def __init__(self, stream: Stream[Any], asked: Any) -> None:
+    def __init__(self, stream: Stream[Any], asked: Any, *, may_restart: bool = False) -> None:
         if get_origin(asked) is not list:
             raise BadRequestError("items() needs a response_format of list[T]")
         self._partials: PartialStream[Any] = PartialStream(stream, list[Any])
@@ -256,6 +299,7 @@ class ItemStream(AsyncIterationOnly):
         self._stream = stream
         self._ready: deque[Any] = deque()
         self._given = 0
+        self._waits = may_restart
         self._over = False
 
     def __aiter__(self) -> ItemStream:
@@ -269,17 +313,24 @@ class ItemStream(AsyncIterationOnly):
                 await self._partials.__anext__()
             except StopAsyncIteration:
                 self._over = True
-                self._take(list(self._stream.response.parsed or ()))
+                self._take(list(self._stream.response.parsed or ())[self._given :])
                 continue
             raw = self._partials.raw
-            if isinstance(raw, list) and not self._partials._over:  # noqa: SLF001  # the two are one
-                self._take([self._adapter.validate_python(one) for one in raw[self._given : -1]], grown=True)
+            if isinstance(raw, list) and not self._waits and not self._partials._over:  # noqa: SLF001  # the two are one
+                self._read(raw[self._given : -1])
         return self._ready.popleft()
 
-    def _take(self, values: list[Any], *, grown: bool = False) -> None:
-        new = values if grown else values[self._given :]
-        self._given += len(new)
-        self._ready.extend(new)
+    def _read(self, items: list[Any]) -> None:
+        for item in items:
+            try:
+                self._take([self._adapter.validate_json(to_json(item))])
+            except ValidationError:
+                self._waits = True
+                return
+
+    def _take(self, values: list[Any]) -> None:
+        self._given += len(values)
+        self._ready.extend(values)
 
     async def __aenter__(self) -> ItemStream:
         return self

@@ -83,6 +83,10 @@ class StreamPlan:
     cache: Cached | None = None
     asked: Any = None
 
+    @property
+    def may_restart(self) -> bool:
+        return self.on_interrupt == "restart" or self.reasks > 0
+
 
 class Stream(AsyncIterationOnly, Generic[Parsed]):
     """Events of one reply, in the grammar of `asyncllm._schema.events`.
@@ -176,21 +180,20 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
         return PartialStream(self, self._plan.asked)
 
     def items(self) -> ItemStream:
-        """The items of an answer that is a list, each as soon as it is whole.
+        """The items of an answer that is a list, each as soon as it is whole; at the end where the reply may restart.
 
         Raises:
             BadRequestError: ``response_format`` is no ``list[T]``.
         """
         from .partials import ItemStream
 
-        return ItemStream(self, self._plan.asked)
+        return ItemStream(self, self._plan.asked, may_restart=self._plan.may_restart)
 
     def check_text(self) -> None:
         """Raises `BadRequestError` where strings alone would mislead: they cannot say that the reply begins again."""
-        if self._plan.on_interrupt == "restart" or self._plan.reasks:
+        if self._plan.may_restart:
             raise BadRequestError(
-                "text() cannot tell of a restart; iterate over the events, or leave out on_interrupt and "
-                "validation_retries"
+                "text() cannot tell of a restart by on_interrupt or validation_retries; read the events"
             )
 
     async def started(self) -> None:
