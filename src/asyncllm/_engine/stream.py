@@ -192,9 +192,7 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
     def check_text(self) -> None:
         """Raises `BadRequestError` where strings alone would mislead: they cannot say that the reply begins again."""
         if self._plan.may_restart:
-            raise BadRequestError(
-                "text() cannot tell of a restart by on_interrupt or validation_retries; read the events"
-            )
+            raise BadRequestError("text() cannot tell of a restart (on_interrupt, validation_retries); read the events")
 
     async def started(self) -> None:
         """Waits until the first content is there; iteration then begins with the first event.
