@@ -116,6 +116,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def ai_sdk(session: nox.Session) -> None:
+    """What `ui_messages` writes is read by the AI SDK itself, the npm package `ai`; needs Node and npm."""
+    session.install("-e", ".[dev]")
+    session.run("npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/contrib/ai_sdk", external=True)
+    session.run("python", "-m", "pytest", "tests/contrib/test_streaming.py", "-k", "ai_sdk")
+
+
+@nox.session
 def oracle(session: nox.Session) -> None:
     """The vendors' own SDKs as oracles: 200 generated requests a host, theirs and ours, compared as received."""
     session.install(".[test]", "openai", "anthropic", "google-genai", "boto3")

@@ -21,13 +21,25 @@ from __future__ import annotations
 
 import json
 import math
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ... import errors
-from ..._schema.content import Json, Reasoning, Text, ToolCall, ToolResult
+from ..._schema.content import (
+    Image,
+    Json,
+    ProviderToolCall,
+    ProviderToolResult,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+    parse_arguments,
+)
 from ..._schema.events import (
     Event,
     PartEnd,
@@ -48,9 +60,20 @@ if TYPE_CHECKING:
 
     from ..._engine.stream import Stream
     from ..._run_stream import RunStream
+    from ..._schema.response import FinishReason
 
     Source = Union[Stream[Any], RunStream[Any]]
 
+# The words of the AI SDK.
+_REASONS: Mapping[FinishReason, str] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool-calls",
+    "content_filter": "content-filter",
+    "refusal": "content-filter",
+    "pause": "other",
+    "other": "other",
+}
 # The first class that fits counts.
 _STATUSES: tuple[tuple[type[AsyncLLMError], int], ...] = (
     (errors.BudgetExceededError, 402),
@@ -103,8 +126,8 @@ async def sse(source: Source) -> Response:
     """The events of a stream or a run as server-sent events.
 
     Each event is ``data: {"type": ..., ...}``: ``start``, ``text``, ``reasoning``, ``tool_call``, ``tool_start``,
-    ``tool_end``, ``restart``, ``end`` (with ``finish_reason`` and ``usage``), ``error``. The last one is
-    ``data: [DONE]``.
+    ``tool_end``, ``provider_tool_call``, ``provider_tool_result``, ``image``, ``refusal``, ``restart``, ``end`` (with
+    ``finish_reason`` and ``usage``), ``error``. The last one is ``data: [DONE]``.
 
     Args:
         source: from `Client.stream` or `Client.run_stream`; not begun yet.
@@ -183,6 +206,7 @@ class _Written:
         self._source = source
         self._ready: list[Mapping[str, Any]] = []
         self._over = False
+        self._failure: Exception | None = None
 
     def __aiter__(self) -> _Written:
         return self
@@ -190,7 +214,7 @@ class _Written:
     async def __anext__(self) -> Mapping[str, Any]:
         while not self._ready:
             if self._over:
-                raise StopAsyncIteration
+                raise StopAsyncIteration if self._failure is None else self._failure
             try:
                 event = await self._source.__anext__()
             except StopAsyncIteration:
@@ -198,7 +222,10 @@ class _Written:
                 self._ready += self.end()
             except AsyncLLMError as error:
                 self._over = True
-                self._ready += self.failed(error)
+                self._ready += self.failed(_error(error))
+            except Exception as error:  # noqa: BLE001  # of a tool: told without its words, then raised for the server's log
+                self._over, self._failure = True, error
+                self._ready += self.failed({"error": "Error", "message": "The application failed."})
             else:
                 self._ready += self.write(event)
         return self._ready.pop(0)
@@ -211,9 +238,9 @@ class _Written:
         """Returns the values at the end."""
         return ()
 
-    def failed(self, error: AsyncLLMError) -> Iterable[Mapping[str, Any]]:
+    def failed(self, error: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
         """Returns the values for a failure."""
-        return ({"type": "error", **_error(error)},)
+        return ({"type": "error", **error},)
 
 
 class _PlainChunks(_Written):
@@ -223,6 +250,15 @@ class _PlainChunks(_Written):
                 yield {"type": "text", "text": event.text}
             case ReasoningDelta():
                 yield {"type": "reasoning", "text": event.reasoning}
+            case PartEnd(part=Refusal() as refused):
+                yield {"type": "refusal", "text": refused.text}
+            case PartEnd(part=Image(data=data, url=url)) if data or url:
+                yield {"type": "image", "url": _address(event.part)}
+            case PartEnd(part=ProviderToolCall() as ran):
+                yield {"type": "provider_tool_call", "id": ran.id, "name": ran.name, "arguments": _arguments(ran)}
+            case PartEnd(part=ProviderToolResult() as gave):
+                told = {"type": "provider_tool_result", "id": gave.call_id, "name": gave.name}
+                yield {**told, "is_error": gave.is_error}
             case PartEnd(part=ToolCall() as call):
                 yield {"type": "tool_call", "id": call.id, "name": call.name, "arguments": call.arguments}
             case ToolStart(call):
@@ -250,15 +286,14 @@ class _UIChunks(_Written):
         self._begun = False
         self._step = 0
         self._calls: dict[int, str] = {}
+        self._told: set[str] = set()
+        self._reason: FinishReason | None = None
 
     def write(self, event: Event) -> Iterable[Mapping[str, Any]]:
         match event:
             case ResponseStart():
                 self._step += 1
-                if not self._begun:
-                    self._begun = True
-                    ident = self._message_id or event.id
-                    yield {"type": "start", **({"messageId": ident} if ident else {})}
+                yield from self._begin(event.id)
                 yield {"type": "start-step"}
             case PartStart(index, part) | PartEnd(index, part):
                 yield from self._part(index, part, begins=isinstance(event, PartStart))
@@ -270,6 +305,10 @@ class _UIChunks(_Written):
                 call = self._calls.get(event.index)
                 if call is not None:
                     yield {"type": "tool-input-delta", "toolCallId": call, "inputTextDelta": event.arguments}
+            case ToolStart(call):
+                if call.id not in self._told:  # of an earlier reply: a run that goes on
+                    yield from self._begin("")
+                    yield self._input(call)
             case ToolEnd(call, result):
                 output = _output(result)
                 if result.is_error:
@@ -277,35 +316,75 @@ class _UIChunks(_Written):
                 else:
                     yield {"type": "tool-output-available", "toolCallId": call.id, "output": output}
             case ResponseEnd():
+                self._reason = event.finish_reason
                 yield {"type": "finish-step"}
             case _:
                 return
 
+    def _begin(self, ident: str | None) -> Iterable[Mapping[str, Any]]:
+        if not self._begun:
+            self._begun = True
+            ident = self._message_id or ident
+            yield {"type": "start", **({"messageId": ident} if ident else {})}
+
     def _part(self, index: int, part: Any, *, begins: bool) -> Iterable[Mapping[str, Any]]:
         ident = self._id(index)
-        word = "text" if isinstance(part, Text) else "reasoning" if isinstance(part, Reasoning) else None
-        if word is not None:
-            yield {"type": f"{word}-{'start' if begins else 'end'}", "id": ident}
-        elif isinstance(part, ToolCall) and begins:
-            self._calls[index] = part.id
-            yield {"type": "tool-input-start", "toolCallId": part.id, "toolName": part.name}
-        elif isinstance(part, ToolCall):
-            given = part.arguments if part.arguments is not None else part.raw_arguments
-            yield {"type": "tool-input-available", "toolCallId": part.id, "toolName": part.name, "input": given}
-        if not begins and isinstance(part, Text):
-            for number, source in enumerate(part.citations):
-                if source.url:
-                    found = {"type": "source-url", "sourceId": f"{ident}-{number}", "url": source.url}
-                    yield {**found, **({"title": source.title} if source.title else {})}
+        match part:
+            case Text() | Reasoning():
+                word = "text" if isinstance(part, Text) else "reasoning"
+                yield {"type": f"{word}-{'start' if begins else 'end'}", "id": ident}
+                for number, source in enumerate(part.citations if isinstance(part, Text) and not begins else ()):
+                    if source.url:
+                        found = {"type": "source-url", "sourceId": f"{ident}-{number}", "url": source.url}
+                        yield {**found, **({"title": source.title} if source.title else {})}
+            case ToolCall() if begins:
+                self._calls[index] = part.id
+                yield {"type": "tool-input-start", "toolCallId": part.id, "toolName": part.name}
+            case ToolCall():
+                yield self._input(part)
+            case Refusal() if not begins:
+                yield {"type": "text-start", "id": ident}
+                yield {"type": "text-delta", "id": ident, "delta": part.text}
+                yield {"type": "text-end", "id": ident}
+            case Image(data=data, url=url) if (data or url) and not begins:
+                yield {"type": "file", "url": _address(part), "mediaType": part.media_type or "image/*"}
+            case ProviderToolCall() if not begins:
+                yield {**self._input(part), "providerExecuted": True}
+            case ProviderToolResult() if not begins and part.call_id in self._told:
+                answered = {"toolCallId": part.call_id, "providerExecuted": True}
+                if part.is_error:
+                    yield {"type": "tool-output-error", **answered, "errorText": f"{part.name} failed"}
+                else:
+                    yield {"type": "tool-output-available", **answered, "output": part.raw}
+            case _:
+                return
+
+    def _input(self, call: ToolCall | ProviderToolCall) -> Mapping[str, Any]:
+        self._told.add(call.id)
+        given = _arguments(call)
+        return {"type": "tool-input-available", "toolCallId": call.id, "toolName": call.name, "input": given}
 
     def _id(self, index: int) -> str:
         return f"{self._step}-{index}"
 
     def end(self) -> Iterable[Mapping[str, Any]]:
-        yield {"type": "finish"}
+        yield {"type": "finish", **({} if self._reason is None else {"finishReason": _REASONS[self._reason]})}
 
-    def failed(self, error: AsyncLLMError) -> Iterable[Mapping[str, Any]]:
-        yield {"type": "error", "errorText": error.message}
+    def failed(self, error: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        yield {"type": "error", "errorText": error["message"]}
+
+
+def _arguments(call: ToolCall | ProviderToolCall) -> Any:
+    """The arguments as JSON; as text where they are no object."""
+    given = call.arguments if isinstance(call, ToolCall) else parse_arguments(call.raw_arguments)
+    return call.raw_arguments if given is None else given
+
+
+def _address(part: Any) -> str:
+    """The address of a picture; one that holds its bytes where it has no other."""
+    if part.url:
+        return str(part.url)
+    return f"data:{part.media_type or 'image/png'};base64,{b64encode(part.data).decode()}"
 
 
 def _error(error: AsyncLLMError) -> dict[str, Any]:
