@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from decimal import Decimal
@@ -176,20 +177,47 @@ def test_the_blocking_twin_does_the_same() -> None:
         assert talk.messages == again.messages
 
 
-@pytest.mark.slow
-def test_another_process_takes_it_up() -> None:
-    """The text alone is enough."""
-    program = """
-import sys, asyncllm
-with asyncllm.SyncClient({"active_provider": "openai", "providers": {"openai": {"api_key": "k", "base_url": sys.argv[1],
-                          "fallback_models": ["gpt-sim"]}}}, environ={}) as client:
-    talk = client.conversation(saved=sys.stdin.read())
-    talk.send("and now?")
-    print(len(talk.messages))
+TAKER = """
+import json, sys
+import asyncllm
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+given = json.loads(sys.stdin.read())
+found = {}
+with asyncllm.SyncClient(given["config"], environ={}) as client:
+    for host, text in given["talks"].items():
+        talk = client.conversation(saved=text, tools=[add])
+        same = talk.to_json() == text
+        run = talk.run("and now?")
+        left = [said for step in run.steps for said in step.reply.warnings if "left out" in said]
+        found[host] = [same, run.text, talk.provider, len(talk.messages), left, talk.to_json()]
+print(json.dumps(found))
 """
-    with Simulator.in_thread() as sim, SyncClient(sim.config(), environ={}) as client:
-        talk = client.conversation(provider="openai")
-        talk.send("hello")
-        arguments = [sys.executable, "-c", program, sim.url("openai")]
-        done = subprocess.run(arguments, input=talk.to_json(), capture_output=True, text=True, check=True, timeout=30)
-    assert "4\n" == done.stdout
+
+
+@pytest.mark.slow
+def test_another_process_takes_up_the_conversation_of_each_host() -> None:
+    """One process stores a talk with signed reasoning, calls and results on each host; another goes on with them.
+
+    The text that the other one writes of what it read is the same byte for byte, nothing is left out when it is sent,
+    and the first process goes on with what the other one stored. The simulator refuses signatures that are not its own.
+    """
+    with Simulator.in_thread(reply=calling) as sim, SyncClient(sim.config(), environ={}) as client:
+        talks = {host: client.conversation(provider=host, tools=[add], reasoning="low") for host in HOSTS}
+        for talk in talks.values():
+            assert "it is 3" == talk.run("one").text
+        given = {"config": sim.config(), "talks": {host: talk.to_json() for host, talk in talks.items()}}
+        arguments = [sys.executable, "-c", TAKER]
+        done = subprocess.run(
+            arguments, input=json.dumps(given), capture_output=True, text=True, check=True, timeout=60
+        )
+        found = json.loads(done.stdout)
+        assert {host: [True, "it is 3", host, 8, []] for host in HOSTS} == {
+            host: told[:5] for host, told in found.items()
+        }
+        for told in found.values():
+            again = client.conversation(saved=told[5], tools=[add])
+            assert told[5] == again.to_json()
+            assert "it is 3" == again.run("and then?").text
