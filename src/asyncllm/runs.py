@@ -373,7 +373,9 @@ class Loop:
         for one in self._offers:
             name = one.name if isinstance(one, (FunctionTool, Tool)) else None
             if name in seen:
-                raise BadRequestError(f"two tools are called {name!r}; give one of them another name")
+                raise BadRequestError(
+                    f"two tools are called {name!r}; give one of them another name, those of an MCP server a prefix"
+                )
             if name is not None:
                 seen.add(name)
 

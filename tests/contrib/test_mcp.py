@@ -202,3 +202,41 @@ def test_the_blocking_client_uses_them_too(address: str, transport: str) -> None
         with client.run_stream("go", tools=[server], provider="openai") as events:
             assert list(events)
             assert expected == events.result.text
+
+
+ODD = str(Path(__file__).with_name("odd_tool_server.py"))
+
+
+async def test_odd_servers_side_by_side(open_client: OpenClient) -> None:
+    """Two servers with the same names: pages of tools, schemas of all kinds, progress, noise, structured content alone.
+
+    What does not fit a schema and content that is no base64 are errors that the model reads; the rest is answered on
+    every host.
+    """
+    calls = (
+        ToolUse("one_same", {"a": 1}),
+        ToolUse("two_same", {"a": 2}),
+        ToolUse("one_same", {"a": "x"}),
+        ToolUse("one_told", {"self": "s", "tool": "t"}),
+        ToolUse("two_slow"),
+        ToolUse("one_broken"),
+        ToolUse("one_bare"),
+        ToolUse("one_tree", {"node": {"kids": [{"kids": []}]}}),
+        ToolUse("two_old", {"a": None, "extra": 1}),
+    )
+    one, two = (MCPTools.stdio(sys.executable, ODD, name, prefix=name) for name in ("one", "two"))
+    async with one, two:
+        names = [tool.name for tool in await one.tools()]
+        assert ["bare", "same", "old", "tree", "told", "slow", "broken"] == [name[4:] for name in names]
+        assert await one.tools() is await one.tools()
+        async with Simulator(reply=asks_for(*calls)) as sim, open_client(sim) as client:
+            for host in HOSTS:
+                run = await client.run("go", tools=[one, two], provider=host)
+                assert "done" == run.stopped
+                results = [one.result for one in run.steps[0].calls]
+                assert [2, 5] == [place for place, result in enumerate(results) if result.is_error]
+                assert (Text('one same {"a": 1}'),) == results[0].content
+                assert (Text('two same {"a": 2}'),) == results[1].content
+                assert (Json({"given": {"self": "s", "tool": "t"}}),) == results[3].content
+                assert (Text("The MCP server gave content that is no base64."),) == results[5].content
+                assert (Text('two old {"a": null, "extra": 1}'),) == results[8].content

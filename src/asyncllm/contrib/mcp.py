@@ -174,7 +174,10 @@ class MCPTools:
             BadRequestError: two tools would have the same name, or ``only`` names one that is not there.
             ClientStateError: the connection is used by another running event loop.
         """
-        return self._offered((await self._connected()).listed)
+        link = await self._connected()
+        if link.offered is None:
+            link.offered = self._offered(link.listed)
+        return link.offered
 
     async def aclose(self) -> None:
         """Ends the connection, and a server that was started for it. Closing twice is fine."""
@@ -270,6 +273,7 @@ class _Link:
         opened: set when ``client`` is there, or when it could not be made.
         client: the open client; None before and after.
         listed: the tools of the server.
+        offered: the same as functions, made once.
         problem: why there is no client.
     """
 
@@ -278,6 +282,7 @@ class _Link:
         self.opened = anyio.Event()
         self.client: mcp.Client | None = None
         self.listed: tuple[mcp_types.Tool, ...] = ()
+        self.offered: tuple[FunctionTool, ...] | None = None
         self.problem: str | None = None
         self._opening = opening
         self._leave = anyio.Event()
@@ -372,13 +377,20 @@ def _parts(block: Mapping[str, Any]) -> Sequence[ResultPart]:
     if kind == "text":
         return (Text(block["text"]),)
     if kind == "image":
-        return (Image(data=b64decode(block["data"]), media_type=block["mimeType"]),)
+        return (Image(data=_bytes(block["data"]), media_type=block["mimeType"]),)
     if kind == "audio":
-        return (Audio(data=b64decode(block["data"]), media_type=block["mimeType"]),)
+        return (Audio(data=_bytes(block["data"]), media_type=block["mimeType"]),)
     if kind == "resource":
         return (_resource(block["resource"]),)
     shown = ("type", "uri", "name", "title", "description", "mimeType", "size")
     return (Json({key: block[key] for key in shown if block.get(key) is not None}),)
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise ToolError("The MCP server gave content that is no base64.") from None
 
 
 def _resource(resource: Mapping[str, Any]) -> ResultPart:
@@ -386,7 +398,7 @@ def _resource(resource: Mapping[str, Any]) -> ResultPart:
     if resource.get("text") is not None:
         return Text(f"[{resource['uri']}]\n{resource['text']}")
     media_type = str(resource.get("mimeType") or "application/octet-stream")
-    data = b64decode(resource["blob"])
+    data = _bytes(resource["blob"])
     if media_type.startswith("image/"):
         return Image(data=data, media_type=media_type)
     if media_type.startswith("audio/"):
