@@ -117,6 +117,7 @@ SIDEWAYS = frozenset(
         ("client", "_response_cache"),
         ("client", "conversation"),
         ("client", "_conversation_store"),
+        ("_conversation_rules", "_engine"),
         ("_conversation_store", "conversation"),
         ("conversation", "runs"),
         ("conversation", "_run_stream"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from . import _checks
+from ._engine.intake import no_such_keyword
+from ._options import KEYWORDS
+from ._run_options import RUN_KEYWORDS, check_offers
 from .errors import BadRequestError
 
 SUM_UP = (
@@ -59,3 +63,29 @@ class Compact:
         _checks.count("compact keep_turns", self.keep_turns)
         if self.by not in ("model", "provider"):
             raise BadRequestError(f"compact by must be 'model' or 'provider', not {self.by!r}")
+
+
+def check_rules(keep: Keep | None, compact: Compact | None, options: Mapping[str, Any]) -> None:
+    """Checks what a conversation is made with, where it is made and not in its first call.
+
+    Args:
+        keep: how much is sent.
+        compact: when it is summed up.
+        options: the keywords of each call.
+
+    Raises:
+        BadRequestError: one of them is wrong; the sentence names it.
+        TypeError: there is no such keyword.
+    """
+    if keep is not None and not isinstance(keep, Keep):
+        raise BadRequestError(f"keep must be Keep(turns=...) or Keep(tokens=...), not {keep!r}")
+    if compact is not None and not isinstance(compact, Compact):
+        raise BadRequestError(f"compact must be Compact(tokens=...), not {compact!r}")
+    for keyword, value in options.items():
+        row = KEYWORDS.get(keyword) or RUN_KEYWORDS.get(keyword)
+        if keyword == "tools" and value is not None:
+            check_offers(keyword, value)
+        elif row is not None and value is not None:
+            row.read(keyword, value)
+        elif row is None and keyword != "response_format":
+            raise no_such_keyword(keyword)

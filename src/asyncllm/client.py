@@ -7,12 +7,13 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
 from ._checks import JSONFormat
-from ._conversation_rules import Compact, Keep
+from ._conversation_rules import Compact, Keep, check_rules
 from ._engine.call import Call, Patience, Payer
 from ._engine.forecast import CostEstimate, forecast
 from ._engine.intake import Messages, read_call, read_messages
@@ -440,7 +441,7 @@ class Client(Verbs):
         """Returns a conversation that keeps its history and stays with one provider.
 
         Args:
-            system: instructions to the model, as the first message.
+            system: instructions to the model, as the first message; in place of those in ``saved``.
             messages: what was said before, such as `asyncllm.load_messages` gives it.
             saved: what `Conversation.to_json` wrote: the conversation goes on with its messages, provider and cost.
             keep: how much of a long history is sent; all of it by default.
@@ -450,14 +451,18 @@ class Client(Verbs):
 
         Raises:
             ConfigurationError: there is no such provider.
-            BadRequestError: a message is wrong, or ``saved`` is no stored conversation.
+            BadRequestError: a message or a keyword is wrong, or ``saved`` is no stored conversation.
+            TypeError: there is no such keyword.
         """
+        check_rules(keep, compact, options)
         kept: dict[str, Any] = {} if saved is None else dict(read_saved(saved))
         provider, model = options.pop("provider", None), options.pop("model", None)
         if provider is None:
             provider, model = kept.get("provider"), kept.get("model") if model is None else model
         target = self._target(provider, model)
         said = kept.get("messages", ())
+        if system is not None:
+            said = tuple(dropwhile(lambda message: message.role == "system", said))
         if messages is not None:
             said = (*said, *read_messages(messages))
         if system is not None:

@@ -177,6 +177,37 @@ def test_the_blocking_twin_does_the_same() -> None:
         assert talk.messages == again.messages
 
 
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({"keep": 3}, "keep must be Keep"),
+        ({"compact": 3000}, "compact must be Compact"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"tools": "add"}, "tools must be a list"),
+        ({"max_steps": 0}, "max_steps"),
+        ({"temprature": 1}, "did you mean 'temperature'"),
+    ],
+)
+async def test_what_is_wrong_is_said_where_it_is_made(
+    open_client: OpenClient, keywords: dict[str, Any], expected: str
+) -> None:
+    """Not in its first call."""
+    async with Simulator() as sim, open_client(sim) as client:
+        with pytest.raises((errors.BadRequestError, TypeError), match=expected):
+            client.conversation(**keywords)
+
+
+async def test_new_instructions_take_the_place_of_the_stored_ones(open_client: OpenClient) -> None:
+    """An application that says its instructions each time does not say them twice."""
+    async with Simulator() as sim, open_client(sim) as client:
+        talk = client.conversation(system="Be brief.")
+        await talk.send("one")
+        for system in ("Be brief.", "Be long."):
+            again = client.conversation(system=system, saved=talk.to_json())
+            assert ["system", "user", "assistant"] == [message.role for message in again.messages]
+            assert system == again.messages[0].text
+
+
 TAKER = """
 import json, sys
 import asyncllm

@@ -92,7 +92,7 @@ def read_call(
     for keyword, value in options.items():
         row = KEYWORDS.get(keyword)
         if row is None:
-            raise _no_such_keyword(keyword)
+            raise no_such_keyword(keyword)
         if value is not None:
             (sent if row.sent else kept)[keyword] = row.read(keyword, value)
     if response_format is not None:
@@ -104,7 +104,8 @@ def read_call(
     return Arguments(request=Request(model=model, messages=read_messages(messages), stream=stream, **sent), **kept)
 
 
-def _no_such_keyword(keyword: str) -> TypeError:
+def no_such_keyword(keyword: str) -> TypeError:
+    """The error for a keyword that nobody knows; it names the nearest one."""
     import difflib
 
     near = difflib.get_close_matches(keyword, [*KEYWORDS, "response_format"], n=1)
