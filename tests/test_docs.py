@@ -17,6 +17,7 @@ import yaml
 
 from asyncllm import _config as config
 from asyncllm import errors
+from asyncllm._providers.spec import every_host
 from asyncllm.cli.main import build_parser
 from asyncllm.testing import Simulator
 from docs_pages import DOCS, FOLDER, PAGES, README, ROOT, Block, blocks, name
@@ -28,7 +29,7 @@ KEYS = {"OPENAI_API_KEY": "sk-simulated", "ANTHROPIC_API_KEY": "sk-ant-simulated
 def run(block: Block, names: dict[str, Any]) -> None:
     """Runs a block as `python -m asyncio` would: ``await`` and ``async with`` may stand at the top."""
     source = "\n" * block.line + block.text
-    code = compile(source, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code = compile(source, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     if code.co_flags & inspect.CO_COROUTINE:
         asyncio.run(eval(code, names))
     else:
@@ -41,13 +42,25 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
+def write_config(text: str, simulator: Simulator, folder: Path) -> None:
+    """Writes a configuration whose providers are simulated: their addresses and their sign-in are the simulator's."""
+    settings = yaml.safe_load(text)
+    for entry_name, entry in settings["providers"].items():
+        kind = entry.get("kind", entry_name)
+        spec = every_host()[kind]
+        for one in (entry, *entry.get("deployments", ())):
+            for key in set(one) - set(spec.without_credentials(one)):
+                del one[key]
+        entry |= {"base_url": simulator.url(kind), spec.credential: "sk-simulated"}
+        for one in entry.get("deployments", ()):
+            one.pop("base_url", None)
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf8")
+
+
 @pytest.fixture
 def folder(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the README's configuration, whose providers are simulated."""
-    settings = yaml.safe_load(blocks(README, "yaml")[0].text)
-    for entry_name, entry in settings["providers"].items():
-        entry["base_url"] = simulator.url(entry_name)
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf8")
+    write_config(blocks(README, "yaml")[0].text, simulator, tmp_path)
     monkeypatch.chdir(tmp_path)
     for variable, key in KEYS.items():
         monkeypatch.setenv(variable, key)
@@ -56,11 +69,16 @@ def folder(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_the_python_of_a_page_runs(page: Path, folder: Path) -> None:
-    """A reader may copy the blocks of a page, top to bottom, into a file beside the README's config.yaml."""
+def test_the_python_of_a_page_runs(page: Path, folder: Path, simulator: Simulator) -> None:
+    """A reader may copy the blocks of a page, top to bottom, into a file beside the README's config.yaml, or beside the
+    last block that begins with ``# config.yaml``.
+    """
     names: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks(page, "python"):
-        run(block, names)
+    for block in blocks(page, "python", "yaml"):
+        if block.language == "python":
+            run(block, names)
+        elif block.text.startswith("# config.yaml\n"):
+            write_config(block.text, simulator, folder)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
