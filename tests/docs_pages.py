@@ -11,7 +11,9 @@ README = ROOT / "README.md"
 FOLDER = ROOT / "docs"
 DOCS = sorted(FOLDER.rglob("*.md"))
 PAGES = [README, *DOCS]
-LINKED = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
+SKILLS = sorted((ROOT / "src" / "asyncllm" / ".agents").rglob("*.md"))
+"""What coding agents read; it is in the wheel."""
+LINKED = [*PAGES, *SKILLS, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
 
 
 def name(page: Path) -> str:

@@ -20,7 +20,7 @@ from asyncllm import errors
 from asyncllm._providers.spec import every_host
 from asyncllm.cli.main import build_parser
 from asyncllm.testing import Simulator
-from docs_pages import DOCS, FOLDER, PAGES, README, ROOT, Block, blocks, name
+from docs_pages import DOCS, FOLDER, PAGES, README, ROOT, SKILLS, Block, blocks, name
 from provider_docs import missing_from_docs
 
 KEYS = {"OPENAI_API_KEY": "sk-simulated", "ANTHROPIC_API_KEY": "sk-ant-simulated"}
@@ -68,7 +68,7 @@ def folder(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *SKILLS], ids=name)
 def test_the_python_of_a_page_runs(page: Path, folder: Path, simulator: Simulator) -> None:
     """A reader may copy the blocks of a page, top to bottom, into a file beside the README's config.yaml, or beside the
     last block that begins with ``# config.yaml``.
@@ -81,7 +81,7 @@ def test_the_python_of_a_page_runs(page: Path, folder: Path, simulator: Simulato
             write_config(block.text, simulator, folder)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *SKILLS], ids=name)
 def test_the_yaml_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every configuration shown is one that loads."""
     for variable, key in KEYS.items():
@@ -104,7 +104,7 @@ def test_every_kind_of_provider_is_listed_with_its_keys_and_variables() -> None:
     assert [] == missing_from_docs()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *SKILLS], ids=name)
 def test_the_commands_of_a_page_parse(page: Path) -> None:
     """Every `asyncllm ...` shown is one that the command line accepts."""
     for block in blocks(page, "sh"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import generated_pages
 import pytest
+import yaml
 
 import docs_pages
 from asyncllm._config.settings import Settings
@@ -34,6 +35,26 @@ def test_no_page_of_the_reference_is_left_over(made: dict[Path, str]) -> None:
     """A page of a module that is gone goes too."""
     there = [path for path in docs_pages.DOCS if path.parent.name in ("api", "reference")]
     assert set(there) == {path for path in made if path.parent.name in ("api", "reference")}
+
+
+def test_the_index_for_language_models_is_up_to_date() -> None:
+    """docs/llms.txt has a line for every page, with its title and what it answers."""
+    kept = (docs_pages.FOLDER / "llms.txt").read_text(encoding="utf8")
+    assert kept == generated_pages.index(), "run: python tools/generated_pages.py"
+    links = re.findall(r"^- \[.+?\]\(([^)]+)\)", kept, re.MULTILINE)
+    assert sorted(docs_pages.name(page) for page in docs_pages.DOCS) == sorted(links)
+
+
+@pytest.mark.parametrize(
+    "skill", [page for page in docs_pages.SKILLS if page.name == "SKILL.md"], ids=lambda page: page.parent.name
+)
+def test_a_skill_says_what_it_is(skill: Path) -> None:
+    """The head of a skill is what agents look for: the name of its folder, and a description of bounded length."""
+    head = yaml.safe_load(skill.read_text(encoding="utf8").split("---\n")[1])
+    assert head["name"] == skill.parent.name
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", head["name"])
+    assert 100 < len(head["description"]) <= 1024
+    assert "Use when" in head["description"]
 
 
 def test_every_public_name_has_a_page() -> None:

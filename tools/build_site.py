@@ -102,7 +102,8 @@ def broken_links() -> list[str]:
     for path in SITE.rglob("*.html"):
         pages[path] = Links()
         pages[path].feed(path.read_text("utf8"))
-    broken = []
+    listed = re.findall(r"^- \[.+?\]\(([^)]+)\)", (SITE / "llms.txt").read_text("utf8"), re.MULTILINE)
+    broken = [f"llms.txt: {link}" for link in listed if not (SITE / link).is_file()]
     for path, page in pages.items():
         if path.name == "404.html":  # its links are made for the address of the published site
             continue
@@ -133,6 +134,10 @@ def main() -> int:
     built = subprocess.run(command, cwd=ROOT, check=False)
     if built.returncode:
         return built.returncode
+    for page in PAGES.rglob("*.md"):  # what llms.txt lists
+        target = SITE / page.relative_to(PAGES)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(page, target)
     broken = broken_links()
     print(*broken, sep="\n")
     return 1 if broken else 0

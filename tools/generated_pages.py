@@ -10,6 +10,7 @@ from pathlib import Path
 
 import api_pages
 import errors_page
+import llms_index
 import settings_page
 import support_page
 
@@ -27,11 +28,17 @@ def pages() -> dict[Path, str]:
     return {FOLDER / path: text for path, text in made.items()}
 
 
+def index() -> str:
+    """The index for language models; it reads the pages, so it is made after them."""
+    return llms_index.page()
+
+
 def main() -> None:
     """Writes all of them."""
     for path, text in pages().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf8")
+    (FOLDER / "llms.txt").write_text(index(), encoding="utf8")
 
 
 if __name__ == "__main__":
