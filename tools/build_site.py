@@ -9,6 +9,7 @@ not exist ends it. Then the links of the HTML are checked, which also covers wha
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -81,6 +82,21 @@ def assemble() -> None:
     (PAGES / "examples" / "index.md").write_text("\n".join(rows) + "\n", encoding="utf8")
 
 
+def narrow_search() -> None:
+    """Lets the search find what answers a question first.
+
+    Pages of the API are found by their names, not by every word of their docstrings; the changelog, and the code of
+    examples, are not searched: the pages about the matter are.
+    """
+    path = SITE / "search.json"
+    index = json.loads(path.read_text("utf8"))
+    kept = [item for item in index["items"] if not item["location"].startswith(("project/changelog/", "examples/"))]
+    for item in kept:
+        if item["location"].startswith("api/"):
+            item["text"] = ""
+    path.write_text(json.dumps({**index, "items": kept}, separators=(",", ":")), encoding="utf8")
+
+
 class Links(HTMLParser):
     """The links and the anchors of a page."""
 
@@ -138,6 +154,7 @@ def main() -> int:
         target = SITE / page.relative_to(PAGES)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(page, target)
+    narrow_search()
     broken = broken_links()
     print(*broken, sep="\n")
     return 1 if broken else 0
