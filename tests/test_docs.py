@@ -81,6 +81,13 @@ def test_the_python_of_a_page_runs(page: Path, folder: Path, simulator: Simulato
             write_config(block.text, simulator, folder)
 
 
+def test_python_that_needs_what_is_not_installed_is_python() -> None:
+    """Blocks marked ``py`` (Streamlit, Celery, azure-identity) are not run; they are at least free of syntax errors."""
+    for page in PAGES:
+        for block in blocks(page, "py"):
+            ast.parse(block.text, f"{name(page)}:{block.line}")
+
+
 @pytest.mark.parametrize("page", [*PAGES, *SKILLS], ids=name)
 def test_the_yaml_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every configuration shown is one that loads."""
