@@ -269,7 +269,7 @@ def ledger_of(settings: Settings, prices: Prices, *, on_alert: Callable[[Alert],
     """
     tracking = settings.cost_tracking
     return Ledger(
-        store_of(tracking.database.get_secret_value()),
+        store_of(tracking.database.get_secret_value(), tracking.journal_path),
         budgets=settings.budgets,
         on_error=tracking.on_error,
         log_path=tracking.log_path,

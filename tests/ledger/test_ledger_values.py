@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 from datetime import datetime, timezone
@@ -20,7 +21,7 @@ from asyncllm._ledger.ledger import Ledger
 from asyncllm._ledger.stores import store_of
 from asyncllm._ledger.stores.memory import MemoryStore
 from asyncllm._ledger.stores.sqlite import SQLiteStore
-from asyncllm._ledger.units import first_ulid, new_ulid, to_dollars, to_microseconds, to_moment, to_nano
+from asyncllm._ledger.units import Randomness, first_ulid, new_ulid, to_dollars, to_microseconds, to_moment, to_nano
 from asyncllm.errors import ConfigurationError
 from ledger_books import DONE, HEAD, PlainPrices
 
@@ -212,3 +213,14 @@ async def test_exports(tmp_path: Path) -> None:
     assert {record.time async for record in ledger.records()} == {row["time"] for row in table}
     assert {"x.csv", "x.jsonl", "x.parquet"} == {path.name for path in tmp_path.iterdir()}  # noqa: ASYNC240
     await ledger.aclose()
+
+
+def test_random_bytes_are_drawn_once_for_many_ids() -> None:
+    """No two draws are equal, not even of a parent and its fork that had drawn the same before."""
+    source = Randomness()
+    before = {source.draw(0) for _ in range(200)}
+    child = copy.copy(source)
+    drawn = [*before, *(source.draw(0) for _ in range(200)), *(child.draw(1) for _ in range(200))]
+
+    assert 600 == len(set(drawn))
+    assert {16} == set(map(len, drawn))

@@ -27,6 +27,7 @@ _FILE_DATABASE = "sqlite:///asyncllm.db"
 _PATHS = (
     *(("http", key) for key in ("ca_bundle", "client_certificate", "client_key")),
     ("cost_tracking", "log_path"),
+    ("cost_tracking", "journal_path"),
     ("catalog", "cache_path"),
 )
 _NO_PATHS = frozenset({("ca_bundle", "system")})

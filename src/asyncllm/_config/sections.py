@@ -388,3 +388,21 @@ class CostTrackingSettings:
         Rule(_days, {"pattern": "^[0-9]{1,6}d?$"}, str),
         "How long records are kept, in days, as 400d; for ever if left out. The sums of their days stay.",
     ] = None
+    durability: Annotated[
+        Literal["commit", "journal"],
+        "PostgreSQL: commit each attempt before it is sent, or write it to a file on this machine first, which costs "
+        "less and is moved to the database within a second.",
+    ] = "commit"
+    journal_path: Annotated[
+        Path | None, "The folder of these files, on a local disk that outlives the process; for durability: journal."
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.durability == "commit" and self.journal_path is None:
+            return
+        if not self.database.get_secret_value().startswith("postgres"):
+            raise ValueError("durability and journal_path are for postgresql://; SQLite has its journal anyway")
+        if self.durability == "commit":
+            raise ValueError("journal_path is for durability: journal")
+        if self.journal_path is None:
+            raise ValueError("durability: journal needs journal_path, a folder on a disk that outlives the process")

@@ -233,6 +233,9 @@ class HTTPAttempt:
             wire, url = self.encode()
             if call.book is not None:
                 input_tokens, max_tokens = call.expected
+                bound = None
+                if call.book.keeper.budgeted:
+                    bound = functools.partial(_bound, wire, target.model, engine.json, call.operation)
                 self._ticket = await call.book.open(
                     provider=provider.name,
                     kind=provider.kind,
@@ -241,7 +244,7 @@ class HTTPAttempt:
                     max_tokens=max_tokens,
                     operation=call.operation,
                     deployment=provider.deployment,
-                    bound=functools.partial(_bound, wire, target.model, engine.json, call.operation),
+                    bound=bound,
                     place=provider.place,
                 )
             plain = Headers(wire.headers)
@@ -582,19 +585,4 @@ class HTTPAttempt:
 
     def dress(self, response: Response) -> Response:
         """Returns the reply with provider, model, cost, warnings and attempts."""
-        record = self.record or response
-        return replace(
-            response,
-            usage=record.usage,
-            cost=record.cost,
-            cost_source=record.cost_source,
-            unpriced_reason=record.unpriced_reason,
-            provider=self.target.provider.name,
-            model=response.model or self.target.model,
-            requested_model=self.call.request.model,
-            request_id=self.request_id,
-            call_id=None if self.call.book is None else self.call.book.shared.get("call"),
-            rate_limits=self.rate_limits,
-            warnings=(*self.warnings, *response.warnings),
-            attempts=tuple(self.call.records),
-        )
+        return self.call.dressed(response, self.record, self.target, (self.request_id, self.rate_limits), self.warnings)

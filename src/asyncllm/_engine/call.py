@@ -29,7 +29,7 @@ from .._schema.events import (
 )
 from .._schema.messages import Message
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation, Request
-from .._schema.response import Attempt, Response
+from .._schema.response import Attempt, RateLimits, Response
 from .._schema.usage import Usage, added
 from .._schema.values import dataclass
 from ..errors import (
@@ -79,6 +79,9 @@ class Payer:
     user: str | None = None
     agent: str | None = None
     tags: Mapping[str, str] | None = None
+
+
+_NOBODY = Payer()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +211,7 @@ class Call:
     ) -> None:
         self.book: CallBook | None = None
         if engine.books is not None:
-            who = payer or Payer()
+            who = payer or _NOBODY
             self.book = engine.books.call(
                 request.model,
                 user=who.user,
@@ -295,6 +298,47 @@ class Call:
             response.finish_reason in BLOCKED
             and "content_filter" in self.fallback_on
             and any(there != position for there in self.not_asked())
+        )
+
+    def dressed(
+        self,
+        response: Response,
+        record: Attempt | None,
+        target: Target,
+        told: tuple[str | None, RateLimits | None],
+        warnings: tuple[str, ...],
+    ) -> Response:
+        """Returns a reply with provider, model, cost, warnings and attempts.
+
+        Args:
+            response: the reply, as its wire reads it.
+            record: of the attempt that brought it.
+            target: where it came from.
+            told: the id of the request and what the rate-limit headers said, without secrets.
+            warnings: what was changed on the way to the wire.
+        """
+        found, (request_id, rate_limits) = record or response, told
+        return Response(  # every field; ``replace`` would take twice as long, and every call comes by here
+            message=response.message,
+            finish_reason=response.finish_reason,
+            raw_finish_reason=response.raw_finish_reason,
+            stop_sequence=response.stop_sequence,
+            usage=found.usage,
+            cost=found.cost,
+            cost_source=found.cost_source,
+            unpriced_reason=found.unpriced_reason,
+            provider=target.provider.name,
+            model=response.model or target.model,
+            requested_model=self.request.model,
+            id=response.id,
+            request_id=request_id,
+            call_id=None if self.book is None else self.book.shared.get("call"),
+            parsed=response.parsed,
+            warnings=(*warnings, *response.warnings),
+            attempts=tuple(self.records),
+            rate_limits=rate_limits,
+            raw=response.raw,
+            continuation=response.continuation,
         )
 
     def restart_clock(self) -> None:

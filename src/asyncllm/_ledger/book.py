@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .._models.bounds import Bound
 from .._models.schedule import Moment
@@ -19,7 +19,6 @@ from .._schema.content import ProviderToolCall
 from .._schema.request import ASSUMED_OUTPUT_TOKENS, GENERATING, Operation
 from .._schema.response import CostSource, Outcome, Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
-from .._schema.values import dataclass
 from ..errors import AsyncLLMError
 from .booking import Opening
 from .budgets import Hold
@@ -96,8 +95,7 @@ class Prices(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The cost at which an attempt was booked.
 
     Attributes:
@@ -262,16 +260,23 @@ class CallBook:
             LedgerError: the ledger cannot be written, and the policy is to refuse.
         """
         self._attempts += 1
-        head = Head(
-            provider=provider,
-            kind=kind,
-            model=model,
-            operation=operation,
-            deployment=deployment,
-            attempt=self._attempts,
-            input_estimate=input_tokens,
-            output_estimate=max_tokens,
-            **self.shared,
+        get = self.shared.get
+        head = Head(  # by place, in the order of its fields: twice as fast, and every attempt comes by here
+            provider,
+            model,
+            kind,
+            deployment,
+            operation,
+            get("requested_model"),
+            get("session", ""),
+            get("call"),
+            self._attempts,
+            get("user"),
+            get("agent"),
+            get("tags"),
+            get("variant"),
+            input_tokens,
+            max_tokens,
         )
         keeper = self.keeper
         hold = keeper.hold(head, bound, place) if keeper.budgeted else None
@@ -372,20 +377,20 @@ class BookedAttempt:
                 saved = None if whole is None else whole - cost
         keeper.ledger.settle(
             opening,
-            Settlement(
-                status=outcome,
-                error=None if error is None else type(error).__name__,
-                http_status=status,
-                usage=usage,
-                cost=cost,
-                cost_source=source,
-                unpriced_reason=reason,
-                price_version=version,
-                latency=latency,
-                first_token_latency=first_token_latency,
-                waited=waited,
-                request_id=request_id,
-                saved=saved,
+            Settlement(  # by place, in the order of its fields, as in `CallBook.open`
+                outcome,
+                None if error is None else type(error).__name__,
+                status,
+                cost,
+                source,
+                reason,
+                version,
+                latency,
+                first_token_latency,
+                waited,
+                request_id,
+                saved,
+                usage,
             ),
         )
         return Settled(usage, None if cost is None else to_dollars(cost), source, reason)

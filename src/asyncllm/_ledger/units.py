@@ -7,6 +7,7 @@ since 1970, so they are the same on every machine. A ULID is an id that sorts by
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
@@ -22,6 +23,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(high + low for high in _LETTERS for low in _LETTERS)
 _RANDOM_BYTES = 16
+_DRAWN_AT_ONCE = 64
 _RANDOM = (_LETTERS * 8).encode()  # of each byte the letter of its last five bits
 _LAST_MILLISECOND = (1 << 48) - 1
 
@@ -71,6 +73,34 @@ def new_ulid(milliseconds: int, randomness: bytes) -> str:
         f"{pairs[time >> 40]}{pairs[time >> 30 & 1023]}{pairs[time >> 20 & 1023]}{pairs[time >> 10 & 1023]}"
         f"{pairs[time & 1023]}{randomness.translate(_RANDOM).decode('ascii')}"
     )
+
+
+class Randomness:
+    """Random bytes for ids, drawn for many at once: each draw is a system call that gives up the GIL.
+
+    Threads and finalisers may share it.
+    """
+
+    __slots__ = ("_drawn", "_generation")
+
+    def __init__(self) -> None:
+        self._generation = 0
+        self._drawn: list[bytes] = []
+
+    def draw(self, generation: int) -> bytes:
+        """Sixteen bytes.
+
+        Args:
+            generation: counts the forks of this process; what a parent has drawn is not used in its child.
+        """
+        if generation != self._generation:
+            self._generation, self._drawn = generation, []
+        try:
+            return self._drawn.pop()
+        except IndexError:  # none is left, or another thread has taken the last one
+            many = os.urandom(_RANDOM_BYTES * _DRAWN_AT_ONCE)
+            self._drawn = [many[at : at + _RANDOM_BYTES] for at in range(_RANDOM_BYTES, len(many), _RANDOM_BYTES)]
+            return many[:_RANDOM_BYTES]
 
 
 def first_ulid(milliseconds: int) -> str:

@@ -58,6 +58,7 @@ PER: Mapping[str, int] = MappingProxyType(
 """For how many of a unit its price is given."""
 
 _YOCTO = 24
+_HALF = 5 * 10**14  # half a nano-dollar in yocto-dollars
 _MOST_REMEMBERED = 4096  # names come from callers: the memory of answers has an end
 # The ordinary tier in the providers' words; a tier that is in neither table is looked up under its own name.
 _ORDINARY_TIERS = frozenset(
@@ -142,8 +143,7 @@ def yocto(dollars: str, per: int) -> int:
 def nano_half_even(amount: int) -> int:
     """Yocto-dollars as nano-dollars, a half to the even side."""
     whole, rest = divmod(amount, 10**15)
-    half = 5 * 10**14
-    return whole + (rest > half or (rest == half and whole % 2 == 1))
+    return whole + (rest > _HALF or (rest == _HALF and whole % 2 == 1))
 
 
 def nano_up(amount: int) -> int:
@@ -211,9 +211,11 @@ def _plain_amounts(rates: Rates, usage: Usage) -> dict[str, int] | None:
             amounts["input"] = (given - cached) * rates["input"].at(given)
         amounts["cache_read"] = cached * rates["cache_read"].at(given)
     elif given:
-        amounts["input"] = given * rates["input"].at(given)
+        rate = rates["input"]
+        amounts["input"] = given * (rate.at(given) if rate.tiers else rate.base)
     if written:
-        amounts["output"] = written * rates["output"].at(given)
+        rate = rates["output"]
+        amounts["output"] = written * (rate.at(given) if rate.tiers else rate.base)
     return amounts
 
 
@@ -368,13 +370,13 @@ class PriceBook:
     def find(self, kind: str, model: str, *, provider: str | None = None) -> ModelPrice | None:
         """The prices of a model; ``None`` where nobody knows them. The arguments are as for `cost`."""
         key = (kind, model, provider)
-        if key not in self._found:
+        found = self._found.get(key)
+        if found is None and key not in self._found:
             found = self._find(kind, model, provider)
             if len(self._found) >= _MOST_REMEMBERED:
                 self._found.clear()
             self._found[key] = found
-            return found
-        return self._found[key]
+        return found
 
     def cost(
         self,
@@ -405,11 +407,18 @@ class PriceBook:
         if usage.stated_cost is not None:
             nano = round(usage.stated_cost.scaleb(9))
             return Cost(nano_dollars=nano, breakdown={"stated": nano}, source="provider")
-        found = self._answering(kind, model, provider, answered)
+        found = None
+        if answered is None or answered == model:
+            found = self._found.get((kind, model, provider))
+        if found is None:
+            found = self._answering(kind, model, provider, answered)
         if found is None:
             return Cost(nano_dollars=None, reason=f"{answered or model} of {provider or kind} has no known price")
         where = usage.region or place
-        tier = _tier(service_tier or usage.service_tier, batch, usage.speed)
+        word = service_tier or usage.service_tier
+        tier = None
+        if batch or usage.speed is not None or (word is not None and word not in _ORDINARY_TIERS):
+            tier = _tier(word, batch, usage.speed)
         try:
             amounts: Mapping[str, int] | None = None
             if found.plain is not None and tier is None:
@@ -424,7 +433,10 @@ class PriceBook:
         amount = rounded = 0
         for unit, part in amounts.items():  # differences of rounded sums: the parts add up to the rounded whole
             amount += part
-            before, rounded = rounded, nano_half_even(amount)
+            before = rounded
+            rounded, rest = divmod(amount, 10**15)  # as `nano_half_even`, without the call: each attempt comes by here
+            if rest >= _HALF and (rest > _HALF or rounded % 2):
+                rounded += 1
             parts[unit] = rounded - before
         return Cost(nano_dollars=rounded, breakdown=parts, version=found.version, source=found.source)
 

@@ -49,6 +49,10 @@ class ThinkingPlan:
         return int(found)
 
 
+NO_THINKING = ThinkingPlan()
+"""The plan of a request that says nothing of reasoning."""
+
+
 def plan_thinking(request: Request, writer: PartWriter[Any], *, max_tokens: int | None, room: int) -> ThinkingPlan:
     """What to send for a word, a budget in tokens, or nothing.
 
@@ -64,7 +68,7 @@ def plan_thinking(request: Request, writer: PartWriter[Any], *, max_tokens: int 
         asked = _within(asked, request.reasoning, writer.context.facts.max_output_tokens, max_tokens, room)
     tell(asked, writer)
     if asked.value is None:
-        return ThinkingPlan()
+        return NO_THINKING
     if asked.value == "none":
         off = {"type": "disabled" if "disabled" in rules.modes else "between_tools"}
         return ThinkingPlan(thinking=off, asked=asked)

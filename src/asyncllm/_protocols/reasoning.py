@@ -134,10 +134,10 @@ def sampling_hints(request: Request, writer: PartWriter[Any], asked: Amount) -> 
         writer: is told each hint that is left out.
         asked: how much reasoning is asked for.
     """
+    if request.temperature is None and request.top_p is None:
+        return {}
     given = {"temperature": request.temperature, "top_p": request.top_p}
     hints = {keyword: value for keyword, value in given.items() if value is not None}
-    if not hints:
-        return hints
     facts = writer.context.facts
     if facts.sampling is False:
         why = f"{request.model} takes no sampling parameters"

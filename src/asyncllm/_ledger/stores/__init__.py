@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import ConfigurationError
 from ..booking import Booked, Opening, Operation
@@ -18,14 +18,21 @@ from ..budgets import Budget, Charge, RefusalKey, Window
 from ..jobs import JobRow
 from ..journal import Journal
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 MEMORY = frozenset({":memory:", "sqlite://", "sqlite:///:memory:"})
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def store_of(url: str) -> Store:
+def store_of(url: str, journal_path: Path | None = None) -> Store:
     """The store of ``cost_tracking.database``: ``sqlite:///path``, ``postgresql://...`` or ``:memory:``.
+
+    Args:
+        url: the database.
+        journal_path: the folder for journals of a PostgreSQL database; None for none.
 
     Raises:
         ConfigurationError: none of these, or psycopg is not installed.
@@ -41,7 +48,7 @@ def store_of(url: str) -> Store:
     if url.startswith(_POSTGRES):
         from .postgres import PostgresStore
 
-        return PostgresStore(url)
+        return PostgresStore(url, journal_path=journal_path)
     raise ConfigurationError("the ledger's database must be sqlite:///path, postgresql://... or :memory:")
 
 

@@ -3,6 +3,9 @@
 The same tables as in SQLite. Budget windows are locked row by row, always in the same order, so writers on different
 budgets do not wait for each other.
 
+With a folder for journals (``durability: journal``), attempts under no hard budget are opened there, as in SQLite, and
+folded by whoever runs on the same machine. What is not folded yet is lost with the machine.
+
 Rules: it works behind a pooler in transaction mode, so there is no state of a session. No startup parameters, no
 prepared statements, no session locks: what a transaction needs is set in it. A process is a row of ``owners`` that is
 alive until a moment by the server's clock; it is renewed every ten seconds and dead after a minute. Whoever was taken
@@ -16,14 +19,18 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError, LedgerError
 from ..booking import Opening, WindowId
 from ..columns import POSTGRES, VERSION, statements
+from ..journal import JournalFile
+from ..locks import FileLock
 from ..units import new_ulid
+from .folding import JournalledStore
 from .rolling import Dialect, Rows, Run
-from .sql import Execute, SQLStore, too_new
+from .sql import Execute, too_new
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,12 +48,13 @@ _RENEW = (
 )
 
 
-class PostgresStore(SQLStore):
+class PostgresStore(JournalledStore):
     """A ledger in a PostgreSQL database.
 
     Args:
         url: ``postgresql://user:password@host/database``; never shown.
         patience: seconds to wait for a connection and for other writers.
+        journal_path: a folder on a local disk that outlives the process, for journals; None for none.
 
     Raises:
         ConfigurationError: psycopg is not installed.
@@ -64,9 +72,10 @@ class PostgresStore(SQLStore):
     )
     renew_every: float | None = RENEW_SECONDS
 
-    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, *, patience: float = PATIENCE, journal_path: Path | None = None) -> None:
         super().__init__()
         self._url = url
+        self._folder = journal_path
         self.patience = patience
         self._driver = _driver()
         self._connection: psycopg.Connection[Any] | None = None
@@ -93,6 +102,7 @@ class PostgresStore(SQLStore):
             if not self.owner:
                 self.owner = new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
             connection.execute(_RENEW, (self.owner,))
+            self._take_lock()
         except BaseException:
             connection.close()
             raise
@@ -110,10 +120,40 @@ class PostgresStore(SQLStore):
             prepare_threshold=None,
         )
 
+    def _take_lock(self) -> None:
+        """Takes the lock by which others on this machine tell that the journal is still written to."""
+        folder = self._folder
+        if folder is None or self._lock is not None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self._lock_path(self.owner))
+        except OSError as error:
+            self._tell_of(folder, error)
+
+    @property
+    def _journals(self) -> Path | None:
+        return None if self._folder is None else self._folder / "journal"
+
+    def _lock_path(self, owner: str) -> Path:
+        return (self._folder or Path()) / "locks" / f"{owner}.lock"
+
+    def _offset(self, file: JournalFile) -> int:
+        if file.owner == self.owner:
+            return super()._offset(file)
+        key = (file.owner, file.n)  # several processes may fold what a dead one left
+        self._execute("INSERT INTO journals VALUES (?, ?, 0) ON CONFLICT (owner, n) DO NOTHING", key)
+        rows, _ = self._execute("SELECT folded FROM journals WHERE owner = ? AND n = ? FOR UPDATE", key)
+        return int(rows[0][0]) if rows else 0  # none: it was folded to its end, and the file is gone
+
+    def _forget(self, file: JournalFile) -> None:
+        # Other machines have folders of their own, so nobody can tell from a missing file that an offset is in vain.
+        self._execute("DELETE FROM journals WHERE owner = ? AND n = ?", (file.owner, file.n))
+
     def after_fork(self) -> None:
         """Forgets the connection, which belongs to the parent. psycopg closes it in no other process."""
         self._connection = None
-        self.owner = ""
+        self._leave_to_parent()
 
     def close(self) -> None:
         """Closes the connection. Rows that are still open have no owner afterwards."""
@@ -121,6 +161,7 @@ class PostgresStore(SQLStore):
             with suppress(self._driver.Error):  # after a minute it is dead anyway
                 self._connection.execute("DELETE FROM owners WHERE owner = %s", (self.owner,))
         self._disconnect()
+        self._let_go()
         self.owner = ""
 
     def _disconnect(self) -> None:

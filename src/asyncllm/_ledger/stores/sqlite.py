@@ -9,7 +9,6 @@ The lock of a process is a file in ``<database>.locks``, named in its open rows.
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import time
@@ -19,25 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import LedgerError
-from ..booking import Booked, JournalledEnd, Opening, Operation, Settling, WindowId
-from ..budgets import Charge, Hold
-from ..columns import FACTS, SQLITE, VERSION, Head, in_this_order, statements
-from ..journal import OPEN, VOID, Found, Journal, JournalFile, left_behind, read_frames
+from ..booking import Opening, WindowId
+from ..columns import SQLITE, VERSION, statements
 from ..locks import FileLock, is_free
 from ..sqlite_file import write_ahead
 from ..units import new_ulid
+from .folding import JournalledStore
 from .rolling import Dialect, Rows, Run
-from .sql import Execute, SQLStore, too_new
+from .sql import Execute, too_new
 
 PATIENCE = 5.0
 _HURRIED = 0.05
 _STATEMENTS = 256
 _OLD = 3600.0  # seconds after which the lock of a process that left nothing is tidied up
-MOST_SLICE = 1 << 20  # bytes of journals that are folded in one transaction
-_NOBODY = Head(provider="", model="")
-_COST = FACTS[1].index("cost")
-_log = logging.getLogger("asyncllm.ledger")
-
 # What sqlite3 says -> what to tell, and what to do. The first fit counts; the names are SQLite's own.
 _SENTENCES: tuple[tuple[str, str], ...] = (
     ("locked", "is locked by another program; end it, or give each program a database of its own"),
@@ -51,7 +44,7 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
 )
 
 
-class SQLiteStore(SQLStore):
+class SQLiteStore(JournalledStore):
     """A ledger in a file.
 
     Args:
@@ -74,13 +67,6 @@ class SQLiteStore(SQLStore):
         self.path: Path = Path(path)
         self.patience = patience
         self._connection: sqlite3.Connection | None = None
-        self._lock: FileLock | None = None
-        self._journal: Journal | None = None
-        self._adopted: list[JournalFile] = []
-        self._done: list[JournalFile] = []
-        self._moves: dict[int, int] = {}
-        self._folded_to: dict[int, int] = {}
-        self._left_alone: set[Path] = set()
         self._inherited: list[sqlite3.Connection | None] = []
 
     def __repr__(self) -> str:
@@ -115,151 +101,6 @@ class SQLiteStore(SQLStore):
             cached_statements=_STATEMENTS,
         )
 
-    def journal(self, wake: Callable[[bool], None]) -> Journal | None:
-        """The journal of this process, in the folder beside the file."""
-        self._translated(lambda: self._begin_journal(wake))
-        return self._journal
-
-    def _begin_journal(self, wake: Callable[[bool], None]) -> None:
-        if self._journal is not None:
-            return
-        database, self._folded_to = self._database_id(), {}
-        try:
-            self._journal = Journal(self._journals, owner=self.owner, database=database, facts=FACTS, wake=wake)
-        except OSError as error:
-            if self._journals not in self._left_alone:
-                self._left_alone.add(self._journals)
-                _log.warning(
-                    "the ledger has no journal (%s); attempts wait for its thread instead",
-                    error,
-                    extra={"event": "ledger_journal"},
-                )
-
-    @property
-    def _journals(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.journal")
-
-    def _database_id(self) -> str:
-        made = new_ulid(time.time_ns() // 1_000_000, os.urandom(16))
-        self._execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (made,))
-        return str(self._execute("SELECT value FROM about WHERE name = 'id'")[0][0][0])
-
-    def adopt(self) -> None:
-        """Finds the journals of processes that are dead."""
-        self._translated(self._adopt)
-
-    def _adopt(self) -> None:
-        if not self._journals.is_dir():
-            return
-        known = {file.path for file in self._adopted}
-        database = ""
-        for path in sorted(self._journals.iterdir()):
-            owner = path.name.partition(".")[0]
-            if path in known or path in self._left_alone or owner == self.owner or not is_free(self._lock_path(owner)):
-                continue
-            database = database or self._database_id()
-            try:
-                found = left_behind(path, database)
-            except LedgerError as error:
-                self._left_alone.add(path)
-                _log.warning("%s", error, extra={"event": "ledger_journal"})
-            except FileNotFoundError:
-                continue  # somebody else was faster
-            except OSError as error:
-                self._left_alone.add(path)
-                _log.warning(
-                    "the journal %s cannot be read and is left alone: %s",
-                    path,
-                    error,
-                    extra={"event": "ledger_journal"},
-                )
-            else:
-                if found is None:
-                    path.unlink(missing_ok=True)
-                else:
-                    self._adopted.append(found)
-        self._adopted.sort(key=lambda file: (file.owner, file.n))
-        self.more: bool = bool(self._adopted)
-
-    def _folded(self) -> list[Operation]:
-        own = [] if self._journal is None else self._journal.files()
-        operations: list[Operation] = []
-        self._done, self._moves, room, self.more = [], {}, MOST_SLICE, False
-        for file in (*self._adopted, *own):
-            if room <= 0:
-                self.more = True
-                break
-            offset = max(self._offset(file), self._folded_to.get(file.n, 0) if file.owner == self.owner else 0)
-            try:
-                found = read_frames(file, offset, room) if offset < file.size else Found([], offset, True)
-            except FileNotFoundError:
-                self._done.append(file)  # somebody else was faster
-                continue
-            if found.offset != offset:
-                self._execute(
-                    "INSERT INTO journals VALUES (?, ?, ?) "
-                    "ON CONFLICT (owner, n) DO UPDATE SET folded = excluded.folded",
-                    (file.owner, file.n, found.offset),
-                )
-            operations += [self._operation(file, kind, values) for kind, values in found.frames]
-            room -= found.offset - offset
-            if file.owner == self.owner:
-                self._moves[file.n] = found.offset
-            if not found.whole:
-                self.more = True
-                break
-            if file.ended:
-                self._done.append(file)
-        return operations
-
-    def _offset(self, file: JournalFile) -> int:
-        rows, _ = self._execute("SELECT folded FROM journals WHERE owner = ? AND n = ?", (file.owner, file.n))
-        return int(rows[0][0]) if rows else 0
-
-    def _operation(self, file: JournalFile, kind: int, values: Any) -> Operation:
-        key, moment, head, amount, charges, *end = values
-        if kind == VOID:
-            head = _NOBODY
-        elif file.facts is not None:
-            head = in_this_order(head, file.facts[0], FACTS[0])
-        opening = Opening(key, moment, Head._make(head), self._hold(file, amount, charges), None)
-        opening.owner = file.owner
-        if kind == OPEN:
-            return opening
-        if kind == VOID:
-            return Settling(opening, None)
-        facts = end[0] if file.facts is None else in_this_order(end[0], file.facts[1], FACTS[1])
-        return Settling(opening, JournalledEnd(facts[_COST], facts))
-
-    def _hold(self, file: JournalFile, amount: int | None, charges: Any) -> Hold | None:
-        if charges is None:
-            return None
-        mine = self.budgets if file.facts is None else ()
-        return Hold(
-            amount,
-            tuple(
-                Charge(key=key, start=start, end=end, scope=scope, budget=mine[place] if mine else None, place=place)
-                for key, start, end, scope, place in charges
-            ),
-        )
-
-    def _write(self, batch: Sequence[Operation]) -> Booked:
-        if not batch and not self._adopted and (self._journal is None or not self._journal.has_more(self._folded_to)):
-            self.more = False
-            return Booked(windows={})
-        booked = super()._write(batch)
-        for file in self._done:  # after the commit: nobody reads it again
-            file.path.unlink(missing_ok=True)
-            if self._journal is not None and file.owner == self.owner:
-                self._journal.forget(file.n)
-        self._folded_to.update(self._moves)
-        if self._done:
-            self._adopted = [file for file in self._adopted if file not in self._done]
-            for owner in {file.owner for file in self._done} - {file.owner for file in self._adopted} - {self.owner}:
-                self._lock_path(owner).unlink(missing_ok=True)
-            self._done = []
-        return booked
-
     def _abandoned(self) -> list[Opening]:
         self._sweep()
         return super()._abandoned()
@@ -284,11 +125,12 @@ class SQLiteStore(SQLStore):
     def after_fork(self) -> None:
         """Leaves the connection to the parent, as only its process may close it."""
         self._inherited.append(self._connection)
-        if self._lock is not None:
-            self._lock.close()
-        self._connection, self._lock, self._journal = None, None, None
-        self._adopted, self._done = [], []
-        self.owner = ""
+        self._connection = None
+        self._leave_to_parent()
+
+    @property
+    def _journals(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.journal")
 
     def _lock_path(self, owner: str) -> Path:
         return self.path.with_name(f"{self.path.name}.locks") / f"{owner}.lock"
@@ -299,10 +141,7 @@ class SQLiteStore(SQLStore):
             with suppress(LedgerError):  # who comes next does it
                 self._translated(self._sweep)
         self._disconnect()
-        self._journal = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._let_go()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

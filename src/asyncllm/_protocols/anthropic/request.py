@@ -33,7 +33,7 @@ from ..blocks import (
     schema_of,
 )
 from ..caching import cached
-from ..claude import ThinkingPlan, plan_thinking, unthought
+from ..claude import NO_THINKING, ThinkingPlan, plan_thinking, unthought
 from ..codec import Context, WireRequest, deep_merge
 from ..history import repaired
 from ..hosted_tools import Hosted, Offer, Write, offer
@@ -43,7 +43,7 @@ from .dialect import AnthropicDialect
 from .messages import write_conversation
 from .parts import MessagesWriter
 
-_SAMPLING = ("temperature", "top_p", "top_k")
+_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 _COMPACTION = "compact_20260112"  # with its beta: recorded traffic
 _COMPACTION_BETA = "compact-2026-01-12"
 _JSON_HEADER = ("content-type", "application/json")
@@ -55,13 +55,14 @@ def write_request(request: Request, context: Context, dialect: AnthropicDialect)
     writer = MessagesWriter(context, dialect, "Messages")
     request = cached(request, writer)
     system, messages = write_conversation(repaired(request.messages, writer, unique=True), writer, facts)
-    plan = plan_thinking(request, writer, max_tokens=request.max_tokens, room=_room(facts, dialect))
-    plan = unthought(plan, messages, _kind_of)
-    if plan.warning:
-        writer.warn(plan.warning)
-    forced = _needs_tool(request, facts, plan)
-    if forced and request.response_format is not None:
-        request = by_tool(request, request.response_format)
+    plan, forced = NO_THINKING, False
+    if request.reasoning is not None:
+        plan = plan_thinking(request, writer, max_tokens=request.max_tokens, room=_room(facts, dialect))
+        plan = unthought(plan, messages, _kind_of)
+        if plan.warning:
+            writer.warn(plan.warning)
+    if request.response_format is not None and _needs_tool(request, facts, plan):
+        request, forced = by_tool(request, request.response_format), True
     body: dict[str, Any] = {"model": request.model} if dialect.model_in_body else {}
     body["max_tokens"] = _max_tokens(request, facts, plan, dialect)
     if system:
@@ -116,10 +117,15 @@ def _finish(
     """The version, the betas, and what the caller adds; then bytes."""
     extra = request.extra_body or {}
     version = dialect.version
-    if dialect.sampling_version is not None and any(name in body or name in extra for name in _SAMPLING):
+    if dialect.sampling_version is not None and not (_SAMPLING.isdisjoint(body) and _SAMPLING.isdisjoint(extra)):
         version = dialect.sampling_version
-    headers = {name.lower(): value for name, value in (request.extra_headers or {}).items()}
-    betas = _betas((*dialect.betas, *needed), headers.pop("anthropic-beta", ""))
+    headers: dict[str, str] = {}
+    ours, theirs = (*dialect.betas, *needed), ""
+    if request.extra_headers:
+        headers = {name.lower(): value for name, value in request.extra_headers.items()}
+        headers.pop("content-type", None)
+        theirs = headers.pop("anthropic-beta", "")
+    betas = _betas(ours, theirs) if ours or theirs else None
     if betas and dialect.betas_in_body:
         body["anthropic_beta"] = betas
     elif betas:
@@ -133,7 +139,7 @@ def _finish(
     return WireRequest(
         method="POST",
         path=dialect.path,
-        headers=(_JSON_HEADER, *(pair for pair in headers.items() if pair[0] != "content-type")),
+        headers=(_JSON_HEADER, *headers.items()),
         body=context.json.dumps(body),
         left_out=writer.left_out,
         warnings=writer.warnings,

@@ -17,7 +17,7 @@ from ...errors import AsyncLLMError, ContentBlockedError, ProtocolError
 from ..classify import snippet
 from ..codec import Context, load_whole
 from ..finish import check_reply, finish_reason, said_by
-from ..parts import as_dict, as_text, unique_calls
+from ..parts import as_dict, as_text, objects, unique_calls
 from .dialect import AnthropicDialect
 from .errors import error_from, request_id_of
 from .usage import read_rate_limits, read_usage
@@ -49,11 +49,15 @@ def read_response(
         raise error_from(value, headers, context, dialect, status=status, text=snippet(body))
     if not isinstance(content, list):
         raise broken("the answer holds no content")
-    parts = unique_calls(read_blocks(content, context), context)
+    parts = read_blocks(content, context)
     raw_finish, usage = as_text(value.get("stop_reason")), read_usage(value.get("usage"))
-    finish = finish_reason(raw_finish, calls=any(type(part) is ToolCall for part in parts))
-    check_blocked(finish, parts, value.get("stop_details"), context, request_id)
-    check_reply(raw_finish, said=said_by(parts), context=context, request_id=request_id, status=status, usage=usage)
+    if raw_finish == "end_turn" and len(parts) == 1 and type(parts[0]) is Text and parts[0].text:
+        finish: FinishReason = "stop"  # the usual reply, without a detour
+    else:
+        parts = unique_calls(parts, context)
+        finish = finish_reason(raw_finish, calls=any(type(part) is ToolCall for part in parts))
+        check_blocked(finish, parts, value.get("stop_details"), context, request_id)
+        check_reply(raw_finish, said=said_by(parts), context=context, request_id=request_id, status=status, usage=usage)
     return Response(
         message=Message("assistant", tuple(parts)),
         finish_reason=finish,
@@ -133,9 +137,10 @@ def _text(block: dict[str, Any], context: Context) -> Part | None:
     text, citations = block.get("text"), block.get("citations")
     if not isinstance(text, str):
         return None
-    found = [_citation(item) for item in citations if isinstance(item, dict)] if isinstance(citations, list) else []
-    extra = _extra(block, "text", "citations")
-    return Text(text, citations=tuple(found), origin=context.origin, extra=extra)
+    if len(block) == 2:  # its type and its text: nearly every block
+        return Text(text, origin=context.origin)
+    found = tuple([_citation(item) for item in objects(citations)])
+    return Text(text, citations=found, origin=context.origin, extra=_extra(block, "text", "citations"))
 
 
 def _citation(raw: dict[str, Any]) -> Citation:

@@ -26,7 +26,9 @@ _LIFETIMES = (("5m", "ephemeral_5m_input_tokens"), ("1h", "ephemeral_1h_input_to
 def read_usage(value: Any) -> Usage:
     """What a reply used; `UNKNOWN_USAGE` where the wire does not say."""
     usage = as_dict(value)
-    parts = [usage, *_compactions(usage)]
+    parts = [usage]
+    if usage.get("iterations"):
+        parts += _compactions(usage)
     fresh, output = _total(parts, "input_tokens"), _total(parts, "output_tokens")
     stated = stated_cost(usage)
     if fresh is None and output is None:
@@ -38,9 +40,9 @@ def read_usage(value: Any) -> Usage:
         output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        cache_write_tokens_by_ttl=_by_lifetime(parts),
+        cache_write_tokens_by_ttl=_by_lifetime(parts) if usage.get("cache_creation") else None,
         reasoning_tokens=_count(as_dict(usage.get("output_tokens_details")).get("thinking_tokens")),
-        provider_tool_requests=_requests(usage),
+        provider_tool_requests=_requests(usage) if "server_tool_use" in usage or "iterations" in usage else None,
         service_tier=tier if isinstance(tier, str) else None,
         speed=as_text(usage.get("speed")),
         region=as_text(usage.get("inference_geo")),
@@ -61,10 +63,10 @@ def _count(value: Any) -> int | None:
 
 def _total(parts: list[dict[str, Any]], key: str) -> int | None:
     """The sum; unknown where the reply's own number is."""
-    first = _count(parts[0].get(key))
-    if first is None:
+    first = parts[0].get(key)
+    if type(first) is not int or first < 0:
         return None
-    return first + sum(_count(part.get(key)) or 0 for part in parts[1:])
+    return first if len(parts) == 1 else first + sum([_count(part.get(key)) or 0 for part in parts[1:]])
 
 
 def _by_lifetime(parts: list[dict[str, Any]]) -> dict[str, int] | None:
@@ -84,6 +86,7 @@ def _requests(usage: Mapping[str, Any]) -> dict[str, int] | None:
 
 _OURS = "anthropic-ratelimit-"
 _THEIRS = "x-ratelimit-"
+_BOTH = (_OURS, _THEIRS)
 
 
 def read_rate_limits(headers: Mapping[str, str], now: Callable[[], float]) -> RateLimits | None:
@@ -92,7 +95,10 @@ def read_rate_limits(headers: Mapping[str, str], now: Callable[[], float]) -> Ra
     ``...-reset`` is an RFC 3339 time on Anthropic and a duration elsewhere; either way seconds from now come out. Input
     tokens stand in for tokens where only those are limited.
     """
-    if not any(name.startswith((_OURS, _THEIRS)) for name in headers):
+    for name in headers:  # asked of every reply: a generator would take twice as long
+        if name.startswith(_BOTH):
+            break
+    else:
         return None
 
     def first(what: str, fields: Iterable[str]) -> str | None:
