@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 PAGES, SITE = ROOT / "build" / "docs", ROOT / "site"
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+NAMED = re.compile(r"\[[\w/.-]+\.md\]\(([^)\s#]+\.md)(#[^)\s]*)?\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # A file or folder of the repository -> the page of the site that shows it.
 PAPERS = {"CHANGELOG.md": "changelog", "CONTRIBUTING.md": "contributing", "SECURITY.md": "security"}
@@ -60,6 +61,19 @@ def moved(text: str, source: Path) -> str:
     return "".join(written)
 
 
+def titled(text: str, page: Path) -> str:
+    """The text with the titles of pages where a link says the name of their file."""
+
+    def replaced(found: re.Match[str]) -> str:
+        target = page.parent / found[1]
+        if not target.exists():  # made later: it keeps the name
+            return found[0]
+        title = target.read_text("utf8").partition("\n")[0].removeprefix("# ")
+        return f"[{title}]({found[1]}{found[2] or ''})"
+
+    return NAMED.sub(replaced, text)
+
+
 def assemble() -> None:
     """Writes the pages that the site is made of."""
     shutil.rmtree(PAGES, ignore_errors=True)
@@ -69,7 +83,7 @@ def assemble() -> None:
         assert page is not None
         target = PAGES / page
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(moved(source.read_text("utf8"), source), encoding="utf8")
+        target.write_text(titled(moved(source.read_text("utf8"), source), target), encoding="utf8")
     rows = ["# Examples", "", "Each of these programs runs as it is, without a key. The tests run them.", ""]
     rows += ["| program | what it shows |", "|---|---|"]
     (PAGES / "examples").mkdir(exist_ok=True)
