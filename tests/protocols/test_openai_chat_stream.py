@@ -737,3 +737,23 @@ def test_an_empty_object_before_the_arguments() -> None:
     assert [("f", {"a": 1})] == _calls(begun, _piece('{"a"', index=0), _piece(":1}", index=0))
     assert [("f", {}), ("g", {})] == _calls(begun, _piece("{}", name="g", index=1, id="d"))
     assert [("f", {}), ("g", {})] == _calls(_piece("{}", name="f", index=0), _piece("{}", name="g", index=0))
+
+
+def test_what_has_no_place_is_kept_in_raw() -> None:
+    """Fields beside the format's own, of chunks and of the first choice, can be read; plain streams have none."""
+    first = {"id": "1", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "native_finish_reason": "end"}]}
+    found = end_of(streamed(first, chunk({"content": "a"}, system_fingerprint="fp"), last)).raw
+    assert {
+        "prompt_filter_results": [{"prompt_index": 0}],
+        "system_fingerprint": "fp",
+        "choices": [{"index": 0, "native_finish_reason": "end"}],
+    } == found
+    assert None is end_of(streamed(chunk({"content": "a"}), chunk({}, "stop"))).raw
+
+
+def test_the_signature_of_a_streamed_text() -> None:
+    """Gemini's compatible surface puts it into a field of its own; it goes back with the text."""
+    extra = {"google": {"thought_signature": "c2ln"}}
+    (part,) = whole_parts(streamed(chunk({"content": "a"}), chunk({"content": "", "extra_content": extra}, "stop")))
+    assert ("a", {"extra_content": extra}) == (part.text, part.extra)

@@ -77,7 +77,7 @@ _FIELDS: Mapping[str, str] = {"text_delta": "text", "thinking_delta": "thinking"
 
 # What of a message_delta has a place of its own in the events.
 _OF_DELTAS = frozenset({"type", "delta", "usage"})
-_OF_STOPS = frozenset({"type", "stop_reason", "stop_sequence", "stop_details"})
+_OF_STOPS = frozenset({"type", "stop_reason", "stop_sequence"})
 
 
 class AnthropicStreamDecoder:

@@ -59,7 +59,12 @@ from .response import (
 from .usage import read_usage
 
 # What a candidate says besides its parts and its end, and nothing else has a place for.
-_BESIDES = frozenset({"continuationToken", "logprobsResult", "avgLogprobs", "urlContextMetadata"})
+_BESIDES = frozenset(
+    {
+        *("continuationToken", "logprobsResult", "avgLogprobs", "urlContextMetadata", "groundingMetadata"),
+        *("safetyRatings",),
+    }
+)
 
 
 class GeminiStreamDecoder:

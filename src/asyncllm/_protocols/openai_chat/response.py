@@ -265,16 +265,39 @@ def whole_call(piece: CallPiece, context: Context) -> ToolCall:
     )
 
 
-class MoreChoices:
-    """What a stream says that is no part of the reply: log probabilities, and the choices after the first."""
+_OF_CHUNKS = frozenset(
+    {
+        *("id", "object", "created", "model", "choices", "usage", "service_tier", "citations", "search_results"),
+        *("x_groq", "timings", "obfuscation", "error"),
+    }
+)
+_OF_CHOICES = frozenset({"index", "delta", "message", "text", "finish_reason", "logprobs", "stop_reason", "usage"})
 
-    __slots__ = ("_choices",)
+
+class MoreChoices:
+    """What a stream says that is no part of the reply: log probabilities, the choices after the first, and fields that
+    the format does not have (``system_fingerprint``, OpenRouter's ``provider``, Azure's filter results).
+    """
+
+    __slots__ = ("_beside", "_choices")
 
     def __init__(self) -> None:
+        self._beside: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
 
+    def note(self, chunk: Mapping[str, Any]) -> None:
+        """Takes the fields of a chunk that no other place takes; the last value of each counts."""
+        self._beside.update(
+            {name: value for name, value in chunk.items() if name not in _OF_CHUNKS and value not in (None, [], {})}
+        )
+
+    def note_choice(self, choice: Mapping[str, Any]) -> None:
+        """Takes what the first choice says besides its delta, where it says anything."""
+        if choice.get("logprobs") or any(choice[name] is not None for name in choice if name not in _OF_CHOICES):
+            self.take(choice)
+
     def take(self, choice: Mapping[str, Any]) -> None:
-        """Takes what a choice of a chunk says; of the first choice only its log probabilities."""
+        """Takes what a choice of a chunk says; of the first choice all but its delta."""
         index = choice.get("index")
         index = index if type(index) is int else 0
         whole = self._choices.setdefault(index, {"index": index})
@@ -284,6 +307,7 @@ class MoreChoices:
                 whole.setdefault("logprobs", {}).setdefault(name, []).extend(tokens)
             elif tokens is not None:
                 whole.setdefault("logprobs", {})[name] = tokens
+        whole.update({name: value for name, value in choice.items() if name not in _OF_CHOICES and value is not None})
         if index == 0:
             return
         whole.setdefault("deltas", []).append(choice.get("delta"))
@@ -293,8 +317,8 @@ class MoreChoices:
     def body(self) -> dict[str, Any] | None:
         """All of it, in the shape of a whole body; None where there is nothing."""
         if not self._choices:
-            return None
-        return {"choices": [self._whole(self._choices[index]) for index in sorted(self._choices)]}
+            return self._beside or None
+        return {**self._beside, "choices": [self._whole(self._choices[index]) for index in sorted(self._choices)]}
 
     @staticmethod
     def _whole(choice: dict[str, Any]) -> dict[str, Any]:

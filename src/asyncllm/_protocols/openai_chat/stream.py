@@ -58,8 +58,12 @@ from .response import TEXTS, MoreChoices, is_chunks, read_usage, reasoning_text,
 _TEXT, _REASONING, _REFUSAL = "text", "reasoning", "refusal"
 # Fields of a delta that need more than the content; the others (role, channel, token ids) say nothing to a caller.
 _RARE = frozenset(
-    {"refusal", "tool_calls", "function_call", "audio", "images", "annotations", "executed_tools", "reasoning_details"}
+    {
+        *("refusal", "tool_calls", "function_call", "audio", "images", "annotations", "executed_tools"),
+        *("reasoning_details", "extra_content"),
+    }
 )
+_USUAL = frozenset({"id", "object", "created", "model", "choices", "usage"})
 _EMPTY_CHOICE = frozenset({"index", "finish_reason", "logprobs", "content_filter_results", "stop_reason"})
 _SAYING = ("text", "summary", "data", "signature")
 
@@ -78,6 +82,7 @@ class ChatStream:
         "_details",
         "_dialect",
         "_executed",
+        "_extra",
         "_finish",
         "_finished",
         "_halves",
@@ -122,6 +127,7 @@ class ChatStream:
         self._sources: list[Citation] = []
         self._calls = CallTable(context)
         self._executed: dict[object, dict[str, Any]] = {}
+        self._extra: dict[str, Any] | None = None  # Gemini's compatible surface: the thought signature of a text
         self._audio: AudioTrack | None = None
         self._spoken = -1
         self._thoughts = 0  # how many of the parts are reasoning
@@ -255,6 +261,8 @@ class ChatStream:
             self._fail(chunk)
         if not self._started and (choices or chunk.get("id")):
             self._start(chunk, events)
+        if not _USUAL.issuperset(chunk):
+            self._more.note(chunk)
         if chunk.get("service_tier"):
             self._tier = chunk["service_tier"]
         if "search_results" in chunk or "citations" in chunk:
@@ -286,8 +294,8 @@ class ChatStream:
         if choice.get("error"):
             self._fail(choice)
         delta = choice.get("delta")
-        if choice.get("logprobs"):
-            self._more.take(choice)
+        if choice.get("logprobs") or len(choice) > 3:  # more than its number, delta and finish reason
+            self._more.note_choice(choice)
         if type(delta) is not dict:
             delta = self._other_shape(choice)
         if delta:
@@ -383,6 +391,8 @@ class ChatStream:
                 self._whole(picture, events)
         for raw in objects(delta.get("executed_tools")):
             self._executed[raw.get("index") if type(raw.get("index")) is int else len(self._executed)] = raw
+        if isinstance(delta.get("extra_content"), dict):
+            self._extra = delta["extra_content"]
         if delta.get("annotations"):
             self._citations += read_citations(delta["annotations"])
         if isinstance(audio, dict):
@@ -423,7 +433,8 @@ class ChatStream:
         text, origin = "".join(self._buffer), self._context.origin
         if self._run is _TEXT:
             citations, self._citations = tuple(self._citations), []
-            return Text(text, citations=citations, origin=origin)
+            extra, self._extra = None if self._extra is None else {"extra_content": self._extra}, None
+            return Text(text, citations=citations, origin=origin, extra=extra)
         if self._run is _REFUSAL:
             return Refusal(text, origin=origin)
         if self._chunks:
