@@ -89,6 +89,7 @@ _TITLES: Mapping[str, str] = {
     "SharedSettings": "shared",
     "ResponseCacheSettings": "response_cache",
     "CostTrackingSettings": "cost_tracking",
+    "AlertWebhookSettings": "alert_webhook of cost_tracking",
 }
 
 

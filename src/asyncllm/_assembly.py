@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ._auth.keys import with_key
 from ._config import Settings, from_env
 from ._config.rules import SecretStr, Unshown
-from ._config.sections import HTTPSettings, ProviderLimits, stated
+from ._config.sections import AlertWebhookSettings, HTTPSettings, ProviderLimits, stated
 from ._config.settings import DeploymentSettings, ProviderSettings
 from ._engine.health import Health
 from ._engine.lifetime import Background
@@ -268,6 +268,8 @@ def ledger_of(settings: Settings, prices: Prices, *, on_alert: Callable[[Alert],
         ConfigurationError: the database needs a driver that is not installed.
     """
     tracking = settings.cost_tracking
+    if tracking.alert_webhook is not None:
+        on_alert = _also_sent(tracking.alert_webhook, on_alert)
     return Ledger(
         store_of(tracking.database.get_secret_value(), tracking.journal_path),
         budgets=settings.budgets,
@@ -277,6 +279,21 @@ def ledger_of(settings: Settings, prices: Prices, *, on_alert: Callable[[Alert],
         appraise=appraiser(prices),
         keep=tracking.keep,
     )
+
+
+def _also_sent(settings: AlertWebhookSettings, on_alert: Callable[[Alert], None] | None) -> Callable[[Alert], None]:
+    """Returns a callback that sends alerts to the webhook of a configuration, and calls the application's own."""
+    from ._ledger.webhook import AlertWebhook
+
+    webhook = AlertWebhook(settings.url.get_secret_value(), secret=settings.secret)
+    if on_alert is None:
+        return webhook
+
+    def both(alert: Alert) -> None:
+        webhook(alert)
+        on_alert(alert)
+
+    return both
 
 
 def begin_logging(environ: Mapping[str, str]) -> bool:

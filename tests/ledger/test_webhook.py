@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -122,3 +123,27 @@ def test_a_webhook_that_cannot_be() -> None:
             AlertWebhook(url, secret=secret)
     hook = AlertWebhook("https://x", secret=SECRET)
     assert SECRET not in f"{hook!r} {vars(hook)}"
+
+
+def test_a_webhook_of_the_configuration(receivers: Any) -> None:
+    """An alert goes there and to the application's callback; neither the address nor the secret is shown."""
+    receiver, told = receivers(), []
+    with Simulator.in_thread(reply=Reply(text="x", input_tokens=950_000, output_tokens=0)) as sim:
+        config = sim.config(
+            budgets=[{"name": "daily", "limit": 1, "on_exceed": "warn"}],
+            catalog={"prices": {"gpt-sim": {"input": 1, "output": 1}}},
+            cost_tracking={"alert_webhook": {"url": receiver.url, "secret": SECRET}},
+        )
+        with SyncClient(config, environ={}, on_alert=told.append) as client:
+            client.send("x", max_tokens=10)
+            client.ledger.flush()
+            assert receiver.url not in repr(client.settings)
+            assert SECRET not in repr(client.settings)
+        deadline = time.monotonic() + 5
+        while not receiver.got and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [90] == [alert.level for alert in told]
+        assert [90] == [json.loads(body)["level"] for _, body in receiver.got]
+        config["cost_tracking"]["alert_webhook"]["secret"] = "short"
+        with pytest.raises(errors.ConfigurationError, match="at least 16 characters"):
+            SyncClient(config, environ={})

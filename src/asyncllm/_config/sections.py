@@ -21,6 +21,7 @@ from .._schema.values import dataclass
 from .rules import FILLED, MONEY, PROXY_URL, Rule, SecretStr, above, at_least, below
 
 MOST_DAYS = 36_500
+LEAST_SIGNING_SECRET = 16
 MEMORY = ":memory:"  # the ledger's database when nothing is to be kept on disk
 
 Name = Annotated[str, FILLED]
@@ -369,6 +370,20 @@ def _days(text: str) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertWebhookSettings:
+    """Where alerts of budgets are sent, by signed requests."""
+
+    url: Annotated[SecretStr, "The address that takes them, by POST. It is not shown, as some hold a secret."]
+    secret: Annotated[SecretStr, "What the requests are signed with; at least 16 characters."]
+
+    def __post_init__(self) -> None:
+        if not self.url.get_secret_value().startswith(("https://", "http://")):
+            raise ValueError("url must begin with https:// or http://")
+        if len(self.secret.get_secret_value()) < LEAST_SIGNING_SECRET:
+            raise ValueError(f"secret must have at least {LEAST_SIGNING_SECRET} characters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostTrackingSettings:
     """The ledger."""
 
@@ -406,3 +421,6 @@ class CostTrackingSettings:
             raise ValueError("journal_path is for durability: journal")
         if self.journal_path is None:
             raise ValueError("durability: journal needs journal_path, a folder on a disk that outlives the process")
+    alert_webhook: Annotated[
+        AlertWebhookSettings | None, "Sends alerts of budgets to a server, signed and tried again."
+    ] = None

@@ -4,7 +4,7 @@
 
     Client("config.yaml", on_alert=AlertWebhook("https://ops.example/hooks/budgets", secret=os.environ["HOOK_SECRET"]))
 
-The rules:
+In a configuration it is ``cost_tracking: {alert_webhook: {url: ..., secret: ...}}``. The rules:
 
 * The ledger's thread hands an alert over and goes on; a thread of the webhook's own sends it, one alert at a time.
 * The body is JSON. The header ``x-asyncllm-signature`` is ``t=SECONDS,v1=HEX``, where HEX is the HMAC-SHA256 of
@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .._config.rules import SecretStr
+from .._config.sections import LEAST_SIGNING_SECRET
 from .._transport.blocking import BlockingClient
 from ..errors import ConfigurationError, TransportError
 from .budgets import Alert
@@ -67,8 +68,8 @@ class AlertWebhook:
         key = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
         if not url.startswith(("http://", "https://")):
             raise ConfigurationError("the address of a webhook must begin with https:// or http://")
-        if len(key) < 16:
-            raise ConfigurationError("the secret of a webhook must have at least 16 characters")
+        if len(key) < LEAST_SIGNING_SECRET:
+            raise ConfigurationError(f"the secret of a webhook must have at least {LEAST_SIGNING_SECRET} characters")
         self._url = url
         self._key = SecretStr(key)
         self._attempts = attempts

@@ -90,9 +90,10 @@ def _print_csv(by: Sequence[str], rows: Sequence[ReportRow]) -> None:
     from .._ledger.reports import SUMS
 
     writer = csv.writer(sys.stdout)
-    writer.writerow([*by, *SUMS, "latency_p50", "latency_p95"])
+    names = (*SUMS, "score", "latency_p50", "latency_p95")
+    writer.writerow([*by, *names])
     for row in rows:
-        figures = [getattr(row, name) for name in (*SUMS, "latency_p50", "latency_p95")]
+        figures = [getattr(row, name) for name in names]
         if _is_unknown(row):
             figures[SUMS.index("cost")] = None
         figures = [f"{figure:f}" if isinstance(figure, Decimal) else figure for figure in figures]
@@ -104,6 +105,9 @@ def _print_table(by: Sequence[str], rows: Sequence[ReportRow]) -> None:
     table = [[*by, *_HEADS], *([*map(_word, row.group.values()), *_figures(row, most)] for row in rows)]
     if len(rows) > 1:
         table.append(["total", *[""] * (len(by) - 1), *_total(rows)] if by else _total(rows))
+    if any(row.rated for row in rows):  # before the bars
+        scores = ["score", *(_score(row) for row in rows), *[""] * (len(table) - 1 - len(rows))]
+        table = [[*line[:-1], score, line[-1]] for line, score in zip(table, scores, strict=True)]
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
         cells = [
@@ -131,6 +135,11 @@ def _total(rows: Sequence[ReportRow]) -> list[str]:
     sums = [sum(getattr(row, name) or 0 for row in rows) for name in _NUMBERS]
     cost = sum((row.cost for row in rows), Decimal(0))
     return [*map(_number, sums), dollars(cost, sums[2], sums[0]), "", "", ""]
+
+
+def _score(row: ReportRow) -> str:
+    """The mean of the scores, and of how many."""
+    return "-" if row.score is None else f"{row.score:.2f} ({row.rated:,})"
 
 
 def bar(value: Decimal, most: Decimal) -> str:

@@ -40,6 +40,7 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from ... import errors
 from ..._ledger.reports import ReportRow
 from ...errors import AsyncLLMError, ConfigurationError, LedgerError
 from .examples import EXAMPLES
@@ -398,8 +399,14 @@ async def _calls(client: Source, request: Request) -> Any:
             if len(found) == limit:
                 more = True
                 break
-            found.append(_plain(record))
+            found.append({**_plain(record), "sentence": _sentence_of(record.error)})
     return {"calls": found, "next": found[-1]["id"] if more else None}
+
+
+def _sentence_of(error: str | None) -> str | None:
+    """What an error's class says of itself. The ledger keeps no text of an error: it may quote a prompt."""
+    found = None if error is None else getattr(errors, error, None)
+    return None if found is None else (found.__doc__ or "").partition("\n")[0].replace("``", "")
 
 
 _JSON = "application/json"

@@ -72,7 +72,9 @@ function tiles(row) {
   const shown = [
     ["spent", row ? money(row.cost) : "$0.00"], ["requests", count(row ? row.requests : 0)],
     ["input tokens", count(row ? row.input_tokens : 0)], ["output tokens", count(row ? row.output_tokens : 0)],
-    ["read from cache", share(cached)], ["failed", row ? share(row.failure_rate) : ""],
+    ["read from cache", share(cached)], ["saved by caches", row ? money(row.saved) : ""],
+    ["of it: retries", row ? money(row.retry_cost) : ""], ["of it: fallbacks", row ? money(row.fallback_cost) : ""],
+    ["failed", row ? share(row.failure_rate) : ""],
     ["median", row ? seconds(row.latency_p50) : ""], ["slowest 5%", row ? seconds(row.latency_p95) : ""],
   ];
   byId("tiles").replaceChildren(...shown.map(([name, value]) => {
@@ -155,8 +157,8 @@ async function show() {
   try {
     const budget = await optional(get("budgets"), { budgets: [] }); // first, so that a missing token is asked for once
     const [all, days, models, users, agents, unpriced, tags, health, failed] = await Promise.all([
-      sums(""), sums("day,provider,model"), sums("provider,model"), sums("user"), sums("agent"),
-      sums("provider,model,unpriced_reason"), sums("tag"),
+      sums(""), sums("day,provider,model"), sums("provider,model"), sums("user", { limit: 200 }), sums("agent", { limit: 15 }),
+      sums("provider,model,unpriced_reason"), sums("tag", { limit: 15 }),
       optional(get("providers/health"), { targets: [] }),
       get("calls", { ...query, status: "error", newest: "true", limit: "20" }),
     ]);
@@ -173,6 +175,8 @@ async function show() {
       number("cached", (row) => share(row.input_tokens ? (row.cache_read_tokens || 0) / row.input_tokens : null)),
       number("failed", (row) => share(row.failure_rate), failing),
       number("median", (row) => seconds(row.latency_p50)), number("slowest 5%", (row) => seconds(row.latency_p95)),
+      number("retries", (row) => money(row.retry_cost)), number("fallbacks", (row) => money(row.fallback_cost)),
+      number("rated", (row) => (row.rated ? `${row.score.toFixed(2)} (${count(row.rated)})` : "")),
     ], models);
     table(byId("by-user"), [{ title: "user", of: (row) => row.group.user ?? "(none)" }, ...SUMS], users.slice(0, 15));
     table(byId("by-agent"), [{ title: "agent", of: (row) => row.group.agent ?? "(none)" }, ...SUMS], agents.slice(0, 15));
@@ -184,6 +188,7 @@ async function show() {
     table(byId("failures"), [
       { title: "time", of: (row) => new Date(row.time).toLocaleString() },
       { title: "target", of: (row) => `${row.provider}/${row.model}` }, { title: "error", of: (row) => row.error, tone: () => "bad" },
+      { title: "what happened", of: (row) => row.sentence ?? "", kind: "long" },
       number("status", (row) => row.http_status ?? ""), { title: "user", of: (row) => row.user ?? "" },
       { title: "request id", of: (row) => row.request_id ?? "", kind: "long" },
     ], failed.calls, "no failure in this time");
