@@ -18,6 +18,7 @@ function money(text) {
   return "$" + value.toFixed(value !== 0 && Math.abs(value) < 1 ? 4 : 2);
 }
 const count = (value) => (value === null || value === undefined ? "" : Number(value).toLocaleString("en"));
+const short = (value) => (value >= 1e7 ? Number(value).toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 }) : count(value));
 const share = (value) => (value === null || value === undefined ? "" : (100 * value).toFixed(1) + "%");
 const seconds = (value) => (value === null || value === undefined ? "" : value.toFixed(2) + " s");
 
@@ -70,8 +71,8 @@ function filters() {
 function tiles(row) {
   const cached = row && row.input_tokens ? (row.cache_read_tokens || 0) / row.input_tokens : null;
   const shown = [
-    ["spent", row ? money(row.cost) : "$0.00"], ["requests", count(row ? row.requests : 0)],
-    ["input tokens", count(row ? row.input_tokens : 0)], ["output tokens", count(row ? row.output_tokens : 0)],
+    ["spent", row ? money(row.cost) : "$0.00"], ["requests", short(row ? row.requests : 0)],
+    ["input tokens", short(row ? row.input_tokens : 0)], ["output tokens", short(row ? row.output_tokens : 0)],
     ["read from cache", share(cached)], ["saved by caches", row ? money(row.saved) : ""],
     ["of it: retries", row ? money(row.retry_cost) : ""], ["of it: fallbacks", row ? money(row.fallback_cost) : ""],
     ["failed", row ? share(row.failure_rate) : ""],
