@@ -411,6 +411,9 @@ class CostTrackingSettings:
     journal_path: Annotated[
         Path | None, "The folder of these files, on a local disk that outlives the process; for durability: journal."
     ] = None
+    alert_webhook: Annotated[
+        AlertWebhookSettings | None, "Sends alerts of budgets to a server, signed and tried again."
+    ] = None
 
     def __post_init__(self) -> None:
         if self.durability == "commit" and self.journal_path is None:
@@ -421,6 +424,3 @@ class CostTrackingSettings:
             raise ValueError("journal_path is for durability: journal")
         if self.journal_path is None:
             raise ValueError("durability: journal needs journal_path, a folder on a disk that outlives the process")
-    alert_webhook: Annotated[
-        AlertWebhookSettings | None, "Sends alerts of budgets to a server, signed and tried again."
-    ] = None
