@@ -128,6 +128,13 @@ class SyncMap(_Pulled[Item[Parsed]], Generic[Parsed]):
         super().__init__(stream, call)
         self._stream = stream
 
+    def __next__(self) -> Item[Parsed]:
+        try:
+            return super().__next__()
+        except KeyboardInterrupt:
+            self.close()  # what is in flight may end and is recorded
+            raise
+
     @property
     def progress(self) -> MapProgress:
         """The progress of the map."""
@@ -135,5 +142,5 @@ class SyncMap(_Pulled[Item[Parsed]], Generic[Parsed]):
 
     @property
     def stopped(self) -> str | None:
-        """Why it ended before the last input: ``"max_cost"``; None otherwise."""
+        """Why it ended before the last input: ``"max_cost"`` or ``"unknown_cost"``; None otherwise."""
         return self._stream.stopped

@@ -314,7 +314,8 @@ class SyncClient(BlockingOnly, SyncBulkVerb):
         Raises:
             BadRequestError: a keyword is wrong.
         """
-        return self._call(lambda: self._client.map_all(inputs, response_format=response_format, **options))
+        with self.map(inputs, response_format=response_format, **options) as items:
+            return sorted(items, key=lambda item: item.index)
 
     def conversation(
         self,

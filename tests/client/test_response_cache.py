@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -117,6 +118,62 @@ async def test_a_cancelled_call_leaves_the_others_their_turn() -> None:
                 seconds = time.monotonic() - began
             raise late
     assert seconds < 0.15
+
+
+async def test_equal_streams_at_once_make_one_request() -> None:
+    """Streams and calls wait for the one that asks, and have its events; one that is left lets the next one ask."""
+    async with Simulator(reply="Hello there", latency=0.1) as sim, opened(sim) as client:
+        texts: list[str] = []
+
+        async def read() -> None:
+            async with client.stream("Hi") as stream:
+                texts.append("".join([str(event) async for event in stream]))
+
+        async def ask() -> None:
+            texts.append((await client.send("Hi")).text)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(read)
+                tasks.start_soon(ask)
+        assert (sim.count(), {"Hello there"}, 8) == (1, set(texts), len(texts))
+
+        async def leave() -> None:
+            async with client.stream("Bye") as stream:
+                async for _ in stream:
+                    break
+
+        async def read_other() -> None:
+            texts.append("".join([str(event) async for event in client.stream("Bye")]))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(leave)
+            await anyio.sleep(0.02)
+            for _ in range(3):
+                tasks.start_soon(read_other)
+        assert (3, 11) == (sim.count(), len(texts))
+
+
+async def test_a_stream_that_nobody_reads_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for it for a while, then ask themselves; one that was dropped lets the next one ask at once."""
+    from asyncllm._response_cache import response_cache
+
+    async with Simulator(reply="Hello there") as sim, opened(sim) as client:
+        stream = client.stream("Hi")
+        await stream.__anext__()
+        monkeypatch.setattr(response_cache, "LONGEST_WAIT", 0.1)
+        assert "Hello there" == (await client.send("Hi")).text
+        assert "Hello there" == "".join([str(event) async for event in client.stream("Hi")])
+        monkeypatch.undo()
+        del stream
+        gc.collect()
+        with anyio.fail_after(3):
+            await client.send("Hi", seed=1)
+            left = client.stream("Hi", seed=2)
+            await left.__anext__()
+            del left
+            gc.collect()
+            assert "Hello there" == (await client.send("Hi", seed=2)).text
 
 
 async def test_streams_are_replayed() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -280,3 +283,43 @@ async def test_auto_is_held_by_a_limit_of_the_provider(open_client: OpenClient) 
         sim.on("*", Fault(status=429, retry_after=0.05, times=6))
         items = await client.map_all([str(n) for n in range(60)], concurrency="auto")
     assert [None] * 60 == [item.error for item in items]
+
+
+INTERRUPTED = """
+import sys, asyncllm
+
+config = {"active_provider": "openai", "providers": {"openai": {"api_key": "k", "base_url": sys.argv[1],
+          "fallback_models": ["gpt-sim"]}}}
+inputs = (str(number) for number in range(10000))
+if sys.argv[3] == "sync":
+    with asyncllm.SyncClient(config) as client:
+        for item in client.map(inputs, concurrency=4, checkpoint=sys.argv[2]):
+            pass
+else:
+    import asyncio
+
+    async def main():
+        async with asyncllm.Client(config) as client:
+            await client.map_all(inputs, concurrency=4, checkpoint=sys.argv[2])
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_interrupt_keeps_what_is_under_way(kind: str, tmp_path: Path) -> None:
+    """Ctrl-C reads nothing more, waits for the calls in flight, records them, and says how to go on."""
+    path = tmp_path / "run.db"
+    with Simulator.in_thread(latency=0.3) as sim:
+        arguments = [sys.executable, "-c", INTERRUPTED, sim.url("openai"), str(path), kind]
+        process = subprocess.Popen(arguments, env={**os.environ}, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 20
+        while len(sim.requests) < 6 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=20)[1]
+        asked = len(sim.requests)
+    with sqlite3.connect(path) as answers:
+        ((kept,),) = answers.execute("SELECT count(*) FROM answers").fetchall()
+    assert asked == kept
+    assert "run the same map again to go on" in said

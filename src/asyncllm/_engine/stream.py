@@ -323,7 +323,7 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
                 return None
         if plan.cache is not None:
             with anyio.move_on_after(call.remaining):
-                kept = await plan.cache.find(call, plan.parse)
+                kept = await plan.cache.begin(call, plan.parse)
                 if kept is not None:
                     self._replay(kept, kept)
                     return None
@@ -532,8 +532,8 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
         finally:
             if self._opened is opened:
                 self._settle("ok")
-        if self._plan.cache is not None and self._response is not None and self._failure is None:
-            self._plan.cache.keep(opened.attempt.call, self._response)
+        if self._plan.cache is not None:
+            self._plan.cache.keep(opened.attempt.call, None if self._failure is not None else self._response)
         self._tell(whole=True)
 
     def _ask_again(self, opened: Opened, error: StructuredOutputError) -> bool:
@@ -573,6 +573,8 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
             self._hooks.traced(self._response, error or self._failure)
         if outcome != "ok":
             self._tell(whole=False)
+            if self._plan.cache is not None:
+                self._plan.cache.release()
 
     def _settle_attempt(self, opened: Opened, outcome: Outcome, error: AsyncLLMError | None) -> None:
         if not opened.attempt.settled:

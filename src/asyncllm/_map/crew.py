@@ -163,7 +163,7 @@ class Crew(Generic[T]):
         self._reading = anyio.Lock()
         self._asked: dict[str, anyio.Event] = {}  # keys of the user's that are asked for now
         self._changed = anyio.Event()
-        self._closing = anyio.Event()
+        self._closing, self._ended = anyio.Event(), anyio.Event()
         self._scopes: set[anyio.CancelScope] = set()
         self._failure: BaseException | None = None
         self._began = 0.0
@@ -220,6 +220,9 @@ class Crew(Generic[T]):
     async def end(self) -> None:
         """Ends the work: nothing new is read; with a checkpoint, the calls in flight may end within `GRACE`."""
         if self._closed:
+            if not self._dropped:  # somebody else is ending it
+                with anyio.move_on_after(GRACE + _TO_SETTLE, shield=True):
+                    await self._ended.wait()
             return
         self._closed = True
         self._closing.set()
@@ -231,7 +234,10 @@ class Crew(Generic[T]):
         self._cancel()
         with anyio.move_on_after(_TO_SETTLE, shield=True):
             await self._idle()
-        await self._close(unfinished)
+        try:
+            await self._close(unfinished)
+        finally:
+            self._ended.set()
 
     def drop(self) -> None:
         """The consumer is gone. Nothing new is read; with a checkpoint the calls in flight may end."""

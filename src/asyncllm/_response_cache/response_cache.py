@@ -5,7 +5,8 @@ The rules:
 * The key is everything that a model is sent, the model and its entry; not for whom the call is made.
 * Kept is a whole reply of the first target of the call. What a fallback said, what was blocked, refused or paused is
   not kept. Calls with tools are left alone unless they ask (``cache_response=True``).
-* Of equal calls at the same time one asks, the others wait for it. If it fails, the next one asks. Streams do not wait.
+* Of equal calls at the same time one asks, the others wait for it, streams too. If it fails, the next one asks. A
+  stream goes as fast as it is read, so nobody waits longer than `LONGEST_WAIT` for one.
 * A reply that is given again costs 0. It is a row of the ledger with the status ``cached`` and with what it saved.
 * A store that fails costs a warning, never a call.
 """
@@ -34,6 +35,8 @@ from ..errors import StructuredOutputError
 from .reply_stores import KeepingError, MemoryReplies, RedisReplies, ReplyStore, SQLiteReplies
 
 _KEPT = frozenset({"stop", "length", "tool_calls"})
+LONGEST_WAIT = 30.0
+"""Seconds that a call waits for an equal one that asks already."""
 _FORMAT = 1  # of the key and of the text
 _log = logging.getLogger("asyncllm")
 
@@ -130,12 +133,45 @@ class CachedRequest:
         target: the only one whose reply is kept.
     """
 
-    __slots__ = ("_cache", "_key", "_target")
+    __slots__ = ("_asking", "_cache", "_key", "_target")
 
     def __init__(self, cache: ResponseCache, key: str, target: Target) -> None:
         self._cache = cache
         self._key = key
         self._target = target
+        self._asking: Callable[[Callable[[], None]], None] | None = None  # a stream asks: runs something on its loop
+
+    async def begin(self, call: Call, parse: Parse | None) -> Response | None:
+        """For a stream: the reply that was kept, or that an equal call is just asking for. None: the stream asks, and
+        the others wait for it until `keep` or `release`.
+        """
+        give_up_at = anyio.current_time() + LONGEST_WAIT
+        while (other := self._cache.begin(self._key)) is not None:
+            with anyio.move_on_at(give_up_at) as waited:
+                await other.wait()
+            found = await self.find(call, parse)
+            if found is not None or waited.cancelled_caught:
+                return found
+        self._asking = call.engine.background.call_soon
+        found = None
+        try:
+            found = await self.find(call, parse)
+        except BaseException:
+            self.release()
+            raise
+        if found is not None:
+            self.release()
+        return found
+
+    def release(self) -> None:
+        """The stream that asked has no reply: the next one asks. Does nothing for one that did not ask."""
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            asking(partial(self._cache.end, self._key))  # may come from a finaliser
+
+    def __del__(self) -> None:
+        if self._asking is not None:
+            self.release()
 
     async def find(self, call: Call, parse: Parse | None) -> Response | None:
         """The reply that was kept, booked as such; None where there is none."""
@@ -171,10 +207,13 @@ class CachedRequest:
         while True:
             other = cache.begin(key)
             if other is not None:
-                await other.wait()
+                with anyio.move_on_after(LONGEST_WAIT) as waited:
+                    await other.wait()
                 found = await self.find(call, parse)
                 if found is not None:
                     return found
+                if waited.cancelled_caught:
+                    return await send()
                 continue  # it failed, or its reply is not kept
             try:
                 found = await self.find(call, parse)
@@ -186,10 +225,20 @@ class CachedRequest:
             finally:
                 cache.end(key)
 
-    def keep(self, call: Call, response: Response) -> None:
-        """Keeps the reply of a stream, in the background."""
-        if self._is_kept(response):
-            call.engine.background.spawn(partial(self._cache.keep, self._key, response))
+    def keep(self, call: Call, response: Response | None) -> None:
+        """The stream that asked is whole. Keeps its reply in the background; None: it is none to keep."""
+        if response is None or not self._is_kept(response):
+            self.release()
+            return
+        asked, self._asking = self._asking is not None, None
+        call.engine.background.spawn(partial(self._keep, response, asked=asked))
+
+    async def _keep(self, response: Response, *, asked: bool) -> None:
+        try:
+            await self._cache.keep(self._key, response)
+        finally:
+            if asked:
+                self._cache.end(self._key)
 
     def _is_kept(self, response: Response) -> bool:
         last = response.attempts[-1] if response.attempts else None
