@@ -53,7 +53,7 @@ _TOP = (
         "tools",
         "Tools and runs",
         "Functions that a model may call, and the loop that calls them.",
-        ("tools", "runs", "_run_stream", "_schema.hosted", "_schema.request"),
+        ("tools", "_tool_signatures", "runs", "_run_stream", "_schema.hosted", "_schema.request"),
     ),
     Page(
         "conversations",
@@ -65,7 +65,10 @@ _TOP = (
         "many",
         "Many prompts",
         "Maps, batches and bulk jobs.",
-        ("bulk", "_batches", "_bulk_job", "_map_item", "_sync_batch", "_sync_bulk", "_ledger.row_journal"),
+        (
+            *("bulk", "_bulk_job", "_map.crew", "_map.item", "_sync_bulk", "_ledger.row_journal"),
+            *("_batches.batch_job", "_batches.sync_batch"),
+        ),
     ),
     Page(
         "errors",

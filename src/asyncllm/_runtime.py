@@ -198,7 +198,8 @@ class Runtime(AsyncOnly):
 
         self._targeting = whole._targeting.with_host(name, build)
         self._targeting.provider(name)  # a key that cannot be is told where it is given
-        self._replies = None  # what one account was told is nothing for another
+        if self._replies is not None and self._replies.mode == "cache":
+            self._replies = None  # what one account was told is nothing for another
         self._health = health = Health()
         asker = Questions(self._ready, self._targeting.aim, time.time)
         self._catalog = catalog = whole._catalog.asked_by(asker, self._targeting.provider)

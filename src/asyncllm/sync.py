@@ -53,8 +53,6 @@ Result = TypeVar("Result")
 _SECONDS_AT_EXIT = 2.0
 _ROWS_A_HOP = 1000
 T = TypeVar("T")
-
-
 P = ParamSpec("P")
 
 

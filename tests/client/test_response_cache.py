@@ -217,6 +217,44 @@ async def test_what_is_not_kept() -> None:
         assert (again.tool_calls[0].name, sim.count()) == ("f", before + 1)
 
 
+async def test_the_same_store_records_and_replays_tests(tmp_path: Path) -> None:
+    """Recording keeps all whole replies, also with tools; replaying gives them without a server and asks nobody."""
+
+    async def add(a: int, b: int) -> int:
+        """Adds."""
+        return a + b
+
+    def model(request: Any) -> Reply | str:
+        if request.tool_results:
+            return f"It is {request.tool_results[0]}."
+        return Reply(tool_calls=(ToolUse("add", {"a": 1, "b": 2}),)) if request.tools else "Hello"
+
+    cache = {"url": f"sqlite:///{tmp_path / 'replies.db'}", "ttl": 0.01}
+
+    async def program(client: Client) -> list[Any]:
+        run = await client.run("Add", tools=[add])
+        async with client.stream("Hi") as stream:
+            text = "".join([str(event) async for event in stream])
+        items = await client.map_all(["one", "two"])
+        bypassing = await client.send("Hi", cache_response=False)
+        return [run.text, text, [item.text for item in items], bypassing.text]
+
+    async with Simulator(reply=model) as sim, opened(sim, cache={**cache, "mode": "record"}) as client:
+        recorded = await program(client)
+        asked = sim.count()
+    await anyio.sleep(0.05)
+    async with Simulator(reply=model) as sim, opened(sim, cache={**cache, "mode": "replay"}) as client:
+        assert recorded == await program(client)
+        with pytest.raises(errors.ConfigurationError, match="asks nobody"):
+            await client.send("What was never asked")
+        with pytest.raises(errors.ConfigurationError, match="asks nobody"):
+            await client.stream("What was never asked").__anext__()
+        view = client.with_options(api_key="sk-another")
+        with pytest.raises(errors.ConfigurationError, match="asks nobody"):
+            await view.send("What was never asked")
+        assert (5, 0) == (asked, sim.count())
+
+
 async def test_a_typed_answer_comes_back_typed() -> None:
     """`parsed` is read again from the reply."""
     async with Simulator(reply='{"a": 1}') as sim, opened(sim) as client:

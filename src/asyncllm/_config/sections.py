@@ -150,6 +150,10 @@ class ResponseCacheSettings:
     ] = field(default_factory=lambda: SecretStr(MEMORY))
     ttl: Annotated[float, above(0), "Seconds after which a reply is asked for again."] = 3600.0
     prefix: Annotated[Name, "What the names of its keys begin with on a Redis server."] = "asyncllm"
+    mode: Annotated[
+        Literal["cache", "record", "replay"],
+        "cache; or for tests: record keeps every reply for good, replay gives recorded ones and asks nobody.",
+    ] = "cache"
 
 
 def _redis_url(secret: SecretStr) -> SecretStr:

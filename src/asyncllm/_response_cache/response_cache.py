@@ -9,6 +9,8 @@ The rules:
   stream goes as fast as it is read, so nobody waits longer than `LONGEST_WAIT` for one.
 * A reply that is given again costs 0. It is a row of the ledger with the status ``cached`` and with what it saved.
 * A store that fails costs a warning, never a call.
+* For tests the same store has two more modes. ``record`` keeps every whole reply for good, also those of calls with
+  tools, of fallbacks, and what was blocked. ``replay`` gives recorded replies and raises for all others.
 """
 
 from __future__ import annotations
@@ -31,12 +33,13 @@ from .._engine.target import Target
 from .._options import Arguments
 from .._schema.response import Attempt, Response
 from .._schema.stored import StoredFormatError, load_response, stored_response, to_text
-from ..errors import StructuredOutputError
+from ..errors import ConfigurationError, StructuredOutputError
 from .reply_stores import KeepingError, MemoryReplies, RedisReplies, ReplyStore, SQLiteReplies
 
 _KEPT = frozenset({"stop", "length", "tool_calls"})
 LONGEST_WAIT = 30.0
 """Seconds that a call waits for an equal one that asks already."""
+_FOR_GOOD = 3e9  # seconds
 _FORMAT = 1  # of the key and of the text
 _log = logging.getLogger("asyncllm")
 
@@ -52,7 +55,8 @@ class ResponseCache:
     """
 
     def __init__(self, settings: ResponseCacheSettings) -> None:
-        self.ttl = settings.ttl
+        self.mode = settings.mode
+        self.ttl = settings.ttl if settings.mode == "cache" else _FOR_GOOD
         self._store = _store_of(settings)
         self._flights: dict[str, anyio.Event] = {}
         self._warned = False
@@ -60,7 +64,7 @@ class ResponseCache:
     def of(self, asked: Arguments, targets: Sequence[Target]) -> CachedRequest | None:
         """The cache's view of one call; None where the call is none of its business."""
         wanted = asked.cache_response
-        if wanted is False or (asked.request.tools and wanted is None):
+        if self.mode == "cache" and (wanted is False or (asked.request.tools and wanted is None)):
             return None
         first = targets[0]
         said = replace(asked.request, model=first.model, stream=False)
@@ -176,9 +180,14 @@ class CachedRequest:
     async def find(self, call: Call, parse: Parse | None) -> Response | None:
         """The reply that was kept, booked as such; None where there is none."""
         kept = await self._cache.find(self._key)
-        if kept is None:
-            return None
         target = self._target
+        if kept is None:
+            if self._cache.mode == "replay":
+                raise ConfigurationError(
+                    f"no reply to this request to {target.provider.name}/{target.model} is recorded, and the "
+                    "response_cache has the mode replay, which asks nobody; record it with the mode record"
+                )
+            return None
         attempt = Attempt(
             provider=target.provider.name,
             model=target.model,
@@ -192,6 +201,8 @@ class CachedRequest:
         try:
             response = finish(response, parse, call)
         except StructuredOutputError:
+            if self._cache.mode == "replay":
+                raise
             return None  # the type has other rules now
         call.records.append(attempt)
         if call.book is not None:
@@ -242,6 +253,8 @@ class CachedRequest:
 
     def _is_kept(self, response: Response) -> bool:
         last = response.attempts[-1] if response.attempts else None
+        if self._cache.mode != "cache":
+            return last is not None and last.outcome == "ok"
         return (
             response.finish_reason in _KEPT
             and last is not None
