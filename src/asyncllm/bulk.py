@@ -23,6 +23,7 @@ Work runs in background tasks of the client (`asyncllm._map.crew`), so nothing i
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Generic
@@ -34,6 +35,7 @@ from ._map.checkpoint import Answers, salt_of
 from ._map.crew import Crew, MapProgress, MapRules, Parse, Spawn, Stopped
 from ._map.crew import Inputs as Inputs
 from ._map.item import Item
+from ._options import KEYWORDS
 from ._run_options import MAP_KEYWORDS, RUN_KEYWORDS, take
 from ._schema.response import Response
 from .errors import BadRequestError
@@ -75,6 +77,7 @@ def begin_map(
         rest["response_format"] = response_format
     cost = take(rest, {"max_cost": RUN_KEYWORDS["max_cost"]})
     rules = MapRules(**take(rest, MAP_KEYWORDS), **cost)
+    _check(rest)
     asked: Callable[..., Coroutine[Any, Any, Any]] = run if rest.get("tools") else send
 
     async def ask(said: Any) -> Any:
@@ -82,6 +85,26 @@ def begin_map(
         return await asked(messages, **{**rest, **own})
 
     return MapStream(Crew(inputs, rules, ask=ask, parse=parse, spawn=spawn, salt=salt_of(rest, place)))
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuses keywords of the calls before anything is asked: what is wrong with all inputs is told once.
+
+    Raises:
+        TypeError: there is no such keyword.
+        BadRequestError: a value is wrong, or a keyword of runs has no tools beside it.
+    """
+    for name, value in options.items():
+        if name in KEYWORDS:
+            if value is not None and name != "tools":  # those of a run are read by the run
+                KEYWORDS[name].read(name, value)
+        elif name in RUN_KEYWORDS:
+            if not options.get("tools"):
+                raise BadRequestError(f"{name} is a keyword of runs: give tools= too")
+        elif name != "response_format":
+            near = difflib.get_close_matches(name, [*MAP_KEYWORDS, *KEYWORDS, *RUN_KEYWORDS], n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"got an unexpected keyword argument {name!r}{hint}")
 
 
 def begin_job(
@@ -116,6 +139,7 @@ def begin_job(
         rest["response_format"] = response_format
     cost = take(rest, {"max_cost": RUN_KEYWORDS["max_cost"]})
     rules = MapRules(**take(rest, MAP_KEYWORDS), **cost)
+    _check(rest)
     asked: Callable[..., Coroutine[Any, Any, Any]] = run if rest.get("tools") else send
 
     async def ask(row: Any) -> Any:

@@ -213,13 +213,17 @@ async def test_leaving_without_a_checkpoint_cancels_what_is_in_flight(open_clien
         {"on_error": "ignore"},
         {"max_cost": 0},
         {"key": str},
+        {"temperature": "hot"},
+        {"max_steps": 3},
+        {"concurency": 3},
     ],
 )
 async def test_wrong_keywords_are_refused_at_once(open_client: OpenClient, keywords: dict[str, Any]) -> None:
     """Before anything is read."""
     async with Simulator() as sim, open_client(sim) as client:
-        with pytest.raises(errors.BadRequestError):
+        with pytest.raises((errors.BadRequestError, TypeError)):
             client.map(["a"], **keywords)
+        assert 0 == len(sim.requests)
 
 
 @pytest.mark.parametrize("inputs", ["text", {"messages": "a"}, 3])

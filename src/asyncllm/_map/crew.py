@@ -251,10 +251,10 @@ class Crew(Generic[T]):
         self._hide()
 
     async def _begin(self) -> None:
-        self._begun = True
-        self._began = time.monotonic()
         if self._answers is not None:
             await to_thread.run_sync(self._answers.open)
+        self._begun = True
+        self._began = time.monotonic()
         self._fill()
 
     async def _idle(self) -> None:
