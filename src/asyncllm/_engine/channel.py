@@ -15,6 +15,7 @@ from .._schema.accumulate import Accumulator
 from .._schema.content import Text, ToolCall
 from .._schema.events import Event, PartEnd, PartStart, ResponseStart
 from .._schema.replay import events_of
+from .._schema.response import Response
 from .._schema.usage import UNKNOWN_USAGE, Usage
 from .._transport.base import MAX_BODY_BYTES, Exchange
 from ..errors import AsyncLLMError, ContentBlockedError, FirstTokenTimeoutError
@@ -195,3 +196,16 @@ def has_content(events: Sequence[Event]) -> bool:
             continue
         return True
     return False
+
+
+def give_up(opened: Opened, partial_response: Response) -> None:
+    """Closes a committed stream that nobody reads any more, and settles its attempt with what came."""
+    opened.channel.abort()
+    opened.attempt.settle("cancelled", usage=opened.channel.usage, partial=partial_response)
+
+
+def discard(late: Opened) -> None:
+    """Closes a hedged stream that came second."""
+    accumulator = Accumulator()
+    accumulator.feed(late.events)
+    give_up(late, accumulator.response())

@@ -43,7 +43,7 @@ from ..errors import (
 )
 from .attempt import Engine
 from .call import MOST_PAUSES, Cached, Call, Patience, Payer, Seam, finish
-from .channel import Opened, open_stream
+from .channel import Opened, discard, give_up, open_stream
 from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .sending import log_hop, send_hedged
 from .target import Target, following
@@ -229,7 +229,7 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
         opened = self._opened
         if not self._over and opened is not None:
             background = opened.attempt.call.engine.background
-            background.call_soon(partial(_give_up, opened, self._accumulator.response()))
+            background.call_soon(partial(give_up, opened, self._accumulator.response()))
         if self._hooks is not None:
             self._hooks.left(self._response)
 
@@ -343,7 +343,7 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
         total = min(call.remaining, self._ends_at - clock())
         opened = None
         with anyio.move_on_after(total):
-            opened = await send_hedged(call, open_stream, _discard, self._start)
+            opened = await send_hedged(call, open_stream, discard, self._start)
         if opened is None:
             raise call.out_of_time(
                 f"no content within the total deadline of {plan.patience.total:g} s; allow more with timeout="
@@ -586,16 +586,3 @@ class Stream(AsyncIterationOnly, Generic[Parsed]):
         told, self._when_ended = self._when_ended, None
         if told is not None:
             told(self.response, whole)
-
-
-def _give_up(opened: Opened, partial_response: Response) -> None:
-    """Closes a committed stream that nobody reads any more, and settles its attempt with what came."""
-    opened.channel.abort()
-    opened.attempt.settle("cancelled", usage=opened.channel.usage, partial=partial_response)
-
-
-def _discard(late: Opened) -> None:
-    """Closes a hedged stream that came second."""
-    accumulator = Accumulator()
-    accumulator.feed(late.events)
-    _give_up(late, accumulator.response())
