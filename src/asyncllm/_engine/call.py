@@ -105,22 +105,16 @@ class Cached(Protocol):
     """What keeps the reply to one request."""
 
     async def begin(self, call: Call, parse: Parse | None) -> Response | None:
-        """For a stream: the reply that was kept, or that an equal call is just asking for. None: the stream asks, and
-        the others wait for it until `keep` or `release`.
-        """
-        ...
+        """For a stream: as `ask`. None: the stream asks, and the others wait for it until `keep` or `release`."""
 
     async def ask(self, call: Call, parse: Parse | None, send: Callable[[], Awaitable[Response]]) -> Response:
         """The reply that was kept, or that another call is just asking for; else the one that ``send`` gives."""
-        ...
 
     def keep(self, call: Call, response: Response | None) -> None:
         """The stream that asked is whole. Keeps its reply in the background; None: it is none to keep."""
-        ...
 
     def release(self) -> None:
         """The stream that asked has no reply: the next one asks."""
-        ...
 
 
 class Tries:
