@@ -407,10 +407,11 @@ async def test_the_loop_itself_costs_little() -> None:
         await send((Message.user("go"), first.message, Message.tool(call.id, result)), tools=[told])
 
     async def microseconds(work: Any) -> float:
-        began = time.process_time()
+        began = time.thread_time()
         for _ in range(100):
             await work()
-        return (time.process_time() - began) / 100 * 1e6
+        return (time.thread_time() - began) / 100 * 1e6
 
-    best = [min([await microseconds(work) for _ in range(20)]) for work in (by_run, by_hand)]
-    assert (best[0] - best[1]) / 2 < 50 * slowness()
+    ours = min([await microseconds(by_run) for _ in range(20)])
+    bare = min([await microseconds(by_hand) for _ in range(20)])
+    assert (ours - bare) / 2 < 50 * slowness()
