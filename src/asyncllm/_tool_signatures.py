@@ -20,7 +20,7 @@ import inspect
 import json
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, is_dataclass
 from decimal import Decimal
 from types import FrameType, MappingProxyType
@@ -264,7 +264,7 @@ def _field(hint: Any, default: Any, explained: str | None) -> Any:
     from pydantic import Field
     from typing_extensions import NotRequired
 
-    extras = list(hint.__metadata__) if get_origin(hint) is Annotated else []
+    extras = list(_extras(hint))
     if _is_field(default):
         hint = Annotated[hint, default]
         extras.append(default)
@@ -275,6 +275,15 @@ def _field(hint: Any, default: Any, explained: str | None) -> Any:
     if text is not None:
         hint = Annotated[hint, Field(description=text)]
     return hint if default is inspect.Parameter.empty or _is_field(default) else NotRequired[hint]
+
+
+def _extras(hint: Any) -> Iterator[Any]:
+    """What stands beside the type in ``Annotated``, also inside an ``Optional``, where Python 3.10 may put it."""
+    if get_origin(hint) is Annotated:
+        yield from hint.__metadata__
+    elif get_origin(hint) in _AROUND:
+        for inner in get_args(hint):
+            yield from _extras(inner)
 
 
 def _bound(function: Callable[..., Any]) -> set[str]:
