@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
+
 import nox
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+MIGRATIONS = runpy.run_path("tools/run_migration.py")["PEERS"]
 PYTHONS = nox.project.python_versions(PYPROJECT)  # from the classifiers, so that both lists are one
 
 nox.options.sessions = ["lint", "types", "tests"]
@@ -129,6 +132,14 @@ def oracle(session: nox.Session) -> None:
     session.install(".[test]", "openai", "anthropic", "google-genai", "boto3")
     session.run("pytest", "tests/oracle", *session.posargs, env={"ASYNCLLM_ORACLE_REQUESTS": "200"})
     session.run("pytest", "tests/testing/test_simulator_sdks.py")
+
+
+@nox.session
+@nox.parametrize("peer", list(MIGRATIONS))
+def migration(session: nox.Session, peer: str) -> None:
+    """Both programs of a page in docs/migration, with the library that it comes from."""
+    session.install(".", *MIGRATIONS[peer])
+    session.run("python", "tools/run_migration.py", peer)
 
 
 @nox.session

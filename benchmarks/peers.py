@@ -1,4 +1,4 @@
-"""CPU time of calls and chunks: asyncllm beside raw httpx, the vendors' SDKs and LiteLLM, on one loopback server.
+"""CPU time of calls and chunks: asyncllm beside raw httpx, the vendors' SDKs, LiteLLM and pydantic-ai, on one server.
 
     nox -s bench                                   every peer, each in an environment of its own
     python benchmarks/peers.py --peers httpx,asyncllm --rounds 9
@@ -60,6 +60,7 @@ PEERS = {
     "anthropic": Peer(("anthropic",), ("anthropic",), "anthropic"),
     "google-genai": Peer(("google-genai",), ("gemini",), "google.genai"),
     "litellm": Peer(("litellm",), ("openai",), "litellm"),
+    "pydantic-ai": Peer(("pydantic-ai-slim[openai]",), ("openai",), "pydantic_ai, pydantic_ai.models.openai"),
 }
 # title, verb, conversation, calls, at once
 METRICS = (
@@ -222,6 +223,36 @@ class LiteLLM:
         return sum([1 async for chunk in stream if chunk.choices and chunk.choices[0].delta.content])
 
 
+class PydanticAI:
+    """An agent without tools, which is what its documentation begins with."""
+
+    def __init__(self, url: str, wire: str, variant: str) -> None:
+        from pydantic_ai import Agent
+        from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.providers.openai import OpenAIProvider
+
+        provider = OpenAIProvider(api_key="sk-x", base_url=f"{url}/v1")
+        self.agent = Agent(OpenAIChatModel(MODELS["openai"], provider=provider))
+
+    def history(self, messages: Any) -> Any:
+        from pydantic_ai import ModelRequest, ModelResponse, TextPart
+
+        return [
+            ModelRequest.user_text_prompt(one["content"])
+            if one["role"] == "user"
+            else ModelResponse(parts=[TextPart(one["content"])])
+            for one in messages[:-1]
+        ]
+
+    async def send(self, messages: Any) -> int:
+        reply = await self.agent.run(messages[-1]["content"], message_history=self.history(messages))
+        return len(reply.output)
+
+    async def stream(self, messages: Any) -> int:
+        async with self.agent.run_stream(messages[-1]["content"], message_history=self.history(messages)) as stream:
+            return sum([1 async for text in stream.stream_text(delta=True, debounce_by=None) if text])
+
+
 LIBRARIES: dict[str, Callable[[str, str, str], Any]] = {
     "httpx": RawHttpx,
     "asyncllm": Asyncllm,
@@ -229,6 +260,7 @@ LIBRARIES: dict[str, Callable[[str, str, str], Any]] = {
     "anthropic": Anthropic,
     "google-genai": GoogleGenAI,
     "litellm": LiteLLM,
+    "pydantic-ai": PydanticAI,
 }
 
 
@@ -262,7 +294,7 @@ async def work(peer: str, url: str, wire: str) -> None:
 
 def environment(folder: Path, packages: tuple[str, ...]) -> Path:
     """The Python of an environment with these packages; made where it is missing, ours anew."""
-    name = packages[0].partition("[")[0].rpartition("/")[2]
+    name = packages[0].partition("[")[0].rpartition("/")[2] if packages != OURS else "asyncllm"
     python = folder / name / "bin" / "python"
     if not python.exists():
         venv.create(folder / name, with_pip=True)
@@ -340,9 +372,23 @@ def starts(pythons: dict[str, Path], rounds: int) -> list[tuple[str, str, str, f
     return rows
 
 
+def sizes(pythons: dict[str, Path]) -> Iterator[str]:
+    """A line for each peer: how many distributions it brings besides pip and setuptools, and how large they are."""
+    for name, python in pythons.items():
+        if ":" not in name:
+            installed = next((python.parent.parent / "lib").glob("python3*/site-packages"))
+            of_pip = ("pip", "setuptools", "_distutils_hack", "distutils-precedence")
+            found = [path for path in installed.iterdir() if not path.name.startswith(of_pip)]
+            files = [file for path in found for file in (path.rglob("*") if path.is_dir() else [path])]
+            size = sum(file.stat().st_size for file in files if file.is_file() and file.suffix != ".pyc")
+            distributions = sum(path.suffix == ".dist-info" for path in found)
+            yield f"{name:18} {distributions:14} {size / 1e6:10.1f}"
+
+
 def main(chosen: list[str], folder: Path, rounds: int) -> None:
-    """Prints the table."""
+    """Prints the tables."""
     pythons = {name: environment(folder, PEERS[name].packages) for name in chosen}
+    print(f"{'installed':18} {'distributions':>14} {'MB':>10}", *sizes(pythons), sep="\n")
     rows = starts(pythons, rounds)
     with server() as url:
         for wire in MODELS:

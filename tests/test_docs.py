@@ -68,7 +68,7 @@ def folder(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [*PAGES, *SKILLS], ids=name)
+@pytest.mark.parametrize("page", [p for p in [*DOCS, *SKILLS] if p.parent.name != "migration"], ids=name)
 def test_the_python_of_a_page_runs(page: Path, folder: Path, simulator: Simulator) -> None:
     """A reader may copy the blocks of a page, top to bottom, into a file beside the README's config.yaml, or beside the
     last block that begins with ``# config.yaml``.
