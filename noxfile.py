@@ -92,9 +92,9 @@ def scoreboard(session: nox.Session) -> None:
 
 @nox.session
 def field(session: nox.Session) -> None:
-    """Bulk jobs on the real engines, whose workers are killed."""
-    session.install(".[cli,parquet,ray,test]")
-    session.run("pytest", "tests/field", *session.posargs, env={"ASYNCLLM_FIELD": "1"})
+    """Engines and servers that nobody here wrote: DBOS, Ray, llama.cpp with a real model, aimock (Node.js), llmock."""
+    session.install(".[cli,dbos,parquet,postgres,ray,redis,test]", "xllamacpp", "llmock")
+    session.run("pytest", "tests/field", "-m", "field", "-p", "no:llmock", *session.posargs)
 
 
 @nox.session

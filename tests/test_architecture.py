@@ -226,6 +226,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "pyarrow": frozenset({"_ledger", "_row_files"}),
     "PyInstaller": frozenset({"_pyinstaller"}),
     "ray": frozenset({"contrib"}),
+    "dbos": frozenset({"contrib"}),
 }
 # The same for imports under TYPE_CHECKING, which nobody needs installed.
 FOR_TYPES: dict[str, frozenset[str]] = {

@@ -147,6 +147,7 @@ NOT_FOR_IMPORT = {
     "asyncllm.conversation": "Conversation is imported from asyncllm",
     "asyncllm.bulk": "its names are imported from asyncllm",
     "asyncllm.contrib": "each of its packages is imported by itself",
+    "asyncllm.contrib.dbos": "what client.bulk uses for engine='dbos'",
     "asyncllm.contrib.asgi.admin": "imported from asyncllm.contrib.asgi",
     "asyncllm.contrib.asgi.examples": "what the OpenAPI document shows",
     "asyncllm.contrib.asgi.guard": "imported from asyncllm.contrib.asgi",

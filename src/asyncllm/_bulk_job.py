@@ -1,18 +1,19 @@
 """A bulk job: rows in, an answer for each, kept in the ledger's database (`asyncllm._ledger.row_journal`).
 
-An engine spreads the work: ``local`` is a `MapStream` in this process, ``ray`` is Ray Data, where each actor runs one.
+An engine spreads the work: ``local`` is a `MapStream` in this process, ``ray`` is Ray Data, where each actor runs one,
+``dbos`` is a queue in PostgreSQL, from which each process feeds one.
 What is ours is the journal, which all of them look at before a row is asked for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, get_args
 
 import anyio
 from anyio import to_thread
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .runs import Run
 
 T = TypeVar("T", default=Any)
-Engine = Literal["local", "ray"]
+Engine = Literal["local", "ray", "dbos"]
 
 
 def prompt_of(prompt: Any) -> Callable[[Mapping[str, Any]], Any]:
@@ -127,6 +128,8 @@ class BulkJob(Generic[T]):
 
     Attributes:
         name: of the job; its answers stand under it in the ledger's database.
+        url: of that database.
+        key: a function from a row to its key.
     """
 
     def __init__(
@@ -139,15 +142,15 @@ class BulkJob(Generic[T]):
         prompt: Any,
         engine: Engine,
         start: Callable[[Iterable[Any], JobAnswers, Callable[[Any], str], Callable[[Any], Any]], MapStream[T]],
-        spread: Callable[[Any, BulkJob[T]], Iterator[Mapping[str, Any]]] | None,
+        spread: Callable[[Any, BulkJob[T]], Awaitable[None]] | None,
         spawn: Callable[[Callable[[], Any]], None],
     ) -> None:
-        if engine not in ("local", "ray"):
-            raise BadRequestError(f"engine must be 'local' or 'ray', not {engine!r}")
+        if engine not in get_args(Engine):
+            raise BadRequestError(f"engine must be 'local', 'ray' or 'dbos', not {engine!r}")
         self.name = name
+        self.url = url
+        self.key = key_of(key)
         self._rows = rows
-        self._url = url
-        self._key = key_of(key)
         self._prompt = prompt_of(prompt)
         self._start = start
         self._spread = spread
@@ -159,29 +162,29 @@ class BulkJob(Generic[T]):
     async def run(self) -> BulkStatus:
         """Works until every row has been asked for or found, and says how it went."""
         if self._spread is not None:
-            await to_thread.run_sync(self._run_spread)
+            await self._spread(self._rows, self)
         else:
             async for _ in self:
                 pass
         return await self.status()
 
-    def _run_spread(self) -> None:
-        if self._spread is not None:
-            for _ in self._spread(self._rows, self):
-                pass  # the answers are in the journal
+    def begin(self, rows: Any, answers: JobAnswers) -> MapStream[T]:
+        """Starts the map over some rows, whose answers go to the journal."""
+        items = self._items = self._start(rows, answers, self.key, self._prompt)
+        return items
 
     def __aiter__(self) -> AsyncIterator[Item[T]]:
         return self._each()
 
     async def _each(self) -> AsyncIterator[Item[T]]:
         if self._spread is not None:
-            raise ConfigurationError("a job on Ray is run as a whole: await job.run(), then read job.answers()")
-        journal = RowJournal(self._url, self.name)
+            raise ConfigurationError("a job on Ray or DBOS is run as a whole: await job.run(), then read job.answers()")
+        journal = RowJournal(self.url, self.name)
         rows = await to_thread.run_sync(read_rows, self._rows)
         await to_thread.run_sync(journal.open)
-        if isinstance(rows, Sized):
-            await to_thread.run_sync(journal.count_rows, len(rows))
-        items = self._items = self._start(rows, JobAnswers(journal), self._key, self._prompt)
+        if isinstance(rows, Collection):
+            await to_thread.run_sync(journal.count_rows, number_of(rows, self.key))
+        items = self.begin(rows, JobAnswers(journal))
         self._ended = False
         self._spawn(partial(self._live, journal))
         try:
@@ -201,22 +204,22 @@ class BulkJob(Generic[T]):
         if self._items is not None:
             await self._items.aclose()
 
-    def note_total(self, total: int) -> None:
+    def note_total(self, rows: Collection[Mapping[str, Any]]) -> None:
         """Notes how many rows the job has. Blocks."""
-        journal = RowJournal(self._url, self.name)
+        journal = RowJournal(self.url, self.name)
         journal.open()
         try:
-            journal.count_rows(total)
+            journal.count_rows(number_of(rows, self.key))
         finally:
             journal.close()
 
     async def status(self) -> BulkStatus:
         """How far the job is, over all processes that work on it."""
-        return await to_thread.run_sync(read_status, self._url, self.name)
+        return await to_thread.run_sync(read_status, self.url, self.name)
 
     async def answers(self) -> AsyncIterator[tuple[str, Response[Any]]]:
         """Every key with its answer, in the order of the keys."""
-        journal = RowJournal(self._url, self.name)
+        journal = RowJournal(self.url, self.name)
         await to_thread.run_sync(journal.open)
         found = journal.answers()
         try:
@@ -225,6 +228,14 @@ class BulkJob(Generic[T]):
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(journal.close)
+
+
+def number_of(rows: Collection[Any], key: Callable[[Any], str]) -> int:
+    """How many rows a job has: two rows with the same key are one, with one answer."""
+    try:
+        return len({key(row) for row in rows})
+    except Exception:  # noqa: BLE001  # a row without a key is told when it is its turn
+        return len(rows)
 
 
 def read_status(url: str, name: str) -> BulkStatus:

@@ -77,7 +77,7 @@ class SyncBulkVerb:
         *,
         key: str | Callable[[Mapping[str, Any]], str],
         prompt: str | Callable[[Mapping[str, Any]], Any],
-        engine: Literal["local", "ray"] = "local",
+        engine: Literal["local", "ray", "dbos"] = "local",
         response_format: Any = None,
         workers: int = 2,
         batch_size: int = 64,
@@ -95,12 +95,13 @@ class SyncBulkVerb:
             rows: a path (.parquet, .csv, .jsonl), a DataFrame, or an iterable of mappings from column to value.
             key: the column whose values name the rows, or a function from a row to a text.
             prompt: what is asked: a text with columns in braces, or a function from a row to an input of `map`.
-            engine: who spreads the work: ``"local"`` is this process, ``"ray"`` is Ray Data on a cluster.
+            engine: who spreads the work: ``"local"`` is this process, ``"ray"`` is Ray Data on a cluster, ``"dbos"`` is
+                every process that runs this line, by a queue in the ledger's PostgreSQL.
             response_format: the type or format of each answer.
             workers: on Ray, how many actors work.
-            batch_size: on Ray, how many rows an actor gets at a time.
+            batch_size: on Ray and DBOS, how many rows an actor or process gets at a time.
             concurrency: as for `map`, in each process or actor.
-            progress: as for `map`; local only.
+            progress: as for `map`; on DBOS it tells of the whole job; not on Ray.
             **options: every keyword of `CallOptions` and of `run`.
 
         Raises:

@@ -345,7 +345,7 @@ class Client(Verbs):
         *,
         key: str | Callable[[Mapping[str, Any]], str],
         prompt: str | Callable[[Mapping[str, Any]], Any],
-        engine: Literal["local", "ray"] = "local",
+        engine: Literal["local", "ray", "dbos"] = "local",
         response_format: Any = None,
         workers: int = 2,
         batch_size: int = 64,
@@ -363,16 +363,17 @@ class Client(Verbs):
             rows: a path (.parquet, .csv, .jsonl), a DataFrame, or an iterable of mappings from column to value.
             key: the column whose values name the rows, or a function from a row to a text.
             prompt: what is asked: a text with columns in braces, or a function from a row to an input of `map`.
-            engine: who spreads the work: ``"local"`` is this process, ``"ray"`` is Ray Data on a cluster.
+            engine: who spreads the work: ``"local"`` is this process, ``"ray"`` is Ray Data on a cluster, ``"dbos"`` is
+                every process that runs this line, by a queue in the ledger's PostgreSQL.
             response_format: the type or format of each answer.
             workers: on Ray, how many actors work.
-            batch_size: on Ray, how many rows an actor gets at a time.
+            batch_size: on Ray and DBOS, how many rows an actor or process gets at a time.
             concurrency: as for `map`, in each process or actor.
-            progress: as for `map`; local only.
+            progress: as for `map`; on DBOS it tells of the whole job; not on Ray.
             **options: every keyword of `CallOptions` and of `run`.
 
         Returns:
-            The job: iterate it for the items (local), or ``await job.run()``; `status` and `answers` read it.
+            The job: iterate it for the items (local only), or ``await job.run()``; `status` and `answers` read it.
 
         Raises:
             BadRequestError: an argument is wrong.
@@ -383,8 +384,8 @@ class Client(Verbs):
 
         given: dict[str, Any] = {"concurrency": concurrency, **options}
         if progress and engine == "ray":
-            raise BadRequestError("progress is for engine='local'; job.status() tells from anywhere")
-        if progress:
+            raise BadRequestError("progress is not for engine='ray'; job.status() tells from anywhere")
+        if progress and engine == "local":
             given["progress"] = progress
         parse = self._formats.read(response_format).parse
 
@@ -392,9 +393,12 @@ class Client(Verbs):
             return reply if parse is None else replace(reply, parsed=parse(reply))
 
         spread = None
+        if engine == "dbos":  # an engine is optional, and found by its name
+            over = import_module(".contrib.dbos", __package__).spread_over
+            spread = partial(over, batch_size=batch_size, concurrency=concurrency, progress=progress)
         if engine == "ray":
             spread = partial(
-                import_module(".contrib.ray", __package__).spread_over,  # an engine is optional, and found by its name
+                import_module(".contrib.ray", __package__).spread_over,
                 settings=self.settings,
                 key=key,
                 prompt=prompt,

@@ -16,15 +16,15 @@ import pytest
 from asyncllm import SyncClient
 from asyncllm.testing import Simulator
 
-ray = pytest.importorskip("ray", reason="Ray is not installed: python -m pip install 'asyncllm-client[ray]'")
 ROWS, CONCURRENCY = 400, 8
-pytestmark = pytest.mark.skipif(os.environ.get("ASYNCLLM_FIELD") != "1", reason="takes a minute: nox -s field")
+pytestmark = pytest.mark.field
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Any:
+    ray = pytest.importorskip("ray", reason="Ray is not installed: python -m pip install 'asyncllm-client[ray]'")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)
-    yield
+    yield ray
     ray.shutdown()
 
 
@@ -72,14 +72,16 @@ def test_a_killed_actor_loses_no_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_complete_in_a_pipeline_of_ones_own(tmp_path: Path) -> None:
+def test_complete_in_a_pipeline_of_ones_own(cluster: Any, tmp_path: Path) -> None:
     """The class gives the columns of the answer beside those of the row."""
+    import ray.data  # noqa: F401  # not imported by ray itself
+
     from asyncllm.contrib.ray import Complete
 
     with Simulator.in_thread(reply="fine") as sim:
         said = {"config": configuration(sim, tmp_path), "job": "own", "key": "id", "prompt": "{text}"}
         found = (
-            ray.data.from_items([{"id": str(number), "text": "x"} for number in range(20)])
+            cluster.data.from_items([{"id": str(number), "text": "x"} for number in range(20)])
             .map_batches(Complete, fn_constructor_kwargs=said, concurrency=1, batch_size=10)
             .take_all()
         )

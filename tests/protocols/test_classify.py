@@ -41,6 +41,7 @@ VAGUE = frozenset({"invalid_request_error"})
         (502, errors.ServerError),
         (503, errors.OverloadedError),
         (504, errors.ProviderTimeoutError),
+        (501, errors.UnsupportedByProviderError),
         (529, errors.OverloadedError),
         (599, errors.ServerError),
     ],

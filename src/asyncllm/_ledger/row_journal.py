@@ -18,6 +18,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -89,7 +90,7 @@ class RowJournal:
             )
         self.job = job
         self.worker = uuid.uuid4().hex
-        self._url = url
+        self.url = url
         self._lock = threading.Lock()
         self._db: Any = None
 
@@ -115,7 +116,7 @@ class RowJournal:
         self.beat()
 
     def _make_tables(self) -> None:
-        if self._url.startswith("sqlite"):
+        if self.url.startswith("sqlite"):
             for table in _TABLES:
                 self._execute(table)
             return
@@ -125,18 +126,18 @@ class RowJournal:
                 self._execute(table)
 
     def _connect(self) -> Any:
-        if self._url.startswith("sqlite:///"):
-            return open_shared(self._url.removeprefix("sqlite:///"), patience=30)
+        if self.url.startswith("sqlite:///"):
+            return open_shared(self.url.removeprefix("sqlite:///"), patience=30)
         try:
             import psycopg
         except ImportError:
             raise ConfigurationError(
                 "PostgreSQL needs psycopg: python -m pip install 'asyncllm-client[postgres]'"
             ) from None
-        return psycopg.connect(self._url, autocommit=True, prepare_threshold=None)
+        return psycopg.connect(self.url, autocommit=True, prepare_threshold=None)
 
     def _execute(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
-        return self._db.execute(sql if self._url.startswith("sqlite") else sql.replace("?", "%s"), values)
+        return self._db.execute(sql if self.url.startswith("sqlite") else sql.replace("?", "%s"), values)
 
     def close(self) -> None:
         """Frees the claims of this worker and disconnects."""
@@ -191,6 +192,33 @@ class RowJournal:
         if changed != 1:
             raise RowTakenError
         return None
+
+    def answered(self) -> set[str]:
+        """The keys that have an answer."""
+        with self._lock:
+            found = self._execute("SELECT key FROM bulk_rows WHERE job = ? AND reply IS NOT NULL", (self.job,))
+            return {str(row[0]) for row in found.fetchall()}
+
+    def living(self) -> set[str]:
+        """The workers of the job that showed a moment ago that they live, this one included."""
+        with self._lock:
+            found = self._execute(
+                "SELECT worker FROM bulk_workers WHERE job = ? AND seen > ?", (self.job, time.time() - DEAD)
+            )
+            return {str(row[0]) for row in found.fetchall()} | {self.worker}
+
+    @contextmanager
+    def exclusive(self) -> Iterator[bool]:
+        """Gives whether this worker alone is inside, of all workers of the job; PostgreSQL only."""
+        with self._lock:
+            found = self._execute("SELECT pg_try_advisory_lock(72364581, hashtext(?))", (self.job,))
+            mine = bool(found.fetchone()[0])
+        try:
+            yield mine
+        finally:
+            if mine:
+                with self._lock:
+                    self._execute("SELECT pg_advisory_unlock(72364581, hashtext(?))", (self.job,))
 
     def record(self, key: str, reply: str, cost: int | None) -> None:
         """Commits an answer; the first one stays."""

@@ -34,6 +34,7 @@ STATUS: Mapping[int, ErrorType] = {
     429: errors.RateLimitError,
     498: errors.OverloadedError,
     499: errors.ProviderTimeoutError,
+    501: errors.UnsupportedByProviderError,  # llama.cpp without --embeddings: asking again does not help
     503: errors.OverloadedError,
     504: errors.ProviderTimeoutError,
     524: errors.ProviderTimeoutError,

@@ -7,7 +7,7 @@ The job is a YAML file::
     prompt: "Is this review friendly? {text}"
     model: gpt-5.4-mini          # and any keyword of send, such as max_tokens
     concurrency: 32
-    engine: local                # or ray
+    engine: local                # or ray, or dbos
 
 ``run`` begins it or joins it, ``resume`` goes on with what is missing, ``status`` tells how far it is.
 """

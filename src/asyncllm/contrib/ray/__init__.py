@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from anyio import to_thread
 from anyio.from_thread import start_blocking_portal
 
 from ..._bulk_job import BulkJob, answer_columns, is_path, key_of
@@ -95,7 +96,7 @@ def _plain(values: Any) -> list[Any]:
     return found
 
 
-def spread_over(
+async def spread_over(
     rows: Any,
     job: BulkJob[Any],
     *,
@@ -106,8 +107,8 @@ def spread_over(
     workers: int,
     batch_size: int,
     options: Mapping[str, Any],
-) -> Iterator[Mapping[str, Any]]:
-    """The rows of a job with their answers, as Ray gives them. Blocks.
+) -> None:
+    """Works on a job until Ray has given every row to an actor, and every actor its answers to the journal.
 
     Args:
         rows: as for `Client.bulk`, or a Ray dataset.
@@ -123,6 +124,18 @@ def spread_over(
     Raises:
         ConfigurationError: Ray is not installed.
     """
+    said = {
+        "config": settings,
+        "job": job.name,
+        "key": key,
+        "prompt": prompt,
+        "response_format": response_format,
+        "options": dict(options),
+    }
+    await to_thread.run_sync(_run, rows, job, said, workers, batch_size)
+
+
+def _run(rows: Any, job: BulkJob[Any], said: Mapping[str, Any], workers: int, batch_size: int) -> None:
     try:
         import ray
         import ray.data
@@ -132,21 +145,15 @@ def spread_over(
         found = list(read_rows(rows))
         if not found:
             raise BadRequestError("the job has no rows" + (f" ({rows})" if is_path(rows) else ""))
-        job.note_total(len(found))
+        job.note_total(found)
         rows = ray.data.from_items([dict(row) for row in found])
     answered = rows.map_batches(
         Complete,
-        fn_constructor_kwargs={
-            "config": settings,
-            "job": job.name,
-            "key": key,
-            "prompt": prompt,
-            "response_format": response_format,
-            "options": dict(options),
-        },
+        fn_constructor_kwargs=dict(said),
         concurrency=workers,
         batch_size=batch_size,
         max_restarts=-1,
         max_task_retries=-1,
     )
-    yield from answered.iter_rows()
+    for _ in answered.iter_rows():
+        pass  # the answers are in the journal
