@@ -75,6 +75,16 @@ async def test_files_are_listed_and_deleted(provider: str, open_client: OpenClie
             await client.delete_file(one)
 
 
+@pytest.mark.parametrize("provider", HOSTS)
+async def test_a_file_that_is_not_there_says_nothing_of_the_model(provider: str, open_client: OpenClient) -> None:
+    """Deleting a file that the host does not have raises NotFoundError, and no model is kept away for it."""
+    async with Simulator() as sim, open_client(sim) as client:
+        with pytest.raises(errors.NotFoundError) as caught:
+            await client.delete_file("file-unknown", provider=provider)
+        assert not isinstance(caught.value, errors.ModelNotFoundError)
+        assert (await client.send("Hi", provider=provider)).text
+
+
 async def test_a_file_of_another_host_is_refused_before_it_is_sent(open_client: OpenClient) -> None:
     """What one host stores, no other host is told of; the error says what to do."""
     async with Simulator() as sim, open_client(sim) as client:

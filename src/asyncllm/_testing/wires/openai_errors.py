@@ -46,7 +46,7 @@ ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 def body(problem: Problem) -> dict[str, Any]:
     """The error body."""
     kind, code, message = STATUSES.get(problem.status, STATUSES[500 if problem.status >= 500 else 400])
-    code = problem.code or (None if problem.message and problem.status == 400 else code)
+    code = problem.code or (None if problem.message and problem.status in (400, 404) else code)
     if code is not None and code in CODES:
         kind, message = CODES[code]
     return {"error": {"message": problem.message or message, "type": kind, "param": problem.param, "code": code}}
