@@ -32,6 +32,16 @@ ALL = {
 }
 
 
+def test_keys_of_aws_without_a_region_are_there_for_other_services() -> None:
+    """Bedrock is passed over where another host is found; alone, or named, it stays, and the error names the region."""
+    keys = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/nowhere"}
+    both = {**keys, "OPENAI_API_KEY": "o"}
+    assert ["openai"] == list(from_env(both).providers)
+    assert ["openai", "bedrock"] == list(from_env({**both, "AWS_REGION": "us-east-1"}).providers)
+    assert ["openai", "bedrock"] == list(from_env({**both, "ASYNCLLM_PROVIDER": "bedrock"}).providers)
+    assert ["bedrock"] == list(from_env(keys).providers)
+
+
 def test_every_provider_whose_variables_are_set_is_found_in_order() -> None:
     """All of them are found, the first one active, the ledger in memory."""
     settings = from_env(ALL)

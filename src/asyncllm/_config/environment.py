@@ -59,8 +59,11 @@ def from_env(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _read(environ: Mapping[str, str]) -> Settings | ConfigurationError:
-    providers = {name: _entry(kind, environ) for name, kind in KINDS.items() if kind.is_found(environ)}
     chosen = _get(environ, *VARIABLES["active_provider"])
+    found = {name: kind for name, kind in KINDS.items() if kind.is_found(environ)}
+    # Keys that may be there for other services are not taken for a wish to use this host, unless it is the only one.
+    meant = {name for name, kind in found.items() if name == chosen or kind.is_complete(environ)} or found.keys()
+    providers = {name: _entry(kind, environ) for name, kind in found.items() if name in meant}
     if chosen and chosen not in KINDS:
         variable = _set(environ, VARIABLES["active_provider"])
         return refusal([f"{variable}: there is no such provider{hint(chosen, KINDS)}"])

@@ -108,11 +108,14 @@ def _batching() -> Batching:
 
 def _is_found(environ: Mapping[str, str]) -> bool:
     """Returns whether there is a role of the machine (IRSA, Pod Identity, ECS) or a profile, and a region."""
-    from .._auth.aws_config import setting_of
-
     if not any(all(environ.get(name) for name in names) for names in _SIGNS):
         return False
-    return bool(HOST.look_up("region_name", {}, environ) or setting_of("region", {}, environ))
+    return _find_region({}, environ, None) is not None
+
+
+def _has_region(environ: Mapping[str, str]) -> bool:
+    """Returns whether the environment names a region: AWS keys without one may be there for other services."""
+    return _find_region({}, environ, _endpoint(URL_VARIABLE, environ)) is not None
 
 
 _SIGNS = (
@@ -146,6 +149,7 @@ HOST = HostSpec(
     },
     found_by=(frozenset({"AWS_BEARER_TOKEN_BEDROCK"}), frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"})),
     found=_is_found,
+    complete=_has_region,
     together=frozenset(_SECRETS),
     pairs=(("aws_access_key_id", "aws_secret_access_key"),),
     models=("global.anthropic.claude-haiku-5-5", "global.anthropic.claude-sonnet-5-5"),
@@ -169,7 +173,8 @@ def _says_yes(setting: str, variable: str, options: Mapping[str, Any], environ: 
     return (environ.get(variable) or setting_of(setting, options, environ) or "").lower() == "true"
 
 
-def _region(name: str, options: Mapping[str, Any], environ: Mapping[str, str], url: str | None) -> str:
+def _find_region(options: Mapping[str, Any], environ: Mapping[str, str], url: str | None) -> Any:
+    """Returns the region of the entry, the environment, the AWS profile or the URL; None if none names one."""
     region = HOST.look_up("region_name", options, environ)
     if not region:
         from .._auth.aws_config import setting_of
@@ -177,6 +182,11 @@ def _region(name: str, options: Mapping[str, Any], environ: Mapping[str, str], u
         region = setting_of("region", options, environ)
     if not region and url and (found := _IN_URL.search(url)):
         region = found[1]
+    return region or None
+
+
+def _region(name: str, options: Mapping[str, Any], environ: Mapping[str, str], url: str | None) -> str:
+    region = _find_region(options, environ, url)
     if not region:
         raise ConfigurationError(
             f"providers.{name} has no region: set region_name, or the environment variable "

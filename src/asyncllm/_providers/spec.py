@@ -65,6 +65,8 @@ class HostSpec:
         keys: the keys that its entries may hold besides those of every entry.
         found_by: sets of environment variables; with every variable of one set present, ``from_env`` finds the host.
         found: finds it by other signs than variables with a key (files, a role of the machine).
+        complete: whether the environment has all it needs besides a credential; ``from_env`` passes the host over if
+            not, unless it is the only one.
         together: keys that are taken from the environment all together or not at all, and never beside ``api_key``.
         pairs: keys of which none goes without the other.
         base_url: where it is when nothing says where; None where that depends on the entry.
@@ -82,6 +84,7 @@ class HostSpec:
     keys: Mapping[str, ConfigKey] = field(default_factory=dict)
     found_by: tuple[frozenset[str], ...] = ()
     found: Callable[[Environ], bool] | None = None
+    complete: Callable[[Environ], bool] | None = None
     together: frozenset[str] = frozenset()
     pairs: tuple[tuple[str, str], ...] = ()
     base_url: str | None = None
@@ -112,6 +115,10 @@ class HostSpec:
         if any(all(environ.get(name, "").strip() for name in names) for names in self.found_by):
             return True
         return self.found is not None and self.found(environ)
+
+    def is_complete(self, environ: Environ) -> bool:
+        """Returns whether the environment has all that this host needs besides its credentials."""
+        return self.complete is None or self.complete(environ)
 
     def look_up(self, key: str, options: Mapping[str, Any], environ: Environ) -> Any:
         """Returns the value of a key: from the entry, else from the first of its variables that is set, else None."""
