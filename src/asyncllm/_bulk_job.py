@@ -84,7 +84,7 @@ class JobAnswers:
 
     def __init__(self, journal: RowJournal) -> None:
         self.journal = journal
-        self.path = f"the job {journal.job!r}"
+        self.path: str = f"the job {journal.job!r}"
 
     def open(self) -> None:
         """Opens the journal."""
@@ -149,7 +149,7 @@ class BulkJob(Generic[T]):
             raise BadRequestError(f"engine must be 'local', 'ray' or 'dbos', not {engine!r}")
         self.name = name
         self.url = url
-        self.key = key_of(key)
+        self.key: Callable[[Mapping[str, Any]], str] = key_of(key)
         self._rows = rows
         self._prompt = prompt_of(prompt)
         self._start = start

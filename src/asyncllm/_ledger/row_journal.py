@@ -89,7 +89,7 @@ class RowJournal:
                 "or postgresql://..."
             )
         self.job = job
-        self.worker = uuid.uuid4().hex
+        self.worker: str = uuid.uuid4().hex
         self.url = url
         self._lock = threading.Lock()
         self._db: Any = None

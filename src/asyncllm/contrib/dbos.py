@@ -211,7 +211,7 @@ class Feed:
     """
 
     def __init__(self, by_key: Mapping[str, Mapping[str, Any]]) -> None:
-        self.over = anyio.Event()
+        self.over: anyio.Event = anyio.Event()
         self.failure: Exception | None = None
         self._by_key = by_key
         self._send, self._receive = anyio.create_memory_object_stream[Mapping[str, Any]](math.inf)
@@ -279,7 +279,7 @@ class TakenBatch:
 
     def __init__(self, missing: int) -> None:
         self.missing = missing
-        self.done = anyio.Event()
+        self.done: anyio.Event = anyio.Event()
 
 
 class JobQueue:
