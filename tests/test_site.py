@@ -41,6 +41,12 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert [] == broken_links(page)
 
 
+@pytest.mark.parametrize("page", docs_pages.LINKED, ids=docs_pages.name)
+def test_no_page_has_the_marks_of_a_merge(page: Path) -> None:
+    """Two versions of a passage stand beside each other in no page."""
+    assert [] == re.findall(r"^(?:<{7} .*|={7}|>{7} .*)$", page.read_text(encoding="utf8"), re.MULTILINE)
+
+
 def menu() -> list[str]:
     """The pages in the menu of the site. (Python 3.10 has no reader of TOML: the lines are of one form.)"""
     text = (ROOT / "zensical.toml").read_text(encoding="utf8")

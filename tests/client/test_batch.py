@@ -223,6 +223,13 @@ def _values(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("id", "created", "expires_at", "state", "data")}
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may have been made is looked for after shorter pauses, as often as otherwise."""
+    monkeypatch.setattr("asyncllm._batches.batch_job._LOOKS", (0.01, 0.02, 0.05))
+
+
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(("provider", "model"), FOUND_AGAIN)
 @pytest.mark.parametrize("after", [None, 1], ids=["before the host had it", "after the job was made"])
 async def test_making_a_job_is_never_repeated_blindly(
@@ -474,6 +481,7 @@ async def test_lines_and_answers_lie_in_the_callers_bucket(
     assert 1 == len(sim.batches)
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(("provider", "model", "place"), CLOUDS)
 @pytest.mark.parametrize("after", [None, 1])
 async def test_jobs_in_the_cloud_are_not_made_twice(
