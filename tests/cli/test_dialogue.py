@@ -143,6 +143,20 @@ def test_the_log_is_off_until_switched_on(folder: Path, capsys: pytest.CaptureFi
     assert "" == capsys.readouterr().out
 
 
+def test_init_without_a_key_says_what_else_there_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no key is found, the sentence names the variables and what works without one."""
+    for variable in [name for name in os.environ if name.endswith(("_API_KEY", "_TOKEN"))]:
+        monkeypatch.delenv(variable)
+    assert 1 == main(["init", "--output", "new.yaml"])
+    told = capsys.readouterr().err
+    assert "no key of a provider is in the environment" in told
+    assert "OPENAI_API_KEY" in told
+    assert "asyncllm simulate -- PROGRAM" in told
+    assert not Path("new.yaml").exists()
+
+
 def test_init_writes_a_configuration_of_what_is_there(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

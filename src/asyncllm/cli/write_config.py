@@ -6,6 +6,7 @@ The file holds no key: it names the variables.
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from .._config.settings import Settings
 
 _SECONDS = 10.0
+_NOTHING_FOUND = (
+    "no key of a provider is in the environment: set one of these variables and run asyncllm init again; without a "
+    "key, asyncllm demo shows what there is, and asyncllm simulate -- PROGRAM runs a program on simulated models"
+)
 _MOST_SHOWN = 12
 
 _HEAD = """\
@@ -53,12 +58,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the file and says what to do next."""
-    from .._config import from_env
+    from .._config import KINDS, from_env
 
     path: Path = user_config() if arguments.user else arguments.output
     if path.exists() and not arguments.force:
         raise ConfigurationError(f"{path} is there already; --force writes over it, --output FILE writes another one")
-    settings = from_env()
+    try:
+        settings = from_env()
+    except ConfigurationError as error:
+        if any(kind.is_found(os.environ) for kind in KINDS.values()):
+            raise
+        raise ConfigurationError(_NOTHING_FOUND, problems=error.problems) from None
     listed = {} if arguments.offline else interrupt.run(_listed(settings))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_text(settings, listed), encoding="utf-8")
