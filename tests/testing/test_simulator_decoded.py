@@ -75,7 +75,7 @@ SPEAKERS = [
     Speaker("bedrock", "us.anthropic.claude-opus-4-8-v1:0", (("api", "invoke"),), "invoke"),
     Speaker("vertex", "gemini-3.5-flash", wire="gemini"),
     Speaker("vertex", "claude-opus-4-8", wire="claude"),
-    Speaker("vertex", "meta/llama-4-maas", wire="chat"),
+    Speaker("vertex", "openai/gpt-oss-120b-maas", wire="chat"),
     Speaker("vertex", "openai/gpt-5.6-terra", wire="responses"),
     Speaker("azure", "gpt-5-mini"),
 ]
