@@ -11,6 +11,7 @@ import pytest
 
 from asyncllm._ledger.budgets import Budget
 from asyncllm._ledger.ledger import Ledger
+from asyncllm._ledger.row_journal import RowJournal
 from asyncllm._ledger.stores import store_of
 from asyncllm.errors import ConfigurationError, LedgerError
 from ledger_books import DOLLAR, DONE, HEAD, hold
@@ -111,6 +112,29 @@ async def test_a_table_that_is_away_for_a_while(tmp_path_factory: pytest.TempPat
         assert [50] == [one.nano_cost async for one in ledger.records()]
         assert [Decimal(0)] == [status.reserved for status in await ledger.budget_statuses()]
         await ledger.aclose()
+
+
+@pytest.mark.parametrize("word", ["with space", "with%zz", "with[bracket"])
+def test_the_journal_of_a_job_never_quotes_the_password(word: str) -> None:
+    """A URL that the driver cannot read, or a server that is not there, is an error without the password."""
+    for url in (f"postgresql://me:{word}@127.0.0.1:9/x", f"postgresql://me:hidden@[{word}/x"):
+        with pytest.raises(ConfigurationError) as caught:
+            RowJournal(url, "job").open()
+        assert caught.value.__context__ is None
+        assert word not in str(caught.value)
+        assert "hidden" not in str(caught.value)
+
+
+def test_one_worker_of_a_job_is_inside_also_behind_a_pooler(postgres: str) -> None:
+    """The second worker is told so, and may enter when the first one has left, whatever sessions the pooler gives."""
+    with running_pooler(postgres) as pooled:
+        url = pooled(new_database(postgres))
+        first, second = RowJournal(url, "job"), RowJournal(url, "job")
+        for _ in range(5):
+            with first.exclusive() as mine, second.exclusive() as also:
+                assert (True, False) == (mine, also)
+            with second.exclusive() as mine, first.exclusive() as also:
+                assert (True, False) == (mine, also)
 
 
 async def test_a_later_version_is_refused(postgres: str) -> None:

@@ -214,3 +214,24 @@ async def test_a_store_that_hangs_holds_nobody_up(store: RedisServer) -> None:
             await send(client, 5)
             assert time.monotonic() - began < 1.5
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("url", ["redis://:secret/word@localhost:6379", "redis://user:word@localhost:secret"])
+def test_a_malformed_url_is_refused_without_its_password(url: str) -> None:
+    """A password with a slash that is not encoded is a problem of the configuration; the sentence quotes none of it."""
+    with pytest.raises(errors.ConfigurationError, match=r"shared\.url") as caught:
+        Client(
+            {"providers": {"openai": {"api_key": "k"}}, "active_provider": "openai", "shared": {"url": url}}, environ={}
+        )
+    assert "secret" not in repr(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+async def test_an_option_that_redis_does_not_know_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """What the URL says behind its host may be wrong too: each process takes its part, and one line is logged."""
+    async with Simulator() as sim:
+        config = sim.config(shared={"url": "redis://localhost:1/0?word=secret"}, limits={"requests_per_minute": 100})
+        async with Client(config, environ={}) as client:
+            assert (await client.send("Hi", timeout=5)).text
+    assert 1 >= len([record for record in caplog.records if record.levelname == "ERROR"])
+    assert "secret" not in caplog.text

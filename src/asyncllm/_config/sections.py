@@ -159,6 +159,14 @@ class ResponseCacheSettings:
 def _redis_url(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().startswith(("redis://", "rediss://", "unix://", "valkey://", "valkeys://")):
         raise ValueError("must begin with redis://, rediss:// or unix:// (or valkey://)")
+    from urllib.parse import urlsplit
+
+    try:
+        urlsplit(secret.get_secret_value()).port  # noqa: B018  # reading it checks it
+    except ValueError:
+        raise ValueError(
+            "must be like redis://:password@host:6379/0, with / and @ in a password as %2F and %40"
+        ) from None
     return secret
 
 

@@ -103,16 +103,21 @@ class RowJournal:
         with self._lock:
             if self._db is not None:
                 return
+            problem = ""
             try:
                 self._db = self._connect()
                 self._make_tables()
-            except Exception as error:
+            except ConfigurationError:
+                raise
+            except Exception as error:  # noqa: BLE001  # of either driver
+                from .stores.postgres import told
+
+                problem = f"the row journal of {self.job!r} cannot be opened: {told(error)}"
                 if self._db is not None:
                     self._db.close()
                     self._db = None
-                if isinstance(error, ConfigurationError):
-                    raise
-                raise ConfigurationError(f"the row journal of {self.job!r} cannot be opened: {error}") from None
+            if problem:  # outside: the driver's frames, which hold the password, are not in its context
+                raise ConfigurationError(problem)
         self.beat()
 
     def _make_tables(self) -> None:
@@ -128,13 +133,12 @@ class RowJournal:
     def _connect(self) -> Any:
         if self.url.startswith("sqlite:///"):
             return open_shared(self.url.removeprefix("sqlite:///"), patience=30)
-        try:
-            import psycopg
-        except ImportError:
-            raise ConfigurationError(
-                "PostgreSQL needs psycopg: python -m pip install 'asyncllm-client[postgres]'"
-            ) from None
-        return psycopg.connect(self.url, autocommit=True, prepare_threshold=None)
+        from .stores.postgres import NO_URL, find_driver, is_url
+
+        driver = find_driver()
+        if not is_url(driver, self.url):
+            raise ConfigurationError(NO_URL)
+        return driver.connect(self.url, autocommit=True, prepare_threshold=None)
 
     def _execute(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
         return self._db.execute(sql if self.url.startswith("sqlite") else sql.replace("?", "%s"), values)
@@ -209,16 +213,14 @@ class RowJournal:
 
     @contextmanager
     def exclusive(self) -> Iterator[bool]:
-        """Gives whether this worker alone is inside, of all workers of the job; PostgreSQL only."""
-        with self._lock:
-            found = self._execute("SELECT pg_try_advisory_lock(72364581, hashtext(?))", (self.job,))
-            mine = bool(found.fetchone()[0])
-        try:
-            yield mine
-        finally:
-            if mine:
-                with self._lock:
-                    self._execute("SELECT pg_advisory_unlock(72364581, hashtext(?))", (self.job,))
+        """Gives whether this worker alone is inside, of all workers of the job; PostgreSQL only.
+
+        The lock is that of a transaction, on a connection of its own: a pooler has no locks of sessions.
+        """
+        with self._connect() as db, db.transaction():
+            yield bool(
+                db.execute("SELECT pg_try_advisory_xact_lock(72364581, hashtext(%s))", (self.job,)).fetchone()[0]
+            )
 
     def record(self, key: str, reply: str, cost: int | None) -> None:
         """Commits an answer; the first one stays."""

@@ -393,10 +393,11 @@ class Crew(Generic[T]):
         if item is None:
             item = await self._answer(index, said)
             try:
-                if item.error is None:
-                    await to_thread.run_sync(answers.record, key, item.reply)
-                else:
-                    await to_thread.run_sync(answers.fail, key, item.error)
+                with anyio.CancelScope(shield=True):  # what was paid for is recorded, also if the map ends just now
+                    if item.error is None:
+                        await to_thread.run_sync(answers.record, key, item.reply)
+                    else:
+                        await to_thread.run_sync(answers.fail, key, item.error)
             except Exception as error:  # noqa: BLE001  # the item is handed over before this is raised
                 self._failure = self._failure or error
         return item

@@ -29,7 +29,7 @@ class RedisConnection:
         timeout: seconds after which a server that does not answer is gone.
 
     Raises:
-        ConfigurationError: redis-py is not installed, or the URL is none.
+        ConfigurationError: redis-py is not installed.
     """
 
     def __init__(self, url: str, *, cluster: bool = False, timeout: float = 0.5) -> None:
@@ -39,7 +39,8 @@ class RedisConnection:
             raise ConfigurationError(
                 "shared limits and caches need redis-py: python -m pip install 'asyncllm-client[redis]'"
             ) from None
-        self._errors = (redis.RedisError, OSError, TimeoutError, asyncio.TimeoutError)
+        # TypeError and ValueError come from what the URL says behind its host: an option that redis-py does not know.
+        self._errors = (redis.RedisError, OSError, TimeoutError, asyncio.TimeoutError, TypeError, ValueError)
         self._url = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
         self._cluster = cluster
         self._timeout = timeout
@@ -100,10 +101,7 @@ class RedisConnection:
             import redis as flavour  # type: ignore[no-redef]
             from redis.retry import Retry  # type: ignore[assignment]
         kind = flavour.RedisCluster if self._cluster else flavour.Redis
-        try:
-            return kind.from_url(self._url, retry=Retry(NoBackoff(), 1), **options)
-        except ValueError as error:
-            raise ConfigurationError(f"shared.url cannot be used: {error}") from None
+        return kind.from_url(self._url, retry=Retry(NoBackoff(), 1), **options)
 
     async def aclose(self) -> None:
         """Closes the connection."""

@@ -33,6 +33,7 @@ from anyio.from_thread import BlockingPortal
 
 from .._bulk_job import BulkJob, JobAnswers
 from .._ledger.row_journal import BEAT, RowJournal
+from .._ledger.stores.postgres import told
 from .._map.crew import GRACE
 from .._map.progress_bar import bar
 from .._row_files import read_rows
@@ -338,14 +339,17 @@ class JobQueue:
                 "this process runs DBOS already: run a job with engine='dbos' in a process of its own"
             )
         self._running = True
+        problem = ""
         self._dbos.listen_queues([self._name])
         try:
             self._dbos.launch()
             self._dbos.register_queue(
                 self._name, worker_concurrency=at_once, polling_interval_sec=_LOOK, on_conflict="always_update"
             )
-        except Exception as error:
-            raise ConfigurationError(f"DBOS cannot use the ledger's database: {error}") from error
+        except Exception as error:  # noqa: BLE001  # of DBOS, its driver or SQLAlchemy
+            problem = told(error)
+        if problem:  # outside: the driver's frames, which hold the password, are not in its context
+            raise ConfigurationError(f"DBOS cannot use the ledger's database: {problem}")
 
     def _url(self) -> str:
         url = self.journal.url

@@ -42,6 +42,7 @@ _HURRIED = 0.5
 _MIGRATING = 0x61736C6C6D  # one process at a time makes the tables
 _TRIES = 4
 RENEW_SECONDS = 10.0
+NO_URL = "cost_tracking.database is no URL of a PostgreSQL database: postgresql://user:password@host/database"
 _RENEW = (
     "INSERT INTO owners VALUES (%s, now() + interval '60 seconds') "
     "ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until"
@@ -77,18 +78,11 @@ class PostgresStore(JournalledStore):
         self._url = url
         self._folder = journal_path
         self.patience = patience
-        self._driver = _driver()
+        self._driver = find_driver()
         self._connection: psycopg.Connection[Any] | None = None
 
     def __repr__(self) -> str:
         return "PostgresStore()"
-
-    def _is_url(self) -> bool:
-        try:
-            self._driver.conninfo.conninfo_to_dict(self._url)
-        except self._driver.ProgrammingError:  # its text, and so its traceback, quotes the URL with the password
-            return False
-        return True
 
     def connect(self, *, hurried: bool = False) -> None:
         """Connects, makes the tables where they are missing, and takes the lock."""
@@ -109,10 +103,8 @@ class PostgresStore(JournalledStore):
         self._connection = connection
 
     def _open(self, patience: float) -> psycopg.Connection[Any]:
-        if not self._is_url():
-            raise LedgerError(
-                "cost_tracking.database is no URL of a PostgreSQL database: postgresql://user:password@host/database"
-            )
+        if not is_url(self._driver, self._url):
+            raise LedgerError(NO_URL)
         return self._driver.connect(  # type: ignore[no-any-return]  # the driver is found at run time
             self._url,
             autocommit=True,
@@ -238,11 +230,16 @@ class PostgresStore(JournalledStore):
         try:
             return action()
         except self._driver.Error as error:
-            sentence = f"the ledger's PostgreSQL database cannot be used: {_said(error)}"
+            sentence = f"the ledger's PostgreSQL database cannot be used: {told(error)}"
         raise LedgerError(sentence)  # outside: the driver's frames, which hold the password, are not in its context
 
 
-def _driver() -> ModuleType:
+def find_driver() -> ModuleType:
+    """Imports psycopg.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
     try:
         import psycopg
     except ImportError as error:
@@ -268,7 +265,16 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
         connection.execute("UPDATE asyncllm_version SET version = %s", (VERSION,))
 
 
-def _said(error: Exception) -> str:
-    """What the driver says, in one line and without a password."""
+def is_url(driver: ModuleType, url: str) -> bool:
+    """Returns whether the driver can read a URL. What it says of one that it cannot read quotes the password."""
+    try:
+        driver.conninfo.conninfo_to_dict(url)
+    except driver.ProgrammingError:
+        return False
+    return True
+
+
+def told(error: Exception) -> str:
+    """Returns what the driver says, in one line and without a password."""
     text = " ".join(str(error).split())
     return re.sub(r"(?i)(password\s*=\s*|://[^:/@\s]*:)[^\s@]+", r"\1[redacted]", text) or type(error).__name__
