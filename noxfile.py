@@ -92,8 +92,8 @@ def scoreboard(session: nox.Session) -> None:
 
 @nox.session
 def field(session: nox.Session) -> None:
-    """Engines and servers that nobody here wrote: DBOS, Ray, llama.cpp with a real model, aimock (Node.js), llmock."""
-    session.install(".[cli,dbos,parquet,postgres,ray,redis,test]", "xllamacpp", "llmock")
+    """Engines and servers of others: DBOS, Ray, Daft, Dask, llama.cpp with a real model, aimock (Node.js), llmock."""
+    session.install(".[cli,dbos,parquet,postgres,ray,redis,test]", "daft", "dask[distributed]", "xllamacpp", "llmock")
     session.run("pytest", "tests/field", "-m", "field", "-p", "no:llmock", *session.posargs)
 
 

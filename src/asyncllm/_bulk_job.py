@@ -22,7 +22,7 @@ from typing_extensions import TypeVar
 from ._ledger.row_journal import BEAT, BulkStatus, RowJournal
 from ._map.checkpoint import whole_reply
 from ._map.item import Item
-from ._row_files import read_rows
+from ._row_files import is_missing, read_rows
 from ._schema.response import Response
 from ._schema.stored import load_response, stored_response, to_text
 from .bulk import MapStream
@@ -47,15 +47,39 @@ def prompt_of(prompt: Any) -> Callable[[Mapping[str, Any]], Any]:
         raise BadRequestError(
             "prompt must be a text with columns in braces, such as 'Summarize: {text}', or a function"
         )
-    names = [name for _, name, _, _ in Formatter().parse(prompt) if name is not None]
+    try:
+        parts = list(Formatter().parse(prompt))
+    except ValueError as error:
+        raise BadRequestError(f"prompt cannot be read: {error}; {_BRACES}") from None
 
     def filled(row: Mapping[str, Any]) -> str:
-        missing = [name for name in names if name not in row]
-        if missing:
-            raise BadRequestError(f"the row has no column {missing[0]!r}, which the prompt names")
-        return prompt.format_map(row)
+        said = []
+        for text, name, form, conversion in parts:
+            said.append(text)
+            if name is not None:
+                said.append(_value_of(row, name, form or "", conversion))
+        return "".join(said)
 
     return filled
+
+
+_BRACES = "for a brace that is text, write two"
+
+
+def _value_of(row: Mapping[str, Any], name: str, form: str, conversion: str | None) -> str:
+    """The value of a column as text."""
+    if name not in row:
+        raise BadRequestError(f"the row has no column {name!r}, which the prompt names; {_BRACES}")
+    value = row[name]
+    if is_missing(value):
+        raise BadRequestError(
+            f"the row has no value in the column {name!r}, which the prompt names; where it may be empty, give a "
+            "function from a row to a prompt"
+        )
+    try:
+        return format(Formatter().convert_field(value, conversion), form)
+    except (TypeError, ValueError) as error:
+        raise BadRequestError(f"the column {name!r} cannot be written as the prompt says: {error}") from None
 
 
 def key_of(key: Any) -> Callable[[Mapping[str, Any]], str]:
@@ -72,7 +96,7 @@ def key_of(key: Any) -> Callable[[Mapping[str, Any]], str]:
         )
 
     def column(row: Mapping[str, Any]) -> str:
-        if row.get(key) is None:
+        if is_missing(row.get(key)):
             raise BadRequestError(f"the row has no value in the column {key!r}, which is its key")
         return str(row[key])
 
@@ -253,6 +277,9 @@ def read_status(url: str, name: str) -> BulkStatus:
     return replace(status, workers=max(0, status.workers - 1))  # this look is no worker
 
 
+ANSWER_COLUMNS = ("answer", "error", "cost", "recorded")
+
+
 def answer_columns(item: Item[Any]) -> dict[str, Any]:
     """The columns that an answer adds to its row."""
     return {
@@ -273,13 +300,35 @@ def is_path(rows: Any) -> bool:
     return isinstance(rows, (str, Path))
 
 
-async def answer_rows(job: BulkJob[Any], rows: Any, key: Any) -> list[dict[str, Any]]:
-    """The rows of a job with the columns ``answer``, ``finish_reason`` and ``cost``; empty where there is no answer."""
+async def answer_rows(job: BulkJob[Any], rows: Iterable[Mapping[str, Any]], key: Any) -> list[dict[str, Any]]:
+    """The rows of a job with the columns of `FILE_COLUMNS`, which are empty where there is no answer."""
     name = key_of(key)
     found = {known: reply async for known, reply in job.answers()}
+    failures = await to_thread.run_sync(read_failures, job.url, job.name)
     told = []
-    for row in await to_thread.run_sync(read_rows, rows):
-        reply = found.get(name(row))
+    for row in rows:
+        reply, error = found.get(name(row)), failures.get(name(row))
         text, reason = (None, None) if reply is None else (reply.text, reply.finish_reason)
-        told.append({**row, "answer": text, "finish_reason": reason, "cost": _dollars(reply)})
+        told.append({**row, "answer": text, "finish_reason": reason, "cost": _dollars(reply), "error": error})
     return told
+
+
+FILE_COLUMNS = ("answer", "finish_reason", "cost", "error")
+"""What a file of answers has beside the columns of the rows."""
+
+
+def refuse_taken(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Raises BadRequestError if the rows have a column that the file of answers would replace."""
+    taken = {name for row in rows for name in FILE_COLUMNS if name in row}
+    if taken:
+        raise BadRequestError(f"the rows have a column {min(taken)!r}, which the answers would replace: rename it")
+
+
+def read_failures(url: str, name: str) -> dict[str, str]:
+    """The rows of a job that failed when they were asked for last: key -> error. Blocks."""
+    journal = RowJournal(url, name)
+    journal.open()
+    try:
+        return journal.failures()
+    finally:
+        journal.close()

@@ -203,6 +203,14 @@ class RowJournal:
             found = self._execute("SELECT key FROM bulk_rows WHERE job = ? AND reply IS NOT NULL", (self.job,))
             return {str(row[0]) for row in found.fetchall()}
 
+    def failures(self) -> dict[str, str]:
+        """The keys of the rows that failed when they were asked for last, with the error."""
+        with self._lock:
+            found = self._execute(
+                "SELECT key, error FROM bulk_rows WHERE job = ? AND reply IS NULL AND error IS NOT NULL", (self.job,)
+            )
+            return {str(key): str(error) for key, error in found.fetchall()}
+
     def living(self) -> set[str]:
         """The workers of the job that showed a moment ago that they live, this one included."""
         with self._lock:

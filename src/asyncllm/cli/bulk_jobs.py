@@ -82,12 +82,14 @@ def _money(status: Any) -> str:
 
 
 async def _work(arguments: argparse.Namespace) -> int:
-    from .._bulk_job import answer_rows, read_status
-    from .._row_files import FORMATS, write_rows
+    from .._bulk_job import answer_rows, read_status, refuse_taken
+    from .._row_files import kind_of, read_rows, write_rows
 
     said = _read_job(arguments.job)
-    if arguments.out is not None and arguments.out.suffix not in FORMATS:
-        raise BadRequestError(f"--out must end in {', '.join(FORMATS)}")
+    rows = list(read_rows(arguments.rows))
+    if arguments.out is not None:
+        kind_of(arguments.out, "written to")
+        refuse_taken(rows)
     async with open_client(arguments.config) as client:
         url = client.settings.cost_tracking.database.get_secret_value()
         if arguments.action == "resume" and read_status(url, said["name"]).total is None:
@@ -95,10 +97,10 @@ async def _work(arguments: argparse.Namespace) -> int:
         options = {key: value for key, value in said.items() if key not in ("name", "key", "prompt")}
         if options.get("engine", "local") == "local" and sys.stderr.isatty():
             options["progress"] = True
-        job = client.bulk(said["name"], arguments.rows, key=said["key"], prompt=said["prompt"], **options)
+        job = client.bulk(said["name"], rows, key=said["key"], prompt=said["prompt"], **options)
         status = await job.run()
         if arguments.out is not None:
-            write_rows(arguments.out, await answer_rows(job, arguments.rows, said["key"]))
+            write_rows(arguments.out, await answer_rows(job, rows, said["key"]))
     print(_sentence(status))
     return 0 if status.complete else 1
 

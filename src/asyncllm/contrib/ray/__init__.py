@@ -11,18 +11,21 @@
 
 Ray spreads the batches, starts dead actors anew and gives them their batch again. What was answered is in the journal
 of the job, in the ledger's database, so that it is not asked for again. Over several machines that is PostgreSQL.
+
+`Complete` itself needs no Ray. It answers a batch of rows in pipelines of Daft, Dask and others too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..._bulk_job import BulkJob, answer_columns, is_path, key_of
-from ..._row_files import read_rows
+from ..._bulk_job import ANSWER_COLUMNS, BulkJob, answer_columns, is_path, key_of
+from ..._row_files import columns_of, read_rows, with_columns
 from ...client import Client
 from ...errors import BadRequestError, ConfigurationError
 
@@ -34,6 +37,9 @@ __all__ = ["Complete"]
 
 class Complete:
     """A class for ``ds.map_batches``: gives each row the columns ``answer``, ``error``, ``cost`` and ``recorded``.
+
+    An instance is called with one batch after the other. A batch is a mapping from column to values, a pandas or Polars
+    DataFrame, or an Arrow table; what comes back is of the same kind. It is made where it works, and is not pickled.
 
     Args:
         config: the path of a config file, a mapping, or Settings; read on the machine of the actor.
@@ -56,22 +62,33 @@ class Complete:
         response_format: Any = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        self._portal_context = start_blocking_portal()
-        self._portal = self._portal_context.__enter__()
+        self._portal_context: AbstractContextManager[BlockingPortal] | None = start_blocking_portal()
+        self._portal: BlockingPortal = self._portal_context.__enter__()
         self._client = Client(config)
         self._said = {"key": key, "prompt": prompt, "response_format": response_format, **(options or {})}
         self._job = job
         self._key = key_of(key)
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Answers one batch, a mapping from column to values."""
-        columns = {name: _plain(values) for name, values in batch.items()}
+    def __call__(self, batch: Any) -> Any:
+        """Answers one batch.
+
+        Raises:
+            BadRequestError: it has a column with the name of one that is added.
+        """
+        columns = columns_of(batch)
+        taken = [name for name in ANSWER_COLUMNS if name in columns]
+        if taken:
+            raise BadRequestError(f"the rows have a column {taken[0]!r}, which the answers would replace: rename it")
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         answers = self._portal.call(self._answer, rows)
-        added: dict[str, list[Any]] = (
-            {name: [answer[name] for answer in answers] for name in answers[0]} if answers else {}
-        )
-        return {**columns, **added}
+        return with_columns(batch, {name: [answer[name] for answer in answers] for name in ANSWER_COLUMNS})
+
+    def close(self) -> None:
+        """Closes the client, which writes what its ledger still holds. The end of the process does the same."""
+        portal, self._portal_context = self._portal_context, None
+        if portal is not None:
+            self._portal.call(self._client.aclose)
+            portal.__exit__(None, None, None)
 
     async def _answer(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         found: dict[int, dict[str, Any]] = {}
@@ -88,12 +105,6 @@ class _Uncounted:
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return iter(self._rows)
-
-
-def _plain(values: Any) -> list[Any]:
-    """A column as Python values; Ray gives NumPy arrays."""
-    found: list[Any] = values.tolist() if hasattr(values, "tolist") else list(values)
-    return found
 
 
 async def spread_over(
