@@ -1,24 +1,32 @@
 """The built-in model: what it says is a function of the request and the seed, so that a test can be run again.
 
-It adds up ("What is 2+2?"), counts ("Count to 10"), calls the tools that the prompt speaks of, quotes tool results,
-fits the schema it was given, and otherwise repeats the prompt. Limits apply to custom replies too: stop sequences and
-``max_tokens`` cut them as a provider would.
+It adds up ("What is 2+2?"), counts ("Count to 10"), calls the tools that the prompt speaks of, lets the provider run
+its own tools where the prompt speaks of them ("Search the web for ..."), quotes tool results, fits the schema it was
+given, and otherwise repeats the prompt. Limits apply to custom replies too: stop sequences and ``max_tokens`` cut them
+as a provider would.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 
-from .model import ModelBehaviour, ModelRequest, OfferedTool, Reply, ToolUse, tokens
+from .model import HostedUse, HostedWord, ModelBehaviour, ModelRequest, OfferedTool, Reply, ToolUse, tokens
 from .samples import sample
 
 _SUM = re.compile(r"(-?\d+)\s*([-+*×])\s*(-?\d+)")
 _COUNT = re.compile(r"\bcount(?:\s+\w+)?\s+to\s+(\d{1,4})\b", re.IGNORECASE)
 _NAME = re.compile(r"(?<=[a-z,:] )[A-Z]\w+")
+# The tools that a provider runs itself, and the words of a prompt that ask for them.
+_HOSTED: Mapping[HostedWord, tuple[str, ...]] = {
+    "web_search": ("search", "web", "news", "latest"),
+    "code_execution": ("code", "python", "compute"),
+    "file_search": ("file", "files", "document", "documents"),
+    "mcp": ("mcp", "server"),
+}
 _OPENINGS = ("You said", "I heard", "Your words were", "You wrote")
 
 
@@ -51,6 +59,9 @@ def compose(request: ModelRequest, behaviour: ModelBehaviour, seed: int, cache: 
     reply = Reply(text=said) if isinstance(said, str) else said
     if not reply.reasoning and (request.reasoning or behaviour.reasoning):
         reply = replace(reply, reasoning=f"The request is: {request.prompt or 'empty'}. Answer it directly.")
+    missing = [use.tool for use in reply.hosted if use.tool not in request.hosted_tools]
+    if missing:
+        raise ValueError(f"the reply uses {missing[0]}, which the request does not offer as a tool of the provider's")
     if behaviour.redacted:
         reply = replace(reply, redacted=True)
     return _counted(_within_budget(_stopped(reply, request), request), request, cache)
@@ -60,10 +71,28 @@ def _built_in(request: ModelRequest, behaviour: ModelBehaviour, seed: int) -> Re
     calls = () if request.tool_results else tuple(_calls(request, behaviour))
     if calls:
         return Reply(tool_calls=calls)
+    hosted = tuple(_uses(request, _text(request, seed)))
     if request.schema is not None:
         value = sample(request.schema, "") if request.schema else {"answer": _text(request, seed)}
-        return Reply(text=json.dumps(value, ensure_ascii=False))
-    return Reply(text=_text(request, seed))
+        return Reply(text=json.dumps(value, ensure_ascii=False), hosted=hosted)
+    return Reply(text=_text(request, seed), hosted=hosted)
+
+
+def _uses(request: ModelRequest, text: str) -> Iterator[HostedUse]:
+    """What the provider's own tools do for a prompt that speaks of them."""
+    if request.tool_results or request.tool_choice == "none":
+        return
+    words = set(re.findall(r"\w+", request.prompt.lower()))
+    for tool, marks in _HOSTED.items():
+        if tool not in request.hosted_tools or words.isdisjoint(marks):
+            continue
+        if tool == "code_execution":
+            yield HostedUse(tool, f"print({text!r})", f"{text}\n")
+        elif tool == "mcp":
+            yield HostedUse(tool, request.prompt, text)
+        else:
+            source = ("https://example.org/", "example.org") if tool == "web_search" else ("file-sim", "sim.txt")
+            yield HostedUse(tool, request.prompt, text, (source,))
 
 
 def _text(request: ModelRequest, seed: int) -> str:

@@ -7,7 +7,7 @@ number is known; the wire writes the reply in the provider's own form.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ class ModelRequest:
         schema: the JSON schema the answer must fit; ``{}`` for any JSON object; None for plain text.
         max_tokens: the most output tokens; None for no limit.
         reasoning: reasoning was asked for; ``"omitted"`` when its text shall not be shown.
+        hosted_tools: the tools offered that the provider runs itself, in the words of `HostedUse`.
         body: the request as sent.
     """
 
@@ -55,6 +56,7 @@ class ModelRequest:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     reasoning: bool | Literal["omitted"] = False
+    hosted_tools: tuple[str, ...] = ()
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -73,12 +75,37 @@ class ToolUse:
         return json.dumps(self.arguments, ensure_ascii=False)
 
 
+HostedWord = Literal["web_search", "code_execution", "file_search", "mcp"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostedUse:
+    """One use of a tool that the provider runs itself; the request must offer the tool.
+
+    Attributes:
+        tool: ``"web_search"``, ``"code_execution"``, ``"file_search"`` or ``"mcp"``.
+        asked: what it is given: the query, the code, or the question to an MCP server's tool.
+        found: what comes out: the output of the code, the text of the passage, the answer of the server's tool.
+        sources: (address or file id, title) of what was found; the text of the reply cites them.
+        name: the tool of an MCP server that is called.
+        is_error: it failed; ``found`` is the error.
+    """
+
+    tool: HostedWord
+    asked: str = ""
+    found: str = ""
+    sources: Sequence[tuple[str, str]] = ()
+    name: str = "ask"
+    is_error: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What a simulated model says. Whatever is None is worked out from the rest.
 
     Attributes:
         reasoning: thinking before the answer; written only where the wire has a place for it.
+        hosted: what the provider's own tools did before the text.
         redacted: the thinking is sent encrypted (Anthropic's ``redacted_thinking``).
         refusal: why the model refuses; it then says nothing else. ``""`` is blocked without a word where the wire can.
         finish: why it ended.
@@ -93,6 +120,7 @@ class Reply:
     reasoning: str = ""
     redacted: bool = False
     tool_calls: tuple[ToolUse, ...] = ()
+    hosted: Sequence[HostedUse] = ()
     refusal: str | None = None
     finish: Finish | None = None
     stop_sequence: str | None = None
@@ -112,7 +140,8 @@ class ModelBehaviour:
 
     Attributes:
         reply: what it says: a text, a `Reply`, or a function of the `ModelRequest` that gives one; None for the
-            built-in model, which answers sums, counts, calls tools, fits schemas and else repeats what it was told.
+            built-in model, which answers sums, counts, calls tools and lets the provider run its own where the prompt
+            speaks of them, fits schemas and else repeats what it was told.
         latency: seconds before the head of the answer.
         first_chunk_delay: seconds from the head of a stream to its first event.
         chunk_delay: seconds between two writes of a stream.

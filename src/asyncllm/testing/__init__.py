@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .._testing.faults import Fault
     from .._testing.listing import ListedModel
-    from .._testing.model import ModelBehaviour, ModelRequest, OfferedTool, Reply, ToolUse
+    from .._testing.model import HostedUse, ModelBehaviour, ModelRequest, OfferedTool, Reply, ToolUse
     from .._testing.offline import NetworkForbiddenError, network_forbidden
     from .._testing.record import Received
     from .._testing.recording import Recording, UnrecordedRequestError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Fault",
+    "HostedUse",
     "ListedModel",
     "ModelBehaviour",
     "ModelRequest",
@@ -46,7 +47,7 @@ __all__ = [
 _MODULES: Mapping[str, tuple[str, ...]] = {
     "faults": ("Fault",),
     "listing": ("ListedModel",),
-    "model": ("ModelBehaviour", "ModelRequest", "OfferedTool", "Reply", "ToolUse"),
+    "model": ("HostedUse", "ModelBehaviour", "ModelRequest", "OfferedTool", "Reply", "ToolUse"),
     "offline": ("NetworkForbiddenError", "network_forbidden"),
     "record": ("Received",),
     "recording": ("Recording", "UnrecordedRequestError"),

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 from ..listing import ListedModel, listed, moment
 from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
-from . import anthropic_errors
+from . import anthropic_errors, provider_runs
 from .framings import SSE
 from .wire import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
 
@@ -33,6 +33,7 @@ _FINISH: Mapping[str, str] = {
 }
 
 _CHOICE: Mapping[str, str] = {"any": "required", "none": "none"}
+_TOLD = ("text", "thinking", "tool_use")  # the blocks whose deltas are content for the caller
 
 
 class Anthropic:
@@ -115,6 +116,9 @@ class Anthropic:
             max_tokens=body.get("max_tokens"),
             stop=tuple(body.get("stop_sequences") or ()),
             reasoning="omitted" if reasons and thinking.get("display") == "omitted" else reasons,
+            hosted_tools=provider_runs.offered(
+                [*[tool.get("type") for tool in body.get("tools") or ()], "mcp" if body.get("mcp_servers") else None]
+            ),
             body=body,
         )
 
@@ -122,12 +126,14 @@ class Anthropic:
         """The whole answer."""
         blocks = [block for block, _ in _blocks(request, reply, turn)]
         message = _message(request, turn, _usage(request, reply))
-        return dumps({**message, "content": blocks, **_ending(reply)})
+        container = provider_runs.claude_container(reply, turn.token, turn.now)
+        return dumps({**message, "content": blocks, **_ending(reply), **container})
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
         """The answer as a stream."""
         usage = _usage(request, reply)
-        begun = {word: value for word, value in usage.items() if word != "output_tokens_details"} | {"output_tokens": 1}
+        later = ("output_tokens_details", "server_tool_use")
+        begun = {word: value for word, value in usage.items() if word not in later} | {"output_tokens": 1}
         opening = {**_message(request, turn, begun), "stop_reason": None, "stop_sequence": None}
         data = [_event({"type": "message_start", "message": opening})]
         content: list[int] = []
@@ -139,12 +145,13 @@ class Anthropic:
             if index == 0:
                 data.append(self.heartbeat)
             for delta in deltas:
-                if any(delta.get(word) for word in ("text", "thinking", "partial_json")):
+                if block["type"] in _TOLD and any(delta.get(word) for word in ("text", "thinking", "partial_json")):
                     content.append(len(data))
                 data.append(_event({"type": "content_block_delta", "index": index, "delta": delta}))
             data.append(_event({"type": "content_block_stop", "index": index}))
         end = len(data)
-        data.append(_event({"type": "message_delta", "delta": _ending(reply), "usage": usage}))
+        ending = {**_ending(reply), **provider_runs.claude_container(reply, turn.token, turn.now)}
+        data.append(_event({"type": "message_delta", "delta": ending, "usage": usage}))
         data.append(_event({"type": "message_stop"}))
         return Events(data=data, content=content, end=end)
 
@@ -236,10 +243,16 @@ def _blocks(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[tuple[d
     """Each block whole, and the deltas a stream builds it from."""
     if reply.reasoning and request.reasoning:
         yield _thinking(request, reply, turn)
+    for ran, result in provider_runs.claude_blocks(reply, request.body, turn.token):
+        asked = pieces(json.dumps(ran["input"], ensure_ascii=False), turn.chunk_size)
+        yield ran, [{"type": "input_json_delta", "partial_json": piece} for piece in asked]
+        yield result, []
     text = reply.refusal or reply.text
     if text:
-        deltas = [{"type": "text_delta", "text": piece} for piece in pieces(text, turn.chunk_size)]
-        yield {"type": "text", "text": text}, deltas
+        citations = provider_runs.claude_citations(reply, text)
+        deltas = [{"type": "citations_delta", "citation": citation} for citation in citations]
+        deltas += [{"type": "text_delta", "text": piece} for piece in pieces(text, turn.chunk_size)]
+        yield {"type": "text", "text": text, **({"citations": citations} if citations else {})}, deltas
     for at, call in enumerate(reply.tool_calls):
         block = {"type": "tool_use", "id": f"toolu_{turn.token}{at}", "name": call.name, "input": _object(call.json)}
         deltas = [{"type": "input_json_delta", "partial_json": ""}]
@@ -265,8 +278,11 @@ def _begun(block: Mapping[str, Any]) -> dict[str, Any]:
         "text": {"text": ""},
         "thinking": {"thinking": "", "signature": ""},
         "tool_use": {"input": {}},
+        "server_tool_use": {"input": {}},
+        "mcp_tool_use": {"input": {}},
     }
-    return {**block, **empty.get(str(block["type"]), {})}
+    begun = {**block, **empty.get(str(block["type"]), {})}
+    return {**begun, "citations": []} if block.get("citations") else begun
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -288,6 +304,7 @@ def _usage(request: ModelRequest, reply: Reply) -> dict[str, Any]:
         "output_tokens": reply.output_tokens,
         "output_tokens_details": {"thinking_tokens": reply.reasoning_tokens},
         "service_tier": "standard",
+        **provider_runs.claude_usage(reply, request.body),
     }
 
 

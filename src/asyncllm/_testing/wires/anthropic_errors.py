@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .provider_runs import SEAL, sealed
 from .schema_rules import claude_problem
 from .wire import Problem
 
@@ -114,6 +115,14 @@ def _check_blocks(
             return _bad("messages: text content blocks must be non-empty")
         if kind == "thinking" and signature and block.get("signature") != signature(str(block.get("thinking", ""))):
             return _bad(f"{where}: Invalid `signature` in `thinking` block")
+        if kind is not None and kind != "tool_result" and kind.endswith("_tool_result"):
+            if not any(one.get("id") == block.get("tool_use_id") for one in blocks[:number]):
+                return _bad(
+                    f"{where}: unexpected `tool_use_id` found in `{kind}` blocks: {block.get('tool_use_id')}. Each "
+                    f"`{kind}` block must have a corresponding `server_tool_use` block before it."
+                )
+            if signature and not _unchanged(block.get("content")):
+                return _bad(f"{where}: Invalid `encrypted_content` in `search_result` block")
         if kind == "tool_result":
             if block.get("tool_use_id") not in called:
                 return _bad(
@@ -123,6 +132,16 @@ def _check_blocks(
             answered.append(block["tool_use_id"])
     missing = [each for each in called if each not in answered]
     return _unanswered(at - 1, missing) if missing else None
+
+
+def _unchanged(content: Any) -> bool:
+    """Whether what a search found is as this server gave it out; what it never gave is not judged."""
+    pages = [page for page in content if isinstance(page, dict)] if isinstance(content, list) else []
+    return all(
+        page.get("encrypted_content") in (None, sealed(str(page.get("url"))))
+        or not str(page["encrypted_content"]).startswith(SEAL)
+        for page in pages
+    )
 
 
 def _unanswered(at: int, missing: Sequence[str]) -> Problem:

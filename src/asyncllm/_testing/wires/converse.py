@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from ..listing import ListedModel
 from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
-from . import aws_auth, bedrock_errors, bedrock_models, converse_checks
+from . import aws_auth, bedrock_errors, bedrock_models, converse_checks, provider_runs
 from .anthropic import signature
 from .framings import EVENT_STREAM, message
 from .wire import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
@@ -116,6 +116,9 @@ class ConverseServer(Bedrock):
             max_tokens=settings.get("maxTokens"),
             stop=tuple(settings.get("stopSequences") or ()),
             reasoning="omitted" if (more.get("thinking") or {}).get("display") == "omitted" else _reasons(more),
+            hosted_tools=provider_runs.offered(
+                [tool["systemTool"].get("name") for tool in config.get("tools") or () if "systemTool" in tool]
+            ),
             body=body,
         )
 
@@ -131,12 +134,15 @@ class ConverseServer(Bedrock):
         content: list[int] = []
         for index, (block, deltas) in enumerate(_blocks(request, reply, turn)):
             where = {"contentBlockIndex": index}
-            if "toolUse" in block:
+            if "toolUse" in block and "type" not in block["toolUse"]:
                 begun = {word: block["toolUse"][word] for word in ("name", "toolUseId")}
                 content.append(len(told))
                 told.append(("contentBlockStart", {**where, "start": {"toolUse": begun}}))
+            ran = _ran(block)
+            if ran is not None:
+                told.append(("contentBlockStart", {**where, "start": ran}))
             for delta in deltas:
-                if "signature" not in delta.get("reasoningContent", ()):
+                if ran is None and "signature" not in delta.get("reasoningContent", ()):
                     content.append(len(told))
                 told.append(("contentBlockDelta", {**where, "delta": delta}))
             told.append(("contentBlockStop", where))
@@ -196,12 +202,24 @@ def _blocks(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[tuple[d
     """Each block whole, and the deltas a stream builds it from."""
     if reply.reasoning and request.reasoning:
         yield _thinking(request, reply, turn)
+    for ran, result in provider_runs.converse_blocks(reply, turn.token):
+        asked = pieces(json.dumps(ran["toolUse"]["input"], ensure_ascii=False), turn.chunk_size)
+        yield ran, [{"toolUse": {"input": piece}} for piece in asked]
+        yield result, [{"toolResult": result["toolResult"]["content"]}]
     text = reply.refusal or reply.text
     if text or not (reply.tool_calls or reply.reasoning):
         yield {"text": text}, [{"text": piece} for piece in pieces(text, turn.chunk_size)]
     for at, call in enumerate(reply.tool_calls):
         use = {"input": _object(call.json), "name": call.name, "toolUseId": f"tooluse_{turn.token}{at}"}
         yield {"toolUse": use}, [{"toolUse": {"input": piece}} for piece in pieces(call.json, turn.chunk_size)]
+
+
+def _ran(block: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How a stream begins the block of a tool that Bedrock runs; None for other blocks."""
+    kind = next(iter(block))
+    if "type" not in (block[kind] if kind in ("toolUse", "toolResult") else ()):
+        return None
+    return {kind: {name: value for name, value in block[kind].items() if name not in ("input", "content")}}
 
 
 def _thinking(request: ModelRequest, reply: Reply, turn: Turn) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -98,10 +98,11 @@ def _is_object(text: str) -> bool:
 
 
 def _check_calls(messages: Sequence[Mapping[str, Any]]) -> Problem | None:
-    """Calls are answered by the next message, all of them, and nothing else is."""
+    """Calls are answered by the next message, all of them, and nothing else is; what Bedrock ran, in the same one."""
     called: list[str] = []
     for at, message in enumerate([*messages, {"content": []}]):
-        results = [block["toolResult"]["toolUseId"] for block in message["content"] if "toolResult" in block]
+        ran = {use["toolUseId"] for use in _of(message, "toolUse") if use.get("type") == "server_tool_use"}
+        results = [one["toolUseId"] for one in _of(message, "toolResult") if one["toolUseId"] not in ran]
         if len(results) > len(called):
             return bad(
                 f"The number of toolResult blocks at messages.{at}.content exceeds "
@@ -112,8 +113,12 @@ def _check_calls(messages: Sequence[Mapping[str, Any]]) -> Problem | None:
             return bad(
                 f"Expected toolResult blocks at messages.{at}.content for the following Ids: {', '.join(missing)}"
             )
-        called = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
+        called = [use["toolUseId"] for use in _of(message, "toolUse") if use["toolUseId"] not in ran]
     return None
+
+
+def _of(message: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    return [block[kind] for block in message["content"] if kind in block]
 
 
 def _check_tools(given: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> Problem | None:

@@ -16,7 +16,7 @@ from typing import Any
 from ..listing import ListedModel, listed, moment
 from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
-from . import gemini_errors
+from . import gemini_errors, provider_runs
 from .framings import SSE
 from .wire import Events, Gathered, Headers, Operation, Problem, Rules, Turn, accepted, dumps
 
@@ -103,6 +103,7 @@ class GeminiServer:
             max_tokens=settings.get("maxOutputTokens"),
             stop=tuple(settings.get("stopSequences") or ()),
             reasoning=bool(thinking) and (True if thinking.get("includeThoughts") else "omitted"),
+            hosted_tools=provider_runs.offered([name for tool in body.get("tools") or () for name in tool]),
             body=body,
         )
 
@@ -234,15 +235,7 @@ def _offers(request: ModelRequest, tool: str, *words: str) -> bool:
 def _besides(request: ModelRequest, reply: Reply) -> dict[str, Any]:
     """What a candidate says besides its content: sources, pages, probabilities."""
     found: dict[str, Any] = {}
-    if _offers(request, "googleSearch", "search", "web") and reply.text:
-        source = {"web": {"uri": "https://example.org/", "title": "example.org"}}
-        segment = {"startIndex": 0, "endIndex": len(reply.text.encode()), "text": reply.text}
-        found["groundingMetadata"] = {
-            "webSearchQueries": [request.prompt],
-            "groundingChunks": [source],
-            "groundingSupports": [{"segment": segment, "groundingChunkIndices": [0]}],
-            "searchEntryPoint": {"renderedContent": "<div></div>"},
-        }
+    found.update(provider_runs.gemini_grounding(reply))
     if _offers(request, "urlContext", "http"):
         page = next(
             word for word in request.prompt.split() if word.lower().startswith("http") or "http" in word.lower()
@@ -276,9 +269,7 @@ def _parts(request: ModelRequest, reply: Reply, turn: Turn, *, whole: bool) -> I
     if reply.reasoning and request.reasoning is True:
         for piece in [reply.reasoning] if whole else pieces(reply.reasoning, turn.chunk_size):
             yield {"text": piece, "thought": True}
-    if _offers(request, "codeExecution", "code") and reply.text:
-        yield {"executableCode": {"language": "PYTHON", "code": f"print({reply.text!r})"}}
-        yield {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": f"{reply.text}\n"}}
+    yield from provider_runs.gemini_parts(reply, turn.token)
     if reply.text:
         for piece in [reply.text] if whole else pieces(reply.text, turn.chunk_size):
             yield {"text": piece}

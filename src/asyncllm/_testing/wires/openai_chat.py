@@ -18,7 +18,7 @@ from ..._schema.facts import ModelFacts
 from ..listing import ListedModel, listed
 from ..model import ModelRequest, OfferedTool, Reply, pieces
 from ..record import Arrival
-from . import openai_errors
+from . import openai_errors, provider_runs
 from .framings import SSE, Framing
 from .wire import Events, Gathered, Headers, Operation, Problem, Rules, Turn, dumps
 
@@ -124,6 +124,12 @@ class ChatServer:
             max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
             stop=(stop,) if isinstance(stop, str) else tuple(stop),
             reasoning=effort is not None and effort != "none",
+            hosted_tools=provider_runs.offered(
+                [
+                    *[tool.get("type") for tool in body.get("tools") or ()],
+                    "web_search" if "web_search_options" in body else None,
+                ]
+            ),
             body=body,
         )
 
@@ -132,7 +138,7 @@ class ChatServer:
         choices = [self._choice(request, reply, turn, at) for at in range(_answers(request))]
         head = {"id": f"chatcmpl-{turn.token}", "object": "chat.completion", "created": int(turn.now)}
         tail = {"service_tier": "default", "system_fingerprint": "fp_51m"}
-        usage = _usage(reply, len(choices))
+        usage = _usage(reply, len(choices)) | provider_runs.chat_usage(reply, request.body)
         return dumps({**head, "model": request.model, "choices": choices, "usage": usage, **tail})
 
     def _choice(self, request: ModelRequest, reply: Reply, turn: Turn, index: int) -> dict[str, Any]:
@@ -142,6 +148,7 @@ class ChatServer:
             "content": None if reply.refusal is not None or (reply.tool_calls and not reply.text) else reply.text,
             "refusal": reply.refusal,
             "annotations": [],
+            **provider_runs.chat_fields(reply, request.body),
         }
         if reply.reasoning and self.shows_reasoning:
             message["reasoning_content"] = reply.reasoning
@@ -189,7 +196,7 @@ class ChatServer:
         opening = chunk({"role": "assistant", "content": None if reply.tool_calls else "", "refusal": None})
         closing = [chunk({}, _FINISH[reply.finish or "stop"], at) for at in answers]
         if with_usage:
-            usage = dumps(_usage(reply, len(answers)))
+            usage = dumps(_usage(reply, len(answers)) | provider_runs.chat_usage(reply, request.body))
             closing.append(b'data: %s,"choices":[],"usage":%s%s}\n\n' % (head, usage, tail))
         closing.append(b"data: [DONE]\n\n")
         end = 1 + len(content)
@@ -277,8 +284,13 @@ def _called(name: str, text: str, custom: frozenset[str]) -> dict[str, Any]:
 
 def _deltas(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
     word, text = ("content", reply.text) if reply.refusal is None else ("refusal", reply.refusal)
+    ran = provider_runs.chat_fields(reply, request.body)
+    if "executed_tools" in ran:
+        yield ran
     for piece in pieces(text, turn.chunk_size):
         yield {word: piece}
+    if "annotations" in ran:
+        yield ran
     custom = _custom_tools(request)
     for at, call in enumerate(reply.tool_calls):
         if call.name in custom:

@@ -184,9 +184,15 @@ def _check_messages(messages: Sequence[Any]) -> Problem | None:
     return None
 
 
+# What compatible hosts run themselves, by type.
+_HOSTED = ("openrouter:web_search", "browser_search")
+
+
 def _check_tools(tools: Any) -> Problem | None:
     for at, tool in enumerate(tools or ()):
         kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind in _HOSTED:
+            continue
         if kind not in ("function", "custom") or not (tool.get(kind) or {}).get("name"):
             name = f"tools[{at}].{'type' if kind is None else f'{kind}.name'}"
             return bad(f"Missing required parameter: '{name}'.", name, "missing_required_parameter")

@@ -17,7 +17,7 @@ from typing import Any
 from ..listing import ListedModel
 from ..model import ModelRequest, OfferedTool, Reply, pieces, tokens
 from ..record import Arrival
-from . import openai_errors, responses_checks
+from . import openai_errors, provider_runs, responses_checks
 from .framings import SSE
 from .openai_chat import openai_headers
 from .responses_checks import SEALED
@@ -85,6 +85,7 @@ class ResponsesServer:
             schema=None if wanted.get("type", "text") == "text" else wanted.get("schema") or {},
             max_tokens=body.get("max_output_tokens"),
             reasoning=asked if reasoning.get("summary") else asked and "omitted",
+            hosted_tools=provider_runs.offered([tool.get("type") for tool in body.get("tools") or ()]),
             body=body,
         )
 
@@ -106,7 +107,7 @@ class ResponsesServer:
             for event in _item_events(item, turn):
                 if event["type"].endswith(".delta"):
                     event.update(blur)
-                if event["type"].endswith(".delta") or _begins_call(event):
+                if event["type"] in _CONTENT or _begins_call(event):
                     content.append(len(told))
                 told.append({**event, "output_index": index})
         end = len(told)
@@ -141,11 +142,16 @@ class ResponsesServer:
 
 
 _BEGINNING = ("created", "in_progress")
+# The events that are content for the caller.
+_CONTENT = frozenset(
+    f"response.{word}.delta" for word in ("output_text", "refusal", "reasoning_summary_text", "function_call_arguments")
+)
 # What an item lacks when a stream begins it.
 _EMPTY: Mapping[str, Mapping[str, Any]] = {
     "message": {"content": [], "status": "in_progress"},
     "reasoning": {"summary": []},
     "function_call": {"arguments": "", "status": "in_progress"},
+    **provider_runs.RESPONSES_EMPTY,
 }
 
 
@@ -200,6 +206,7 @@ def _ending(request: ModelRequest, reply: Reply, turn: Turn) -> dict[str, Any]:
         "completed_at": None if reason else int(turn.now),
         "output": _output(request, reply, turn),
         "usage": _usage(reply),
+        **provider_runs.response_tool_usage(reply),
     }
 
 
@@ -222,8 +229,10 @@ def _output(request: ModelRequest, reply: Reply, turn: Turn) -> list[dict[str, A
         if ENCRYPTED in (request.body.get("include") or ()):
             item["encrypted_content"] = SEALED.seal(reply.reasoning)
         items.append(item)
+    items += provider_runs.response_items(reply, request.body, turn.token)
     if reply.text or reply.refusal is not None or not reply.tool_calls:
-        part: dict[str, Any] = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
+        cited = provider_runs.response_annotations(reply) if reply.text else []
+        part: dict[str, Any] = {"type": "output_text", "text": reply.text, "annotations": cited, "logprobs": []}
         if reply.refusal is not None:
             part = {"type": "refusal", "refusal": reply.refusal}
         head = {"type": "message", "id": f"msg_{turn.token}", "status": status, "role": "assistant"}
@@ -240,6 +249,8 @@ def _item_events(item: Mapping[str, Any], turn: Turn) -> Iterator[dict[str, Any]
     """What a stream tells of one item."""
     kind = item["type"]
     begun: dict[str, Any] = {**item, **_EMPTY[kind]}
+    if kind == "web_search_call":
+        del begun["action"]
     if "encrypted_content" in item:
         begun["encrypted_content"] = ""
     yield {"type": "response.output_item.added", "item": begun}
@@ -249,6 +260,7 @@ def _item_events(item: Mapping[str, Any], turn: Turn) -> Iterator[dict[str, Any]
         for piece in pieces(item["arguments"], turn.chunk_size):
             yield {"type": f"{word}.delta", **where, "delta": piece}
         yield {"type": f"{word}.done", **where, "name": item["name"], "arguments": item["arguments"]}
+    yield from provider_runs.response_progress(item, pieces(provider_runs.streamed_text(item), turn.chunk_size))
     for at, part in enumerate(item.get("summary", ())):
         yield from _part_events("response.reasoning_summary", part, {**where, "summary_index": at}, turn)
     for at, part in enumerate(item.get("content", ())):
@@ -264,9 +276,13 @@ def _part_events(word: str, part: Mapping[str, Any], where: Mapping[str, Any], t
         "refusal": "response.refusal",
     }[part["type"]]
     more: dict[str, Any] = {"logprobs": []} if part["type"] == "output_text" else {}
-    yield {"type": f"{word}_part.added", **where, "part": {**part, name: ""}}
+    cited = part.get("annotations", ())
+    begun = {**part, name: "", **({"annotations": []} if cited else {})}
+    yield {"type": f"{word}_part.added", **where, "part": begun}
     for piece in pieces(part[name], turn.chunk_size):
         yield {"type": f"{texts}.delta", **where, "delta": piece, **more}
+    for at, annotation in enumerate(cited):
+        yield {"type": f"{texts}.annotation.added", **where, "annotation_index": at, "annotation": annotation}
     yield {"type": f"{texts}.done", **where, name: part[name], **more}
     yield {"type": f"{word}_part.done", **where, "part": part}
 
