@@ -44,7 +44,7 @@ OLDEST_TESTS = (
 def oldest(session: nox.Session) -> None:
     """What depends on libraries, on the oldest versions of them that pyproject.toml allows."""
     # Not the whole extra `test`: mcp, whose servers it brings, needs newer versions.
-    tools = ("pytest", "pytest-asyncio", "trio", "hypothesis", "trustme", "respx", "tzdata")
+    tools = ("pytest", "pytest-asyncio", "pytest-rerunfailures", "trio", "hypothesis", "trustme", "respx", "tzdata")
     session.install(".[cli,httpx2]", *tools, "-c", "tests/oldest.txt")
     session.run("pytest", *(session.posargs or OLDEST_TESTS))
 

@@ -293,6 +293,13 @@ VERBS: dict[str, Callable[[Client], Any]] = {
 }
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that may have been made is looked for after shorter pauses, as often as otherwise."""
+    monkeypatch.setattr("asyncllm._batches.batch_job._LOOKS", (0.01, 0.02, 0.05))
+
+
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("ask", VERBS.values(), ids=VERBS)
 @pytest.mark.parametrize("streamed_error", [False, True], ids=["status", "in a 200"])
 @pytest.mark.anyio
@@ -313,6 +320,7 @@ async def test_every_verb_conceals_what_a_server_echoes(
     assert not [canary for canary in CANARIES if canary in caplog.text]
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("ask", VERBS.values(), ids=VERBS)
 @pytest.mark.anyio
 async def test_every_verb_conceals_the_password_of_a_proxy(

@@ -54,7 +54,7 @@ def test_ctrl_c_ends_an_answer_quietly(folder: Path, simulator: Simulator) -> No
             assert process.stdout is not None
             process.stdout.read(1)
             process.send_signal(signal.SIGINT)
-            _, complaint = process.communicate(timeout=10)
+            _, complaint = process.communicate(timeout=180)
     finally:
         simulator.behave("*", chunk_delay=0.0)
     assert (130, "") == (process.returncode, complaint)
@@ -70,7 +70,7 @@ def test_a_reader_that_goes_away_ends_the_answer(folder: Path, simulator: Simula
             process.stdout.close()
             assert process.stderr is not None
             complaint = process.stderr.read()
-            process.wait(timeout=10)
+            process.wait(timeout=180)
             process.stdout = None
     finally:
         simulator.behave("*", chunk_delay=0.0)
@@ -86,7 +86,7 @@ def test_the_simulator_serves_until_interrupted(tmp_path: Path) -> None:
         with urllib.request.urlopen(f"{found[1]}/models", timeout=10) as answer:
             assert 200 == answer.status
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=10)
+        _, complaint = process.communicate(timeout=180)
     assert (0, "") == (process.returncode, complaint.strip())
 
 

@@ -430,7 +430,7 @@ async def test_a_stream_that_is_left_is_seen(anyio_backend: str) -> None:
                 break
         del dropped, event
         gc.collect()
-        with anyio.fail_after(3):
+        with anyio.fail_after(10):
             while "after_call None NoneType" not in notes.seen:
                 await anyio.sleep(0.01)
 

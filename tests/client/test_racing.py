@@ -28,7 +28,7 @@ async def opened(sim: Simulator, **changes: Any) -> AsyncIterator[Client]:
 
 async def settled(sim: Simulator) -> None:
     """Waits until the server has nothing under way and no connection in the middle of an answer."""
-    with anyio.fail_after(2):
+    with anyio.fail_after(10):
         while sim.in_flight:
             await anyio.sleep(0.002)
 
@@ -108,7 +108,7 @@ async def test_a_late_first_content_is_hedged(streamed: bool) -> None:
             reply = stream.response
         else:
             reply = await client.send("Count", hedge=0.05)
-        assert 0.05 <= anyio.current_time() - began < 0.6
+        assert 0.05 <= anyio.current_time() - began < 5
         await settled(sim)
         assert {"gpt-sim": 1, "gpt-sim-mini": 1} == Counter(request.model for request in sim.requests)
     assert ("gpt-sim-mini", LONG) == (reply.model, reply.text)
@@ -122,7 +122,7 @@ async def test_a_prompt_answer_is_not_hedged() -> None:
             assert 1 == len((await client.send("Hi", hedge=5)).attempts)
             assert 1 == len((await client.send("Hi", hedge=5, fallback=[])).attempts)
         async with opened(sim, hedging={"after": 0.01}) as client:
-            sim.behave("*", latency=0.04)
+            sim.behave("*", latency=0.3)
             assert 1 == len((await client.send("Hi", hedge=False)).attempts)
             assert 2 == len((await client.send("Hi")).attempts)
         await settled(sim)
@@ -144,7 +144,7 @@ async def test_a_failure_ahead_of_the_delay_is_an_ordinary_fallback() -> None:
 async def test_a_hedge_that_fails_leaves_the_late_one_running(streamed: bool) -> None:
     """The first model may be late and still the one that answers."""
     async with Simulator(reply="ok") as sim, opened(sim) as client:
-        sim.behave("gpt-sim", latency=0.1)
+        sim.behave("gpt-sim", latency=0.5)
         for model in ("gpt-sim-mini", "gpt-sim-nano"):
             sim.on(model, Fault.status(500))
         if streamed:
@@ -206,7 +206,7 @@ async def test_a_cancelled_hedge_leaves_nothing_running(streamed: bool) -> None:
 
 async def test_concurrency_is_limited_and_the_wait_is_told() -> None:
     """Never more than two at a time, streams included; who waited says how long; the queue is visible."""
-    async with Simulator(reply=LONG, latency=0.02) as sim, opened(sim, limits={"concurrent": 2}) as client:
+    async with Simulator(reply=LONG, latency=0.05) as sim, opened(sim, limits={"concurrent": 2}) as client:
         replies: list[Any] = []
 
         async def ask(number: int) -> None:
@@ -221,19 +221,20 @@ async def test_concurrency_is_limited_and_the_wait_is_told() -> None:
         async with anyio.create_task_group() as tasks:
             for number in range(8):
                 tasks.start_soon(ask, number)
-            await anyio.sleep(0.01)
-            assert 6 == client.health()[0].queue_depth
+            with anyio.fail_after(10):
+                while [6] != [one.queue_depth for one in client.health()]:
+                    await anyio.sleep(0.001)
         (known,) = client.health()
         assert 2 == sim.peak_in_flight
     waits = sorted(reply.attempts[0].waited for reply in replies)
-    assert waits[0] < 0.01
-    assert waits[-1] > 0.04
+    assert waits[0] < 0.05
+    assert waits[-1] > 0.14
     assert (0, True) == (known.queue_depth, 0 < (known.waiting_time or 0) < waits[-1])
 
 
 async def test_priority_decides_who_is_next() -> None:
     """A call with a higher priority overtakes those that wait."""
-    async with Simulator(latency=0.01) as sim, opened(sim, limits={"concurrent": 1}) as client:
+    async with Simulator(latency=0.3) as sim, opened(sim, limits={"concurrent": 1}) as client:
         done: list[str] = []
 
         async def ask(name: str, priority: int) -> None:
@@ -244,6 +245,7 @@ async def test_priority_decides_who_is_next() -> None:
             for name, priority in (("first", 0), ("second", 0), ("urgent", 9), ("low", -1)):
                 tasks.start_soon(ask, name, priority)
                 await anyio.sleep(0.001)
+            sim.behave("*", latency=0)
     assert ["first", "urgent", "second", "low"] == done
 
 
@@ -255,7 +257,7 @@ async def test_a_limit_never_holds_a_call_past_its_deadline() -> None:
         began = anyio.current_time()
         with pytest.raises(errors.LimitTimeoutError):
             await client.send("Hi", timeout=0.05)
-        assert 0.03 < anyio.current_time() - began < 0.4
+        assert 0.03 < anyio.current_time() - began < 5
         assert 1 == sim.count()
 
 
@@ -285,12 +287,12 @@ async def test_an_abandoned_stream_gives_its_place_back() -> None:
 
         await leave()
         gc.collect()
-        with anyio.fail_after(1):
+        with anyio.fail_after(10):
             await client.send("Hi")
         with anyio.move_on_after(0.03):
             async for _ in client.stream("Count"):
                 pass
-        with anyio.fail_after(1):
+        with anyio.fail_after(10):
             await client.send("Hi")
 
 

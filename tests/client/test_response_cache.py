@@ -167,7 +167,7 @@ async def test_a_stream_that_nobody_reads_holds_nobody_up(monkeypatch: pytest.Mo
         monkeypatch.undo()
         del stream
         gc.collect()
-        with anyio.fail_after(3):
+        with anyio.fail_after(10):
             await client.send("Hi", seed=1)
             left = client.stream("Hi", seed=2)
             await left.__anext__()

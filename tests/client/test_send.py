@@ -291,7 +291,7 @@ async def test_the_total_deadline(open_client: OpenClient) -> None:
         began = anyio.current_time()
         with pytest.raises(errors.DeadlineExceededError) as caught:
             await client.send("Hi", timeout=0.05)
-        assert 0.05 <= anyio.current_time() - began < 0.55
+        assert 0.05 <= anyio.current_time() - began < 5
     assert ["cancelled"] == [one.outcome for one in caught.value.attempts]
 
 
@@ -306,7 +306,7 @@ async def test_a_cancelled_call_leaves_nothing_behind(open_client: OpenClient) -
                     await anyio.sleep(0.002)
             tasks.cancel_scope.cancel()
         assert (await client.send("Hi", timeout=30)).text
-        with anyio.fail_after(2):
+        with anyio.fail_after(10):
             while sim.open_connections > 1:
                 await anyio.sleep(0.005)
 

@@ -278,7 +278,7 @@ async def test_a_reader_who_hangs_up_ends_the_call(open_client: OpenClient) -> N
             "query_string": b"",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
         }
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             await app(scope, receive, send)
             while sim.in_flight:
                 await anyio.sleep(0.01)

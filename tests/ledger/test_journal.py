@@ -276,7 +276,7 @@ async def test_an_attempt_is_in_the_journal_before_it_is_sent(tmp_path: Path) ->
     (file,) = (tmp_path / "ledger.db.journal").iterdir()  # a small folder
     assert opening.id.encode() in file.read_bytes()
     ledger.settle(opening, DONE)
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         while rows(path, "SELECT id FROM records") != [(opening.id,)]:
             await anyio.sleep(0.01)
     await ledger.aclose()
@@ -498,7 +498,7 @@ ledger.close()
 def test_forked_children_have_journals_of_their_own(tmp_path: Path) -> None:
     """A ledger goes on in every child; what was open is the parent's; children that end at once lose nothing."""
     process = child(FORK, tmp_path / "x.db")
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=180)
     assert (0, "") == (process.returncode, out), err
 
     async def found() -> dict[tuple[str | None, str], int]:
@@ -533,7 +533,7 @@ asyncio.run(main())
 def test_a_process_that_ends_at_once_loses_nothing(tmp_path: Path) -> None:
     """`os._exit` runs no clean-up; every attempt that was settled is ``ok`` all the same."""
     process = child(EXEC, tmp_path / "x.db")
-    assert ("", "") == process.communicate(timeout=30)
+    assert ("", "") == process.communicate(timeout=180)
 
     async def statuses() -> list[str]:
         ledger = Ledger(SQLiteStore(tmp_path / "x.db"))

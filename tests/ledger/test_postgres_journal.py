@@ -137,7 +137,7 @@ def test_kills_inside_a_fold(step: str, postgres: str, tmp_path: Path) -> None:
     url = new_database(postgres)
     seen = tmp_path / "seen"
     process = child(WRITER, url, tmp_path / "journals", seen, step, "4")
-    error = process.communicate(timeout=50)[1]
+    error = process.communicate(timeout=180)[1]
     assert -9 == process.returncode, error
     is_right(url, tmp_path / "journals", [seen])
 

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -230,10 +231,11 @@ async def test_waiting_for_room_ends_with_the_weather() -> None:
 
 async def test_closing_does_not_wait_for_ever(tmp_path: Path) -> None:
     """A store that hangs is left alone after a while."""
+    released = threading.Event()
 
     class Slow(MemoryStore):
         def write(self, batch: Sequence[Operation]) -> Booked:
-            time.sleep(0.3)
+            released.wait(30)
             return super().write(batch)
 
     ledger = Ledger(Slow())
@@ -241,8 +243,11 @@ async def test_closing_does_not_wait_for_ever(tmp_path: Path) -> None:
     began = time.monotonic()
     found = ledger._thread.end(0.05)
     assert "did not finish within 0.05 s" in str(found)
-    assert 0.25 > time.monotonic() - began
-    await anyio.sleep(0.5)
+    assert 5 > time.monotonic() - began
+    released.set()
+    with anyio.fail_after(10):
+        while not ledger._thread.ended:
+            await anyio.sleep(0.002)
 
 
 async def test_a_store_that_cannot_be_closed_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -288,9 +293,9 @@ def test_an_unclosed_ledger_is_flushed_at_exit(tmp_path: Path) -> None:
     """Nothing is lost, nothing hangs, nothing is said, and no lock is left."""
     began = time.monotonic()
     process = child(EXIT, tmp_path / "ledger.db")
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=180)
     assert ("", "", 0) == (out, err, process.returncode)
-    assert 3 > time.monotonic() - began
+    assert 20 > time.monotonic() - began
     connection = sqlite3.connect(tmp_path / "ledger.db")
     assert [(50, 0)] == connection.execute("SELECT count(*), (SELECT count(*) FROM opened) FROM records").fetchall()
     connection.close()

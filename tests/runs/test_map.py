@@ -199,8 +199,8 @@ async def test_leaving_without_a_checkpoint_cancels_what_is_in_flight(open_clien
         with anyio.move_on_after(0.2):
             async for _ in client.map(["a", "b"]):
                 pass
-        assert 2 > time.monotonic() - started
-        with anyio.fail_after(3):
+        assert 4 > time.monotonic() - started
+        with anyio.fail_after(10):
             while sim.in_flight:
                 await anyio.sleep(0.02)
 
@@ -264,7 +264,7 @@ def test_a_killed_map_goes_on(tmp_path: Path) -> None:
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             process.wait()
-        done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=180)
         assert "whole\n" == done.stdout
         assert count <= len(sim.requests) <= count + width * kills
         assert {str(n) for n in range(count)} == {request.body["messages"][0]["content"] for request in sim.requests}

@@ -62,6 +62,7 @@ def settings(sim: Simulator, providers: dict[str, Any]) -> dict[str, Any]:
         "providers": providers,
         "cost_tracking": {"enabled": False},
         "timeouts": {"first_content": 0.3, "total": 20},
+        "retry": {"base_delay": 0.02},
     }
 
 

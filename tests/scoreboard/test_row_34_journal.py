@@ -234,6 +234,6 @@ asyncio.run(main())
 def test_a_disk_that_is_full(record: Callable[[str, str, str], None], tmp_path: Path) -> None:
     """No file can grow: what was open, and what begins now, waits in memory, and is written when there is room."""
     process = child(FULL_DISK, tmp_path / "ledger.db")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert "150\n" == out, err
     record("attempts lost on a full disk, journal and database", "0 of 150", "0")

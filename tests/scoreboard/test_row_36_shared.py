@@ -94,7 +94,7 @@ def test_no_window_is_above_the_limit(restart: bool, full: bool, record: Record)
                 store.kill()
                 time.sleep(0.15 * seconds)
                 store.start()
-            outputs = [worker.communicate(timeout=60)[0] for worker in workers]
+            outputs = [worker.communicate(timeout=180)[0] for worker in workers]
         finally:
             for worker in workers:
                 worker.kill()

@@ -114,7 +114,7 @@ def command(*words: str, code: int = 0) -> Iterator[dict[str, str]]:
         yield urls
     finally:
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=20)
+        _, complaints = process.communicate(timeout=180)
     assert code == process.returncode, complaints
 
 

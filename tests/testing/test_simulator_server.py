@@ -106,7 +106,7 @@ async def test_a_client_that_asks_to_close(sim: Simulator, http: httpx.AsyncClie
     """The connection is closed after the answer when the client says so."""
     answer = await http.post(chat(sim), json=HI, headers={"connection": "close"})
     assert 200 == answer.status_code
-    with anyio.fail_after(2):
+    with anyio.fail_after(10):
         while sim.open_connections:
             await anyio.sleep(0.001)
 
@@ -122,6 +122,6 @@ async def test_a_client_that_speaks_during_a_pause(sim: Simulator) -> None:
         await anyio.sleep(0.02)
         await stream.send(head + body)
         got = b""
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             while got.count(b"HTTP/1.1 200") < 2:
                 got += await stream.receive()

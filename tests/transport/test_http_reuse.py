@@ -296,7 +296,7 @@ async def test_a_call_under_way_ends_when_the_transport_closes(library: str) -> 
         except (ClientStateError, ConnectionLostError) as error:
             failures.append(error)
 
-    with anyio.fail_after(2):
+    with anyio.fail_after(10):
         async with serving(script) as server, opened(library, max_connections=1) as transport:
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
