@@ -383,6 +383,8 @@ class Client(Verbs):
         from .bulk import begin_job
 
         given: dict[str, Any] = {"concurrency": concurrency, **options}
+        if isinstance(own := given.get("tags") or {}, Mapping):  # another value is refused below
+            given["tags"] = {"bulk_job": name, **own}
         if progress and engine == "ray":
             raise BadRequestError("progress is not for engine='ray'; job.status() tells from anywhere")
         if progress and engine == "local":

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,11 +13,12 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncllm import Client, errors
+from asyncllm import Client, SyncClient, errors
 from asyncllm._ledger import row_journal
 from asyncllm._ledger.row_journal import RowJournal, RowTakenError
 from asyncllm._row_files import read_rows, write_rows
 from asyncllm.testing import Fault, Simulator
+from forked_program import forked
 from postgres_server import running_server
 
 pytestmark = pytest.mark.anyio
@@ -103,44 +101,53 @@ def test_the_claims_of_a_dead_worker_are_free(url: str, monkeypatch: pytest.Monk
 
 
 PROGRAM = """
-import asyncio, sys
+import asyncio
 from asyncllm import Client
 from asyncllm._ledger import row_journal
-row_journal.BEAT, row_journal.DEAD = 0.1, 0.6
+row_journal.BEAT, row_journal.DEAD = 0.05, 0.4
 
-async def main():
+async def main(url, database, number, model, name):
     config = {
         "active_provider": "openai",
-        "providers": {"openai": {"api_key": "sk-sim-x", "base_url": sys.argv[1], "fallback_models": ["gpt-sim"]}},
-        "cost_tracking": {"database": sys.argv[2]},
+        "providers": {"openai": {"api_key": "sk-sim-x", "base_url": url, "fallback_models": [model]}},
+        "cost_tracking": {"database": database},
     }
-    rows = [{"id": str(n), "text": f"text {n}"} for n in range(int(sys.argv[3]))]
+    rows = [{"id": str(n), "text": f"text {n}"} for n in range(number)]
     async with Client(config, environ={}) as client:
-        async for item in client.bulk("killed", rows, key="id", prompt="{text}", concurrency=8):
-            print(item.index, flush=True)
+        async for item in client.bulk(name, rows, key="id", prompt="{text}", concurrency=8):
+            assert item.error is None, item.error
+            if name == "killed":
+                print(item.index, flush=True)
 
-asyncio.run(main())
+def run(url, database, number, warm=False):
+    if warm:
+        asyncio.run(main(url, database, 1, "gpt-warm", "warm"))
+    else:
+        asyncio.run(main(url, database, int(number), "gpt-sim", "killed"))
 """
 
 
-@pytest.mark.slow
 def test_a_killed_job_goes_on(tmp_path: Path) -> None:
-    """Killed five times: every row is answered, and no more was asked than what was in flight at the kills."""
-    number, url = 200, f"sqlite:///{tmp_path / 'books.db'}"
-    with Simulator.in_thread(latency=0.02) as sim:
-        words = [sys.executable, "-c", PROGRAM, sim.url("openai"), url, str(number)]
-        for kill in range(6):
-            with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-                assert process.stdout is not None
-                for count, _ in enumerate(process.stdout):
-                    if kill < 5 and count == (kill + 1) * 25:
-                        process.send_signal(signal.SIGKILL)
-        assert process.returncode == 0
-        asked = sim.count()
+    """Killed five times: every row is answered, no more was asked than what was in flight at the kills, and the ledger
+    shows what the job cost with all of it.
+    """
+    number, kills, width = 150, 5, 8
+    url = f"sqlite:///{tmp_path / 'books.db'}"
+    with Simulator.in_thread(latency=0.01) as sim, forked(PROGRAM, sim.url("openai"), url, str(number)) as program:
+        for kill in range(kills + 1):
+            for given, _ in enumerate(program.run()):
+                if kill < kills and given == 20 * (kill + 1):
+                    program.kill()
+        assert 0 == program.ended
+        asked = sim.count(model="gpt-sim")
+        with SyncClient(sim.config(cost_tracking={"database": url}), environ={}) as client:
+            told = client.ledger.report(by=["status"], where={"tag:bulk_job": "killed"})
     with closing(sqlite3.connect(tmp_path / "books.db")) as db:
-        answered = db.execute("SELECT count(*) FROM bulk_rows WHERE reply IS NOT NULL").fetchone()[0]
-    assert answered == number
-    assert asked <= number + 8 * 5
+        found = db.execute("SELECT count(*) FROM bulk_rows WHERE job = 'killed' AND reply IS NOT NULL").fetchone()
+    booked = {row.group["status"]: row.requests for row in told}
+    assert (number,) == found
+    assert number <= booked["ok"] <= asked <= sum(booked.values()) <= asked + width * kills
+    assert asked <= number + width * kills
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
