@@ -107,6 +107,22 @@ def _check(options: Mapping[str, Any]) -> None:
             raise TypeError(f"got an unexpected keyword argument {name!r}{hint}")
 
 
+def check_job(options: Mapping[str, Any], response_format: Any) -> None:
+    """Refuses keywords of a bulk job before anything is read.
+
+    Raises:
+        TypeError: there is no such keyword.
+        BadRequestError: a value is wrong.
+    """
+    for name in ("checkpoint", "via"):
+        if name in options:
+            raise TypeError(f"got an unexpected keyword argument {name!r}: the answers of a job are in the ledger")
+    rest = {**options, "response_format": response_format}
+    cost = take(rest, {"max_cost": RUN_KEYWORDS["max_cost"]})
+    MapRules(**take(rest, MAP_KEYWORDS), **cost)
+    _check(rest)
+
+
 def begin_job(
     response_format: Any,
     options: Mapping[str, Any],

@@ -380,7 +380,7 @@ class Client(Verbs):
             ConfigurationError: the ledger is in memory.
         """
         from ._bulk_job import BulkJob
-        from .bulk import begin_job
+        from .bulk import begin_job, check_job
 
         given: dict[str, Any] = {"concurrency": concurrency, **options}
         if isinstance(own := given.get("tags") or {}, Mapping):  # another value is refused below
@@ -389,6 +389,7 @@ class Client(Verbs):
             raise BadRequestError("progress is not for engine='ray'; job.status() tells from anywhere")
         if progress and engine == "local":
             given["progress"] = progress
+        check_job(given, response_format)
         parse = self._formats.read(response_format).parse
 
         def parsed(reply: Response[Any]) -> Response[Any]:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from asyncllm.cli.main import main
-from asyncllm.testing import Simulator
+from asyncllm.testing import Fault, Simulator
 
 
 def test_a_job_is_run_told_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
@@ -36,3 +36,64 @@ def test_a_job_is_run_told_and_resumed(tmp_path: Path, capsys: pytest.CaptureFix
     assert [(row["id"], row["answer"]) for row in out] == [(row["id"], "yes") for row in rows]
     assert 1 == main(["bulk", "status", "nothing"])
     assert "no job 'nothing'" in capsys.readouterr().err
+
+
+def test_mistakes_are_told_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is asked: wrong keys of the job, files of other kinds, columns that would be lost."""
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text('{"id": "a", "text": "x"}\n', encoding="utf8")
+    Path("taken.jsonl").write_text('{"id": "a", "text": "x", "cost": 3}\n', encoding="utf8")
+    Path("broken.csv").write_text("id,text\na,b,c\n", encoding="utf8")
+    with Simulator.in_thread() as sim:
+        entry = {"api_key": "sk-sim-x", "base_url": sim.url("openai"), "fallback_models": ["gpt-sim"]}
+        config = {"active_provider": "openai", "providers": {"openai": entry}}
+        Path("config.yaml").write_text(yaml.safe_dump(config), encoding="utf8")
+        for more, arguments, sentence in (
+            ("engin: dbos", "--in rows.jsonl", "job.yaml: got an unexpected keyword argument 'engin'"),
+            ("concurrency: many", "--in rows.jsonl", "concurrency must be a whole number"),
+            ("checkpoint: run.db", "--in rows.jsonl", "unexpected keyword argument 'checkpoint'"),
+            ("engine: spark", "--in rows.jsonl", "engine must be 'local', 'ray' or 'dbos'"),
+            ("", "--in rows.xlsx", "rows are read from"),
+            ("", "--in broken.csv", "line 2 has more values"),
+            ("", "--in rows.jsonl --out out.xls", "rows are written to"),
+            ("", "--in taken.jsonl --out out.jsonl", "column 'cost'"),
+        ):
+            Path("job.yaml").write_text(f'name: j\nkey: id\nprompt: "Is it? {{text}}"\n{more}\n', encoding="utf8")
+            assert 1 == main(["bulk", "run", "job.yaml", *arguments.split()])
+            assert sentence in capsys.readouterr().err
+        assert 0 == sim.count()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_rows_and_answers_in_every_kind_of_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What pandas wrote is read, and what is written pandas reads; a row that failed has its error."""
+    pandas = pytest.importorskip("pandas")
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    frame = pandas.DataFrame({"id": [1, 2, 3], "text": ["a", "b\nc", 'd, "e"']})
+    if kind == "jsonl":
+        frame.to_json("rows.jsonl", orient="records", lines=True)
+    else:
+        getattr(frame, f"to_{kind}")(f"rows.{kind}", index=False)
+    Path("job.yaml").write_text('name: j\nkey: id\nprompt: "Is it? {text}"\n', encoding="utf8")
+    with Simulator.in_thread(reply='yes, "it"\nis') as sim:
+        sim.on("*", Fault.status(400, times=1, when=lambda got: "b\nc" in got.body["messages"][-1]["content"]))
+        entry = {"api_key": "sk-sim-x", "base_url": sim.url("openai"), "fallback_models": ["gpt-sim"]}
+        config = {"active_provider": "openai", "providers": {"openai": entry}}
+        Path("config.yaml").write_text(yaml.safe_dump(config), encoding="utf8")
+        assert 1 == main(["bulk", "run", "job.yaml", "--in", f"rows.{kind}", "--out", f"out.{kind}"])
+    capsys.readouterr()
+    if kind == "jsonl":
+        out = pandas.read_json("out.jsonl", lines=True)
+    else:
+        out = getattr(pandas, f"read_{kind}")(f"out.{kind}")
+    assert ["id", "text", "answer", "finish_reason", "cost", "error"] == list(out.columns)
+    assert list(frame["text"]) == list(out["text"])
+    assert ["1", "2", "3"] == [str(value) for value in out["id"]]
+    assert [True, False, True] == list(out["answer"] == 'yes, "it"\nis')
+    assert [False, True, False] == [str(error).startswith("BadRequestError") for error in out["error"]]

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from asyncllm import SyncClient, errors
+from asyncllm import Client, SyncClient, errors
 from asyncllm._ledger.row_journal import RowJournal
-from asyncllm.testing import Fault, Simulator
+from asyncllm.testing import Fault, Reply, Simulator
 from postgres_server import running_server
 from redis_server import running_redis
 
@@ -29,9 +31,11 @@ from asyncllm._ledger import row_journal
 row_journal.BEAT, row_journal.DEAD = 0.3, 2.0
 
 rows = [{"id": f"r{number:04}", "text": f"text {number}"} for number in range(int(sys.argv[2]))]
-with SyncClient(json.loads(sys.argv[1]), environ={}) as client:
+config = json.loads(sys.argv[1])
+name = config.pop("job", "on-dbos")
+with SyncClient(config, environ={}) as client:
     job = client.bulk(
-        "on-dbos", rows, key="id", prompt="{text}", engine="dbos", batch_size=20, concurrency=int(sys.argv[3])
+        name, rows, key="id", prompt="{text}", engine="dbos", batch_size=20, concurrency=int(sys.argv[3])
     )
     print(json.dumps(job.run().done), flush=True)
 """
@@ -96,6 +100,76 @@ def test_two_of_three_processes_are_killed(postgres: str) -> None:
     # A call that was booked at a kill and had not reached the server yet stands there too, as unknown.
     assert asked <= sum(line.requests for line in told) <= asked + CONCURRENCY * KILLS
     assert status.cost > 0
+
+
+def finish(config: dict[str, Any], processes: int, number: int) -> list[int]:
+    """Runs the program in so many processes at once, until all have ended; what each says is done."""
+    words = [sys.executable, "-c", PROGRAM, json.dumps(config), str(number), str(CONCURRENCY)]
+    started = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    said = [process.communicate(timeout=180)[0].strip() for process in started]
+    assert [0] * processes == [process.returncode for process in started]
+    return [int(text) for text in said]
+
+
+def test_a_budget_holds_over_all_processes(postgres: str) -> None:
+    """Two processes never spend more than the budget between them; with more money the next run does the rest."""
+    number, limit = 120, Decimal("0.002")
+    reply = Reply(text="fine", input_tokens=30, output_tokens=20)  # 50 microdollars
+    with Simulator.in_thread(reply=reply, latency=0.02) as sim:
+        budget = {"limit": str(limit), "per": "total", "scope": {"model": "gpt-poor"}, "assume_output_tokens": 30}
+        poor = configuration(sim, postgres, entry={"fallback_models": ["gpt-poor"]}, budgets=[budget])
+        poor["catalog"] = {"prices": {"gpt-poor": {"input": 1, "output": 1}}}
+        finish({**poor, "job": "poor"}, 2, number)
+        journal = RowJournal(postgres, "poor")
+        journal.open()
+        status = journal.status()
+        failures = journal.failures()
+        journal.close()
+        with SyncClient(poor, environ={}) as client:
+            (spent,) = client.ledger.report(where={"model": "gpt-poor"})
+            assert spent.cost is not None
+            assert limit / 2 < spent.cost <= limit
+            assert (number, True) == (status.done + status.failed, status.failed > 0)
+            assert {"BudgetExceededError"} == {error.partition(":")[0] for error in failures.values()}
+        rich = {**poor, "budgets": [{**budget, "limit": "1"}], "job": "poor"}
+        assert [number] == finish(rich, 1, number)
+
+
+def test_a_shared_limit_holds_over_all_processes(postgres: str) -> None:
+    """Two processes with eight calls at a time each are never at the server with more than the three they share."""
+    with Simulator.in_thread(reply="fine", latency=0.05) as sim, running_redis() as redis:
+        shared = {"shared": {"url": redis.url, "prefix": "dbos-limit"}, "entry": {"limits": {"concurrent": 3}}}
+        done = finish({**configuration(sim, postgres, **shared), "job": "limited"}, 2, 80)
+        assert ([80, 80], 80) == (done, sim.count())
+        assert 2 <= sim.peak_in_flight <= 3
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_other_calls_go_before_a_job(postgres: str) -> None:
+    """A call of higher priority passes the waiting rows of a job."""
+    with Simulator.in_thread(reply="fine", latency=0.05) as sim:
+        config = configuration(sim, postgres, entry={"limits": {"concurrent": 2}})
+        async with Client(config, environ={}) as client, anyio.create_task_group() as tasks:
+            job = client.bulk(
+                "patient",
+                rows(80),
+                key="id",
+                prompt="{text}",
+                engine="dbos",
+                batch_size=80,
+                concurrency=16,
+                priority=-1,
+            )
+            tasks.start_soon(job.run)
+            for _ in range(3):
+                with anyio.fail_after(60):
+                    while sim.in_flight < 2:
+                        await anyio.sleep(0.01)
+                before = sim.count()
+                await client.send("urgent", priority=5)
+                assert sim.count() - before <= 6  # two under way, the call itself, what followed while it was answered
+            assert "urgent" not in str(sim.requests[-1].body), "rows were left"
 
 
 def test_failures_and_stops_go_on(postgres: str) -> None:

@@ -97,7 +97,10 @@ async def _work(arguments: argparse.Namespace) -> int:
         options = {key: value for key, value in said.items() if key not in ("name", "key", "prompt")}
         if options.get("engine", "local") == "local" and sys.stderr.isatty():
             options["progress"] = True
-        job = client.bulk(said["name"], rows, key=said["key"], prompt=said["prompt"], **options)
+        try:
+            job = client.bulk(said["name"], rows, key=said["key"], prompt=said["prompt"], **options)
+        except TypeError as error:
+            raise ConfigurationError(f"{arguments.job}: {error}") from None
         status = await job.run()
         if arguments.out is not None:
             write_rows(arguments.out, await answer_rows(job, rows, said["key"]))
