@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from . import _checks
 from ._engine.intake import no_such_keyword
 from ._options import KEYWORDS
 from ._run_options import RUN_KEYWORDS, check_offers
+from ._schema.messages import Message
 from .errors import BadRequestError
 
 SUM_UP = (
@@ -63,6 +65,27 @@ class Compact:
         _checks.count("compact keep_turns", self.keep_turns)
         if self.by not in ("model", "provider"):
             raise BadRequestError(f"compact by must be 'model' or 'provider', not {self.by!r}")
+
+
+def leading_of(messages: Sequence[Message]) -> int:
+    """Returns the number of system messages at the beginning."""
+    return sum(1 for _ in takewhile(lambda message: message.role == "system", messages))
+
+
+def left_out(history: tuple[Message, ...], sent: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Returns the part of a history that a run which goes on does not hold.
+
+    Args:
+        history: all of the conversation, before the run or up to where it stopped.
+        sent: the messages of the run; they begin with the end of the history.
+    """
+    leading = leading_of(history)
+    rest = sent[leading_of(sent) :]
+    for place in range(leading, len(history)):
+        tail = history[place:]
+        if tail == rest[: len(tail)]:
+            return history[leading:place]
+    return ()
 
 
 def check_rules(keep: Keep | None, compact: Compact | None, options: Mapping[str, Any]) -> None:

@@ -12,9 +12,11 @@ import anyio
 from typing_extensions import TypeVar
 
 from ._async_only import AsyncIterationOnly
+from ._run_loop import Loop
 from ._schema.content import ToolCall
 from ._schema.events import Event, ToolEnd, ToolStart
-from .runs import Loop, Run, ToolRun
+from .errors import AsyncLLMError
+from .runs import Run, ToolRun
 
 if TYPE_CHECKING:
     from ._engine.hooks import RunTrace
@@ -67,6 +69,8 @@ class RunStream(AsyncIterationOnly, Generic[T]):
                     await self._advance_traced(self._trace)
             except BaseException as error:
                 self._over = True
+                if isinstance(error, AsyncLLMError):
+                    error.run = self._loop.failed()
                 await self._stop(error)
                 raise
         return self._ready.popleft()
@@ -153,7 +157,7 @@ class RunStream(AsyncIterationOnly, Generic[T]):
             self._start(loop.pending)
         elif loop.next_step():
             self._begun = True
-            self._stream = self._stream_of(loop.messages, **loop.options())
+            self._stream = self._stream_of(loop.sent(), **loop.options())
         else:
             self._over = True
             told, self._when_ended = self._when_ended, None
@@ -165,7 +169,13 @@ class RunStream(AsyncIterationOnly, Generic[T]):
         self._when_ended = told
 
     async def _read(self, stream: Stream[Any]) -> None:
-        events = await stream.batch()
+        try:
+            events = await stream.batch()
+        except AsyncLLMError as error:
+            if not self._loop.told_instead(error):
+                raise
+            self._stream = None
+            return
         if events:
             self._ready.extend(events)
             return

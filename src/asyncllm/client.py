@@ -211,9 +211,9 @@ class Client(Verbs):
 
         Raises:
             BadRequestError: a message or a keyword is wrong; nothing was sent.
-            AsyncLLMError: as `send` raises it.
+            AsyncLLMError: as `send` raises it. Its ``run`` is the run so far; give it as ``messages`` to go on.
         """
-        from .runs import begin, run_tools
+        from ._run_loop import begin, run_tools
 
         trace = None if self._hooks is None else self._hooks.trace_run(options.get("agent"))
         return await run_tools(self.send, begin(messages, response_format, options, self._signatures), trace)
@@ -249,8 +249,8 @@ class Client(Verbs):
             BadRequestError: a message or a keyword is wrong; at once.
             AsyncLLMError: everything else, while it is iterated.
         """
+        from ._run_loop import begin
         from ._run_stream import RunStream
-        from .runs import begin
 
         trace = None if self._hooks is None else self._hooks.trace_run(options.get("agent"))
         return RunStream(self.stream, begin(messages, response_format, options, self._signatures), self._spawn, trace)

@@ -16,14 +16,13 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
 from . import _checks
 from ._checks import JSONFormat
-from ._conversation_rules import SUM_UP, Compact, Keep
+from ._conversation_rules import SUM_UP, Compact, Keep, leading_of, left_out
 from ._engine.intake import Messages, read_messages
 from ._engine.stream import Stream
 from ._models.tokens import estimate_tokens
@@ -243,7 +242,7 @@ class Conversation:
 
         Raises:
             BadRequestError: the call names another provider; `fork` the conversation instead.
-            AsyncLLMError: as `Client.send` raises it; the conversation is as it was before.
+            AsyncLLMError: as `Client.send` raises it; the conversation is as it was before. ``run(error.run)`` goes on.
         """
         from .runs import Run
 
@@ -252,7 +251,7 @@ class Conversation:
         try:
             run: Run[Any] = await self._client.run(said, response_format=response_format, **self._bound_run(options))
         except AsyncLLMError as error:
-            self._count(error.attempts)
+            self._count(error.attempts if error.run is None else error.run.attempts)
             raise
         self._ran(run, unsent)
         await self.save()
@@ -305,9 +304,9 @@ class Conversation:
         from .runs import Run
 
         if isinstance(messages, Run):
-            return messages, ()
+            return messages, left_out(self.messages, messages.messages)
         sent = self._sent()
-        leading = _leading(self.messages)
+        leading = leading_of(self.messages)
         unsent = self.messages[leading : len(self.messages) - (len(sent) - leading)]
         return (*sent, *read_messages(messages)), unsent
 
@@ -316,7 +315,7 @@ class Conversation:
         if not unsent:
             self.messages = run.messages
             return
-        leading = _leading(run.messages)
+        leading = leading_of(run.messages)
         self.messages = (*run.messages[:leading], *unsent, *run.messages[leading:])
 
     def fork(self, *, provider: str | None = None, model: str | None = None) -> Conversation:
@@ -377,7 +376,7 @@ class Conversation:
         Raises:
             AsyncLLMError: as `Client.send` raises it; the conversation is as it was before.
         """
-        leading = self.messages[: _leading(self.messages)]
+        leading = self.messages[: leading_of(self.messages)]
         rest = self.messages[len(leading) :]
         starts = [place for place, message in enumerate(rest) if message.role == "user"]
         if len(starts) <= keep_turns:
@@ -454,7 +453,7 @@ class Conversation:
         keep, messages = self._keep, self.messages
         if keep is None:
             return messages
-        leading = messages[: _leading(messages)]
+        leading = messages[: leading_of(messages)]
         starts = [place for place, message in enumerate(messages) if message.role == "user"]
         if not starts:
             return messages
@@ -533,11 +532,6 @@ class _KeptStream(Stream[T]):
         """Closes the connection, even if there is more to read. Iteration then ends. Closing twice is fine."""
         await super().aclose()
         await self._then()
-
-
-def _leading(messages: Sequence[Message]) -> int:
-    """Returns the number of system messages at the beginning."""
-    return sum(1 for _ in takewhile(lambda message: message.role == "system", messages))
 
 
 def _foreign(messages: Sequence[Message]) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from ._schema.events import Event
     from ._schema.response import Attempt, FinishReason, RateLimits, Response
     from ._schema.usage import Usage
+    from .runs import Run
 
 # fmt: off
 __all__ = [
@@ -108,9 +109,12 @@ class AsyncLLMError(Exception):
         advice: what to do about it; that of the class, unless this error says something else.
         events: what a stream had decoded in the same read before it failed.
         not_asked: the targets of the call that were not asked, as ``provider/model``, and why.
+        run: of an error that ended `Client.run` or its stream: the run so far, which can be given as ``messages`` to
+            go on; else None.
     """
 
     advice: Advice = Advice()
+    run: Run[Any] | None = None
     args: tuple[Any, ...]
 
     def __init__(

@@ -24,7 +24,7 @@ from asyncllm import (
     Usage,
     errors,
 )
-from asyncllm.runs import begin, run_tools
+from asyncllm._run_loop import begin, run_tools
 from asyncllm.testing import Fault, ModelRequest, Reply, Simulator, ToolUse
 from clients import OpenClient
 from machine_speed import slowness

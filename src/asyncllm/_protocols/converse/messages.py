@@ -4,6 +4,7 @@
   at the beginning of the one message that follows them.
 * System messages at the start go to ``system``. A later one keeps its place, with the role ``system``, where the model
   takes that, and is said by the user where it does not (or where it would part a call from its result), with a warning.
+* Sound in a tool result, which cannot hold it, follows the results in the same message, with a warning.
 * A message with a document needs a text beside it: where there is none, one that names the document is added, with a
   warning.
 * An assistant message that has nothing to send is left out, with a warning; so is one of reasoning alone, which Claude
@@ -15,12 +16,13 @@ Sources: botocore 1.44.5, bedrock-runtime (``Message``, ``SystemContentBlock``);
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ..._schema.content import Part, Refusal, Text, ToolResult, Unknown
+from ..._schema.content import Audio, Part, Refusal, Text, ToolResult, Unknown
 from ..._schema.messages import Message
 from ..blocks import Block
-from .parts import ConverseWriter
+from .parts import ConverseWriter, tool_id
 
 
 def write_conversation(
@@ -76,7 +78,8 @@ def _flush(waiting: list[Part], written: list[dict[str, Any]], writer: ConverseW
     if not waiting:
         return
     results = [part for part in waiting if type(part) is ToolResult]
-    parts = [*results, *(part for part in waiting if type(part) is not ToolResult)] if results else waiting
+    others = [part for part in waiting if type(part) is not ToolResult]
+    parts = [*_without_sound(results, others, writer), *others] if results else waiting
     content = writer.blocks(parts, "user")
     names = [block["document"]["name"] for block in content if "document" in block]
     if names and not any("text" in block for block in content):
@@ -87,6 +90,23 @@ def _flush(waiting: list[Part], written: list[dict[str, Any]], writer: ConverseW
         writer.warn("a message with nothing to send was left out")
     if content:
         written.append({"role": "user", "content": content})
+
+
+def _without_sound(results: list[ToolResult], others: list[Part], writer: ConverseWriter) -> list[ToolResult]:
+    """The results without sound, which goes in front of what else the user says: a result cannot hold it."""
+    if not any(isinstance(part, Audio) for result in results for part in result.content):
+        return results
+    writer.warn("sound of a tool result was sent beside it: a result cannot hold it")
+    left: list[ToolResult] = []
+    moved: list[Part] = []
+    for result in results:
+        sounds = [part for part in result.content if isinstance(part, Audio)]
+        rest = tuple([part for part in result.content if not isinstance(part, Audio)])
+        left.append(replace(result, content=rest or (Text("The result is beside this."),)) if sounds else result)
+        if sounds:
+            moved += [Text(f"Result of the tool call {tool_id(result.call_id)}:"), *sounds]
+    others[:0] = moved
+    return left
 
 
 def _assistant(message: Message, writer: ConverseWriter) -> list[Block]:
