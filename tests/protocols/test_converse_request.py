@@ -273,7 +273,6 @@ def test_a_text_stands_beside_documents() -> None:
         (Document(data=PIXEL), "document has media_type None"),
         (Video(data=PIXEL, media_type="video/x"), "video/x"),
         (Audio(url="s3://b/noending"), "audio has media_type None"),
-        (ToolResult("t1", (Audio(data=PIXEL, media_type="audio/wav"),)), "cannot hold Audio"),
         (ToolResult("t1", (Unknown(type="x", raw={}, origin=THEIRS),)), "cannot hold Unknown"),
     ],
 )
