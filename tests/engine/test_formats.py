@@ -140,6 +140,29 @@ def test_the_last_text_is_the_answer(parts: tuple[Any, ...]) -> None:
     assert City(name="Oslo") == parsed(City, *parts)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        (Colour, "blue", Colour.BLUE),
+        (Literal["yes", "no"], " yes\n", "yes"),
+        (Literal["yes"] | None, "```\nyes\n```", "yes"),
+        ({"type": "string", "enum": ["yes"]}, "yes", "yes"),
+        (str, "It is {blue}.", "It is {blue}."),
+        (Decimal, "1.50", Decimal("1.50")),
+    ],
+)
+def test_a_word_without_quotes_is_an_answer(kind: Any, text: str, expected: Any) -> None:
+    """Where a string fits, a model that is not held to JSON may answer with the word alone."""
+    assert expected == parsed(kind, text)
+
+
+@pytest.mark.parametrize("text", ["maybe", '{"value": "ye', '"ye', "yes or no"])
+def test_a_word_that_is_none_of_them_is_refused(text: str) -> None:
+    """The error names what would fit, and a value that was cut is no word."""
+    with pytest.raises(StructuredOutputError, match="Input should be 'yes' or 'no'" if text[0] in "my" else "JSON"):
+        parsed(Literal["yes", "no"], text)
+
+
 OSLO = '{"name": "Oslo", "people": 7}'
 
 

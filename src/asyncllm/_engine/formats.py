@@ -4,7 +4,8 @@ A format is a type (pydantic model, dataclass, TypedDict, ``list[T]``, union, ``
 ``"json"``, or a dict in the shape of OpenAI's APIs. Rules:
 
 * Providers want an object at the root of a schema. A type or schema of something else is asked for as
-  ``{"value": ...}``, and the answer is unwrapped; an answer that comes without the wrapping is read too.
+  ``{"value": ...}``, and the answer is unwrapped; an answer that comes without the wrapping is read too, and a word
+  without quotes (``red`` for an enum) where a string fits.
 * The answer is the last text of the reply: what stands before a provider's tool, or in an earlier text, is comment. A
   text is read as it is or, if that is no JSON, by the code fence in it, or by the objects and lists among its words:
   the last one that fits is the answer. What stands inside of a value that was cut is none.
@@ -152,7 +153,7 @@ class Formats:
                     raise _MisfitError(problems)
             return value
 
-        return Format(asked, _parser(read))
+        return Format(asked, _parser(read, takes_words=unwrap is not None))
 
     def _of_type(self, kind: Any) -> Format:
         import pydantic
@@ -170,7 +171,8 @@ class Formats:
             raise BadRequestError(f"response_format: no JSON schema can be made of {kind!r}: {problem}") from None
         name = getattr(kind, "__name__", "") if isinstance(kind, type) else ""
         asked = ResponseFormat(schema=schema, name=_schema_name(name if get_origin(kind) is None else ""))
-        return Format(asked, _parser(self._reader(adapter, JSONSchema(schema), wrapped)))
+        read = self._reader(adapter, JSONSchema(schema), wrapped)
+        return Format(asked, _parser(read, takes_words=wrapped is not None))
 
     def _reader(self, adapter: Any, schema: JSONSchema, bare: Any) -> _Read:
         """Reads an answer as a type.
@@ -207,7 +209,7 @@ def asking_again(response: Response[Any], error: StructuredOutputError) -> tuple
     return (response.message, said) if response.message.content else (said,)
 
 
-def _parser(read: _Read) -> Parse:
+def _parser(read: _Read, *, takes_words: bool) -> Parse:
     def parse(response: Response[Any]) -> Any:
         if response.tool_calls:
             return None
@@ -221,6 +223,12 @@ def _parser(read: _Read) -> Parse:
                     misfit = misfit or error.problems
                 except AsyncLLMError as error:
                     problems = (error.message,)
+            for word in _texts(response) if takes_words else ():
+                if word and word[0] not in '{["':  # what was to be JSON is no word
+                    try:
+                        return read(json.dumps(word))
+                    except _MisfitError as error:
+                        misfit = misfit or error.problems
             problems = misfit or problems
         raise StructuredOutputError(
             f"the answer does not fit response_format: {'; '.join(problems)}",
