@@ -6,6 +6,7 @@ They run before anything is sent. A plain string where a list is expected is ref
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Union, get_args
@@ -37,8 +38,16 @@ def name(keyword: str, value: Any) -> str:
     return value
 
 
+def _native(value: Any) -> Any:
+    """Returns a number of another library, such as numpy's, as a number of Python; any other value as it is."""
+    if type(value) in (int, float, bool) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
 def number(keyword: str, value: Any) -> float:
     """Returns a finite number."""
+    value = _native(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise BadRequestError(f"{keyword} must be a number, not {_shown(value)}")
     return value
@@ -46,6 +55,7 @@ def number(keyword: str, value: Any) -> float:
 
 def seconds(keyword: str, value: Any) -> float:
     """Returns a time in seconds above 0. Infinity is allowed."""
+    value = _native(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise BadRequestError(f"{keyword} must be a number of seconds above 0, not {_shown(value)}")
     return value
@@ -53,6 +63,7 @@ def seconds(keyword: str, value: Any) -> float:
 
 def whole(keyword: str, value: Any) -> int:
     """Returns a whole number."""
+    value = _native(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadRequestError(f"{keyword} must be a whole number, not {_shown(value)}")
     return value
@@ -60,6 +71,7 @@ def whole(keyword: str, value: Any) -> int:
 
 def positive(keyword: str, value: Any) -> int:
     """Returns a whole number of at least 1."""
+    value = _native(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise BadRequestError(f"{keyword} must be a whole number of at least 1, not {_shown(value)}")
     return value
@@ -67,6 +79,7 @@ def positive(keyword: str, value: Any) -> int:
 
 def count(keyword: str, value: Any) -> int:
     """Returns a whole number of at least 0."""
+    value = _native(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise BadRequestError(f"{keyword} must be a whole number of at least 0, not {_shown(value)}")
     return value
@@ -196,7 +209,12 @@ def read_tools(
         return ()
     if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, Sequence):
         raise BadRequestError(f"{keyword} must be a list of tools, not {_shown(tools)}")
-    return tuple([_read_tool(f"{keyword}[{index}]", tool) for index, tool in enumerate(tools)])
+    read = tuple([_read_tool(f"{keyword}[{index}]", tool) for index, tool in enumerate(tools)])
+    names = [tool.name for tool in read if isinstance(tool, Tool)]
+    if len(set(names)) < len(names):
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
+        raise BadRequestError(f"{keyword}: two of them are called {twice!r}; give each a name of its own")
+    return read
 
 
 def _read_tool(at: str, tool: Any) -> Tool | ProviderTool | HostedTool:

@@ -317,11 +317,18 @@ def test_a_deadline_names_the_setting_and_the_seconds() -> None:
     assert "no answer within the total deadline of 0.2 s; allow more with timeout=" in told
 
 
+TOOL = {"name": "f", "input_schema": {"type": "object"}}
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"temprature": 1}, "got an unexpected keyword argument 'temprature'; did you mean 'temperature'?"),
         ({"temperature": "hot"}, "temperature must be a number, not a str"),
+        ({"stream": True}, "got an unexpected keyword argument 'stream'; for a stream write client.stream(...)"),
+        ({"system": "Be brief."}, "got an unexpected keyword argument 'system'; the instructions are a message"),
+        ({"tool_choice": "required"}, "tool_choice='required' demands a call, and there are no tools"),
+        ({"tools": [TOOL, TOOL]}, "tools: two of them are called 'f'; give each a name of its own"),
         ({"provider": "anthropicc"}, "no provider 'anthropicc' is configured (configured: openai, anthropic"),
         ({"model": "gpt-none", "fallback": []}, "gpt-none"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fractions
 from typing import Any
 
 import pydantic
@@ -36,7 +37,14 @@ def test_tools_may_be_values_or_dicts() -> None:
     search = {"type": "web_search_20260318", "name": "web_search"}
     tool = Tool("weather", "d", {"type": "object"})
     custom = ProviderTool({"type": "custom", "custom": {"name": "c"}})
-    assert (tool, tool, ProviderTool(search), custom) == build(tools=[tool, WEATHER, search, custom]).tools
+    assert (tool, ProviderTool(search), custom) == build(tools=[WEATHER, search, custom]).tools
+    assert (tool,) == build(tools=[tool]).tools
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    """What counts as a number in Python's own sense, as numpy's do, is read as one."""
+    assert 0.5 == build(temperature=fractions.Fraction(1, 2)).temperature
+    assert float is type(build(temperature=fractions.Fraction(1, 2)).temperature)
 
 
 @pytest.mark.parametrize(

@@ -104,17 +104,35 @@ def read_call(
     return Arguments(request=Request(model=model, messages=read_messages(messages), stream=stream, **sent), **kept)
 
 
+_OTHERWISE: Mapping[str, str] = {
+    "stream": "for a stream write client.stream(...)",
+    "system": "the instructions are a message: [Message.system(...), Message.user(...)]",
+    "instructions": "the instructions are a message: [Message.system(...), Message.user(...)]",
+    "n": "for several answers send several calls; a provider's own field goes into extra_body={...}",
+    "functions": "give tools=[...]",
+    "function_call": "give tool_choice=...",
+    "input": "the conversation is the first argument",
+    "prompt": "the conversation is the first argument",
+    "contents": "the conversation is the first argument",
+}
+"""What other libraries have as a keyword, and how it is said here."""
+
+
 def no_such_keyword(keyword: str) -> TypeError:
     """The error for a keyword that nobody knows; it names the nearest one."""
     import difflib
 
     near = difflib.get_close_matches(keyword, [*KEYWORDS, "response_format"], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
+    if keyword in _OTHERWISE:
+        hint = f"; {_OTHERWISE[keyword]}"
     return TypeError(f"got an unexpected keyword argument {keyword!r}{hint}")
 
 
 def _check_choice(choice: ToolChoice, tools: tuple[Tool | ProviderTool | HostedTool, ...]) -> None:
     """Checks that a tool choice names only tools of the call. A provider's tool may have any name."""
+    if choice.mode == "required" and not tools:
+        raise BadRequestError("tool_choice='required' demands a call, and there are no tools; give tools=[...]")
     offered = {tool.name for tool in tools if isinstance(tool, Tool)}
     missing = [name for name in choice.names if name not in offered]
     if missing and not any(isinstance(tool, (ProviderTool, HostedTool)) for tool in tools):
@@ -134,10 +152,10 @@ def read_messages(messages: Messages) -> tuple[Message, ...]:
     if isinstance(messages, Coroutine):
         messages.close()  # this error tells what Python would warn of
         raise BadRequestError("messages is a coroutine: a call before this one was not awaited; write await before it")
-    if isinstance(messages, Mapping) or not isinstance(messages, Sequence):
+    if isinstance(messages, (bytes, bytearray, Mapping)) or not isinstance(messages, Sequence):
         raise BadRequestError(
             f"messages must be a string or a list of messages, not {type(messages).__name__}; "
-            "put a single message into a list"
+            + ("decode the bytes" if isinstance(messages, (bytes, bytearray)) else "put a single message into a list")
         )
     if not messages:
         raise BadRequestError("the list of messages is empty; give at least one message")
