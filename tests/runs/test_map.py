@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncllm import Item, MapProgress, errors
+from asyncllm import Item, MapProgress, Response, errors
 from asyncllm.testing import Fault, ModelRequest, Reply, Simulator, ToolUse
 from clients import OpenClient
 from forked_program import forked
@@ -72,6 +73,24 @@ async def test_an_async_iterable_is_read_lazily(open_client: OpenClient) -> None
         await items.__anext__()
         await anyio.sleep(0.2)
         assert 6 + 1 >= len(read)
+
+
+@pytest.mark.parametrize("checkpoint", [None, "run.db"])
+async def test_nothing_is_kept_of_what_was_taken(
+    open_client: OpenClient, tmp_path: Path, checkpoint: str | None
+) -> None:
+    """However many inputs there were, only the answers that are ready and not taken yet are in memory."""
+    path = None if checkpoint is None else tmp_path / checkpoint
+    async with Simulator() as sim, open_client(sim) as client:
+        gc.collect()
+        before = sum(isinstance(one, Response) for one in gc.get_objects())
+        inputs = (f"{n} {'x' * 1000}" for n in range(200))
+        async with client.map(inputs, concurrency=4, checkpoint=path) as items:
+            async for item in items:
+                if item.index == 150:
+                    gc.collect()
+                    kept = sum(isinstance(one, Response) for one in gc.get_objects()) - before
+                    assert kept <= 2 * 4 + 1
 
 
 async def test_failures_are_items(open_client: OpenClient) -> None:

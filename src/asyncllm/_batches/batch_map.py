@@ -118,7 +118,7 @@ class BatchCrew(Crew[Any]):
             if checkpoint is not None:
                 key = keys[index] = checkpoint.key_of(said, self.rules.key)
                 digest.update(key.encode() + b"\0")
-                item = await self._recall(checkpoint, key, index, said)
+                _, item = await self._recall(checkpoint, key, index, said)
                 if item is not None:
                     self._count(item)
                     continue

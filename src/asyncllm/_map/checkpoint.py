@@ -78,7 +78,6 @@ class Checkpoint:
     def __init__(self, path: Path, salt: str) -> None:
         self.path = path
         self._salt = salt.encode()
-        self._seen: dict[bytes, int] = {}
         self._mutex = threading.Lock()  # a transaction has several statements, and comes from any thread
         self._db: sqlite3.Connection | None = None
         self._owner = ""
@@ -94,6 +93,8 @@ class Checkpoint:
             db = open_shared(self.path, patience=30, private=True)
             db.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID")
             db.execute("CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID")
+            # How often each input came; in a file of its own that ends with the connection: there may be millions.
+            db.execute("CREATE TEMP TABLE seen (digest BLOB PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID")
             self._forget_dead(db)
             self._show_life()
         except (sqlite3.Error, OSError) as error:
@@ -142,9 +143,8 @@ class Checkpoint:
                 raise BadRequestError(f"key must give a text that is not empty, not {key!r}")
             return f"k:{key}"
         digest = hashlib.blake2b(self._salt + b"\0" + _content(said), digest_size=16).digest()
-        count = self._seen.get(digest, 0)
-        self._seen[digest] = count + 1
-        return f"c:{digest.hex()}:{count}"
+        with self._mutex:
+            return f"c:{digest.hex()}:{0 if self._db is None else _count(self._db, digest)}"
 
     def find(self, key: str) -> Mapping[str, Any] | None:
         """The stored reply of a key; without one the key is claimed.
@@ -197,6 +197,14 @@ class Checkpoint:
         with self._mutex:
             if self._db is not None:
                 self._db.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, self._owner))
+
+
+def _count(db: sqlite3.Connection, digest: bytes) -> int:
+    """How often an input has come before."""
+    if db.execute("INSERT OR IGNORE INTO seen (digest, times) VALUES (?, 1)", (digest,)).rowcount == 1:
+        return 0
+    db.execute("UPDATE seen SET times = times + 1 WHERE digest = ?", (digest,))
+    return int(db.execute("SELECT times FROM seen WHERE digest = ?", (digest,)).fetchone()[0]) - 1
 
 
 def _stored(db: sqlite3.Connection, key: str) -> Mapping[str, Any] | None:

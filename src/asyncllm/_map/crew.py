@@ -377,9 +377,9 @@ class Crew(Generic[T]):
 
     async def _kept(self, answers: Answers, index: int, said: Any) -> Item[T]:
         """The recorded answer to an input, or a new one, which is recorded."""
-        key = answers.key_of(said, self._key)
         if self._key is None:
-            return await self._recalled_or_new(answers, key, index, said)
+            return await self._recalled_or_new(answers, None, index, said)
+        key = answers.key_of(said, self._key)
         while (under_way := self._asked.get(key)) is not None:  # the same key twice in the inputs
             await under_way.wait()
         self._asked[key] = anyio.Event()
@@ -388,8 +388,8 @@ class Crew(Generic[T]):
         finally:
             self._asked.pop(key).set()
 
-    async def _recalled_or_new(self, answers: Answers, key: str, index: int, said: Any) -> Item[T]:
-        item = await self._recall(answers, key, index, said)
+    async def _recalled_or_new(self, answers: Answers, known: str | None, index: int, said: Any) -> Item[T]:
+        key, item = await self._recall(answers, known, index, said)
         if item is None:
             item = await self._answer(index, said)
             try:
@@ -402,22 +402,22 @@ class Crew(Generic[T]):
                 self._failure = self._failure or error
         return item
 
-    async def _recall(self, answers: Answers, key: str, index: int, said: Any) -> Item[T] | None:
-        while True:
-            try:
-                stored = await to_thread.run_sync(answers.find, key)
-                break
-            except RowTakenError:  # another process asks for it: its answer will do
-                if self._closed:
-                    return Item(index=index, input=said, error=BadRequestError("the map was closed before this input"))
-                await self._pause(_BETWEEN_LOOKS)
+    async def _recall(self, answers: Answers, known: str | None, index: int, said: Any) -> tuple[str, Item[T] | None]:
+        """The key of an input, and its recorded answer."""
+        key, stored, taken = await to_thread.run_sync(_look, answers, known, said)
+        while taken:  # another process asks for it: its answer will do
+            if self._closed:
+                closed = BadRequestError("the map was closed before this input")
+                return key, Item(index=index, input=said, error=closed)
+            await self._pause(_BETWEEN_LOOKS)
+            _, stored, taken = await to_thread.run_sync(_look, answers, key, said)
         if stored is None:
-            return None
+            return key, None
         try:
             reply = self._parse(load_response(stored))
         except Exception as error:  # noqa: BLE001  # it does not fit the type that is asked for now
-            return Item(index=index, input=said, error=error, recorded=True)
-        return Item(index=index, input=said, reply=reply, recorded=True)
+            return key, Item(index=index, input=said, error=error, recorded=True)
+        return key, Item(index=index, input=said, reply=reply, recorded=True)
 
     async def _answer(self, index: int, said: Any) -> Item[T]:
         pause = 1.0
@@ -459,6 +459,15 @@ class Crew(Generic[T]):
             self._fill()
         if self._show is not None:
             self._show(self.progress)
+
+
+def _look(answers: Answers, known: str | None, said: Any) -> tuple[str, Mapping[str, Any] | None, bool]:
+    """The key of an input, its stored reply, and whether another process asks for it. Blocks."""
+    key = answers.key_of(said, None) if known is None else known
+    try:
+        return key, answers.find(key), False
+    except RowTakenError:
+        return key, None, True
 
 
 def _is_unpriced(reply: Response[Any] | Run[Any]) -> bool:
