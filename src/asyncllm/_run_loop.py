@@ -180,6 +180,8 @@ async def _run_tools(send: Send, loop: Loop) -> Run[Any]:
         if loop.take(reply):
             await loop.answer(loop.pending)
             await loop.end_step()
+            if loop.toolsets:
+                await loop.prepare()
     return loop.result()
 
 
@@ -209,7 +211,9 @@ class Loop:
         self._rules = rules
         offers = offered(rules.tools, kept)
         self.toolsets: tuple[Toolset, ...] = tuple([one for one in offers if not isinstance(one, KINDS)])
-        self._take_offers([one for one in offers if isinstance(one, KINDS)])
+        self._own = [one for one in offers if isinstance(one, KINDS)]
+        self._prepared = False
+        self._take_offers(self._own)
         self._options = dict(options)
         self._usage = UNKNOWN_USAGE if before is None else before.usage
         self._cost = Decimal(0) if before is None else before.cost
@@ -224,15 +228,16 @@ class Loop:
         self._withheld: tuple[type, ...] = ()
 
     async def prepare(self) -> None:
-        """Finds the tools of servers; needed before the first step where ``toolsets`` has some.
+        """Finds the tools of servers; needed before each step where ``toolsets`` has some.
 
         Raises:
             ConnectError: a server cannot be reached.
             BadRequestError: two tools have the same name.
         """
-        found = [tool for one in self.toolsets for tool in await one.tools()]
-        self.toolsets = ()
-        self._take_offers([*self._offers, *found])
+        if not self._prepared or any(getattr(one, "changed", False) for one in self.toolsets):
+            self._prepared = True
+            found = [tool for one in self.toolsets for tool in await one.tools()]
+            self._take_offers([*self._own, *found])
 
     def _take_offers(self, offers: list[Offered]) -> None:
         self._offers = offers

@@ -34,6 +34,9 @@ def say(**message: Any) -> None:
 
 
 def call(name: str, given: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    if given.get("learn"):
+        SCHEMAS["new"] = OBJECT
+        say(method="notifications/tools/list_changed")
     if name == "told":
         return {"content": [], "structuredContent": {"given": given}}
     if name == "slow":

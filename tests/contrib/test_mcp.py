@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncllm import Document, Image, Json, RunContext, SyncClient, Text, ToolCall, ToolError, errors
+from asyncllm import Document, FunctionTool, Image, Json, RunContext, SyncClient, Text, ToolCall, ToolError, errors
 from asyncllm.testing import ModelRequest, Reply, Simulator, ToolUse
 from clients import OpenClient
 
@@ -240,3 +240,46 @@ async def test_odd_servers_side_by_side(open_client: OpenClient) -> None:
                 assert (Json({"given": {"self": "s", "tool": "t"}}),) == results[3].content
                 assert (Text("The MCP server gave content that is no base64."),) == results[5].content
                 assert (Text('two old {"a": null, "extra": 1}'),) == results[8].content
+
+
+LEARNERS: tuple[tuple[str, ToolUse, str], ...] = (
+    ("stdio", ToolUse("learn"), "extra"),
+    ("http", ToolUse("learn"), "extra"),
+    ("odd", ToolUse("bare", {"learn": True}), "new"),
+)
+
+
+@pytest.mark.parametrize(("kind", "learn", "name"), LEARNERS, ids=[one[0] for one in LEARNERS])
+async def test_tools_that_change_in_a_run(open_client: OpenClient, kind: str, learn: ToolUse, name: str) -> None:
+    """A server that says so, in the protocol of today or of before, is asked again: the next step offers its tools."""
+    port = free_port()
+    process = start_http(port) if kind == "http" else None
+    try:
+        async with {
+            "stdio": stdio,
+            "http": lambda: MCPTools.http(f"http://127.0.0.1:{port}/mcp"),
+            "odd": lambda: MCPTools.stdio(sys.executable, ODD, "odd"),
+        }[kind]() as server:
+
+            async def told(call: ToolCall, context: RunContext[Any]) -> None:
+                if context.step == 2:  # the server's word may take another way than the result of the call
+                    with anyio.fail_after(10):
+                        while not server.changed and name not in [tool.name for tool in await server.tools()]:
+                            await anyio.sleep(0.01)
+
+            def wait() -> str:
+                """Waits."""
+                return "waited"
+
+            async with Simulator() as sim, open_client(sim) as client:
+                sim.script(learn, ToolUse("wait_here"), ToolUse(name), "done")
+                tools = [server, FunctionTool(wait, name="wait_here")]
+                run = await client.run("go", tools=tools, before_tool=told, provider="openai")
+                offered = [{tool.name for tool in one.asked.tools} for one in sim.requests if one.asked]
+            assert "done" == run.text
+            assert (False, True) == (name in offered[0], name in offered[2])
+            assert not run.steps[2].calls[0].result.is_error
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait(10)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import anyio
-from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp_types import (
     BlobResourceContents,
     CallToolResult,
@@ -105,6 +105,23 @@ def die() -> str:
 def environment(name: str) -> str:
     """Tells a variable of the server."""
     return os.environ.get(name, "not set")
+
+
+def extra() -> str:
+    """Was not there before."""
+    return "extra"
+
+
+@server.tool()
+async def learn(ctx: Context) -> str:
+    """Makes a new tool, and takes one away."""
+    server.add_tool(extra)
+    server.remove_tool("odd.name/of a tool")
+    if ctx.request_context.protocol_version >= "2026-07-28":
+        await ctx.notify_tools_changed()
+    else:
+        await ctx.session.send_tool_list_changed()
+    return "learnt"
 
 
 if __name__ == "__main__":

@@ -56,7 +56,10 @@ class ProviderTool:
 
 @runtime_checkable
 class Toolset(Protocol):
-    """Several tools that are found when a run begins, such as those of a server. It may stand in ``tools=[...]``."""
+    """Several tools that are found when a run begins, such as those of a server. It may stand in ``tools=[...]``.
+
+    Where it has a true attribute ``changed``, it is asked for them again before the next step.
+    """
 
     async def tools(self) -> Sequence[Any]:
         """The tools, as `asyncllm.FunctionTool` values."""

@@ -13,11 +13,13 @@ The rules:
 * What goes wrong in a call is for the model to read: the server's own error, or that the server is gone. A call that
   was running when the server died is not repeated, because nobody knows what it did. The next call opens a new
   connection.
+* A server that says its tools have changed is asked for them again, before the next step of a run that uses them.
 * A call that is cancelled (a timeout of the run, the end of a stream) is cancelled at the server too.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from base64 import b64decode
@@ -28,6 +30,7 @@ from types import TracebackType
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from .._engine.lifetime import Background, current_loop, is_alive
 from .._schema.content import Audio, Document, Image, Json, ResultPart, Text
@@ -40,16 +43,20 @@ try:
     import mcp
     import mcp_types
     from mcp.client.streamable_http import streamable_http_client
+    from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 except ImportError as _error:
     raise ImportError("asyncllm.contrib.mcp needs the mcp package: pip install 'asyncllm-client[mcp]'") from _error
 
 __all__ = ["MCPTools"]
+
+_log = logging.getLogger("asyncllm")
 
 _LONGEST_NAME = 64
 """The strictest limit on the names of tools, OpenAI's."""
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_PAGES = 100
 _CLOSING_SECONDS = 10.0
+_LISTEN_AGAIN_SECONDS = 1.0
 _READ_SECONDS = 300.0
 """A server may hold the response of a call open; the ``mcp`` package waits as long."""
 
@@ -177,7 +184,18 @@ class MCPTools:
         link = await self._connected()
         if link.offered is None:
             link.offered = self._offered(link.listed)
+        elif link.changed:
+            try:
+                listed = await link.listed_again()
+                link.offered = self._offered(listed)
+            except (mcp.MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError, BadRequestError) as error:
+                _log.warning("the changed tools of the MCP server %s cannot be used: %s", self._told, _said(error))
         return link.offered
+
+    @property
+    def changed(self) -> bool:
+        """Whether the server has said that its tools are others now; `tools` then lists them again."""
+        return self._link is not None and self._link.changed
 
     async def aclose(self) -> None:
         """Ends the connection, and a server that was started for it. Closing twice is fine."""
@@ -274,6 +292,7 @@ class _Link:
         client: the open client; None before and after.
         listed: the tools of the server.
         offered: the same as functions, made once.
+        changed: the server has said that its tools are others now.
         problem: why there is no client.
     """
 
@@ -283,6 +302,7 @@ class _Link:
         self.client: mcp.Client | None = None
         self.listed: tuple[mcp_types.Tool, ...] = ()
         self.offered: tuple[FunctionTool, ...] | None = None
+        self.changed = False
         self.problem: str | None = None
         self._opening = opening
         self._leave = anyio.Event()
@@ -319,6 +339,17 @@ class _Link:
             raise mcp.MCPError(mcp_types.CONNECTION_CLOSED, "Connection closed")
         return await self.client.call_tool(tool, arguments)
 
+    async def listed_again(self) -> tuple[mcp_types.Tool, ...]:
+        """The tools of the server now.
+
+        Raises:
+            mcp.MCPError: the server refuses to list them, or is gone.
+        """
+        self.changed = False  # before they are listed: they may change again meanwhile
+        if self.client is not None:
+            self.listed = await _list(self.client)
+        return self.listed
+
     async def cancel_when_over(self, scope: anyio.CancelScope) -> None:
         """Cancels a call when the connection ends under it."""
         await self._ended.wait()
@@ -329,17 +360,44 @@ class _Link:
             with self._scope:
                 async with AsyncExitStack() as stack:
                     info = mcp_types.Implementation(name="asyncllm", version=__version__)
-                    client = await stack.enter_async_context(mcp.Client(self._opening(stack), client_info=info))
+                    made = mcp.Client(self._opening(stack), client_info=info, message_handler=self._notified)
+                    client = await stack.enter_async_context(made)
                     self.listed = await _list(client)
                     self.client = client
                     self.opened.set()
-                    await self._leave.wait()
+                    tools = client.server_capabilities.tools
+                    async with anyio.create_task_group() as group:
+                        if tools is not None and tools.list_changed:
+                            group.start_soon(self._listen, client)
+                        await self._leave.wait()
+                        group.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001  # whatever a transport raises: the callers are told
             self.problem = _said(error)
         finally:
             self.client = None
             self._ended.set()
             self.opened.set()
+
+    async def _notified(self, message: object) -> None:
+        """Takes what the server says by itself, in the protocol before 2026-07-28."""
+        if isinstance(message, mcp_types.ToolListChangedNotification):
+            self.changed = True
+        await anyio.lowlevel.checkpoint()
+
+    async def _listen(self, client: mcp.Client) -> None:
+        """Takes what the server says by itself, from protocol 2026-07-28 on; a stream that was cut is opened anew."""
+        listening = True
+        while listening:
+            try:
+                async with client.listen(tools_list_changed=True) as events:
+                    async for _ in events:
+                        self.changed = True
+                listening = False  # the server has ended it
+            except SubscriptionLost:
+                self.changed = True  # what was said in between is lost
+                await anyio.sleep(_LISTEN_AGAIN_SECONDS)
+            except (ListenNotSupportedError, mcp.MCPError, TimeoutError):
+                listening = False  # it tells nobody
 
 
 async def _list(client: mcp.Client) -> tuple[mcp_types.Tool, ...]:
