@@ -24,7 +24,6 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Union
@@ -384,8 +383,8 @@ class Loop:
             self.messages = (*self.messages, Message("tool", tuple([found.result for found in done])))
         self.pending = tuple([call for place, call in enumerate(calls) if answers.get(place) is None])
         if self._steps:
-            seconds = time.monotonic() - self._began
-            self._steps[-1] = replace(self._steps[-1], calls=(*self._steps[-1].calls, *done), seconds=seconds)
+            step, seconds = self._steps[-1], time.monotonic() - self._began
+            self._steps[-1] = Step(number=step.number, reply=step.reply, calls=(*step.calls, *done), seconds=seconds)
         if self._undecided is not None:
             raise self._undecided
         if self._rules.on_tool_error == "raise":
@@ -397,21 +396,28 @@ class Loop:
         """Returns the answer to one call, or None if it is postponed. Only a cancellation is raised."""
         if self._limiter is None and len(self.pending) > self._rules.max_parallel_tools:
             self._limiter = anyio.CapacityLimiter(self._rules.max_parallel_tools)
-        async with self._limiter or nullcontext():
-            began = time.monotonic()
-            context = RunContext(
-                self._rules.deps,
-                call=call,
-                step=max(1, len(self._steps)),
-                messages=self.messages,
-                usage=self._usage,
-                cost=self._cost,
-            )
-            try:
-                found = await self._run_one(call, context)
-            except Exception as error:  # noqa: BLE001  # whatever a tool raises is for the model, or for the caller
-                found = _failure(call, error)
-            return None if found is None else replace(found, seconds=time.monotonic() - began)
+        if self._limiter is None:
+            return await self._answered(call)
+        async with self._limiter:
+            return await self._answered(call)
+
+    async def _answered(self, call: ToolCall) -> ToolRun | None:
+        began = time.monotonic()
+        context = RunContext(
+            self._rules.deps,
+            call=call,
+            step=max(1, len(self._steps)),
+            messages=self.messages,
+            usage=self._usage,
+            cost=self._cost,
+        )
+        try:
+            found = await self._run_one(call, context)
+        except Exception as error:  # noqa: BLE001  # whatever a tool raises is for the model, or for the caller
+            found = _failure(call, error)
+        if found is None:
+            return None
+        return ToolRun(call=call, result=found.result, error=found.error, seconds=time.monotonic() - began)
 
     async def _run_one(self, call: ToolCall, context: RunContext[Any]) -> ToolRun | None:
         decision = await self._decide(call, context)

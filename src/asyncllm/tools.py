@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any, Union, overload
@@ -380,16 +379,21 @@ def _part_of(data: bytes) -> ResultPart:
         ) from None
 
 
+_PLAIN = (int, bool, type(None))
+
+
 def _as_json(value: Any) -> Any:
-    from pydantic_core import PydanticSerializationError, to_json
+    if type(value) in _PLAIN:
+        return value
+    from pydantic_core import PydanticSerializationError, from_json, to_json
 
     try:
         try:
-            return json.loads(to_json(value, inf_nan_mode="strings", fallback=_as_list))
+            return from_json(to_json(value, inf_nan_mode="strings", fallback=_as_list))
         except PydanticSerializationError as error:
             if "surrogates" not in str(error):
                 raise
-            return json.loads(to_json(_mended(value), inf_nan_mode="strings", fallback=_as_list))
+            return from_json(to_json(_mended(value), inf_nan_mode="strings", fallback=_as_list))
     except (PydanticSerializationError, RecursionError) as error:
         said = str(error).removeprefix("Error serializing to JSON: ").removeprefix("ValueError: ")
         raise BadRequestError(

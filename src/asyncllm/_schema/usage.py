@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field, fields
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Literal
 
 from .values import dataclass
@@ -87,17 +88,6 @@ def added(first: Usage, second: Usage) -> Usage:
 
 UNKNOWN_USAGE = Usage(source="unknown")
 
-_ALWAYS = ("input_tokens", "output_tokens")
-_KINDS = (
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-    "input_image_tokens",
-    "output_image_tokens",
-)
-
 
 def add_usage(one: Usage, other: Usage) -> Usage:
     """The tokens of two replies together.
@@ -105,23 +95,36 @@ def add_usage(one: Usage, other: Usage) -> Usage:
     Input, output and total are unknown if they are unknown in one of the two. Of the other kinds, what is not counted
     in one of them is taken as none there. The source is the less certain of the two.
     """
-    sums: dict[str, Any] = {}
-    for name in (*_ALWAYS, "total_tokens"):
-        mine, theirs = getattr(one, name), getattr(other, name)
-        sums[name] = None if mine is None or theirs is None else mine + theirs
-    for name in _KINDS:
-        known = [value for value in (getattr(one, name), getattr(other, name)) if value is not None]
-        sums[name] = sum(known) if known else None
+    stated = None
     if one.stated_cost is not None and other.stated_cost is not None:
-        sums["stated_cost"] = one.stated_cost + other.stated_cost
-    sources: tuple[UsageSource, ...] = ("unknown", "estimated", "provider")
-    source = min(one.source, other.source, key=sources.index)
-    return Usage(
-        **sums,
+        stated = one.stated_cost + other.stated_cost
+    return Usage(  # field by field: each step of a run does this
+        input_tokens=_both(one.input_tokens, other.input_tokens),
+        output_tokens=_both(one.output_tokens, other.output_tokens),
+        total_tokens=_both(one.total_tokens, other.total_tokens),
+        cache_read_tokens=_any(one.cache_read_tokens, other.cache_read_tokens),
+        cache_write_tokens=_any(one.cache_write_tokens, other.cache_write_tokens),
+        reasoning_tokens=_any(one.reasoning_tokens, other.reasoning_tokens),
+        input_audio_tokens=_any(one.input_audio_tokens, other.input_audio_tokens),
+        output_audio_tokens=_any(one.output_audio_tokens, other.output_audio_tokens),
+        input_image_tokens=_any(one.input_image_tokens, other.input_image_tokens),
+        output_image_tokens=_any(one.output_image_tokens, other.output_image_tokens),
         cache_write_tokens_by_ttl=_add_counts(one.cache_write_tokens_by_ttl, other.cache_write_tokens_by_ttl),
         provider_tool_requests=_add_counts(one.provider_tool_requests, other.provider_tool_requests),
-        source=source,
+        stated_cost=stated,
+        source=one.source if _CERTAINTY[one.source] < _CERTAINTY[other.source] else other.source,
     )
+
+
+_CERTAINTY: Mapping[UsageSource, int] = MappingProxyType({"unknown": 0, "estimated": 1, "provider": 2})
+
+
+def _both(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _any(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
 
 
 def _add_counts(one: Mapping[str, int] | None, other: Mapping[str, int] | None) -> Mapping[str, int] | None:
