@@ -286,6 +286,28 @@ def test_only_evidence_switches_something_off(status: int, text: str, code: str 
     assert error.advice.provider == ("no" if status == 404 else "yes")
 
 
+@pytest.mark.parametrize("wire", ["chat", "responses", "messages", "gemini"])
+@pytest.mark.parametrize(
+    ("text", "code", "goes_on", "asks_for_the_url"),
+    [
+        ("Not found", "not_found_error", "yes", False),
+        ("Requested entity was not found.", "NOT_FOUND", "yes", False),
+        ("Invalid URL (POST /v1/v1/messages)", "invalid_request_error", "yes", True),
+        ("No such route", "not_found", "yes", True),
+        ("File not found: file-1", "not_found_error", "no", False),
+        ("It is gone", "previous_response_not_found", "no", False),
+    ],
+)
+def test_a_404_without_evidence_lets_the_call_go_on(
+    wire: str, text: str, code: str, goes_on: str, asks_for_the_url: bool
+) -> None:
+    """A 404 that names no model and nothing of the caller's sends the call to the next target, and switches nothing off."""
+    body = json.dumps({"error": {"message": text, "type": code, "status": code}}).encode()
+    error = CODECS[wire].decode_error(404, {}, body, context("host", wire))
+    assert (goes_on, goes_on, "none") == (error.advice.fallback, error.advice.provider, error.advice.health)
+    assert asks_for_the_url == ("base_url" in error.message)
+
+
 def test_a_file_that_is_missing_does_not_speak_of_the_base_url() -> None:
     """Only a path that is not there asks whether the address is right."""
     said = [

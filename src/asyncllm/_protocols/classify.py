@@ -150,6 +150,7 @@ _THING = re.compile(
     r"[^.;]{0,90}(?:not found|does ?n[o']t exist|not exist|expired|not persisted)"
     r"|\b(?:no such|not found:?) (?:file|item|response|conversation|container|batch|thread|document)\b"
 )
+_PATH = re.compile(r"\b(?:invalid|unknown) url\b|\b(?:no|unknown) (?:such )?(?:route|path|endpoint)\b|\bcannot (?:post|get) /")
 _NO_MONEY = (
     "balance",
     "credit",
@@ -241,8 +242,10 @@ def build_error(
     """The exception, with every fact the answer holds."""
     advice, told = None, message or f"the provider answered with status {status} and no message"
     low = told.lower()
-    if kind is errors.NotFoundError and status == 404 and code in (None, "", 404, "404") and not _THING.search(low):
-        told, advice = f"{told}; is base_url right? There may be nothing at this path", _YES
+    if kind is errors.NotFoundError and status == 404 and not _THING.search(f"{code} {low}".replace("_", " ")):
+        advice = _YES  # it names neither a model nor a thing of the caller's: another target may answer
+        if code in (None, "", 404, "404") or _PATH.search(low):
+            told = f"{told}; is base_url right? There may be nothing at this path"
     elif kind is errors.RequestTooLargeError and (status in (402, 429) or _PER_TIME.search(low)):
         advice = _YES
     elif kind is errors.BillingError and status == 402 and not any(word in f"{code} {low}" for word in _NO_MONEY):
