@@ -288,3 +288,23 @@ async def test_headers_of_one_call_switch_nothing_off() -> None:
             await client.send("Hi", fallback=[], extra_headers={"openai-organization": "another"})
         assert "gpt-sim" == (await client.send("Hi", fallback=CHAIN)).model
         assert "closed" == client.health()[0].state
+
+
+@both_ways
+@pytest.mark.parametrize("body", [{"model": "another"}, {"provider": {"only": ["nobody"]}}, {"models": ["another"]}])
+async def test_a_model_that_one_call_names_in_its_body_switches_nothing_off(streamed: bool, body: Any) -> None:
+    """A call whose `extra_body` chooses another model or host may be refused for it; the model of the others stays on."""
+    async with Simulator(reply="ok") as sim, opened(sim, **OFF) as client:
+        sim.on("*", Fault.status(404, code="model_not_found", times=1))
+        with pytest.raises(errors.ModelNotFoundError):
+            await ask(client, streamed, fallback=[], extra_body=body)
+        assert "closed" == client.health()[0].state
+
+
+async def test_a_throttled_key_of_one_call_delays_nobody() -> None:
+    """A call with a credential of its own is told to wait; the calls with the configured key are not."""
+    async with Simulator(reply="ok") as sim, opened(sim, **OFF) as client:
+        sim.on("gpt-sim", Fault.status(429, retry_after=50, times=1))
+        with pytest.raises(errors.RateLimitError):
+            await client.send("Hi", fallback=[], timeout=5, extra_headers={"OpenAI-Project": "another"})
+        assert "closed" == client.health()[0].state

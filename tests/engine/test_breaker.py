@@ -269,10 +269,15 @@ def test_a_pause_of_nothing_is_none(seconds: float) -> None:
 def test_what_a_call_brought_itself_switches_nothing_off() -> None:
     """A refusal of a call with headers of its own is no evidence; a failing server is one all the same."""
     target = state()
-    target.failed(errors.ModelNotFoundError("x", status=404), "plain", 0, own_headers=True)
+    target.failed(errors.ModelNotFoundError("x", status=404), "plain", 0, own="request")
     assert "plain" == target.admit(0)
-    target.failed(errors.ModelNotFoundError("x", status=404), "plain", 0)
+    throttled = errors.RateLimitError("x", status=429, retry_after=30.0)
+    target.failed(throttled, "plain", 0, own="credential")
+    assert "plain" == target.admit(0)
+    target.failed(throttled, "plain", 0, own="request")
     assert target.admit(0) is None
+    target.failed(errors.ModelNotFoundError("x", status=404), "plain", 60)
+    assert target.admit(60) is None
 
 
 def test_the_memory_of_targets_is_bounded() -> None:

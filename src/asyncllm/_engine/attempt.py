@@ -58,7 +58,7 @@ from ..errors import (
     RequestTooLargeError,
     UnsupportedParameterError,
 )
-from .health import Health, Permit
+from .health import Health, Own, Permit
 from .lifetime import Background, Watch
 from .limits import Limits
 from .target import Target
@@ -70,6 +70,13 @@ if TYPE_CHECKING:
 HINTS = frozenset({"temperature", "top_p", "seed"})
 """The keywords that `unsupported_parameters` is about: a reply without them is still the reply that was asked for."""
 _ABOUT_THE_KEY = frozenset({"credential_off", "account_off"})  # such errors tell which key it was
+_CREDENTIAL_HEADERS = frozenset(
+    {
+        *("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-goog-user-project"),
+        *("openai-organization", "openai-project"),
+    }
+)
+_CHOOSES_A_MODEL = frozenset({"model", "models", "provider", "route", "project"})  # keys of `extra_body`
 _SHORTEST_SECRET = 5  # a shorter word may stand in a sentence by chance
 
 
@@ -121,6 +128,14 @@ def _refuse_hints(left_out: Iterable[LeftOut], target: Target) -> None:
                 provider=target.provider.name,
                 model=target.model,
             )
+
+
+def _brought_along(request: Request) -> Own | None:
+    """Returns what a call sent in its own words that may be why it was refused."""
+    if request.extra_headers:
+        named = {name.lower() for name in request.extra_headers}
+        return "request" if named.isdisjoint(_CREDENTIAL_HEADERS) else "credential"
+    return "request" if request.extra_body and not _CHOOSES_A_MODEL.isdisjoint(request.extra_body) else None
 
 
 def _both(query: str, more: str) -> str:
@@ -485,6 +500,7 @@ class HTTPAttempt:
         if error is not None:
             status, request_id = error.status, error.request_id
         if not stale:
+            asked = call.request
             self._permit.settle(
                 outcome,
                 error,
@@ -492,7 +508,7 @@ class HTTPAttempt:
                 first_content=self._first_content,
                 usage=usage,
                 limits=self.rate_limits if error is None else error.rate_limits,
-                own_headers=call.request.extra_headers is not None,
+                own=None if asked.extra_headers is None and asked.extra_body is None else _brought_along(asked),
             )
         cost = source = reason = None
         if ticket is not None:

@@ -40,6 +40,8 @@ from .target import Key, Target
 State = Literal["closed", "open", "half_open"]
 Reason = Literal["failures", "cooldown", "model", "quota", "credential", "account"]
 Grant = Literal["plain", "probe", "pass"]
+Own = Literal["credential", "request"]
+"""What a call brought along besides its messages: a credential (or account), or headers or a model in the body."""
 
 MOST_CONSECUTIVE = 10
 WINDOW = 100
@@ -52,6 +54,7 @@ RETRY_QUOTA = 500
 _FORGIVEN_AFTER = 10  # successes in a row after which an earlier opening no longer counts
 _MASK = (1 << WINDOW) - 1
 _MOST_TARGETS = 1000
+_OFF = frozenset({"model_off", "account_off", "credential_off"})
 _SENTENCES: Mapping[Reason, str] = {
     "failures": "{target} failed too often lately",
     "cooldown": "{target} asked to be left alone for a while",
@@ -300,18 +303,18 @@ class TargetState:
         if self._counted < WINDOW:
             self._counted += 1
 
-    def failed(self, error: AsyncLLMError, grant: Grant, now: float, *, own_headers: bool = False) -> None:
+    def failed(self, error: AsyncLLMError, grant: Grant, now: float, *, own: Own | None = None) -> None:
         """Notes a failure. The error's advice says what it means for the target.
 
         Args:
             error: what failed.
             grant: how the attempt was let pass.
             now: the time, in seconds.
-            own_headers: the call sent headers of its own: that it was refused is no evidence about the target.
+            own: what the call brought along that may be why it was refused: that is no evidence about the target.
         """
         self.attempts += 1
         advice = error.advice.health
-        if own_headers and advice in ("model_off", "account_off", "credential_off"):
+        if own is not None and (advice in _OFF or (own == "credential" and advice in ("cooldown", "until_reset"))):
             advice = "none"
         if advice == "count":
             self._failed(grant, now)
@@ -429,7 +432,7 @@ class Permit:
         first_content: float | None,
         usage: Usage,
         limits: RateLimits | None,
-        own_headers: bool = False,
+        own: Own | None = None,
     ) -> None:
         """Gives the permit back, and tells health and limits how the attempt went.
 
@@ -440,7 +443,7 @@ class Permit:
             first_content: seconds until the first content of a stream; None for an answer in one piece.
             usage: what it used.
             limits: what the rate-limit headers said.
-            own_headers: the call sent headers of its own, which may be why it was refused.
+            own: what the call brought along that may be why it was refused.
         """
         state = self._state
         if state is not None:
@@ -449,7 +452,7 @@ class Permit:
             if outcome == "ok":
                 state.succeeded(self._grant, latency, first_content)
             elif error is not None:
-                state.failed(error, self._grant, self._now(), own_headers=own_headers)
+                state.failed(error, self._grant, self._now(), own=own)
             else:
                 state.released(self._grant)
         elif self._told is not None and isinstance(error, (ConnectError, ConnectionLostError)):

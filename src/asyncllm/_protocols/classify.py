@@ -65,14 +65,20 @@ _YES = Advice(fallback="yes", provider="yes")
 # What outranks a code, because the code says less: lower-case phrases, of which all must be there.
 _TOO_LARGE: tuple[tuple[str, ...], ...] = (
     ("can only afford",),
+    ("credits", "fewer max_tokens"),
+    ("credits", "reduce max_tokens"),
+    ("prompt tokens limit exceeded",),
     ("request too large", "tokens per min"),
     ("request too large", "tpm"),
     ("request too large for model", "limit"),
     ("exceeds the tokens per minute",),
 )
 PHRASES: tuple[tuple[str, ErrorType], ...] = (
-    ("no endpoints found that support", errors.UnsupportedByProviderError),
-    ("no endpoints available that support", errors.UnsupportedByProviderError),
+    ("no endpoints found for your", errors.UnsupportedByProviderError),
+    ("no endpoints found for ", errors.ModelNotFoundError),
+    ("no endpoints found", errors.UnsupportedByProviderError),
+    ("no endpoints available", errors.UnsupportedByProviderError),
+    ("no allowed providers are available", errors.UnsupportedByProviderError),
     ("maximum context length", errors.ContextWindowExceededError),
     ("maximum prompt length", errors.ContextWindowExceededError),
     ("context length exceeded", errors.ContextWindowExceededError),
@@ -105,6 +111,7 @@ PHRASES: tuple[tuple[str, ErrorType], ...] = (
     ("insufficient balance", errors.BillingError),
     ("insufficient credits", errors.BillingError),
     ("specified api usage limits", errors.BillingError),
+    ("key limit exceeded", errors.BillingError),
     ("content violates usage guidelines", errors.ContentBlockedError),
     ("content management policy", errors.ContentBlockedError),
     ("content exists risk", errors.ContentBlockedError),
@@ -150,7 +157,9 @@ _THING = re.compile(
     r"[^.;]{0,90}(?:not found|does ?n[o']t exist|not exist|expired|not persisted)"
     r"|\b(?:no such|not found:?) (?:file|item|response|conversation|container|batch|thread|document)\b"
 )
-_PATH = re.compile(r"\b(?:invalid|unknown) url\b|\b(?:no|unknown) (?:such )?(?:route|path|endpoint)\b|\bcannot (?:post|get) /")
+_PATH = re.compile(
+    r"\b(?:invalid|unknown) url\b|\b(?:no|unknown) (?:such )?(?:route|path|endpoint)\b|\bcannot (?:post|get) /"
+)
 _NO_MONEY = (
     "balance",
     "credit",
