@@ -293,7 +293,7 @@ async def test_headers_of_one_call_switch_nothing_off() -> None:
 @both_ways
 @pytest.mark.parametrize("body", [{"model": "another"}, {"provider": {"only": ["nobody"]}}, {"models": ["another"]}])
 async def test_a_model_that_one_call_names_in_its_body_switches_nothing_off(streamed: bool, body: Any) -> None:
-    """A call whose `extra_body` chooses another model or host may be refused for it; the model of the others stays on."""
+    """A call whose `extra_body` chooses another model may be refused for it; the model of the others stays on."""
     async with Simulator(reply="ok") as sim, opened(sim, **OFF) as client:
         sim.on("*", Fault.status(404, code="model_not_found", times=1))
         with pytest.raises(errors.ModelNotFoundError):

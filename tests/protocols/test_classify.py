@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -93,6 +95,18 @@ def test_codes_come_before_the_status_and_text_last(
     assert expected is classify(status, codes, text, code_rows=CODES, text_rows=TEXTS, vague_codes=VAGUE)
 
 
+@pytest.fixture
+def somewhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's clock is in Tokyo: dates without a zone are of UTC all the same."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    if hasattr(time, "tzset"):
+        time.tzset()
+    yield
+    monkeypatch.undo()
+    if hasattr(time, "tzset"):
+        time.tzset()
+
+
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
@@ -105,9 +119,21 @@ def test_codes_come_before_the_status_and_text_last(
         ({"x-amz-retry-after": "250"}, 0.25),
         ({"retry-after": "Wed, 18 Nov 2026 12:26:50 GMT"}, 10.0),
         ({"retry-after": "Wed, 18 Nov 2020 12:26:50 GMT"}, 0.0),
+        ({"retry-after": "Wed Nov 18 12:26:50 2026"}, 10.0),
+        ({"retry-after": "Wednesday, 18-Nov-26 12:26:50 GMT"}, 10.0),
+        ({"retry-after": "2026-11-18T12:26:50Z"}, 10.0),
+        ({"retry-after": "1795004810"}, 10.0),
+        ({"retry-after": "1795004810000"}, 10.0),
+        ({"retry-after": "1795004000"}, 0.0),
+        ({"retry-after": "1m30s"}, 90.0),
+        ({"retry-after": "99999999999"}, 98204995199.0),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "9", "retry-after-ms": "0"}, 9.0),
+        ({"retry-after-ms": "0"}, 0.0),
     ],
 )
-def test_retry_after_in_all_its_forms(headers: dict[str, str], expected: float | None) -> None:
+def test_retry_after_in_all_its_forms(headers: dict[str, str], expected: float | None, somewhere_else: None) -> None:
     """Seconds, milliseconds and dates become seconds; nonsense becomes nothing."""
     assert expected == parse_retry_after(headers, lambda: 1_795_004_800.0)
 
@@ -307,7 +333,7 @@ def test_only_evidence_switches_something_off(status: int, text: str, code: str 
 def test_a_404_without_evidence_lets_the_call_go_on(
     wire: str, text: str, code: str, goes_on: str, asks_for_the_url: bool
 ) -> None:
-    """A 404 that names no model and nothing of the caller's sends the call to the next target, and switches nothing off."""
+    """A 404 that names no model and nothing of the caller's sends the call on, and switches nothing off."""
     body = json.dumps({"error": {"message": text, "type": code, "status": code}}).encode()
     error = CODECS[wire].decode_error(404, {}, body, context("host", wire))
     assert (goes_on, goes_on, "none") == (error.advice.fallback, error.advice.provider, error.advice.health)

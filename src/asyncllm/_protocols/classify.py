@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
 from .. import errors
 from .._schema.response import RateLimits
 from ..errors import Advice
 from .codec import Context
-from .parts import number_of
+from .parts import number_of, seconds_until
 
 ErrorType = type[errors.AsyncLLMError]
 
@@ -288,21 +287,16 @@ def _verdict(value: str | None) -> bool | None:
 
 
 def parse_retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
-    """Seconds to wait: ``retry-after-ms`` or ``x-amz-retry-after``, else ``retry-after`` (seconds or a date)."""
+    """Seconds to wait: ``retry-after-ms`` or ``x-amz-retry-after``, else ``retry-after`` (seconds or a date).
+
+    A 0 says nothing, so the next header is read after it.
+    """
     for name in ("retry-after-ms", "x-amz-retry-after"):
         value = number_of(headers.get(name))
-        if value is not None:
+        if value:
             return value / 1000
-    text = headers.get("retry-after")
-    if text is None:
-        return None
-    value = number_of(text)
-    if value is not None:
-        return value
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now())
-    except (TypeError, ValueError, OverflowError):
-        return None
+    found = seconds_until(headers.get("retry-after"), now)
+    return number_of(headers.get("retry-after-ms")) if found is None else found
 
 
 def snippet(body: bytes, limit: int = 200) -> str:

@@ -25,7 +25,7 @@ from ..errors import ProtocolError, UnsupportedContentError, UnsupportedParamete
 from .classify import ErrorType, build_error, classify, parse_retry_after, snippet
 from .codec import Context, WireRequest, deep_merge, load_whole
 from .json_schemas import strict_schema, with_object_root
-from .parts import D, PartWriter, as_dict, parse_count, parse_duration
+from .parts import D, PartWriter, as_dict, parse_count, parse_duration, seconds_until
 
 _REQUEST_IDS = (
     "x-request-id",
@@ -353,10 +353,7 @@ def _retry_after(metadata: dict[str, Any], headers: Mapping[str, str], context: 
     if found is not None or not inner:
         return found
     found = parse_retry_after(inner, context.now)
-    reset = inner.get("x-ratelimit-reset", "")
-    if found is None and reset.isdecimal() and len(reset) == 13:
-        return max(0.0, int(reset) / 1000 - context.now())
-    return found
+    return seconds_until(inner.get("x-ratelimit-reset"), context.now) if found is None else found
 
 
 def read_error(

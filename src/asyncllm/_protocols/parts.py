@@ -12,8 +12,11 @@
 
 from __future__ import annotations
 
+import calendar
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
@@ -66,6 +69,31 @@ def parse_duration(text: str | None) -> float | None:
     if not found or "".join(number + unit for number, unit in found) != text.strip():
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in found)
+
+
+def seconds_until(text: str | None, now: Callable[[], float]) -> float | None:
+    """Returns the seconds until a moment that a header names, 0 where it is past; None if it names none.
+
+    Args:
+        text: seconds, a duration such as ``6m0s``, a time since the epoch in seconds or milliseconds, a date in one of
+            the three forms of HTTP, or a date of ISO 8601.
+        now: the time, in seconds since the epoch.
+    """
+    text = (text or "").strip()
+    found = parse_duration(text)
+    if found is not None or not text:
+        return found
+    try:
+        if text.isdecimal() and len(text) <= 15:
+            moment = float(text) / (1000 if len(text) > 12 else 1)
+        elif text[0].isdecimal():
+            date = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            moment = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
+        else:
+            moment = calendar.timegm(parsedate_to_datetime(text).utctimetuple())
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return max(0.0, moment - now())
 
 
 def parse_count(text: str | None) -> int | None:

@@ -12,13 +12,12 @@ Rate-limit headers: Anthropic's own, and those of hosts in front of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from ..._schema.response import RateLimits
 from ..._schema.usage import UNKNOWN_USAGE, Usage
 from ..charges import stated_cost
-from ..parts import as_dict, as_text, parse_count, parse_duration
+from ..parts import as_dict, as_text, parse_count, seconds_until
 
 _LIFETIMES = (("5m", "ephemeral_5m_input_tokens"), ("1h", "ephemeral_1h_input_tokens"))
 
@@ -112,20 +111,8 @@ def read_rate_limits(headers: Mapping[str, str], now: Callable[[], float]) -> Ra
     return RateLimits(
         requests_limit=parse_count(first("limit", requests)),
         requests_remaining=parse_count(first("remaining", requests)),
-        requests_reset=_seconds(first("reset", requests), now),
+        requests_reset=seconds_until(first("reset", requests), now),
         tokens_limit=parse_count(first("limit", tokens)),
         tokens_remaining=parse_count(first("remaining", tokens)),
-        tokens_reset=_seconds(first("reset", tokens), now),
+        tokens_reset=seconds_until(first("reset", tokens), now),
     )
-
-
-def _seconds(text: str | None, now: Callable[[], float]) -> float | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return parse_duration(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, moment.timestamp() - now())
