@@ -58,7 +58,7 @@ from ..errors import (
     RequestTooLargeError,
     UnsupportedParameterError,
 )
-from .health import Health, Own, Permit
+from .health import Health, Permit, brought_along
 from .lifetime import Background, Watch
 from .limits import Limits
 from .target import Target
@@ -70,13 +70,6 @@ if TYPE_CHECKING:
 HINTS = frozenset({"temperature", "top_p", "seed"})
 """The keywords that `unsupported_parameters` is about: a reply without them is still the reply that was asked for."""
 _ABOUT_THE_KEY = frozenset({"credential_off", "account_off"})  # such errors tell which key it was
-_CREDENTIAL_HEADERS = frozenset(
-    {
-        *("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-goog-user-project"),
-        *("openai-organization", "openai-project"),
-    }
-)
-_CHOOSES_A_MODEL = frozenset({"model", "models", "provider", "route", "project"})  # keys of `extra_body`
 _SHORTEST_SECRET = 5  # a shorter word may stand in a sentence by chance
 
 
@@ -128,14 +121,6 @@ def _refuse_hints(left_out: Iterable[LeftOut], target: Target) -> None:
                 provider=target.provider.name,
                 model=target.model,
             )
-
-
-def _brought_along(request: Request) -> Own | None:
-    """Returns what a call sent in its own words that may be why it was refused."""
-    if request.extra_headers:
-        named = {name.lower() for name in request.extra_headers}
-        return "request" if named.isdisjoint(_CREDENTIAL_HEADERS) else "credential"
-    return "request" if request.extra_body and not _CHOOSES_A_MODEL.isdisjoint(request.extra_body) else None
 
 
 def _both(query: str, more: str) -> str:
@@ -508,7 +493,7 @@ class HTTPAttempt:
                 first_content=self._first_content,
                 usage=usage,
                 limits=self.rate_limits if error is None else error.rate_limits,
-                own=None if asked.extra_headers is None and asked.extra_body is None else _brought_along(asked),
+                own=None if asked.extra_headers is None and asked.extra_body is None else brought_along(asked),
             )
         cost = source = reason = None
         if ticket is not None:

@@ -30,6 +30,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from .._schema.request import Request
 from .._schema.response import Outcome, RateLimits
 from .._schema.usage import Usage
 from ..errors import AsyncLLMError, CircuitOpenError, ConnectError, ConnectionLostError
@@ -55,6 +56,13 @@ _FORGIVEN_AFTER = 10  # successes in a row after which an earlier opening no lon
 _MASK = (1 << WINDOW) - 1
 _MOST_TARGETS = 1000
 _OFF = frozenset({"model_off", "account_off", "credential_off"})
+_CREDENTIAL_HEADERS = frozenset(
+    {
+        *("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-goog-user-project"),
+        *("openai-organization", "openai-project"),
+    }
+)
+_CHOOSES_A_MODEL = frozenset({"model", "models", "provider", "route", "project"})  # keys of `extra_body`
 _SENTENCES: Mapping[Reason, str] = {
     "failures": "{target} failed too often lately",
     "cooldown": "{target} asked to be left alone for a while",
@@ -383,6 +391,14 @@ def _reset(error: AsyncLLMError) -> float | None:
         if left == 0 and reset is not None
     ]
     return max(resets, default=None)
+
+
+def brought_along(request: Request) -> Own | None:
+    """Returns what a call sent in its own words that may be why it was refused."""
+    if request.extra_headers:
+        named = {name.lower() for name in request.extra_headers}
+        return "request" if named.isdisjoint(_CREDENTIAL_HEADERS) else "credential"
+    return "request" if request.extra_body and not _CHOOSES_A_MODEL.isdisjoint(request.extra_body) else None
 
 
 class Permit:
