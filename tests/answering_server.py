@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,12 +27,13 @@ class Served:
 
 
 @contextmanager
-def serving(*answers: object, pause: float = 0.0) -> Iterator[Served]:
+def serving(*answers: object, pause: float = 0.0, headers: Mapping[str, str] | None = None) -> Iterator[Served]:
     """A server that answers with JSON, or with a list of chunks as an event stream.
 
     Args:
         answers: an object each, or a list of the chunks of a stream; in turn, the last one again and again.
         pause: seconds before it answers.
+        headers: further ones of every answer.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,6 +56,8 @@ def serving(*answers: object, pause: float = 0.0) -> Iterator[Served]:
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream" if streamed else "application/json")
                 self.send_header("content-length", str(len(body.encode())))
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body.encode())
             except OSError:

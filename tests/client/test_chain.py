@@ -277,6 +277,43 @@ async def test_a_full_budget_goes_on_where_the_call_says_so(streamed: bool) -> N
     assert ["gpt-sim-mini"] == [attempt.model for attempt in reply.attempts]
 
 
+# --- full limits -----------------------------------------------------------------------------------------------------
+
+FULL = {"limits": {"models": {"gpt-sim": {"requests_per_minute": 1}, "gpt-sim-mini": {"requests_per_minute": 1}}}}
+
+
+def with_limits(sim: Simulator) -> dict[str, Any]:
+    entry = {**sim.config()["providers"]["openai"], **FULL}
+    return {"providers": {"openai": entry}, **OFF}
+
+
+@both_ways
+async def test_a_call_goes_on_where_the_limits_of_a_target_have_no_room(streamed: bool) -> None:
+    """A minute's limit that is used up is not waited for while another model of the chain has room."""
+    async with Simulator(reply="ok") as sim, opened(sim, **with_limits(sim)) as client:
+        for expected in ("gpt-sim", "gpt-sim-mini", "gpt-sim-nano", "gpt-sim-nano"):
+            assert (
+                expected == (await ask(client, streamed, fallback=["gpt-sim-mini", "gpt-sim-nano"], timeout=50)).model
+            )
+        # nobody else has room: the call waits for its turn, and not past its deadline
+        with pytest.raises(errors.LimitTimeoutError):
+            await ask(client, streamed, fallback=["gpt-sim-mini"], timeout=0.2)
+
+
+async def test_the_next_target_is_asked_where_the_provider_says_that_nothing_is_left() -> None:
+    """A header that says 0 for an hour sends the next call to a model with room."""
+    told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1h"}
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]}
+    entry = {"kind": "openai_compatible", "api_key": "k", "fallback_models": ["gpt-a", "gpt-b"]}
+    with serving(body, headers=told) as server:
+        entry["base_url"] = f"{server.url}/v1"
+        config = {"active_provider": "p", "providers": {"p": entry}, "limits": {"requests_per_minute": 1000}}
+        async with Client(config, environ={}) as client:
+            for _ in range(2):
+                await client.send("Hi", timeout=50)
+    assert ["gpt-a", "gpt-b"] == [body["model"] for body in server.bodies]
+
+
 # --- what one caller may not do --------------------------------------------------------------------------------------
 
 

@@ -160,3 +160,44 @@ async def test_row_30_one_caller_takes_nothing_from_the_others(record: Record, a
     first = models.count("gpt-sim")
     record("30  good calls after ten refusals of one caller", f"{first} of 20 by the first target", "20 of 20")
     assert 20 == first
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("layout", ["entries", "deployments", "load_balance"])
+async def test_row_31_keys_that_are_throttled_or_dead_delay_nobody(
+    record: Record, anyio_backend: str, layout: str
+) -> None:
+    """Three keys of a model, one throttled for six seconds, one refused: every call is answered, and none waits."""
+    async with Simulator(reply="ok") as a, Simulator(reply="ok") as b, Simulator(reply="ok") as c:
+        a.on("*", Fault.status(429, retry_after=6))
+        b.on("*", Fault.status(401))
+        keys = {
+            name: {"api_key": f"key-{name}", "base_url": sim.url("openai")}
+            for name, sim in zip("abc", (a, b, c), strict=True)
+        }
+        entry = {"kind": "openai", "fallback_models": ["gpt-sim"]}
+        if layout == "deployments":
+            entries: dict[str, Any] = {"a": {**entry, "deployments": [{"name": n, **key} for n, key in keys.items()]}}
+        else:
+            entries = {name: {**entry, **key} for name, key in keys.items()}
+        config = {**settings(a, entries), "cross_provider_fallback": True}
+        if layout == "load_balance":
+            targets = [{"provider": name, "model": "gpt-sim"} for name in keys]
+            config["routing"] = {"strategy": "load_balance", "targets": targets}
+        answered_by: list[str | None] = []
+        waits = 0
+        async with Client(config, environ={}) as client:
+
+            async def call() -> None:
+                nonlocal waits
+                asked = [attempt.deployment or attempt.provider for attempt in (await client.send("Hi")).attempts]
+                answered_by.append(asked[-1])
+                waits += len(asked) - len(set(asked))  # a second attempt with the same key comes after a pause
+
+            for calls in (1, 20, 20):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(calls):
+                        tasks.start_soon(call)
+    good = answered_by.count("c")
+    record(f"31  a throttled and a dead key, {layout}", f"{good} of 41 answered, {waits} waited", "41 of 41, 0")
+    assert (41, 0) == (good, waits)

@@ -384,7 +384,7 @@ class Call:
             if state.refuses(now(), last_resort=last_resort):
                 raise engine.health.refusal(target, last_resort=last_resort)
             self._queueing = target  # stays, where the deadline comes before the turn
-            count = partial(_tokens, self)
+            count = partial(expected_tokens, self)
             turn = await engine.limits.acquire(target, count, self.patience.priority, self.remaining)
             self._queueing = None
         grant = state.admit(now(), last_resort=last_resort)
@@ -449,7 +449,7 @@ class Call:
         return error
 
 
-def _tokens(call: Call) -> int:
+def expected_tokens(call: Call) -> int:
     """Returns how many tokens an attempt is expected to take from a token limit."""
     input_tokens, max_tokens = call.expected
     return input_tokens + (ASSUMED_OUTPUT_TOKENS if max_tokens is None else max_tokens)

@@ -114,6 +114,11 @@ class Meter:
         """Whether a small attempt would pass now."""
         return not self._queue and self._free_at(1) <= self._clock()
 
+    def wait(self, tokens: int) -> float:
+        """Seconds until there is room, as far as the windows and the provider's count tell; 0 where nothing tells."""
+        at = self._free_at(tokens if tokens <= self._most_tokens else int(self._most_tokens))
+        return max(0.0, at - self._clock()) if math.isfinite(at) else 0.0
+
     @property
     def in_use(self) -> bool:
         """Whether an attempt runs or a caller waits."""
@@ -364,6 +369,10 @@ class Limits:
     def room(self, target: Target) -> bool:
         """Whether an attempt would not have to wait, as far as it is known without its number of tokens."""
         return all(meter.has_room for meter in self._meters_of(target.key))
+
+    def wait(self, target: Target, tokens: int) -> float:
+        """Seconds until an attempt can pass, as far as it is known; 0 where it is not."""
+        return max([meter.wait(tokens) for meter in self._meters_of(target.key)], default=0.0)
 
     def _forget_one(self) -> None:
         """Removes the oldest name without a limit of its own that is not in use."""

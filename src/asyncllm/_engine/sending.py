@@ -17,7 +17,8 @@ The rules:
 * A retry is made only while it leaves an attempt for every target that may still be asked; to go on to the next target
   is always allowed. Hedges count as attempts.
 * No call waits for a busy target while another one is free: a pause longer than `Target.longest_wait` stays on its
-  target, and the next one is asked. If nobody is left, the call waits for the pause that ends first, up to a minute.
+  target, and the next one is asked; so too for limits without room. If nobody is left, the call waits for the pause
+  that ends first, up to a minute.
 * A target whose circuit is open is passed over. Where only such targets are left, they get the one attempt a second
   that passes all the same.
 * A target is asked after failures only if the advice of every one of them allows it.
@@ -37,13 +38,14 @@ from .._schema.request import GENERATING
 from .._schema.response import Response
 from ..errors import AsyncLLMError, CircuitOpenError, ClientStateError, ContentBlockedError, StructuredOutputError
 from .attempt import HTTPAttempt
-from .call import MOST_PAUSES, Call, Tries, finish, joined
+from .call import MOST_PAUSES, Call, Tries, expected_tokens, finish, joined
 from .formats import WITHOUT_ANSWER, Parse, asking_again
 from .health import RETRY_QUOTA, ProviderState, TargetState
 from .target import LONGEST_RETRY_AFTER, SPREAD, Target, pause
 
 if TYPE_CHECKING:
     from .hooks import CallHooks
+    from .limits import Limits
 
 Answer = TypeVar("Answer")
 Run = Callable[[HTTPAttempt], Awaitable[Answer]]
@@ -449,6 +451,8 @@ async def send_with_retries(call: Call, run: Run[Answer], line: Line, position: 
     state = call.engine.health.of(target) if generates else TargetState(ProviderState())
     failure: AsyncLLMError | None = None
     while True:
+        if call.engine.limits is not None and line.alone and generates and not last_resort:
+            _refuse_if_full(call.engine.limits, call, position, line)
         try:
             permit = await call.permit(state, target, last_resort)
         except CircuitOpenError as error:
@@ -473,6 +477,26 @@ async def send_with_retries(call: Call, run: Run[Answer], line: Line, position: 
         if wait is None:
             raise failure
         await anyio.sleep(wait)
+
+
+def _refuse_if_full(limits: Limits, call: Call, position: int, line: Line) -> None:
+    """Lets a call pass over a target whose limits have no room for longer than it waits while another one is free.
+
+    Raises:
+        CircuitOpenError: the next target is to be asked.
+    """
+    target = call.targets[position]
+    seconds = limits.wait(target, expected_tokens(call))
+    for there in call.not_asked(line.start) if seconds > 0 else ():
+        other = call.targets[there]
+        if there != position and seconds > target.longest_wait(other) and call.free(there) and limits.room(other):
+            raise CircuitOpenError(
+                f"the limits of {target} have no room for {seconds:.0f} s more",
+                provider=target.provider.name,
+                model=target.model,
+                code="limits",
+                retry_after=seconds,
+            )
 
 
 async def _pause(call: Call, position: int, state: TargetState, failure: AsyncLLMError, line: Line) -> float | None:

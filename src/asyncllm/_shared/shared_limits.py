@@ -269,6 +269,8 @@ class SharedLimits(Limits):
                     await (freed.wait() if reply.get("why") == "concurrent" else anyio.sleep(nap))
         finally:
             door.release()
+            if not door.in_use and self._doors.get(target.key) is door:
+                del self._doors[target.key]  # names of models come from callers: only those in use are kept
 
     def _question(self, target: Target, tokens: int) -> Told:
         meters = []

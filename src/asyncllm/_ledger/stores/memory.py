@@ -32,7 +32,7 @@ class MemoryStore:
     """A ledger that ends with the process; `Store` says what the methods do.
 
     Args:
-        keep: how many records are kept; older ones are forgotten, what they cost is not.
+        keep: how many records, and counts of refusals, are kept; older ones are forgotten, what they cost is not.
     """
 
     renew_every: float | None = None
@@ -40,6 +40,7 @@ class MemoryStore:
     read_only = False
 
     def __init__(self, keep: int = KEPT) -> None:
+        self._keep = keep
         self._lock = threading.Lock()
         self._records: deque[tuple[Any, ...]] = deque(maxlen=keep)
         self._opened: dict[str, Opening] = {}
@@ -125,6 +126,9 @@ class MemoryStore:
         with self._lock:
             for key, count in refusals.items():
                 self._refusals[key] = self._refusals.get(key, 0) + count
+            if len(self._refusals) > self._keep:  # users come from callers: the oldest hours are forgotten
+                for key in sorted(self._refusals)[: -(self._keep * 9 // 10)]:
+                    del self._refusals[key]
 
     def refusals(self, start: int | None, end: int | None) -> list[Sequence[Any]]:
         """The values of a key and a count each."""
