@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import sys
+from pathlib import Path
 
 import nox
 
@@ -88,6 +91,27 @@ def scoreboard(session: nox.Session) -> None:
     """The figures of reliability at their full size: failures, outages, cancels, timeouts; some minutes."""
     session.install(".[cli,httpx2,test]")
     session.run("pytest", "tests/scoreboard", *session.posargs, env={"ASYNCLLM_FULL": "1"})
+
+
+EXTRAS = sorted(set(PYPROJECT["project"]["optional-dependencies"]) - {"dev", "docs", "lint", "test"})
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Sdist and wheel: checked, then installed from an index without extras and with each, and tried."""
+    session.install("build", "twine", "uv")
+    built = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", built, "--installer", "uv")
+    files = [str(path) for path in sorted(Path(built).glob("asyncllm_client-*"))]
+    session.run("twine", "check", "--strict", *files)
+    wheel = next(name for name in files if name.endswith(".whl"))
+    folder = str(Path(built) / "fresh")
+    python = str(Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    for extra in session.posargs or ("", *EXTRAS):
+        session.run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, folder)
+        session.run("uv", "pip", "install", "--quiet", "--python", python, f"{wheel}[{extra}]" if extra else wheel)
+        session.run("uv", "pip", "check", "--python", python)
+        session.run(python, "tools/try_installation.py", *([extra] if extra else []), external=True)
 
 
 @nox.session

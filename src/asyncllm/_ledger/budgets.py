@@ -37,12 +37,13 @@ OnError = Literal["error", "warn"]
 
 
 def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            f"{name!r} is no known time zone; on a system without time zones: python -m pip install tzdata"
-        ) from None
+    if name != "UTC":
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(
+                f"{name!r} is no known time zone; on a system without time zones: python -m pip install tzdata"
+            ) from None
     return name
 
 
@@ -51,7 +52,7 @@ _HOUR = timedelta(hours=1)
 
 
 def zone_of(name: str) -> tzinfo:
-    """The time zone of a name.
+    """Returns the time zone of a name; UTC is there on systems without time zones (Windows) too.
 
     Raises:
         ValueError: it is not known on this system.

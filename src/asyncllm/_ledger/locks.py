@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -20,6 +21,9 @@ else:
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+_FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0)  # Windows has no O_CLOEXEC: nothing is inherited there
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -43,14 +47,20 @@ class FileLock:
         """
         self.path = path
         path.parent.mkdir(exist_ok=True)
-        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._descriptor: int | None = os.open(path, os.O_CREAT | _FLAGS, 0o666)
         if not _try_lock(self._descriptor):
             self.close()
             raise OSError(f"{path} is locked by another process")
 
     def release(self) -> None:
         """Removes the file, and with it the lock."""
-        if self._descriptor is not None:
+        if self._descriptor is None:
+            return
+        if sys.platform == "win32":  # an open file cannot be removed there
+            self.close()
+            with suppress(OSError):  # somebody looks at it now, and removes it
+                self.path.unlink()
+        else:
             self.path.unlink(missing_ok=True)
             self.close()
 
@@ -64,7 +74,7 @@ class FileLock:
 def is_free(path: Path) -> bool:
     """Returns whether nobody holds the lock of a file, or the file is gone."""
     try:
-        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(path, _FLAGS)
     except FileNotFoundError:
         return True
     except OSError:

@@ -342,7 +342,9 @@ def import_library(library: Library) -> tuple[Any, Any]:
     except ImportError:
         transports = None
     if transports is None:
-        raise ConfigurationError(f"http.library is {library!r}, which is not installed: pip install '{install}'.")
+        raise ConfigurationError(
+            f"http.library is {library!r}, which is not installed: python -m pip install '{install}'."
+        )
     module = importlib.import_module("httpx") if library == "aiohttp" else transports
     load_core(module.__name__)
     load_backend()

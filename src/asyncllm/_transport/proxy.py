@@ -167,7 +167,9 @@ def checked(proxy: str, name: str = "http.proxy") -> ProxyURL:
             "need be, a port; in a password write %40 for @, %2F for / and %3A for :."
         )
     if proxy.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise ConfigurationError(f"{name}: a socks5 proxy needs the package socksio: pip install 'httpx[socks]'.")
+        raise ConfigurationError(
+            f"{name}: a socks5 proxy needs the package socksio: python -m pip install 'httpx[socks]'."
+        )
     return proxy
 
 

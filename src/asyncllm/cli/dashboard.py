@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     config = server.config
     socket = config.bind_socket()
+    socket.listen(config.backlog)  # who reads the next line may connect at once
     print(f"The dashboard is at http://{_LOOPBACK}:{socket.getsockname()[1]}/ until Ctrl-C.", flush=True)
     try:
         server.run(sockets=[socket])

@@ -45,7 +45,7 @@ try:
     from mcp.client.streamable_http import streamable_http_client
     from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 except ImportError as _error:
-    raise ImportError("asyncllm.contrib.mcp needs the mcp package: pip install 'asyncllm-client[mcp]'") from _error
+    raise ImportError("asyncllm.contrib.mcp needs mcp: python -m pip install 'asyncllm-client[mcp]'") from _error
 
 __all__ = ["MCPTools"]
 

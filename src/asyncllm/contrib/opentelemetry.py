@@ -44,7 +44,7 @@ from .._schema.messages import Message
 from .._schema.request import Request, Tool
 from .._schema.response import Attempt, Response
 from .._version import __version__
-from ..errors import AsyncLLMError, ConfigurationError
+from ..errors import AsyncLLMError
 
 try:
     from opentelemetry import context as otel_context
@@ -55,10 +55,10 @@ try:
     from opentelemetry.util.genai import types as genai
     from opentelemetry.util.genai.handler import TelemetryHandler
     from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
-except ImportError:
-    raise ConfigurationError(
-        "OpenTelemetry needs its packages: python -m pip install 'asyncllm-client[otel]'"
-    ) from None
+except ImportError as _error:
+    raise ImportError(
+        "asyncllm.contrib.opentelemetry needs its packages: python -m pip install 'asyncllm-client[otel]'"
+    ) from _error
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -95,9 +95,6 @@ class OpenTelemetry(TracingHook):
         logger_provider: where events go, if the standard variables ask for events; the global one by default.
         propagate: send the trace's context (``traceparent``) to the providers. Off by default: most have no use for it,
             and it tells them which of your calls belong together.
-
-    Raises:
-        ConfigurationError: OpenTelemetry is not installed.
     """
 
     def __init__(

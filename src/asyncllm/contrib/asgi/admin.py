@@ -24,11 +24,10 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
 from pydantic import BaseModel, SecretStr
@@ -41,6 +40,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ... import errors
+from ..._ledger.budgets import zone_of
 from ..._ledger.reports import ReportRow
 from ...errors import AsyncLLMError, ConfigurationError, LedgerError
 from .examples import EXAMPLES
@@ -148,15 +148,15 @@ def _wrong(name: str, problem: str) -> HTTPException:
     return HTTPException(422, f"{name}: {problem}")
 
 
-def _zone_of(request: Request) -> ZoneInfo:
+def _zone_of(request: Request) -> tzinfo:
     name = request.query_params.get("tz") or "UTC"
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return zone_of(name)
+    except ValueError:
         raise _wrong("tz", "this is no known time zone") from None
 
 
-def _moment_of(request: Request, name: str, zone: ZoneInfo, *, ends: bool = False) -> datetime | None:
+def _moment_of(request: Request, name: str, zone: tzinfo, *, ends: bool = False) -> datetime | None:
     text = request.query_params.get(name)
     if not text:
         return None
@@ -280,7 +280,7 @@ async def _stats(client: Source, request: Request) -> Any:
     start, end = _span_of(request)
     by = [word for word in (request.query_params.get("by") or "").split(",") if word]
     try:
-        rows = await client.ledger.report(start, end, by, where=_where_of(request), timezone=_zone_of(request).key)
+        rows = await client.ledger.report(start, end, by, where=_where_of(request), timezone=str(_zone_of(request)))
     except ValueError as error:
         raise _wrong("by", str(error)) from None
     limit = _number_of(request, "limit", _MOST_ROWS, _MOST_ROWS)
