@@ -235,3 +235,45 @@ async def test_new_columns_are_in_every_export(tmp_path: Path) -> None:
     assert {"chat", "'=eu", "table"} <= set(cells.split(","))
     line = json.loads((tmp_path / "x.jsonl").read_text())  # a small file
     assert ("chat", "=eu", "table") == (line["operation"], line["deployment"], line["cost_source"])
+
+
+async def test_records_with_other_facts_than_those_before(store: Store) -> None:
+    """A batch may know what no batch before it knew, and the other way round; each record has what its attempt had."""
+    ledger = Ledger(store)
+    plain = DONE._replace(latency=None, price_version=None, usage=Usage(input_tokens=1, output_tokens=2))
+    rich = DONE._replace(
+        status="error",
+        error="RateLimitError",
+        http_status=429,
+        first_token_latency=0.25,
+        request_id="r\0\ud800",
+        usage=Usage(input_tokens=1 << 70, output_tokens=0, cache_read_tokens=0, speed="fast", service_tier="flex"),
+    )
+    wanted = {}
+    for end, head in ((plain, HEAD), (rich, HEAD._replace(tags={"a": "b"}, user=None)), (plain, HEAD)):
+        for _ in range(3):
+            opening = await ledger.open(head)
+            ledger.settle(opening, end)
+            wanted[opening.id] = (end, head)
+        await ledger.flush()
+    found = {record.id: record async for record in ledger.records()}
+    assert wanted.keys() == found.keys()
+    for key, (end, head) in wanted.items():
+        record = found[key]
+        assert (end.error, end.http_status, end.latency) == (record.error, record.http_status, record.latency)
+        assert (end.first_token_latency, head.user, head.tags) == (
+            record.first_token_latency,
+            record.user,
+            record.tags,
+        )
+        assert (end.usage.cache_read_tokens, end.usage.speed, end.usage.service_tier) == (
+            record.usage.cache_read_tokens,
+            record.usage.speed,
+            record.usage.service_tier,
+        )
+        assert (None if end is rich else 1, end.usage.output_tokens) == (
+            record.usage.input_tokens,
+            record.usage.output_tokens,
+        )
+        assert ("r\ufffd?" if end is rich else None) == record.request_id
+    await ledger.aclose()

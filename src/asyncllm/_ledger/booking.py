@@ -17,7 +17,7 @@ from typing import Any
 from .._schema.values import dataclass
 from ..errors import AsyncLLMError, BudgetExceededError
 from .budgets import Alert, Budget, Charge, Hold, RefusalKey, Window, exceeded, refusal_key, status_of
-from .columns import Head, Settlement, end_facts, record_row
+from .columns import Head, Settlement, end_facts
 from .journal import Journal
 from .waiting import PendingAnswer
 
@@ -78,10 +78,17 @@ class JournalledEnd:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Settling:
-    """The operation that ends an open attempt; without a settlement nothing was sent and the row is voided."""
+    """The operation that ends an open attempt; without a settlement nothing was sent and the row is voided.
+
+    Attributes:
+        opening: the attempt.
+        settlement: how it ended.
+        whole: the operation that opened it would stand before it in the same batch, and was left out.
+    """
 
     opening: Opening
     settlement: Settlement | JournalledEnd | None
+    whole: bool = False
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -104,17 +111,18 @@ class EndedAttempt:
     settlement: Settlement | JournalledEnd
     charged: int | None
 
-    def row(self) -> tuple[Any, ...]:
-        """The values of `COLUMNS`."""
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """What `record_columns` and `record_rows` take."""
         opening, hold, end = self.opening, self.opening.hold, self.settlement
-        return record_row(
+        return (
             opening.id,
             opening.time,
-            opening.head,
-            end.facts if isinstance(end, JournalledEnd) else end_facts(end),
-            reserved=None if hold is None else hold.amount,
-            charged=self.charged,
-            recovered=opening.recovered,
+            *opening.head,
+            *(end.facts if isinstance(end, JournalledEnd) else end_facts(end)),
+            None if hold is None else hold.amount,
+            self.charged,
+            opening.recovered,
         )
 
 
@@ -171,7 +179,10 @@ def settled_ids(batch: Iterable[Operation]) -> list[str]:
     return sorted(
         operation.opening.id
         for operation in batch
-        if isinstance(operation, Settling) and operation.opening.id not in new and not operation.opening.refused
+        if isinstance(operation, Settling)
+        and not operation.whole
+        and operation.opening.id not in new
+        and not operation.opening.refused
     )
 
 

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from ..errors import ConfigurationError
 from .booking import EndedAttempt
-from .columns import EXPORTED, INTEGERS, PLACE, Column
+from .columns import EXPORTED, INTEGERS, PLACE, Column, record_rows
 from .units import MICROSECONDS, to_dollars, to_moment
 
 Pages = Iterator[list[Sequence[Any]]]
@@ -57,7 +57,7 @@ class LogFile:
                 self.close()
             if self._file is None:
                 self._file = self._path.open("a", encoding="utf8")
-            self._file.write("".join(f"{line(entry.row())}\n" for entry in new))
+            self._file.write("".join(f"{line(row)}\n" for row in record_rows([entry.facts for entry in new])))
             self._file.flush()
         except OSError as error:
             self.close()

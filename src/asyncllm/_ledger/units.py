@@ -25,6 +25,7 @@ _PAIRS = tuple(high + low for high in _LETTERS for low in _LETTERS)
 _RANDOM_BYTES = 16
 _DRAWN_AT_ONCE = 64
 _RANDOM = (_LETTERS * 8).encode()  # of each byte the letter of its last five bits
+_DIGITS = str.maketrans(_LETTERS, "0123456789abcdefghijklmnopqrstuv")  # base 32 as `int` reads it
 _LAST_MILLISECOND = (1 << 48) - 1
 
 
@@ -110,10 +111,7 @@ def first_ulid(milliseconds: int) -> str:
 
 def moment_of(ulid: str) -> int:
     """The microseconds since 1970 of an id, to the millisecond."""
-    milliseconds = 0
-    for letter in ulid[:10]:
-        milliseconds = milliseconds * 32 + _LETTERS.index(letter)
-    return milliseconds * 1000
+    return int(ulid[:10].translate(_DIGITS), 32) * 1000
 
 
 def is_ulid(text: str) -> bool:

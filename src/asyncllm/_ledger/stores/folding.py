@@ -15,7 +15,7 @@ import logging
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ...errors import LedgerError
 from ..booking import Booked, JournalledEnd, Opening, Operation, Settling
 from ..budgets import Charge, Hold
 from ..columns import FACTS, Head, in_this_order
-from ..journal import OPEN, VOID, Found, Journal, JournalFile, left_behind, read_frames
+from ..journal import OPEN, SETTLE, VOID, Found, Journal, JournalFile, left_behind, read_frames
 from ..locks import FileLock, is_free
 from ..units import new_ulid
 from .sql import SQLStore
@@ -31,6 +31,7 @@ from .sql import SQLStore
 MOST_SLICE = 1 << 20  # bytes of journals that are folded in one transaction
 _NOBODY = Head(provider="", model="")
 _COST = FACTS[1].index("cost")
+_CHARGES = 4  # the place of what budgets are charged, in the values of a frame
 _log = logging.getLogger("asyncllm.ledger")
 
 
@@ -144,7 +145,7 @@ class JournalledStore(SQLStore):
                     "ON CONFLICT (owner, n) DO UPDATE SET folded = excluded.folded",
                     (file.owner, file.n, found.offset),
                 )
-            operations += [self._operation(file, kind, values) for kind, values in found.frames]
+            operations += self._operations(file, found.frames)
             room -= found.offset - offset
             if file.owner == self.owner:
                 self._moves[file.n] = found.offset
@@ -160,24 +161,37 @@ class JournalledStore(SQLStore):
         rows, _ = self._execute("SELECT folded FROM journals WHERE owner = ? AND n = ?", (file.owner, file.n))
         return int(rows[0][0]) if rows else 0
 
-    def _operation(self, file: JournalFile, kind: int, values: Any) -> Operation:
+    def _operations(self, file: JournalFile, frames: Sequence[tuple[int, Any]]) -> list[Operation]:
+        """What frames say. An attempt without budgets that begins and ends here is one operation, as its end says all
+        that its beginning did.
+        """
+        ended = {values[0] for kind, values in frames if kind == SETTLE and values[_CHARGES] is None}
+        operations = []
+        whole = set()
+        for kind, values in frames:
+            if kind == OPEN and values[0] in ended and values[_CHARGES] is None:
+                whole.add(values[0])
+            else:
+                operations.append(self._operation(file, kind, values, whole))
+        return operations
+
+    def _operation(self, file: JournalFile, kind: int, values: Any, whole: Collection[str]) -> Operation:
         key, moment, head, amount, charges, *end = values
         if kind == VOID:
             head = _NOBODY
         elif file.facts is not None:
             head = in_this_order(head, file.facts[0], FACTS[0])
-        opening = Opening(key, moment, Head._make(head), self._hold(file, amount, charges), None)
+        hold = None if charges is None else self._hold(file, amount, charges)
+        opening = Opening(key, moment, Head._make(head), hold, None)
         opening.owner = file.owner
         if kind == OPEN:
             return opening
         if kind == VOID:
             return Settling(opening, None)
         facts = end[0] if file.facts is None else in_this_order(end[0], file.facts[1], FACTS[1])
-        return Settling(opening, JournalledEnd(facts[_COST], facts))
+        return Settling(opening, JournalledEnd(facts[_COST], facts), key in whole)
 
-    def _hold(self, file: JournalFile, amount: int | None, charges: Any) -> Hold | None:
-        if charges is None:
-            return None
+    def _hold(self, file: JournalFile, amount: int | None, charges: Any) -> Hold:
         mine = self.budgets if file.facts is None else ()
         return Hold(
             amount,

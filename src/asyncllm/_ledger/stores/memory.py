@@ -16,7 +16,7 @@ from typing import Any
 
 from ..booking import Booked, Opening, Operation, book, settled_ids, touched
 from ..budgets import Budget, Charge, RefusalKey, Window, hours_between
-from ..columns import PLACE, TOKENS, UNBILLED
+from ..columns import PLACE, TOKENS, UNBILLED, record_rows
 from ..jobs import OWNER, JobRow
 from ..journal import Journal
 from ..reports import ONE_TAG, TAG, TIME_DIMENSIONS
@@ -96,8 +96,7 @@ class MemoryStore:
                 self._opened.pop(one, None)
             self._opened.update(booked.opened)
             self._windows.update(booked.windows)
-            for entry in booked.entries:
-                self._records.append(entry.row())
+            self._records += record_rows([entry.facts for entry in booked.entries])
         return booked
 
     def _window(self, charge: Charge) -> Window:

@@ -32,6 +32,7 @@ from ..columns import (
     head_text,
     number,
     plain,
+    record_columns,
 )
 from ..jobs import OWNER, JobRow
 from ..journal import Journal
@@ -62,6 +63,7 @@ class SQLStore(ABC):
 
     def __init__(self) -> None:
         self._statements: dict[tuple[str, int], str] = {}
+        self._filled: dict[str, set[str]] = {}
         self.owner = ""
         self.budgets: Sequence[Budget] = ()
         self.more: bool = False
@@ -138,9 +140,11 @@ class SQLStore(ABC):
                 self._rollback()
                 return None
             booked = book(operations, windows, missing)
-            self._insert("opened", OPEN_COLUMNS, [open_row(found, self.owner) for found in booked.opened.values()])
+            if booked.opened:
+                rows = [open_row(found, self.owner) for found in booked.opened.values()]
+                self._insert("opened", dict(zip(OPEN_COLUMNS, zip(*rows, strict=True), strict=True)))
             if booked.entries:
-                self._insert("records", NAMES, [entry.row() for entry in booked.entries])
+                self._insert("records", record_columns([entry.facts for entry in booked.entries]))
                 hours = {moment_of(entry.opening.id) // HOUR * HOUR for entry in booked.entries}
                 self._execute(marks_taken(sorted(hours)))  # after the records: see `rolling`
             if windows:
@@ -188,9 +192,20 @@ class SQLStore(ABC):
             changed += self._execute(sql, part)[1]
         return changed
 
-    def _insert(self, name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    def _insert(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Writes rows: column -> a value for each row.
+
+        Columns that were always empty so far are left out, which is half of them: ``sqlite3`` takes longer to bind a
+        None than anything else.
+        """
+        known = self._filled.setdefault(name, set())
+        new = [one for one, values in columns.items() if one not in known and values.count(None) != len(values)]
+        if new:
+            known.update(new)
+            self._statements.clear()
+        rows = list(zip(*[values for one, values in columns.items() if one in known], strict=True))
         for part in _chunks(rows):
-            sql = self._statement(name, len(part), lambda n: self._upsert(name, columns, n))
+            sql = self._statement(name, len(part), lambda n: self._upsert(name, list(columns), n))
             self._execute(sql, part[0] if len(part) == 1 else tuple(chain.from_iterable(part)))
 
     def _statement(self, name: str, rows: int, make: Callable[[int], str]) -> str:
@@ -200,9 +215,10 @@ class SQLStore(ABC):
         return found
 
     def _upsert(self, name: str, columns: Sequence[str], rows: int) -> str:
-        values = ", ".join([f"({_marks(len(columns))})"] * rows)
+        written = [column for column in columns if column in self._filled[name]]
+        values = ", ".join([f"({_marks(len(written))})"] * rows)
         changes = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in _KEPT_AS_IT_IS)
-        return f"INSERT INTO {name} ({quoted(columns)}) VALUES {values} ON CONFLICT (id) DO UPDATE SET {changes}"  # noqa: S608
+        return f"INSERT INTO {name} ({quoted(written)}) VALUES {values} ON CONFLICT (id) DO UPDATE SET {changes}"  # noqa: S608
 
     def _save(self, windows: Mapping[WindowId, Window]) -> None:
         columns = ("key", "start", *WINDOW_COLUMNS)
