@@ -21,7 +21,7 @@ from asyncllm._ledger.ledger import Ledger
 from asyncllm._ledger.stores import store_of
 from asyncllm._ledger.stores.memory import MemoryStore
 from asyncllm._ledger.stores.sqlite import SQLiteStore
-from asyncllm._ledger.units import Randomness, first_ulid, new_ulid, to_dollars, to_microseconds, to_moment, to_nano
+from asyncllm._ledger.units import Ulids, first_ulid, new_ulid, to_dollars, to_microseconds, to_moment, to_nano
 from asyncllm.errors import ConfigurationError
 from ledger_books import DONE, HEAD, PlainPrices
 
@@ -215,12 +215,19 @@ async def test_exports(tmp_path: Path) -> None:
     await ledger.aclose()
 
 
-def test_random_bytes_are_drawn_once_for_many_ids() -> None:
-    """No two draws are equal, not even of a parent and its fork that had drawn the same before."""
-    source = Randomness()
-    before = {source.draw(0) for _ in range(200)}
+def test_ids_are_made_from_random_letters_that_were_drawn_before() -> None:
+    """No two are equal, not even of a parent and its fork that had drawn the same before; each has its time."""
+    source = Ulids()
+    before = {source.make(0, 0) for _ in range(200)}
     child = copy.copy(source)
-    drawn = [*before, *(source.draw(0) for _ in range(200)), *(child.draw(1) for _ in range(200))]
+    made = [*before, *(source.make(0, 0) for _ in range(200)), *(child.make(0, 1) for _ in range(200))]
+    assert 600 == len(set(made))
+    assert {26} == set(map(len, made))
 
-    assert 600 == len(set(drawn))
-    assert {16} == set(map(len, drawn))
+
+@given(st.lists(st.integers(min_value=-5, max_value=(1 << 48) + 5) | st.integers(min_value=0, max_value=5000)))
+def test_ids_that_are_made_one_after_another_have_the_time_of_each(moments: list[int]) -> None:
+    """Also where the clock jumps, or is out of the format's range."""
+    source = Ulids()
+    for moment in moments:
+        assert new_ulid(moment, bytes(16))[:10] == source.make(moment, 0)[:10]

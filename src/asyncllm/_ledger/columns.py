@@ -360,10 +360,13 @@ PLACE: Mapping[str, int] = MappingProxyType({name: place for place, name in enum
 
 # From the two halves of an attempt to a row
 
-end_facts: Callable[[Settlement], tuple[Any, ...]] = attrgetter(
-    *Settlement._fields[:-1], *(f"usage.{name}" for name in _USAGE)
-)
-"""What is known after an attempt, as one tuple."""
+_usage_facts: Callable[[Usage], tuple[Any, ...]] = attrgetter(*_USAGE)
+
+
+def end_facts(settlement: Settlement) -> tuple[Any, ...]:
+    """What is known after an attempt, as one tuple."""
+    return settlement[:-1] + _usage_facts(settlement[-1])
+
 
 _WRITTEN = tuple(
     (

@@ -37,7 +37,7 @@ from .journal import OPEN, SETTLE, VOID, Journal
 from .reports import ReportRow, check_dimensions, merge, step_of
 from .stores import NOTHING, Store
 from .thread import LAST_SECONDS, Appraise, Chore, LedgerThread, Write
-from .units import MICROSECONDS, Randomness, new_ulid, to_dollars, to_microseconds, to_nano
+from .units import MICROSECONDS, Ulids, new_ulid, to_dollars, to_microseconds, to_nano
 from .waiting import Flushing, Room, Written, new_waiter
 
 PLACES = 65_536
@@ -104,7 +104,7 @@ class Ledger(LedgerExports):
         weakref.finalize(self, self._thread.leave).atexit = False  # at exit the thread itself waits, for a while
         self._session_cost = 0
         self._session_unpriced = 0
-        self._randomness = Randomness()
+        self._ulids = Ulids()
 
     def now(self) -> int:
         """Microseconds since 1970."""
@@ -137,7 +137,7 @@ class Ledger(LedgerExports):
     def _open_in(self, journal: Journal, head: Head, hold: Hold | None) -> Opening | None:
         """Opens an attempt by one write to the journal. Returns None if that fails."""
         now = int(self._clock() * 1e6)
-        opening = Opening(new_ulid(now // 1000, self._randomness.draw(self._thread.generation)), now, head, hold, None)
+        opening = Opening(self._ulids.make(now // 1000, self._thread.generation), now, head, hold, None)
         reserved = _NO_HOLD if hold is None else hold.written()
         if not journal.append(OPEN, (opening.id, now, tuple(head), *reserved)):
             return None
@@ -154,9 +154,7 @@ class Ledger(LedgerExports):
         await room.take()
         waiter = new_waiter()
         now = int(self._clock() * 1e6)
-        opening = Opening(
-            new_ulid(now // 1000, self._randomness.draw(self._thread.generation)), now, head, hold, waiter
-        )
+        opening = Opening(self._ulids.make(now // 1000, self._thread.generation), now, head, hold, waiter)
         opening.generation, opening.has_room = thread.generation, True
         thread.put(opening)
         try:
@@ -181,7 +179,7 @@ class Ledger(LedgerExports):
             if written is not None:
                 return written
         now = int(self._clock() * 1e6)
-        opening = Opening(new_ulid(now // 1000, self._randomness.draw(self._thread.generation)), now, head, hold, None)
+        opening = Opening(self._ulids.make(now // 1000, self._thread.generation), now, head, hold, None)
         opening.generation, opening.forced = thread.generation, True
         thread.put(opening)
         if thread.ended:

@@ -4,7 +4,7 @@ Two things arrive. Operations come in a queue that may be fed from anywhere, a f
 budgets, and all attempts of a store without a journal. Whatever arrived while the last transaction ran becomes the
 next one: group commit, without a timer; ends of calls, for which nobody waits, let a few milliseconds pass for
 company. Then everybody who waits is woken, one call for each event loop. Frames come in the store's journal; they are
-folded a quarter of a second after the first one, or when there are 1024, and before any operation of the queue that
+folded a quarter of a second after the first one, or when there are 256, and before any operation of the queue that
 came after them. Each fold costs as much as five rows, and takes the interpreter's lock a dozen times: folding five
 times as often costs a call 4% more.
 

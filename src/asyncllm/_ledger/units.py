@@ -22,6 +22,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(high + low for high in _LETTERS for low in _LETTERS)
+_LETTERS_OF_TIME = 10
 _RANDOM_BYTES = 16
 _DRAWN_AT_ONCE = 64
 _RANDOM = (_LETTERS * 8).encode()  # of each byte the letter of its last five bits
@@ -76,32 +77,42 @@ def new_ulid(milliseconds: int, randomness: bytes) -> str:
     )
 
 
-class Randomness:
-    """Random bytes for ids, drawn for many at once: each draw is a system call that gives up the GIL.
+class Ulids:
+    """Makes ids. Random bytes are drawn for many at once, as each draw is a system call that gives up the GIL.
 
     Threads and finalisers may share it.
     """
 
-    __slots__ = ("_drawn", "_generation")
+    __slots__ = ("_drawn", "_generation", "_second")
 
     def __init__(self) -> None:
         self._generation = 0
-        self._drawn: list[bytes] = []
+        self._drawn: list[str] = []
+        self._second = (-(1 << 60), "")
 
-    def draw(self, generation: int) -> bytes:
-        """Sixteen bytes.
+    def make(self, milliseconds: int, generation: int) -> str:
+        """Returns a new id, as `new_ulid` does.
 
         Args:
+            milliseconds: since 1970, UTC.
             generation: counts the forks of this process; what a parent has drawn is not used in its child.
         """
         if generation != self._generation:
             self._generation, self._drawn = generation, []
         try:
-            return self._drawn.pop()
+            random = self._drawn.pop()
         except IndexError:  # none is left, or another thread has taken the last one
-            many = os.urandom(_RANDOM_BYTES * _DRAWN_AT_ONCE)
+            many = os.urandom(_RANDOM_BYTES * _DRAWN_AT_ONCE).translate(_RANDOM).decode("ascii")
             self._drawn = [many[at : at + _RANDOM_BYTES] for at in range(_RANDOM_BYTES, len(many), _RANDOM_BYTES)]
-            return many[:_RANDOM_BYTES]
+            random = many[:_RANDOM_BYTES]
+        second, letters = self._second
+        if milliseconds >> 10 != second:
+            whole = new_ulid(milliseconds, bytes(_RANDOM_BYTES))
+            if not 0 <= milliseconds <= _LAST_MILLISECOND:
+                return whole[:_LETTERS_OF_TIME] + random
+            letters = whole[: _LETTERS_OF_TIME - 2]  # those of the next 1,024 ms
+            self._second = (milliseconds >> 10, letters)
+        return f"{letters}{_PAIRS[milliseconds & 1023]}{random}"
 
 
 def first_ulid(milliseconds: int) -> str:
@@ -111,7 +122,7 @@ def first_ulid(milliseconds: int) -> str:
 
 def moment_of(ulid: str) -> int:
     """The microseconds since 1970 of an id, to the millisecond."""
-    return int(ulid[:10].translate(_DIGITS), 32) * 1000
+    return int(ulid[:_LETTERS_OF_TIME].translate(_DIGITS), 32) * 1000
 
 
 def is_ulid(text: str) -> bool:
