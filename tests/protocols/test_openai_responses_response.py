@@ -237,7 +237,7 @@ def test_what_is_unknown_is_kept() -> None:
             ("content_filter", "content_filter"),
         ),
         ({"status": "incomplete", "incomplete_details": {"reason": "steered"}}, [], ("other", "steered")),
-        ({"status": "incomplete", "incomplete_details": None}, [], ("other", "incomplete")),
+        ({"status": "incomplete", "incomplete_details": None}, [message(text("a"))], ("other", "incomplete")),
         ({"status": "queued"}, [], ("other", "queued")),
     ],
 )
@@ -245,6 +245,14 @@ def test_finish_reasons(fields: dict[str, Any], output: list[Any], expected: tup
     """The status and the reason of an incomplete reply in our words, with the wire's own beside it."""
     found = read(*output, **fields)
     assert expected == (found.finish_reason, found.raw_finish_reason)
+
+
+@pytest.mark.parametrize("details", [None, {}, {"reason": None}, {"reason": ""}, []])
+@pytest.mark.parametrize("output", [[], [message(text(""))], [{"type": "reasoning", "id": "rs_1", "summary": []}]])
+def test_an_incomplete_reply_of_nothing_that_does_not_say_why_is_an_error(output: list[Any], details: Any) -> None:
+    """Nothing came, and `incomplete` is no reason: the same as an empty answer on any wire."""
+    with pytest.raises(ServerError, match="gives no reason"):
+        read(*output, status="incomplete", incomplete_details=details)
 
 
 def test_a_response_that_was_cancelled_is_no_reply() -> None:

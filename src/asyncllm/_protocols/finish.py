@@ -56,7 +56,8 @@ two hosts disagree."""
 
 # vLLM and SGLang say `abort`, DeepSeek `insufficient_system_resource`, Cohere `user_cancel`.
 _FAILED = frozenset({"interrupted", "insufficient_system_resource", "user_cancel"})
-_NO_REASON = frozenset({"", "null", "none", "unspecified", "finish_reason_unspecified"})
+# `incomplete` is the status of a Responses reply that does not say why.
+_NO_REASON = frozenset({"", "null", "none", "unspecified", "finish_reason_unspecified", "incomplete"})
 _UNDECLARED = "unexpected_tool_call"
 # Z.ai says `network_error`, Cohere `error_limit`; `error_toxic` and its like are in the table of words.
 _FAILED_PARTS = (
