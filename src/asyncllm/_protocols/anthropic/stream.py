@@ -268,7 +268,7 @@ class AnthropicStreamDecoder:
 
     def _delta(self, block: _Block, delta: dict[str, Any], events: list[Event], frame: Frame) -> None:
         """A delta that is not text."""
-        kind = delta.get("type")
+        kind = as_text(delta.get("type"))
         if kind == block.taken and kind is not None:
             piece = delta.get(_FIELDS[kind])
             if not isinstance(piece, str):

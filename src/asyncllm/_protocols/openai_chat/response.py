@@ -303,10 +303,11 @@ class MoreChoices:
         whole = self._choices.setdefault(index, {"index": index})
         logged = as_dict(choice.get("logprobs"))
         for name, tokens in logged.items():
-            if isinstance(tokens, list):
-                whole.setdefault("logprobs", {}).setdefault(name, []).extend(tokens)
-            elif tokens is not None:
-                whole.setdefault("logprobs", {})[name] = tokens
+            if tokens is not None:
+                told = whole.setdefault("logprobs", {})
+                before = told.get(name)
+                both = isinstance(tokens, list) and isinstance(before, list)
+                told[name] = [*before, *tokens] if both else tokens
         whole.update({name: value for name, value in choice.items() if name not in _OF_CHOICES and value is not None})
         if index == 0:
             return
