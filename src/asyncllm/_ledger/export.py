@@ -11,13 +11,12 @@ formula: such text gets an apostrophe before it (OWASP's rule for CSV injection)
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -34,6 +33,11 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _PLACES = tuple((PLACE[column.name], column) for column in EXPORTED)
 # Money as dollars with nine places, durations as seconds with six: text made of integers, so nothing is rounded.
 _DIGITS: Mapping[str, int] = MappingProxyType({"money": 9, "duration": 6, "score": 6})
+_HOUR = 3600 * MICROSECONDS
+_QUOTED = (",", '"', "\r", "\n")
+_SPECIAL = (*_QUOTED, *_FORMULA, "\t")  # a text without any of these stands in CSV as it is
+_SIXTY = tuple(f"{number:02d}" for number in range(60))
+_SCALED: Mapping[int, str] = MappingProxyType({digits: f"%d.%0{digits}d" for digits in set(_DIGITS.values())})
 
 
 class LogFile:
@@ -126,33 +130,76 @@ def export_csv(path: Path, pages: Pages) -> int:
     """Writes CSV with a heading; returns the number of records."""
     count = 0
     with _complete(path) as part, part.open("w", encoding="utf8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([column.name for column in EXPORTED])
+        file.write(_HEADING)
         for page in pages:
-            writer.writerows(map(_cells, page))
+            file.write(_csv_lines(page))
             count += len(page)
     return count
 
 
+_HEADING = ",".join(column.name for column in EXPORTED) + "\r\n"
 _WRITTEN = tuple(place for place, _ in _PLACES)
-_TIMES = tuple(cell for cell, (_, column) in enumerate(_PLACES) if column.form == "moment")
-_SCALED = tuple((cell, _DIGITS[column.form]) for cell, (_, column) in enumerate(_PLACES) if column.form in _DIGITS)
-_TEXTS = tuple(cell for cell, (_, column) in enumerate(_PLACES) if column.form in ("text", "json"))
 
 
-def _cells(row: Sequence[Any]) -> list[Any]:
-    cells = [row[place] for place in _WRITTEN]
-    for cell in _TIMES:
-        cells[cell] = to_moment(cells[cell]).isoformat()
-    for cell, digits in _SCALED:
-        value = cells[cell]
-        if value is not None:
-            cells[cell] = scaled(value, digits)
-    for cell in _TEXTS:
-        text = cells[cell]
-        if text is not None:
-            cells[cell] = harmless(text)
-    return cells
+def _csv_lines(page: Sequence[Sequence[Any]]) -> str:
+    """The lines of a page, as `csv.writer` writes them in its usual dialect.
+
+    They are made column by column: what a column says again and again is converted and quoted once, and neighbours that
+    say the same in all rows, as those that are empty, are joined before.
+    """
+    parts: list[Iterable[str]] = []
+    same: list[str] = []  # the cells of neighbours that are the same in all rows of the page
+    columns = list(zip(*page, strict=True))
+    for place, column in _PLACES:
+        values = columns[place]
+        if values.count(values[0]) == len(values):
+            same.append(_column_cells(column, values[:1])[0])
+            continue
+        if same:
+            parts.append(repeat(",".join(same), len(page)))
+            same = []
+        parts.append(_column_cells(column, values))
+    if same:
+        parts.append(repeat(",".join(same), len(page)))
+    return "\r\n".join(map(",".join, zip(*parts, strict=True))) + "\r\n"
+
+
+def _column_cells(column: Column, values: Sequence[Any]) -> list[str]:
+    """A column as text. What is not known is empty."""
+    if column.form == "moment":
+        return _moments(values)
+    digits = _DIGITS.get(column.form)
+    if digits is not None:
+        return ["" if value is None else scaled(value, digits) for value in values]
+    if column.form not in ("text", "json", "word"):
+        return ["" if value is None else str(value) for value in values]
+    texts = ["" if value is None else value for value in values]
+    whole = "".join(texts)
+    if not any(sign in whole for sign in _SPECIAL):
+        return texts
+    if column.form == "word":
+        return [*map(_quoted, texts)]
+    shown = {text: _quoted(harmless(text)) for text in set(texts)}
+    return [shown[text] for text in texts]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in _QUOTED) else text
+
+
+def _moments(values: Sequence[int]) -> list[str]:
+    """Moments as `datetime.isoformat` writes them, in UTC. The text of an hour is made once."""
+    hours: dict[int, str] = {}
+    found = []
+    for value in values:
+        hour, rest = divmod(value, _HOUR)
+        text = hours.get(hour)
+        if text is None:
+            text = hours[hour] = to_moment(hour * _HOUR).isoformat()[: len("2026-01-01T00:")]
+        second, micro = divmod(rest, MICROSECONDS)
+        fraction = f".{micro:06d}" if micro else ""
+        found.append(f"{text}{_SIXTY[second // 60]}:{_SIXTY[second % 60]}{fraction}+00:00")
+    return found
 
 
 def harmless(text: str) -> str:
@@ -163,9 +210,10 @@ def harmless(text: str) -> str:
 
 def scaled(value: int, digits: int) -> str:
     """Returns an integer as a decimal number with the given number of places."""
-    sign = "-" if value < 0 else ""
-    whole, part = divmod(abs(value), 10**digits)
-    return f"{sign}{whole}.{part:0{digits}d}"
+    if value < 0:
+        return f"-{scaled(-value, digits)}"
+    text: str = _SCALED[digits] % divmod(value, 10**digits)
+    return text
 
 
 def texts(form: str, pages: Pages) -> Iterator[tuple[str, int]]:
@@ -176,18 +224,12 @@ def texts(form: str, pages: Pages) -> Iterator[tuple[str, int]]:
         pages: the records.
     """
     if form == "csv":
-        yield _csv_text([[column.name for column in EXPORTED]]), 0
+        yield _HEADING, 0
     for page in pages:
         if form == "csv":
-            yield _csv_text(map(_cells, page)), len(page)
+            yield _csv_lines(page), len(page)
         else:
             yield "".join(f"{line(row)}\n" for row in page), len(page)
-
-
-def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows(rows)
-    return file.getvalue()
 
 
 def export_jsonl(path: Path, pages: Pages) -> int:
