@@ -275,6 +275,11 @@ def test_what_a_refusal_says_of_the_target() -> None:
         (404, "File not found: file-1", errors.NotFoundError),
         (404, "Previous response with id 'resp_1' not found for model m.", errors.NotFoundError),
         (404, "No endpoints found for host/model-m.", errors.ModelNotFoundError),
+        (
+            429,
+            "Your team has either used all available credits or reached its monthly spending limit.",
+            errors.BillingError,
+        ),
         (404, "No endpoints found matching your data policy", errors.UnsupportedByProviderError),
         (404, "No allowed providers are available for the selected model.", errors.UnsupportedByProviderError),
         (429, "Too many tokens: the input exceeds the tokens per minute", errors.RequestTooLargeError),

@@ -111,6 +111,8 @@ PHRASES: tuple[tuple[str, ErrorType], ...] = (
     ("insufficient credits", errors.BillingError),
     ("specified api usage limits", errors.BillingError),
     ("key limit exceeded", errors.BillingError),
+    ("used all available credits", errors.BillingError),
+    ("reached its monthly spending limit", errors.BillingError),
     ("content violates usage guidelines", errors.ContentBlockedError),
     ("content management policy", errors.ContentBlockedError),
     ("content exists risk", errors.ContentBlockedError),
