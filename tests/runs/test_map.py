@@ -251,6 +251,32 @@ async def test_inputs_must_be_many(open_client: OpenClient, inputs: Any) -> None
             client.map(inputs)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+async def test_a_table_is_no_list_of_prompts(open_client: OpenClient, library: str) -> None:
+    """The names of its columns are not asked; a column of it is."""
+    made = pytest.importorskip(library)
+    if library == "pyarrow":
+        frame = made.Table.from_pylist([{"prompt": "one"}, {"prompt": "two"}])
+        column: Any = frame["prompt"].to_pylist()
+    else:
+        frame = made.DataFrame({"prompt": ["one", "two"]})
+        column = frame["prompt"]
+    async with Simulator() as sim, open_client(sim) as client:
+        with pytest.raises(errors.BadRequestError, match="this is a table"):
+            client.map(frame)
+        items = await client.map_all(column)
+    assert ["one", "two"] == [item.input for item in items]
+    assert [None, None] == [item.error for item in items]
+
+
+async def test_an_input_that_cannot_be_kept_is_an_item(open_client: OpenClient, tmp_path: Path) -> None:
+    """With a checkpoint too, one bad input of many does not end the map."""
+    inputs: list[Any] = ["a", "\ud800", object(), "b"]
+    async with Simulator() as sim, open_client(sim) as client:
+        items = await client.map_all(inputs, checkpoint=tmp_path / "run.db")
+    assert [False, True, True, False] == [isinstance(item.error, errors.BadRequestError) for item in items]
+
+
 PROGRAM = """
 import asyncio, asyncllm
 

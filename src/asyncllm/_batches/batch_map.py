@@ -116,7 +116,11 @@ class BatchCrew(Crew[Any]):
         digest = blake2b(self._salt.encode(), digest_size=16)
         async for index, said in self._all_inputs():
             if checkpoint is not None:
-                key = keys[index] = checkpoint.key_of(said, self.rules.key)
+                try:
+                    key = keys[index] = checkpoint.key_of(said, self.rules.key)
+                except BadRequestError as error:  # it cannot name its answer; the others can
+                    self._count(Item(index=index, input=said, error=error))
+                    continue
                 digest.update(key.encode() + b"\0")
                 _, item = await self._recall(checkpoint, key, index, said)
                 if item is not None:

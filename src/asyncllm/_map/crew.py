@@ -404,7 +404,10 @@ class Crew(Generic[T]):
 
     async def _recall(self, answers: Answers, known: str | None, index: int, said: Any) -> tuple[str, Item[T] | None]:
         """The key of an input, and its recorded answer."""
-        key, stored, taken = await to_thread.run_sync(_look, answers, known, said)
+        try:
+            key, stored, taken = await to_thread.run_sync(_look, answers, known, said)
+        except BadRequestError as error:  # it cannot name its answer; the others can
+            return "", Item(index=index, input=said, error=error)
         while taken:  # another process asks for it: its answer will do
             if self._closed:
                 closed = BadRequestError("the map was closed before this input")
@@ -485,6 +488,11 @@ class LazyInputs:
         if isinstance(inputs, (str, bytes, Mapping)):
             raise BadRequestError(
                 "inputs must be an iterable of prompts, message lists or dicts; put one input in a list"
+            )
+        if not isinstance(inputs, (list, tuple)) and hasattr(inputs, "columns"):  # iterating it gives its names
+            raise BadRequestError(
+                "inputs must be an iterable of prompts, and this is a table: give one of its columns, such as "
+                "frame['prompt'], or use client.bulk, which takes rows"
             )
         self._steps: Iterator[Any] | None = None
         self._async_steps: AsyncIterator[Any] | None = None

@@ -23,7 +23,7 @@ _OPENAI = re.compile(r"(?:/openai)?(?:/v1)?/batches(?:/(?P<id>[^/]+)(?P<cancel>/
 _MISTRAL = re.compile(r"(?:/v1)?/batch/jobs(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?")
 _ANTHROPIC = re.compile(r"/v1/messages/batches(?:/(?P<id>[^/]+)(?P<more>/cancel|/results)?)?")
 _GEMINI_NEW = re.compile(r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):batchGenerateContent")
-_GEMINI = re.compile(r"/v1(?:beta|alpha)/batches(?:/(?P<id>[^/:]+)(?P<cancel>:cancel)?)?")
+_GEMINI = re.compile(r"/v1(?:beta|alpha)?/batches(?:/(?P<id>[^/:]+)(?P<cancel>:cancel)?)?")
 
 _VERTEX = re.compile(
     r"/v1(?:beta1)?/projects/[^/]+/locations/[^/]+/batchPredictionJobs(?:/(?P<id>[^/:]+)(?P<cancel>:cancel)?)?"
@@ -49,6 +49,7 @@ class Job:
     created: float
     cancelled: bool = False
     expired: bool = False
+    url: str = ""
     answers: dict[str, tuple[int, bytes]] | None = None
     files: list[str] = field(default_factory=list)
 
@@ -135,7 +136,7 @@ class JobDesk:
             return Problem(status=400, message="a batch needs at least one request")
         ident = {"claude": f"msgbatch_{token}", "files": f"batch_{token}", "jobs": f"batch_{token}"}.get(form, token)
         job = self.jobs[ident] = Job(ident, arrival.provider, form, lines, body, model, time.time())
-        job.answers = None
+        job.url = _root_of(arrival)
         self._headers = {
             name: value for name, value in arrival.headers.items() if name not in ("content-length", "content-type")
         }
@@ -198,7 +199,7 @@ class JobDesk:
             return {"batchPredictionJobs": found} if found else {}
         if _BEDROCK.fullmatch(arrival.path):
             return {"invocationJobSummaries": found}
-        if _GEMINI.fullmatch(arrival.path):
+        if arrival.provider == "gemini":
             return {"operations": found} if found else {}
         return {"object": "list", "data": found, "has_more": False, "total": len(found)}
 
@@ -290,7 +291,7 @@ class JobDesk:
             "ended_at": _moment(time.time()) if over else None,
             "archived_at": None,
             "cancel_initiated_at": None,
-            "results_url": f"https://api.anthropic.com/v1/messages/batches/{job.id}/results" if over else None,
+            "results_url": f"{job.url}/v1/messages/batches/{job.id}/results" if over else None,
         }
 
     def _anthropic_results(self, job: Job) -> bytes:
@@ -329,6 +330,9 @@ class JobDesk:
         arn = f"arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/{job.id}"
         source = said["inputDataConfig"]["s3InputDataConfig"]["s3Uri"]
         goal = said["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]
+        statuses = [status for status, _ in self._answers(job).values()] if self._is_over(job) else []
+        failed = sum(status >= 400 for status in statuses)
+        good = len(statuses) - failed
         if self._is_over(job) and not job.cancelled:
             lines = []
             by_id = {line["recordId"]: line for line in job.lines}
@@ -345,6 +349,9 @@ class JobDesk:
             "roleArn": said.get("roleArn"),
             "status": self._state(job, "Completed", "Stopped", "Expired", "InProgress"),
             "submitTime": _moment(job.created),
+            "totalRecordCount": len(job.lines),
+            "successRecordCount": good,
+            "errorRecordCount": failed,
             "inputDataConfig": said["inputDataConfig"],
             "outputDataConfig": said["outputDataConfig"],
         }
@@ -372,6 +379,14 @@ class JobDesk:
             facts.update(endTime=_moment(time.time()), output=output)
             answer["response"] = {**output}
         return answer
+
+
+def _root_of(arrival: Arrival) -> str:
+    """The address of the host, as the client knows it."""
+    host = arrival.headers.get("host", "")
+    before = arrival.target.partition("?")[0].removesuffix(arrival.path)
+    scheme = "http" if ":" in host or not host else "https"  # a real host has no port in its name
+    return f"{scheme}://{host}{before}"
 
 
 def _words(value: Any) -> dict[str, Any]:

@@ -24,6 +24,8 @@ _STATUSES: Mapping[str, int] = {
     "not_found_error": 404,
     "request_too_large": 413,
     "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
     "overloaded_error": 529,
 }
 
