@@ -8,6 +8,7 @@ What is ours is the journal, which all of them look at before a row is asked for
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,7 @@ import anyio
 from anyio import to_thread
 from typing_extensions import TypeVar
 
-from ._ledger.row_journal import BEAT, BulkStatus, RowJournal
+from ._ledger.row_journal import BEAT, BulkStatus, RowJournal, check_key
 from ._map.checkpoint import whole_reply
 from ._map.item import Item
 from ._row_files import is_missing, read_rows
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", default=Any)
 Engine = Literal["local", "ray", "dbos"]
+_log = logging.getLogger("asyncllm")
 
 
 def prompt_of(prompt: Any) -> Callable[[Mapping[str, Any]], Any]:
@@ -120,10 +122,7 @@ class JobAnswers:
 
     def key_of(self, said: Any, own: Callable[[Any], str] | None) -> str:
         """The key of a row."""
-        key = "" if own is None else own(said)
-        if not isinstance(key, str) or not key:
-            raise BadRequestError(f"key must give a text that is not empty, not {key!r}")
-        return key
+        return check_key("" if own is None else own(said))
 
     def find(self, key: str) -> Mapping[str, Any] | None:
         """The stored reply of a row; without one the row is claimed.
@@ -169,6 +168,8 @@ class BulkJob(Generic[T]):
         spread: Callable[[Any, BulkJob[T]], Awaitable[None]] | None,
         spawn: Callable[[Callable[[], Any]], None],
     ) -> None:
+        if not isinstance(name, str) or not name:
+            raise BadRequestError("name must be a text that is not empty: the answers are kept under it")
         if engine not in get_args(Engine):
             raise BadRequestError(f"engine must be 'local', 'ray' or 'dbos', not {engine!r}")
         self.name = name
@@ -207,7 +208,10 @@ class BulkJob(Generic[T]):
         rows = await to_thread.run_sync(read_rows, self._rows)
         await to_thread.run_sync(journal.open)
         if isinstance(rows, Collection):
-            await to_thread.run_sync(journal.count_rows, number_of(rows, self.key))
+            number = number_of(rows, self.key)
+            if number < len(rows):
+                warn_of_same_keys(self.name, len(rows), number)
+            await to_thread.run_sync(journal.count_rows, number)
         items = self.begin(rows, JobAnswers(journal))
         self._ended = False
         self._spawn(partial(self._live, journal))
@@ -260,6 +264,17 @@ def number_of(rows: Collection[Any], key: Callable[[Any], str]) -> int:
         return len({key(row) for row in rows})
     except Exception:  # noqa: BLE001  # a row without a key is told when it is its turn
         return len(rows)
+
+
+def warn_of_same_keys(job: str, rows: int, keys: int) -> None:
+    """Says that rows share an answer: the column may not be the key that was meant."""
+    _log.warning(
+        "the job %r has %d rows and %d keys: rows with the same key are asked once and share the answer",
+        job,
+        rows,
+        keys,
+        extra={"event": "bulk_same_keys"},
+    )
 
 
 def read_status(url: str, name: str) -> BulkStatus:

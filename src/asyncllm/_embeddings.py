@@ -150,6 +150,10 @@ def read_verb_call(
 
 
 def _read_texts(keyword: str, texts: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(texts, Mapping) or (not isinstance(texts, (str, list, tuple)) and hasattr(texts, "columns")):
+        raise BadRequestError(  # iterating them gives the names of columns, or the keys
+            f"{keyword} must be a list of strings, not a {type(texts).__name__}: give one of its columns"
+        )
     given = (texts,) if isinstance(texts, str) else tuple(texts) if isinstance(texts, Iterable) else None
     if given is None:
         raise BadRequestError(f"{keyword} must be a list of strings, not {type(texts).__name__}")

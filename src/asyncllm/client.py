@@ -383,7 +383,8 @@ class Client(Verbs):
         from .bulk import begin_job, check_job
 
         given: dict[str, Any] = {"concurrency": concurrency, **options}
-        if isinstance(own := given.get("tags") or {}, Mapping):  # another value is refused below
+        # Another value, or a name that is none, is refused below.
+        if isinstance(own := given.get("tags") or {}, Mapping) and isinstance(name, str) and name:
             given["tags"] = {"bulk_job": name, **own}
         if progress and engine == "ray":
             raise BadRequestError("progress is not for engine='ray'; job.status() tells from anywhere")

@@ -296,3 +296,14 @@ async def test_deployments_share_the_requests(http_library: str) -> None:
             found = await client.embed(texts, model="amazon.titan-embed-text-v2:0")
     assert [vector(text, None) for text in texts] == list(found)
     assert {"one", "two"} == {attempt.deployment for attempt in found.attempts}
+
+
+@pytest.mark.parametrize("kind", ["dict", "pandas", "polars"])
+async def test_names_of_columns_are_no_texts(kind: str, open_client: OpenClient) -> None:
+    """Going through a table or a dict gives names, which nobody wants the vectors of."""
+    columns = {"text": ["a", "b"]}
+    table: Any = columns if kind == "dict" else pytest.importorskip(kind).DataFrame(columns)
+    async with Simulator() as sim, open_client(sim) as client:
+        with pytest.raises(errors.BadRequestError, match="give one of its columns"):
+            await client.embed(table, model="text-embedding-3-small")
+        assert 2 == len(await client.embed(table["text"], model="text-embedding-3-small"))

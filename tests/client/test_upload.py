@@ -56,9 +56,10 @@ async def test_the_same_content_is_uploaded_once(provider: str, open_client: Ope
             other = await client.upload(b"%PDF-other", name="one.pdf", provider=provider)
         async with open_client(sim) as client:
             again = await client.upload(tmp_path / "one.pdf", provider=provider)
+            renamed = await client.upload(tmp_path / "two.pdf", provider=provider)
         assert 2 == len(sim.files)
-    assert first.id == again.id != other.id
-    assert (False, True) == (first.reused, again.reused)
+    assert first.id == again.id == renamed.id != other.id
+    assert (False, True, True) == (first.reused, again.reused, renamed.reused)
 
 
 @pytest.mark.parametrize("provider", HOSTS)

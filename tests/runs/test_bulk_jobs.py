@@ -19,19 +19,23 @@ from asyncllm._ledger.row_journal import RowJournal, RowTakenError
 from asyncllm._row_files import read_rows, write_rows
 from asyncllm.testing import Fault, Simulator
 from forked_program import forked
-from postgres_server import running_server
+from postgres_server import new_database, running_server
 
 pytestmark = pytest.mark.anyio
 PRICES = {"prices": {"gpt-sim": {"input": 1, "output": 1}}}
 
 
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    with running_server() as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'books.db'}"
-    else:
-        with running_server() as server:
-            yield server
+        return f"sqlite:///{tmp_path / 'books.db'}"
+    return new_database(request.getfixturevalue("postgres"))
 
 
 def client_of(sim: Simulator, url: str, **changes: Any) -> Client:
@@ -78,6 +82,39 @@ async def test_two_processes_share_a_job(url: str) -> None:
             tasks.start_soon(work, "two", two)
         assert sim.count() == 60
     assert found == {"one": 60, "two": 60}
+
+
+async def test_a_server_that_is_restarted_loses_no_answer(postgres: str) -> None:
+    """Connections that PostgreSQL cuts in mid-run are made anew: each row is asked for once and its answer is kept."""
+    import psycopg
+
+    url = new_database(postgres)
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
+    async with Simulator(latency=0.01) as sim, client_of(sim, url) as client:
+        job = client.bulk("cut", rows(60), key="id", prompt="{text}", concurrency=4)
+        with psycopg.connect(url, autocommit=True) as connection:
+            async for item in job:
+                assert item.error is None
+                if item.index in (15, 40):
+                    connection.execute(cut, (connection.info.backend_pid,))
+        assert (60, 60) == ((await job.status()).done, sim.count())
+
+
+async def test_rows_that_share_a_key_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two rows with one key are asked once; the log says that they share an answer."""
+    async with Simulator() as sim, client_of(sim, f"sqlite:///{tmp_path / 'x.db'}") as client:
+        same = [{"id": "a", "text": "one"}, {"id": "a", "text": "two"}, {"id": "b", "text": "three"}]
+        status = await client.bulk("same", same, key="id", prompt="{text}").run()
+        assert (2, 2, 2) == (status.done, status.total, sim.count())
+    assert "the job 'same' has 3 rows and 2 keys" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["a\0b", "\ud800", "k" * 1001])
+async def test_a_key_that_a_database_cannot_hold_is_refused(key: str, tmp_path: Path) -> None:
+    """On SQLite too: the same rows go to PostgreSQL one day."""
+    async with Simulator() as sim, client_of(sim, f"sqlite:///{tmp_path / 'x.db'}") as client:
+        with pytest.raises(errors.BadRequestError, match="at most 1000 bytes without NUL"):
+            await client.bulk("j", [{"id": key, "text": "x"}], key="id", prompt="{text}").run()
 
 
 def test_the_claims_of_a_dead_worker_are_free(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +213,8 @@ async def test_wrong_jobs_are_refused(tmp_path: Path) -> None:
             raise items[0].error or AssertionError
         with pytest.raises(errors.BadRequestError, match="no value in the column 'nr'"):
             await client.bulk("j", rows(1), key="nr", prompt="x").run()
+        with pytest.raises(errors.BadRequestError, match="name must be a text"):
+            client.bulk("", rows(1), key="id", prompt="x")
         for wrong in (5, {"a": 1}, tmp_path / "rows.xlsx"):
             with pytest.raises(errors.BadRequestError):
                 await client.bulk("j", wrong, key="id", prompt="x").run()

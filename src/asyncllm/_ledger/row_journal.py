@@ -8,6 +8,8 @@ The rules:
 * A row is claimed before it is asked for, by one worker at a time. Others that come to it look again a little later.
 * A worker shows every `BEAT` seconds that it lives. The claims of one that has been silent for `DEAD` seconds are free.
 * Only answers end a row. A failure is noted and the row is asked for again by the next run.
+* A connection to PostgreSQL that was lost is made anew, for up to `PATIENCE` seconds: an answer that was paid for is
+  not thrown away because the server was restarted. Every statement may be repeated.
 
 Every method blocks; call them in a thread. One journal may be used by many threads.
 """
@@ -23,11 +25,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..errors import ConfigurationError
+from ..errors import BadRequestError, ConfigurationError, LedgerError
 from .sqlite_file import open_shared
 from .units import to_dollars
 
 BEAT, DEAD = 2.0, 12.0  # seconds
+PATIENCE = 30.0  # seconds, with a server that is away
+_MOST_KEY = 1000  # bytes; PostgreSQL's indexes hold no more than 2704
+_BETWEEN_TRIES = 0.25
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS bulk_jobs (name TEXT PRIMARY KEY, total BIGINT)",
     "CREATE TABLE IF NOT EXISTS bulk_workers (worker TEXT PRIMARY KEY, job TEXT NOT NULL, seen DOUBLE PRECISION)",
@@ -35,6 +40,26 @@ _TABLES = (
         job TEXT NOT NULL, key TEXT NOT NULL, worker TEXT, reply TEXT, cost BIGINT, error TEXT,
         PRIMARY KEY (job, key))""",
 )
+
+
+def check_key(key: Any) -> str:
+    """Returns the key of a row.
+
+    Raises:
+        BadRequestError: it is none that both databases can hold.
+    """
+    if not isinstance(key, str) or not key:
+        raise BadRequestError(f"key must give a text that is not empty, not {key!r}")
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        size = _MOST_KEY + 1
+    if size > _MOST_KEY or "\0" in key:
+        raise BadRequestError(
+            f"a key is a text of at most {_MOST_KEY} bytes without NUL, and {key[:40]!r} is none; give a function that "
+            "makes a shorter one, such as a hash"
+        )
+    return key
 
 
 class RowTakenError(Exception):
@@ -141,7 +166,26 @@ class RowJournal:
         return driver.connect(self.url, autocommit=True, prepare_threshold=None)
 
     def _execute(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
-        return self._db.execute(sql if self.url.startswith("sqlite") else sql.replace("?", "%s"), values)
+        problem, give_up_at = "", time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._run(sql, values)
+            except Exception as error:  # noqa: BLE001  # of either driver
+                from .stores.postgres import told
+
+                problem = told(error)
+            if not getattr(self._db, "closed", False) or time.monotonic() >= give_up_at:
+                break
+            time.sleep(_BETWEEN_TRIES)
+        # Outside: the driver's frames, which hold the password, are not in its context.
+        raise LedgerError(f"the row journal of {self.job!r} failed: {problem}")
+
+    def _run(self, sql: str, values: tuple[Any, ...]) -> Any:
+        if self.url.startswith("sqlite"):
+            return self._db.execute(sql, values)
+        if self._db.closed:  # the connection was lost
+            self._db = self._connect()
+        return self._db.execute(sql.replace("?", "%s"), values)
 
     def close(self) -> None:
         """Frees the claims of this worker and disconnects."""

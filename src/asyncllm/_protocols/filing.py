@@ -33,9 +33,14 @@ class NewFile:
     @property
     def stored_name(self) -> str:
         """Its name at the host: with the beginning of the digest before the ending."""
+        stem, dot, _ = self.name.rpartition(".")
+        return f"{stem if dot and stem else self.name}{self.stored_end}"
+
+    @property
+    def stored_end(self) -> str:
+        """The end of that name, which all files of this content and kind have, whatever they are called."""
         stem, dot, ending = self.name.rpartition(".")
-        mark = self.digest[:16]
-        return f"{stem}.{mark}.{ending}" if dot and stem else f"{self.name}.{mark}"
+        return f".{self.digest[:16]}.{ending}" if dot and stem else f".{self.digest[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,7 @@ class Filing:
     def read_found(self, value: Any, file: NewFile) -> FileInfo | None:
         """The file of this content, from the JSON of the answer to `find`; None where it is not there."""
         files, _ = self.read_list(value)
-        return next((one for one in files if one.name == file.stored_name), None)
+        return next((one for one in files if one.name.endswith(file.stored_end)), None)
 
     def upload(self, file: NewFile, context: Context) -> WireRequest:
         """The request that uploads it, or that begins to."""

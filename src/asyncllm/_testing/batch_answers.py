@@ -199,7 +199,7 @@ class JobDesk:
             return {"batchPredictionJobs": found} if found else {}
         if _BEDROCK.fullmatch(arrival.path):
             return {"invocationJobSummaries": found}
-        if arrival.provider == "gemini":
+        if "x-goog-api-key" in arrival.headers:  # its path may be that of OpenAI's
             return {"operations": found} if found else {}
         return {"object": "list", "data": found, "has_more": False, "total": len(found)}
 

@@ -31,8 +31,8 @@ import anyio
 from anyio import to_thread
 from anyio.from_thread import BlockingPortal
 
-from .._bulk_job import BulkJob, JobAnswers
-from .._ledger.row_journal import BEAT, RowJournal
+from .._bulk_job import BulkJob, JobAnswers, warn_of_same_keys
+from .._ledger.row_journal import BEAT, RowJournal, check_key
 from .._ledger.stores.postgres import told
 from .._map.crew import GRACE
 from .._map.progress_bar import bar
@@ -185,10 +185,14 @@ class WholeProgress:
 
 def _rows_by_key(rows: Any, job: BulkJob[Any]) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
+    number = 0
     for row in read_rows(rows):
-        found.setdefault(job.key(row), row)
+        number += 1
+        found.setdefault(check_key(job.key(row)), row)
     if not found:
         raise BadRequestError("the job has no rows")
+    if len(found) < number:
+        warn_of_same_keys(job.name, number, len(found))
     return found
 
 
