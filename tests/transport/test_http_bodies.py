@@ -207,8 +207,6 @@ async def test_a_slow_head_is_no_silence(library: str) -> None:
 
 async def test_a_server_that_stops_reading_is_a_write_timeout(library: str) -> None:
     """A request that cannot be written is given up after ``write_timeout`` seconds without progress."""
-    if library == "aiohttp":
-        pytest.skip("aiohttp has no write timeout; its read timeout bounds the wait")
 
     async def deaf(peer: Peer) -> None:
         await peer.more()

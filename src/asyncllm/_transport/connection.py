@@ -7,8 +7,9 @@ that was cancelled, or failed, is closed and never used again.
 `OutgoingRequests` builds the library's request objects. Three things differ from what the library would build by
 itself. The header list is exactly ours (no cookies, no ``user-agent`` of the library, a ``host`` computed once an
 address). Its repr shows names only, because the library hides ``authorization`` but not ``x-api-key``. And the body is
-sent in blocks, so that the write timeout bounds a block and not an upload. The body's iterator is a plain object:
-trio's garbage-collection hook would notice an async generator that a cancellation leaves half-way.
+sent in blocks, so that the write timeout bounds a block and not an upload (aiohttp has none of its own: `WriteWatch` is
+it). The body's iterator is a plain object: trio's garbage-collection hook would notice an async generator that a
+cancellation leaves half-way.
 
 An `HTTPExchange` is an answer whose head has come. It is *open* until the body has ended, was released, aborted or
 lost; after that the connection is the pool's business and nothing here touches it again. `HTTPExchange.release` before
@@ -19,6 +20,7 @@ is worth those.
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
@@ -29,13 +31,14 @@ from ..errors import ConfigurationError, ConnectionLostError, ProtocolError, Res
 from .anyio_internals import abandon
 from .base import Headers, HTTPReply, TransportRequest
 from .decompress import ACCEPT_ENCODING, Inflater, inflater
-from .failures import Closing, surfaced
+from .failures import Closing, stuck, surfaced
 from .httpx_internals import opened_socket
 
 DRAIN_SECONDS = 0.05
 DRAIN_BYTES = 64 * 1024
 BLOCK_BYTES = 256 * 1024
 ACCEPTED = ((b"Accept-Encoding", ACCEPT_ENCODING.encode()),)
+MOST_WHOLE = 64 * 1024  # aiohttp writes so much without waiting for the peer
 _FIXED = (*ACCEPTED, (b"Connection", b"keep-alive"))
 _WITH_BODY = ("POST", "PUT", "PATCH")
 _MOST_UNWINDING = 1.0  # seconds
@@ -158,7 +161,7 @@ class OutgoingRequests:
 
     Args:
         module: httpx or httpx2.
-        whole_bodies: the transport wants small bodies as bytes (httpx-aiohttp does).
+        whole_bodies: the transport wants small bodies as bytes, and has no write timeout (httpx-aiohttp).
 
     Attributes:
         headers: the library's header type, with a repr that shows names only.
@@ -177,6 +180,7 @@ class OutgoingRequests:
             def __init__(self, body: bytes) -> None:
                 self._body = body
                 self._at = 0
+                self.watch: WriteWatch | None = None
 
             def __aiter__(self) -> Any:
                 self._at = 0
@@ -184,6 +188,8 @@ class OutgoingRequests:
 
             async def __anext__(self) -> bytes:
                 start = self._at
+                if self.watch is not None:
+                    self.watch.progress(ended=start >= len(self._body))
                 if start >= len(self._body):
                     raise StopAsyncIteration
                 self._at = start + BLOCK_BYTES
@@ -213,13 +219,42 @@ class OutgoingRequests:
         raw = [(b"Host", host), *encoded(request.headers), *_FIXED]
         if request.body or request.method in _WITH_BODY:
             raw.append((b"Content-Length", b"%d" % len(request.body)))
-        if self._whole_bodies and len(request.body) <= BLOCK_BYTES:
+        if self._whole_bodies and len(request.body) <= MOST_WHOLE:
             built = self._request(request.method, url, stream=self._whole(request.body), extensions=extensions)
             built.read()
         else:
             built = self._request(request.method, url, stream=self._body(request.body), extensions=extensions)
         built.headers = self.headers(raw, "ascii")
         return built
+
+
+class WriteWatch:
+    """The write timeout of a library that has none: cancels a request whose body is stuck.
+
+    Args:
+        seconds: for each block of the body; None for ever.
+    """
+
+    __slots__ = ("_scope", "_seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = math.inf if seconds is None else seconds
+        self._scope = anyio.CancelScope()
+
+    def progress(self, *, ended: bool) -> None:
+        """The body's next block is asked for, so those before it are written; or all of them are."""
+        self._scope.deadline = math.inf if ended else anyio.current_time() + self._seconds
+
+    async def send(self, transport: Any, outgoing: Any, host: str) -> Any:
+        """Sends a request of the library and returns its response.
+
+        Raises:
+            WriteTimeoutError: a block was not written in time.
+        """
+        outgoing.stream.watch = self
+        with self._scope:
+            return await transport.handle_async_request(outgoing)
+        raise stuck(host)
 
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:

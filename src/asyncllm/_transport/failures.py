@@ -54,6 +54,12 @@ def translate(error: BaseException, host: str) -> AsyncLLMError | None:
     return kind(sentence.format(host=host, reason=_reason(chain)))
 
 
+def stuck(host: str) -> AsyncLLMError:
+    """Returns the error for a request whose body could not be written in time."""
+    kind, sentence = httpx_internals.ROWS["WriteTimeout"]
+    return kind(sentence.format(host=host))
+
+
 def surfaced(error: BaseException, host: str) -> BaseException:
     """Returns the exception to raise: our error or, for a cancellation or a bug, the same exception without the
     library's frames.

@@ -38,7 +38,17 @@ from ..errors import (
 )
 from .anyio_internals import load_backend
 from .base import HTTPReply, Spawn, TransportRequest
-from .connection import HTTPExchange, OutgoingRequests, Slot, Work, merge_pieces, open_exchange, whole
+from .connection import (
+    MOST_WHOLE,
+    HTTPExchange,
+    OutgoingRequests,
+    Slot,
+    Work,
+    WriteWatch,
+    merge_pieces,
+    open_exchange,
+    whole,
+)
 from .failures import surfaced, translate
 from .httpx_internals import h11_connection, load_core
 from .pool import Pool
@@ -189,7 +199,10 @@ class HTTPTransport:
     async def _attempt(self, request: TransportRequest, target: _Target, slot: Slot) -> Any:
         extensions: dict[str, Any] = {} if slot.network is not None or slot.reused else {"trace": slot.watch}
         outgoing = self._lane.requests.build(request, target.url, target.host_header, extensions)
-        response = await slot.transport.handle_async_request(outgoing)
+        if self._lane.aiohttp and len(request.body) > MOST_WHOLE:
+            response = await WriteWatch(request.write_timeout).send(slot.transport, outgoing, target.host)
+        else:
+            response = await slot.transport.handle_async_request(outgoing)
         outgoing.extensions["timeout"]["read"] = request.read_timeout  # the library looks it up as the body begins
         slot.network = response.extensions.get("network_stream")
         if not slot.reused:
@@ -376,9 +389,9 @@ class _Lane:
     """One HTTP library: its module, its transports, its requests."""
 
     def __init__(self, library: Library) -> None:
-        self._aiohttp = library == "aiohttp"
+        self.aiohttp = library == "aiohttp"
         self.module, self._transports = import_library(library)
-        self.requests = OutgoingRequests(self.module, whole_bodies=self._aiohttp)
+        self.requests = OutgoingRequests(self.module, whole_bodies=self.aiohttp)
 
     def open(self, context: Any, proxy: str | None) -> Any:
         """Makes a transport of the library for one connection."""
@@ -387,19 +400,19 @@ class _Lane:
         options = {"verify": context, "limits": limits, "trust_env": False}
         if proxy is not None:
             options["proxy"] = self._proxy(proxy, context)
-        if self._aiohttp:
+        if self.aiohttp:
             return self._transports.AiohttpTransport(**options, client=lambda: self._session(context))
         return module.AsyncHTTPTransport(**options)
 
     def _proxy(self, url: str, context: Any) -> Any:
         module = self.module
         if url.startswith("socks"):
-            if self._aiohttp:
+            if self.aiohttp:
                 raise ConfigurationError("http.library 'aiohttp' cannot use a socks proxy; 'httpx' can.")
             return module.Proxy(url)
         address, credentials = split_credentials(url)
         # aiohttp moves a proxy's "authorization" to where it belongs; httpx sends proxy headers as they are.
-        name = "Authorization" if self._aiohttp else "Proxy-Authorization"
+        name = "Authorization" if self.aiohttp else "Proxy-Authorization"
         headers = self.requests.headers([(name, credentials)] if credentials else [])
         encrypted = {"ssl_context": context} if url.startswith("https") else {}
         return module.Proxy(address, headers=headers, **encrypted)
