@@ -16,7 +16,8 @@ from contextlib import contextmanager
 import pytest
 
 _PARENT = """
-import os, sys, traceback
+import os, signal, sys, traceback
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell without job control ignores it for its children
 {program}
 arguments = sys.argv[2:]
 run(*arguments, warm=True)
@@ -28,6 +29,8 @@ for _ in sys.stdin:
             print(f"process {{os.getpid()}}", flush=True)
             run(*arguments)
             code = 0
+        except KeyboardInterrupt:
+            code = 130
         except BaseException:
             traceback.print_exc()
         sys.stdout.flush()
@@ -69,6 +72,10 @@ class ForkedProgram:
     def kill(self) -> None:
         """Kills this run, as ``kill -9`` does."""
         os.kill(self._pid, signal.SIGKILL)
+
+    def interrupt(self) -> None:
+        """Interrupts this run, as Ctrl-C does."""
+        os.kill(self._pid, signal.SIGINT)
 
 
 @contextmanager

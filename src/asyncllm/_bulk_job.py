@@ -22,6 +22,7 @@ from typing_extensions import TypeVar
 
 from ._ledger.row_journal import BEAT, BulkStatus, RowJournal, check_key
 from ._map.checkpoint import whole_reply
+from ._map.crew import GRACE
 from ._map.item import Item
 from ._row_files import is_missing, read_rows
 from ._schema.response import Response
@@ -182,15 +183,20 @@ class BulkJob(Generic[T]):
         self._spawn = spawn
         self._ended = False
         self._items: MapStream[T] | None = None
+        self._over: anyio.Event | None = None  # of `run`
         RowJournal(url, name)  # a ledger in memory is told at once
 
     async def run(self) -> BulkStatus:
         """Works until every row has been asked for or found, and says how it went."""
-        if self._spread is not None:
-            await self._spread(self._rows, self)
-        else:
-            async for _ in self:
-                pass
+        over = self._over = anyio.Event()
+        try:
+            if self._spread is not None:
+                await self._spread(self._rows, self)
+            else:
+                async for _ in self:
+                    pass
+        finally:
+            over.set()
         return await self.status()
 
     def begin(self, rows: Any, answers: JobAnswers) -> MapStream[T]:
@@ -231,6 +237,9 @@ class BulkJob(Generic[T]):
         """Ends the work of this process: nothing new is asked, and calls under way may end."""
         if self._items is not None:
             await self._items.aclose()
+            if self._over is not None:
+                with anyio.move_on_after(GRACE):
+                    await self._over.wait()
 
     def note_total(self, rows: Collection[Mapping[str, Any]]) -> None:
         """Notes how many rows the job has. Blocks."""

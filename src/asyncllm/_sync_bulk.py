@@ -41,7 +41,11 @@ class SyncBulkJob(Generic[T]):
 
     def run(self) -> BulkStatus:
         """Works until every row has been asked for or found, and says how it went."""
-        found: BulkStatus = self._call(self._job.run)
+        try:
+            found: BulkStatus = self._call(self._job.run)
+        except KeyboardInterrupt:
+            self._call(self._job.aclose)  # what is in flight may end and is recorded
+            raise
         return found
 
     def __iter__(self) -> Iterator[Item[T]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -185,6 +186,48 @@ def test_a_killed_job_goes_on(tmp_path: Path) -> None:
     assert (number,) == found
     assert number <= booked["ok"] <= asked <= sum(booked.values()) <= asked + width * kills
     assert asked <= number + width * kills
+
+
+INTERRUPTED = """
+import logging
+from asyncllm import SyncClient
+
+def run(url, database, how, warm=False):
+    config = {
+        "active_provider": "openai",
+        "providers": {"openai": {"api_key": "sk-sim-x", "base_url": url, "fallback_models": ["gpt-sim"]}},
+        "cost_tracking": {"database": database},
+    }
+    logging.disable(logging.WARNING)
+    with SyncClient(config, environ={}) as client:
+        if warm:
+            client.send("warm")
+            return
+        rows = [{"id": str(n), "text": f"text {n}"} for n in range(1000)]
+        seen = lambda progress: print(progress.done, flush=True)
+        job = client.bulk("stopped", rows, key="id", prompt="{text}", concurrency=8, progress=seen)
+        if how == "run":
+            job.run()
+        else:
+            for _ in job:
+                pass
+"""
+
+
+@pytest.mark.parametrize("how", ["run", "iterate"])
+def test_an_interrupted_job_keeps_what_is_under_way(how: str, tmp_path: Path) -> None:
+    """After Ctrl-C in blocking code the calls in flight end and are recorded; nothing that was paid for is lost."""
+    url = f"sqlite:///{tmp_path / 'books.db'}"
+    with Simulator.in_thread(latency=0.1) as sim, forked(INTERRUPTED, sim.url("openai"), url, how) as program:
+        for given, _ in enumerate(program.run()):
+            if given == 20:
+                program.interrupt()
+        assert program.ended is not None
+        assert 130 == os.waitstatus_to_exitcode(program.ended)
+        asked = sim.count() - 1
+    with closing(sqlite3.connect(tmp_path / "books.db")) as db:
+        found = db.execute("SELECT count(*) FROM bulk_rows WHERE reply IS NOT NULL").fetchone()
+    assert (asked,) == found
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
@@ -43,14 +44,18 @@ class Bar:
         progress.start()
 
     def __call__(self, found: MapProgress) -> None:
-        left = "" if found.cost_left is None else f", ${found.cost_left:.2f} left"
+        left = "" if found.cost_left is None else f", {_dollars(found.cost_left)} left"
         failed = f", {found.failed} failed" if found.failed else ""
         self._progress.update(
             self._task,
             completed=found.done,
             total=found.total,
-            facts=f"{found.rate:.1f}/s, ${found.cost:.4f}{left}{failed}",
+            facts=f"{found.rate:.1f}/s, {_dollars(found.cost)}{left}{failed}",
         )
 
     def close(self) -> None:
         self._progress.stop()
+
+
+def _dollars(cost: Decimal) -> str:
+    return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}"
