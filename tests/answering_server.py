@@ -31,7 +31,8 @@ def serving(*answers: object, pause: float = 0.0, headers: Mapping[str, str] | N
     """A server that answers with JSON, or with a list of chunks as an event stream.
 
     Args:
-        answers: an object each, or a list of the chunks of a stream; in turn, the last one again and again.
+        answers: an object each, or a list of the chunks of a stream, or a function that makes them of the request's
+            JSON; in turn, the last one again and again.
         pause: seconds before it answers.
         headers: further ones of every answer.
     """
@@ -47,6 +48,8 @@ def serving(*answers: object, pause: float = 0.0, headers: Mapping[str, str] | N
         def do_GET(self) -> None:
             served.paths.append(self.path)
             answer = answers[min(len(served.paths), len(answers)) - 1]
+            if callable(answer):
+                answer = answer(served.bodies[-1] if served.bodies else None)
             streamed = isinstance(answer, list)
             body = json.dumps(answer)
             if isinstance(answer, list):

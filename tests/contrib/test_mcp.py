@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
+from answering_server import serving
 from asyncllm import Document, FunctionTool, Image, Json, RunContext, SyncClient, Text, ToolCall, ToolError, errors
 from asyncllm.testing import ModelRequest, Reply, Simulator, ToolUse
 from clients import OpenClient
@@ -174,6 +176,27 @@ async def test_servers_that_are_not_there_are_named(tmp_path: Path) -> None:
         with anyio.fail_after(20), pytest.raises(errors.ConnectError, match="cannot be used"):
             await made.tools()
         await made.aclose()
+
+
+async def test_no_secret_of_an_address_or_a_header_is_shown() -> None:
+    """A user, a password, a query and a header that the server repeats are in no error, repr or pickle."""
+    password, token, key = "canary-PASSWORD-90ffe1", "canary-TOKEN-77aa12", "canaryPLAIN0192837465"
+    refusal = {"code": -32000, "message": f"no: {key} {password} {token}"}
+    shown = ""
+    with serving(lambda asked: {"jsonrpc": "2.0", "id": asked and asked.get("id"), "error": refusal}) as server:
+        for url in (server.url, f"http://127.0.0.1:{free_port()}"):
+            address = f"{url}/mcp?token={token}".replace("//", f"//ann:{password}@")
+            tools = MCPTools.http(address, headers={"x-api-key": key}, connect_timeout=5)
+            with anyio.fail_after(20), pytest.raises(errors.ConnectError, match="cannot be used") as caught:
+                await tools.tools()
+            await tools.aclose()
+            shown += f"{tools!r} {caught.value} {caught.value!r} {pickle.dumps(caught.value)!r}"
+    assert "127.0.0.1" in shown
+    assert [] == [secret for secret in (password, token, key) if secret in shown]
+    assert "no: [redacted] [redacted] [redacted]" in shown
+    with pytest.raises(errors.BadRequestError, match="must be a URL") as refused:
+        MCPTools.http(f"http://ann:{password}@example.com:port/mcp")
+    assert password not in str(refused.value)
 
 
 async def test_tools_are_chosen_by_name(open_client: OpenClient, address: str) -> None:

@@ -34,6 +34,7 @@ import anyio.lowlevel
 
 from .._engine.lifetime import Background, current_loop, is_alive
 from .._schema.content import Audio, Document, Image, Json, ResultPart, Text
+from .._schema.redaction import without
 from .._version import __version__
 from ..errors import BadRequestError, ClientStateError, ConnectError
 from ..tools import FunctionTool, ToolError
@@ -55,6 +56,8 @@ _LONGEST_NAME = 64
 """The strictest limit on the names of tools, OpenAI's."""
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_PAGES = 100
+_SHORTEST_SECRET = 5  # a shorter word may stand in a sentence by chance
+_OF_A_SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 _CLOSING_SECONDS = 10.0
 _LISTEN_AGAIN_SECONDS = 1.0
 _READ_SECONDS = 300.0
@@ -74,6 +77,7 @@ class MCPTools:
         self,
         opening: Open,
         told: str,
+        secrets: Sequence[str] = (),
         *,
         prefix: str = "",
         only: Sequence[str] | None = None,
@@ -84,6 +88,7 @@ class MCPTools:
             raise BadRequestError("only must be a list of names of tools, not one string")
         self._opening = opening
         self._told = told
+        self._secrets = tuple([secret for secret in secrets if len(secret) > _SHORTEST_SECRET])
         self._prefix = prefix
         self._only = None if only is None else frozenset(only)
         self._timeout = timeout
@@ -121,10 +126,14 @@ class MCPTools:
             cwd=None if cwd is None else os.fspath(cwd),
         )
 
+        secrets = [value for name, value in (env or {}).items() if _OF_A_SECRET.search(name)]
+
         def opening(_: AsyncExitStack) -> Any:
             return server
 
-        return cls(opening, command, prefix=prefix, only=only, timeout=timeout, connect_timeout=connect_timeout)
+        return cls(
+            opening, command, secrets, prefix=prefix, only=only, timeout=timeout, connect_timeout=connect_timeout
+        )
 
     @classmethod
     def http(
@@ -141,7 +150,8 @@ class MCPTools:
         """A server that is reached over streamable HTTP.
 
         Args:
-            url: its address, such as ``https://example.com/mcp``.
+            url: its address, such as ``https://example.com/mcp``. A user and a password in it are sent as Basic
+                authorization; they and the query are not shown anywhere.
             headers: sent with each request, such as ``{"authorization": "Bearer ..."}``. They are not shown anywhere.
             http_client: an ``httpx2.AsyncClient`` of your own instead, for sign-in or a proxy; never closed here.
             prefix: the tool ``read`` is called ``<prefix>_read``, so that the tools of two servers keep apart.
@@ -152,18 +162,27 @@ class MCPTools:
         if headers is not None and http_client is not None:
             raise BadRequestError("give either headers or http_client; a client of your own has its own headers")
         sent = dict(headers or {})
+        try:
+            address = httpx2.URL(url)
+        except (httpx2.InvalidURL, TypeError):
+            raise BadRequestError(
+                "the address of an MCP server must be a URL such as https://example.com/mcp"
+            ) from None
+        bare, user = address.copy_with(username=None, password=None), (address.username, address.password)
+        secrets = [*(line.rpartition(" ")[2] for line in sent.values()), *user, *address.params.values()]
         patience = httpx2.Timeout(connect_timeout, read=_READ_SECONDS)
 
         def opening(stack: AsyncExitStack) -> AbstractAsyncContextManager[Any]:
             client = http_client
             if client is None:
-                client = httpx2.AsyncClient(headers=sent, timeout=patience)
+                client = httpx2.AsyncClient(headers=sent, timeout=patience, auth=user if any(user) else None)
                 stack.push_async_callback(client.aclose)
-            return streamable_http_client(url, http_client=client)
+            return streamable_http_client(url if http_client is not None else str(bare), http_client=client)
 
         return cls(
             opening,
-            url.partition("?")[0],
+            str(bare).partition("?")[0],
+            secrets,
             prefix=prefix,
             only=only,
             timeout=timeout,
@@ -219,7 +238,7 @@ class MCPTools:
                 "these tools are in use by another running event loop; make an MCPTools for each loop"
             )
         if link is None or link.loop is not loop or link.over:
-            link = self._link = _Link(loop, self._opening)
+            link = self._link = _Link(loop, self._opening, self._secrets)
         problem: str | None = None
         with anyio.move_on_after(self._connect_timeout):
             await link.opened.wait()
@@ -296,7 +315,7 @@ class _Link:
         problem: why there is no client.
     """
 
-    def __init__(self, loop: object, opening: Open) -> None:
+    def __init__(self, loop: object, opening: Open, secrets: Sequence[str]) -> None:
         self.loop = loop
         self.opened = anyio.Event()
         self.client: mcp.Client | None = None
@@ -305,6 +324,7 @@ class _Link:
         self.changed = False
         self.problem: str | None = None
         self._opening = opening
+        self._secrets = secrets
         self._leave = anyio.Event()
         self._ended = anyio.Event()
         self._scope = anyio.CancelScope()
@@ -372,11 +392,17 @@ class _Link:
                         await self._leave.wait()
                         group.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001  # whatever a transport raises: the callers are told
-            self.problem = _said(error)
+            self.problem = self.concealed(_said(error))
         finally:
             self.client = None
             self._ended.set()
             self.opened.set()
+
+    def concealed(self, text: str) -> str:
+        """Returns what a server said, without the secrets that it was sent."""
+        for secret in self._secrets:
+            text = without(secret, text)
+        return text
 
     async def _notified(self, message: object) -> None:
         """Takes what the server says by itself, in the protocol before 2026-07-28."""
@@ -415,7 +441,7 @@ async def _list(client: mcp.Client) -> tuple[mcp_types.Tool, ...]:
 def _told_error(error: Exception, link: _Link, gone: str) -> Exception:
     """The failure of a call as the model is told of it; a connection that is gone is used no more."""
     if isinstance(error, mcp.MCPError) and error.code != mcp_types.CONNECTION_CLOSED:
-        return ToolError(error.message)
+        return ToolError(link.concealed(error.message))
     if isinstance(error, (mcp.MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError)):
         link.leave()
         return ToolError(gone)
