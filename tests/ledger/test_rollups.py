@@ -18,7 +18,7 @@ from asyncllm._ledger import upkeep
 from asyncllm._ledger.booking import Opening, Settling
 from asyncllm._ledger.columns import Head, Settlement
 from asyncllm._ledger.ledger import Ledger
-from asyncllm._ledger.reports import merge, step_of
+from asyncllm._ledger.reports import merge, spans, step_of, zone_of_days
 from asyncllm._ledger.rollups import DAY, HOUR, KEPT, ROLLED, Mark, counted, pieces, written
 from asyncllm._ledger.stores import Query, Store
 from asyncllm._ledger.stores.memory import MemoryStore
@@ -128,7 +128,8 @@ def asked(
     zone = timezone.utc if name == "UTC" else ZoneInfo(name)
     step = step_of(by, zone)
     billed = "operation" not in by and "operation" not in where
-    query = Query(start=bounds[0], end=bounds[1], where=where, billed=billed, step=step)
+    days = zone_of_days(by, zone)
+    query = Query(start=bounds[0], end=bounds[1], where=where, billed=billed, step=step, zone=days)
     rows = merge(by, store.report(query, by), zone, step)
     return [(by, where, name, bounds), sorted(rows, key=lambda row: str(row.group))]
 
@@ -333,3 +334,20 @@ async def test_an_answer_is_rated(sql_store: Store) -> None:
     with pytest.raises(ValueError, match="has no call_id"):
         await ledger.rate(Response(message=Message("assistant", ()), finish_reason="stop"), 1)
     await ledger.aclose()
+
+
+def test_time_is_divided_where_clocks_are_changed() -> None:
+    """Each part has one distance from UTC; together they are the whole, also where they end within a change's hour."""
+    from zoneinfo import ZoneInfo
+
+    hour = HOUR
+    change = int(datetime(2026, 3, 29, 1, tzinfo=timezone.utc).timestamp() * 1e6)
+    berlin = ZoneInfo("Europe/Berlin")
+    found = list(spans(change - 40 * DAY - 5, change + 40 * DAY, berlin))
+    assert [(change - 40 * DAY - 5, change, hour), (change, change + 40 * DAY, 2 * hour)] == found
+    assert [(change - hour, change, hour)] == list(spans(change - hour, change, berlin))
+    assert [(change, change + 5, 2 * hour)] == list(spans(change, change + 5, berlin))
+    assert [(0, DAY, 11 * hour // 2)] == list(spans(0, DAY, ZoneInfo("Asia/Kolkata")))
+    year = list(spans(change, change + 366 * DAY, berlin))
+    assert [2 * hour, hour, 2 * hour] == [offset for _, _, offset in year]
+    assert [begin for begin, _, _ in year[1:]] == [end for _, end, _ in year[:-1]]

@@ -34,7 +34,7 @@ from .export import LogFile
 from .exporting import PAGE, LedgerExports, query_of
 from .jobs import OWNER, JobRow, reserve
 from .journal import OPEN, SETTLE, VOID, Journal
-from .reports import ReportRow, check_dimensions, merge, step_of
+from .reports import ReportRow, check_dimensions, merge, step_of, zone_of_days
 from .stores import NOTHING, Store
 from .thread import LAST_SECONDS, Appraise, Chore, LedgerThread, Write
 from .units import MICROSECONDS, Ulids, new_ulid, to_dollars, to_microseconds, to_nano
@@ -358,6 +358,7 @@ class Ledger(LedgerExports):
         zone = zone_of(timezone)
         step = step_of(by, zone)
         query = query_of(start, end, where, billed="operation" not in by and "operation" not in where, step=step)
+        query = replace(query, zone=zone_of_days(by, zone))
         return await self._read(lambda: merge(by, self._store.report(query, by), zone, step))
 
     async def records(

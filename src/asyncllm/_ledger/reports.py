@@ -6,7 +6,7 @@ the percentiles from them (within 1%). Sums are of what is known: how many recor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -120,6 +120,12 @@ def step_of(dimensions: Sequence[str], zone: tzinfo) -> int:
     return _HOUR if _begins_at_hours(zone) else _QUARTER
 
 
+def zone_of_days(dimensions: Sequence[str], zone: tzinfo) -> tzinfo | None:
+    """Returns the zone whose days a store can add up by itself; None where its pieces of time are as good."""
+    by_days = "hour" not in dimensions and any(name in TIME_DIMENSIONS for name in dimensions)
+    return zone if by_days and zone is not timezone.utc else None
+
+
 def _begins_at_hours(zone: tzinfo) -> bool:
     """Whether the clock of a zone has always differed from UTC by whole hours, as far as records go back."""
     now = datetime.now(timezone.utc)
@@ -128,6 +134,28 @@ def _begins_at_hours(zone: tzinfo) -> bool:
         if offset is not None and offset.total_seconds() % 3600:
             return False
     return True
+
+
+def spans(start: int, end: int, zone: tzinfo) -> Iterator[tuple[int, int, int]]:
+    """Divides time where the clock of a zone is changed: (first microsecond, first after it, microseconds from UTC)."""
+
+    def offset_at(moment: int) -> int:
+        found = to_moment(moment).astimezone(zone).utcoffset()
+        return 0 if found is None else found // timedelta(microseconds=1)
+
+    begin, at, offset = start, start, offset_at(start)
+    while at < end:
+        later = min(at + _DAY, end)
+        if offset_at(later) != offset:  # clocks are changed at quarters of an hour of UTC
+            later = at // _QUARTER * _QUARTER + _QUARTER
+            while offset_at(later) == offset:
+                later += _QUARTER
+            if later >= end:
+                break
+            yield begin, later, offset
+            begin, offset = later, offset_at(later)
+        at = later
+    yield begin, end, offset
 
 
 def merge(

@@ -107,9 +107,10 @@ def letter_of(bucket: int) -> str:
 
 def counted(singles: str, runs: str) -> Counter[int]:
     """Returns how often each latency bucket occurs in two texts."""
-    letters: Counter[str] = Counter(singles)
-    for letter, times in zip(runs[::2], runs[1::2], strict=True):
-        letters[letter] += ord(times) - FIRST_LETTER
+    letters = dict(Counter(singles))
+    known = letters.get
+    for letter, times in zip(runs[::2], map(ord, runs[1::2]), strict=True):
+        letters[letter] = known(letter, 0) + times - FIRST_LETTER
     return Counter({ord(letter) - FIRST_LETTER: times for letter, times in letters.items()})
 
 
@@ -253,10 +254,17 @@ class _Groups:
             numbers[start] += 1
 
 
-def set_for(needed: Iterable[str]) -> int | None:
-    """The first set that has all of these dimensions, or None."""
+def set_for(needed: Iterable[str], *, by_hour: bool = False) -> int | None:
+    """The first set that has all of these dimensions, or None.
+
+    Args:
+        needed: the dimensions.
+        by_hour: a set that days have by the hour as well goes before one that they have not.
+    """
     wanted = frozenset(needed)
-    return next((place for place, names in enumerate(SETS) if wanted <= frozenset(names)), None)
+    fitting = [place for place, names in enumerate(SETS) if wanted <= frozenset(names)]
+    hourly = [place for place in fitting if place in BY_HOUR] if by_hour else []
+    return next(iter([*hourly, *fitting]), None)
 
 
 def nearest_set(needed: Iterable[str], required: Iterable[str]) -> int | None:

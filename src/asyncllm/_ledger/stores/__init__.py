@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,6 +63,7 @@ class Query:
         where: column -> value it must have; ``tag:name`` for a tag.
         billed: leave out what generates nothing and costs nothing.
         step: microseconds of the pieces of time that a report groups by.
+        zone: whose days are grouped by; None where the pieces are as good.
         newest: pages begin with the last record and go backwards.
         after: the id of the record after which pages begin.
     """
@@ -71,6 +73,7 @@ class Query:
     where: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     billed: bool = False
     step: int = 1
+    zone: tzinfo | None = None
     newest: bool = False
     after: str | None = None
 

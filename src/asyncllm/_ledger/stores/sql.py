@@ -36,7 +36,7 @@ from ..columns import (
 )
 from ..jobs import OWNER, JobRow
 from ..journal import Journal
-from ..reports import ONE_TAG, TAG, TIME_DIMENSIONS
+from ..reports import ONE_TAG, TAG, TIME_DIMENSIONS, spans
 from ..rollups import BILLED, DAY, FIGURES, HOUR, SETS, Piece, nearest_set, pieces, set_for
 from ..units import first_ulid, is_ulid, moment_of
 from . import Query
@@ -338,20 +338,22 @@ class SQLStore(ABC):
     def _sums(self, execute: Execute, query: Query, dimensions: Sequence[str]) -> Rows:
         required = [_in_sums(name) for name in query.where]
         needed = [*required, *(_in_sums(name) for name in dimensions if name not in TIME_DIMENSIONS)]
-        kind = set_for(needed)
+        kind = set_for(needed, by_hour=query.step < DAY)
         marks = self._rolling.marks(lambda sql, values: (execute(sql, values), 0), query.start, query.end)
         found: Rows = []
         for piece in pieces(marks, query.start, query.end, step=query.step, kind=kind):
-            if not piece.level:
-                found += self._sums_of_records(execute, replace(query, start=piece.start, end=piece.end), dimensions)
-                continue
             chosen = nearest_set(needed, required) if kind is None else kind
-            if chosen is not None:
-                found += self._sums_of_units(execute, query, dimensions, piece, chosen)
+            for start, end, numbered in _parts(piece, query):
+                if not piece.level:
+                    part = replace(query, start=start, end=end)
+                    found += self._sums_of_records(execute, part, dimensions, numbered.format("time"))
+                elif chosen is not None:
+                    unit = piece._replace(start=start, end=end)
+                    found += self._sums_of_units(execute, query, dimensions, unit, chosen, numbered.format("start"))
         return found
 
-    def _sums_of_records(self, execute: Execute, query: Query, dimensions: Sequence[str]) -> Rows:
-        chosen, values = self._dimensions(dimensions, "time", query.step)
+    def _sums_of_records(self, execute: Execute, query: Query, dimensions: Sequence[str], time: str) -> Rows:
+        chosen, values = self._dimensions(dimensions, time)
         condition, more = self._condition(query)
         source = "records" + (self._tags_join.format("records") if TAG in dimensions else "")
         figures = f"{self._dialect.latencies()}, {RECORDS_SUMMED}"
@@ -359,10 +361,10 @@ class SQLStore(ABC):
         return execute(sql, (*values, *more))
 
     def _sums_of_units(
-        self, execute: Execute, query: Query, dimensions: Sequence[str], piece: Piece, kind: int
+        self, execute: Execute, query: Query, dimensions: Sequence[str], piece: Piece, kind: int, time: str
     ) -> Rows:
         there = (*SETS[kind], *TIME_DIMENSIONS)
-        chosen, values = self._dimensions(dimensions, "start", query.step, there)
+        chosen, values = self._dimensions(dimensions, time, there)
         parts = ["kind = ? AND level = ? AND start >= ? AND start < ?"]
         more: list[Any] = [kind, piece.level, piece.start, piece.end]
         if query.billed:
@@ -374,7 +376,7 @@ class SQLStore(ABC):
         return execute(sql, (*values, *more))
 
     def _dimensions(
-        self, dimensions: Sequence[str], time: str, step: int, there: Sequence[str] | None = None
+        self, dimensions: Sequence[str], time: str, there: Sequence[str] | None = None
     ) -> tuple[str, list[Any]]:
         """The expressions of dimensions, and their values. Those that are not there are unknown."""
         chosen: list[str] = []
@@ -383,14 +385,14 @@ class SQLStore(ABC):
             if there is not None and _in_sums(name) not in there:
                 chosen.append("NULL")
                 continue
-            expression, value = self._dimension(name, time, step)
+            expression, value = self._dimension(name, time)
             chosen.append(expression)
             values += value
         return "".join(f"{expression}, " for expression in chosen), values
 
-    def _dimension(self, name: str, time: str, step: int) -> tuple[str, list[Any]]:
+    def _dimension(self, name: str, time: str) -> tuple[str, list[Any]]:
         if name in TIME_DIMENSIONS:
-            return f"{time} / {step}", []
+            return time, []
         if name == TAG:
             return "tag.key || '=' || tag.value", []
         if name.startswith(ONE_TAG):
@@ -504,6 +506,19 @@ class SQLStore(ABC):
         with self._reading() as execute:
             rows: Rows = execute(sql, (*values, last, size))
             return rows
+
+
+def _parts(piece: Piece, query: Query) -> Iterator[tuple[int | None, int | None, str]]:
+    """The parts of a piece between two changes of the clock, each with the number of its pieces of time in SQL.
+
+    All pieces of a local day get the number of its noon: so a database gives one group a day, not 24. Noon is in the
+    day by the clock before and after a change alike; midnight is not.
+    """
+    if query.zone is None or piece.start is None or piece.end is None:
+        yield piece.start, piece.end, f"{{}} / {query.step}"
+        return
+    for start, end, offset in spans(piece.start, piece.end, query.zone):
+        yield start, end, f"(({{}} + {offset}) / {DAY} * {DAY} + {DAY // 2 - offset}) / {query.step}"
 
 
 def _in_sums(name: str) -> str:
