@@ -75,6 +75,26 @@ def test_broken_yaml_is_not_quoted(text: str, tmp_path: Path) -> None:
     assert CANARY not in everything_about(caught.value).replace(f"{CANARY}: anchors", "")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"providers": {"openai": CANARY}},
+        {"providers": {"openai": {"api_key": "k", "headers": f"x-key: {CANARY}"}}},
+        {"providers": {"openai": {"api_key": "k", "deployments": [CANARY]}}},
+        {"providers": {"openai": {"api_key": "k", "deployments": CANARY}}},
+        {"cost_tracking": {"alert_webhook": f"https://hooks.example/services/{CANARY}"}},
+        {"cost_tracking": {"keep": f"postgresql://user:{CANARY}@h/d"}},
+        {"shared": f"redis://:{CANARY}@h"},
+        {"http": f"http://user:{CANARY}@h"},
+    ],
+)
+def test_a_secret_in_the_place_of_a_section_is_not_quoted(changes: dict[str, Any]) -> None:
+    """A key or an address with a password that stands where keys with values belong is named by its place only."""
+    with pytest.raises(ConfigurationError) as caught:
+        load({"active_provider": "openai", "providers": {"openai": {"api_key": "k"}}, **changes}, environ={})
+    assert CANARY not in everything_about(caught.value)
+
+
 def test_the_environment_does_not_travel_with_an_error() -> None:
     """An error about variables holds none of the others."""
     environ = {"OPENAI_API_KEY": CANARY, "OTHER": CANARY, "ASYNCLLM_ROUTING": "x"}

@@ -111,14 +111,19 @@ def refusal(sentences: Sequence[str]) -> ConfigurationError:
     return ConfigurationError("the configuration cannot be used", problems=tuple(sentences))
 
 
+_USER_IN_URL = re.compile(r"//[^/\s]*@")
+
+
 def _sentence(document: ConfigDocument, problem: ConfigProblem) -> str:
     path = problem.path
     written = document.written(path)
     quotable = isinstance(written, (str, int, float)) and not any(_SECRET_KEY.search(str(key)) for key in path)
+    if isinstance(written, str) and (problem.text.startswith("must be a mapping") or path[-1:] == ("deployments",)):
+        quotable = False  # a key, or an address with one, where its section belongs
     found = f" (found {_short(written)})" if quotable and problem.text.startswith(("must", "there")) else ""
     return f"{document.place(path)}: {redact(problem.sentence())}{redact(found)}"
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = _USER_IN_URL.sub("//[redacted]@", repr(value))
     return text if len(text) <= 60 else f"{text[:59]}…"
