@@ -179,6 +179,9 @@ async def test_vertex_with_a_key_needs_no_project() -> None:
         ("https://ollama.test", "https://ollama.test/v1"),
         ("http://ollama.test:80/base/", "http://ollama.test:80/base/v1"),
         ("[::1]:99", "http://[::1]:99/v1"),
+        ("::1", "http://[::1]:11434/v1"),
+        (' "http://ollama.test:80" ', "http://ollama.test:80/v1"),
+        ("http://ollama.test/v1", "http://ollama.test/v1"),
         ("", "http://127.0.0.1:11434/v1"),
     ],
 )
@@ -186,6 +189,13 @@ async def test_where_ollama_listens(told: str, url: str) -> None:
     """OLLAMA_HOST is read as Ollama's own programs read it; an entry's base_url comes first."""
     assert url == build_host("ollama", "o", {}, {"OLLAMA_HOST": told}).base_url
     assert "http://h/v1" == build_host("ollama", "o", {"base_url": "http://h/v1"}, {"OLLAMA_HOST": told}).base_url
+
+
+@pytest.mark.parametrize("told", ["10.0.0.7:port", "http://h:99999", "http://[nonsense"])
+async def test_an_address_of_ollama_that_is_none(told: str) -> None:
+    """The sentence names the variable."""
+    with pytest.raises(ConfigurationError, match=r"OLLAMA_HOST must be an address such as 127\.0\.0\.1:11434"):
+        build_host("ollama", "o", {}, {"OLLAMA_HOST": told})
 
 
 async def test_the_token_of_anthropic_is_found() -> None:

@@ -341,17 +341,29 @@ def dialect_of(kind: str) -> ChatDialect:
 
 
 def _listening(row: CompatibleHost, environ: Mapping[str, str]) -> str | None:
-    """Returns the base URL from the variable that the server itself uses (such as ``OLLAMA_HOST``)."""
-    told = environ.get(row.host_variable, "").strip().rstrip("/") if row.host_variable else ""
+    """Returns the base URL from the variable that the server itself uses (such as ``OLLAMA_HOST``).
+
+    Raises:
+        ConfigurationError: the variable holds no address.
+    """
+    told = environ.get(row.host_variable, "").strip(" \t\r\n\"'").rstrip("/") if row.host_variable else ""
     if not told or row.base_url is None:
         return None
     usual = urlsplit(row.base_url)
-    parts = urlsplit(told if "://" in told else f"{usual.scheme}://{told}")
+    if told.count(":") > 1 and "[" not in told and "://" not in told:
+        told = f"[{told}]"  # an IPv6 address alone
+    try:
+        parts = urlsplit(told if "://" in told else f"{usual.scheme}://{told}")
+        own_port = parts.port
+    except ValueError:
+        raise ConfigurationError(
+            f"{row.host_variable} must be an address such as 127.0.0.1:{usual.port} or https://example.com"
+        ) from None
     host = parts.hostname or usual.hostname or ""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # where it listens, not where it is asked
-    port = parts.port or (usual.port if parts.scheme == "http" and "://" not in told else None)
+    port = own_port or (usual.port if parts.scheme == "http" and "://" not in told else None)
     at = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{at}{f':{port}' if port else ''}{parts.path}{usual.path}"
+    return f"{parts.scheme}://{at}{f':{port}' if port else ''}{parts.path.removesuffix(usual.path)}{usual.path}"
 
 
 def build(kind: str, name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Provider:
