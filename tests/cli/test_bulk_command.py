@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from asyncllm._bulk_job import read_status
 from asyncllm.cli.main import main
 from asyncllm.testing import Fault, Simulator
 
@@ -97,3 +102,29 @@ def test_rows_and_answers_in_every_kind_of_file(
     assert ["1", "2", "3"] == [str(value) for value in out["id"]]
     assert [True, False, True] == list(out["answer"] == 'yes, "it"\nis')
     assert [False, True, False] == [str(error).startswith("BadRequestError") for error in out["error"]]
+
+
+def test_an_interrupted_job_says_how_to_go_on(tmp_path: Path) -> None:
+    """After Ctrl-C the calls under way end and are kept, and the command that goes on is printed."""
+    rows = [{"id": str(number), "text": f"text {number}"} for number in range(500)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf8")
+    (tmp_path / "job.yaml").write_text('name: long\nkey: id\nprompt: "{text}"\nconcurrency: 4\n', encoding="utf8")
+    with Simulator.in_thread(latency=0.1) as sim:
+        entry = {"api_key": "sk-sim-x", "base_url": sim.url("openai"), "fallback_models": ["gpt-sim"]}
+        config = {"active_provider": "openai", "providers": {"openai": entry}}
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf8")
+        start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell may ignore it
+        words = [sys.executable, "-c", f"{start}; from asyncllm.cli.main import main; raise SystemExit(main())"]
+        words += ["bulk", "run", "job.yaml", "--in", "rows.jsonl", "--out", "out.csv"]
+        with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            give_up_at = time.monotonic() + 120
+            while sim.count() < 8 and time.monotonic() < give_up_at:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+        assert 130 == process.returncode
+        assert "go on with: asyncllm bulk resume job.yaml --in rows.jsonl --out out.csv" in said
+        asked = sim.count()
+    status = read_status(f"sqlite:///{tmp_path / 'asyncllm.db'}", "long")
+    assert (asked, 500) == (status.done, status.total)

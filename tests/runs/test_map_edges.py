@@ -322,4 +322,4 @@ def test_an_interrupt_keeps_what_is_under_way(kind: str, tmp_path: Path) -> None
     with sqlite3.connect(path) as answers:
         ((kept,),) = answers.execute("SELECT count(*) FROM answers").fetchall()
     assert asked == kept
-    assert "run the same map again to go on" in said
+    assert "run the same again to go on" in said

@@ -287,7 +287,7 @@ class Crew(Generic[T]):
         """Says how to go on."""
         if self._answers is not None:
             _log.warning(
-                "stopped after %d answers, all recorded in %s; run the same map again to go on",
+                "stopped after %d answers, all recorded in %s; run the same again to go on",
                 self._done - self._failed,
                 self._answers.path,
                 extra={"event": "map_stopped", "done": self._done},

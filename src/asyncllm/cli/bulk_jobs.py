@@ -53,7 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         return _status(arguments.config, arguments.name)
     import anyio
 
-    return anyio.run(_work, arguments)
+    try:
+        return anyio.run(_work, arguments)
+    except KeyboardInterrupt:
+        out = "" if arguments.out is None else f" --out {arguments.out}"
+        print(f"go on with: asyncllm bulk resume {arguments.job} --in {arguments.rows}{out}", file=sys.stderr)
+        raise
 
 
 def _status(config: Path | None, name: str) -> int:
