@@ -198,6 +198,30 @@ async def test_an_address_of_ollama_that_is_none(told: str) -> None:
         build_host("ollama", "o", {}, {"OLLAMA_HOST": told})
 
 
+@pytest.mark.parametrize("url", ["http://[", "http://h:port", "http://h:99999", "http://", "http://h h", "https://:80"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AZURE_OPENAI_ENDPOINT", "GOOGLE_GEMINI_BASE_URL"),
+        *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+    ],
+)
+async def test_an_address_in_the_environment_that_is_none(variable: str, url: str) -> None:
+    """It is a configuration error, as in a file."""
+    kind = variable.partition("_")[0].lower()
+    kind = {"google": "gemini", "aws": "bedrock"}.get(kind, kind)
+    names = (
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "AZURE_OPENAI_API_KEY",
+        "GEMINI_API_KEY",
+        "AWS_BEARER_TOKEN_BEDROCK",
+    )
+    keys = {**dict.fromkeys(names, "k"), "AWS_REGION": "us-east-1"}
+    with pytest.raises(ConfigurationError, match=r"must be an address such as|must begin with http://"):
+        build_host(kind, kind, {}, {**keys, variable: url})
+
+
 async def test_the_token_of_anthropic_is_found() -> None:
     """from_env knows both of Anthropic's variables."""
     assert "anthropic" == from_env({"ANTHROPIC_AUTH_TOKEN": "t"}).active_provider

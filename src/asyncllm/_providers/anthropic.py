@@ -17,7 +17,7 @@ from .._auth.keys import HeaderKey
 from .._protocols.codec import JSONCodec, WireRequest
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting
-from .entry import find_key, max_tokens_of
+from .entry import base_url_of, find_key, max_tokens_of
 from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, moment, text
 from .provider import Provider, Route
 from .spec import ConfigKey, HostSpec, api_key, first_set, found_by_each
@@ -125,7 +125,7 @@ def _dialect(name: str, options: Mapping[str, Any]) -> AnthropicDialect:
 
 
 def _base_url(name: str, value: str) -> str:
-    base = value.rstrip("/")
+    base = base_url_of(name, value)
     if base.endswith("/v1"):
         raise ConfigurationError(f"providers.{name}.base_url must not end in /v1: the paths below it begin with that")
     return base

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,6 +75,17 @@ def base_url_of(name: str, url: str) -> str:
         )
     if not url.startswith(("http://", "https://")):
         raise ConfigurationError(f"providers.{name}.base_url must begin with http:// or https://", provider=name)
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ConfigurationError(
+            f"providers.{name}: base_url, or the variable it comes from, must be an address such as "
+            "https://example.com/v1",
+            provider=name,
+        )
     if url.endswith("/chat/completions"):
         raise ConfigurationError(
             f"providers.{name}.base_url ends where the paths begin: leave out /chat/completions", provider=name

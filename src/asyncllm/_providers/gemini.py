@@ -19,7 +19,7 @@ from .._models.names import is_custom
 from .._protocols.codec import JSONCodec, WireRequest
 from ..errors import ConfigurationError, ProtocolError
 from .counting import Counting, only
-from .entry import find_key
+from .entry import base_url_of, find_key
 from .listings import Listing, ModelEntry, Page, Proof, dig, first, get, items, known, text, words
 from .provider import Provider, Route
 from .spec import ConfigKey, HostSpec, api_key, found_by_each
@@ -111,7 +111,7 @@ def _version(name: str, value: str | None) -> str | None:
 
 
 def _base_url(name: str, value: str) -> str:
-    base = value.rstrip("/")
+    base = base_url_of(name, value)
     version = base.rpartition("/")[2]
     if _VERSION.fullmatch(version):
         raise ConfigurationError(
