@@ -34,6 +34,7 @@ from ._models.tokens import TokenCount
 from ._models.validation import Validation
 from ._protocols.wire_json import WireJSON
 from ._providers.provider import Provider
+from ._schema.foreign_names import OF_A_CLIENT, explains
 from ._schema.request import Request
 from ._transport.base import Transport
 from .errors import ConfigurationError
@@ -50,13 +51,14 @@ Self = TypeVar("Self", bound="Runtime")
 Config = Union[str, "os.PathLike[str]", Mapping[str, Any], Settings]
 
 
+@explains(OF_A_CLIENT)
 class Runtime(AsyncOnly):
     """The base class of `asyncllm.Client`."""
 
     def __init__(
         self,
         config: Config | None = None,
-        *,
+        *more: NoReturn,
         provider: str | None = None,
         model: str | None = None,
         api_key: str | Secret | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
@@ -68,6 +70,9 @@ class Runtime(AsyncOnly):
         hooks: Sequence[Hook] = (),
         **unknown: NoReturn,
     ) -> None:
+        if more:
+            del config, api_key, environ, more
+            raise TypeError(_ONE_ARGUMENT)
         if unknown:
             name = next(iter(unknown))
             del config, api_key, environ, unknown  # no frame that an error leaves shows them
@@ -413,11 +418,17 @@ def _named(provider: str | None = None, model: str | None = None) -> None:
             _checks.name(keyword, value)
 
 
+_ONE_ARGUMENT = (
+    "Client() takes one argument by its place, the configuration; name the others, as in "
+    "Client(provider='openai', model='gpt-5.4-mini', api_key=...)"
+)
+
+
 def _no_such_argument(name: str) -> TypeError:
     import difflib
     import inspect
 
-    known = [parameter for parameter in inspect.signature(Runtime).parameters if parameter != "unknown"]
+    known = [name for name in inspect.signature(Runtime).parameters if name not in ("more", "unknown")]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
     return TypeError(f"Client() got an unexpected keyword argument {name!r}; {hint}")

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from copy import copy
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, TypeVar, overload
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -35,6 +35,7 @@ from ._ledger.reports import ReportRow
 from ._options import CallOptions, with_keywords
 from ._run_options import MapOptions, RunOptions, with_map_keywords, with_run_keywords
 from ._runtime import Config
+from ._schema.foreign_names import OF_A_CLIENT, explains
 from ._schema.response import Response
 from ._sync_bulk import SyncBulkVerb
 from ._sync_conversation import SyncConversation, SyncConversations
@@ -68,6 +69,7 @@ def _of_client(
     return lambda named: blocking
 
 
+@explains(OF_A_CLIENT)
 class SyncClient(BlockingOnly, SyncBulkVerb):
     """The blocking form of `Client`: the same verbs and keywords, for any number of threads.
 
@@ -79,9 +81,8 @@ class SyncClient(BlockingOnly, SyncBulkVerb):
         ConfigurationError: the configuration is wrong; the sentence names file, line and key.
     """
 
-    def __init__(self, config: Config | Client | None = None, **options: Any) -> None:
-        given = Unshown(config, **options)
-        made = config if isinstance(config, Client) else None
+    def __init__(self, config: Config | Client | None = None, *more: NoReturn, **options: Any) -> None:
+        given, made = Unshown(config, *more, **options), config if isinstance(config, Client) else None
         del config, options  # no frame that an error leaves shows them
         self._client = given.into(Client) if made is None else made
         self._lock = threading.Lock()
@@ -117,8 +118,8 @@ class SyncClient(BlockingOnly, SyncBulkVerb):
             ConfigurationError: there is no such provider, or it does not sign in with a key.
         """
         view = copy(self)
-        view._client = self._client.with_options(**options)  # noqa: SLF001  # a copy of this very object
-        view._whole = self._whole or self  # noqa: SLF001  # a copy of this very object
+        # A copy of this very object.
+        view._client, view._whole = self._client.with_options(**options), self._whole or self  # noqa: SLF001
         return view
 
     @property

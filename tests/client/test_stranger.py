@@ -19,6 +19,54 @@ from asyncllm.testing import Fault, Simulator
 LONG = "sk-proj-1234567890abcdefgh"
 
 
+FOREIGN = [
+    (asyncllm.Response, "choices", "the text of the reply is .text"),
+    (asyncllm.Response, "output_text", "the text of the reply is .text"),
+    (asyncllm.Response, "stop_reason", "why the reply ended is .finish_reason"),
+    (asyncllm.Usage, "prompt_tokens", "it is called .input_tokens"),
+    (asyncllm.Client, "chat", "ask by .send(messages), or .stream(messages) for a stream"),
+    (asyncllm.SyncClient, "completions", "ask by .send(messages), or .stream(messages) for a stream"),
+    (asyncllm.SyncClient, "get_usage_report", "reports are made by .ledger.report(by=[...])"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "hint"), FOREIGN)
+def test_an_attribute_of_another_library(kind: type, name: str, hint: str) -> None:
+    """What is called otherwise here says how; it is no attribute for ``hasattr``, and completion does not offer it."""
+    with Simulator.in_thread() as sim, asyncllm.SyncClient(sim.config(), environ={}) as client:
+        reply = client.send("Hi")
+        made = {type(one): one for one in (reply, reply.usage, client, client._client)}[kind]
+        with pytest.raises(AttributeError) as caught:
+            getattr(made, name)
+        assert f"{kind.__name__!r} object has no attribute {name!r}: {hint}" == str(caught.value)
+        assert not hasattr(made, name)
+        assert name not in dir(made)
+        assert "with_options" in dir(client)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"by": "model"}, "by is a list of what to group by; write by=['model']"),
+        ({"by": ["modle"]}, "reports cannot group by 'modle'; choose from"),
+        ({"start": "yesterday"}, "start must be a datetime, not 'yesterday'"),
+        ({"timezone": "Oslo"}, "'Oslo' is no known time zone"),
+    ],
+)
+def test_wrong_arguments_of_a_report(arguments: dict[str, Any], sentence: str) -> None:
+    """A report that cannot be made says which argument is wrong, and what it takes."""
+    ledger = asyncllm.SyncClient(provider="ollama", model="m", environ={}).ledger
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        ledger.report(**arguments)
+
+
+@pytest.mark.parametrize("kind", [asyncllm.Client, asyncllm.SyncClient])
+def test_a_second_argument_by_its_place(kind: Any) -> None:
+    """What is no configuration is named."""
+    told = error_of(lambda: kind("openai", "gpt-5.4-mini"))
+    assert "Client() takes one argument by its place, the configuration; name the others, as in Client(provider" in told
+
+
 def error_of(make: Callable[[], object]) -> str:
     """The text of what it raises."""
     with pytest.raises((asyncllm.AsyncLLMError, TypeError)) as caught:
@@ -35,6 +83,7 @@ def error_of(make: Callable[[], object]) -> str:
         ("openai", "Client(provider='openai', model='...')"),
         ("claude", "Client(provider='anthropic', model='...')"),
         ("some-model", "Client(provider='openai', model='some-model')"),
+        ("http://127.0.0.1:8000", "write Client(provider='openai_compatible', model='...', base_url='http://.../v1')"),
         (LONG, "what was given looks like a key; write Client(provider='openai', model='...', api_key=...)"),
     ],
 )

@@ -68,7 +68,7 @@ def _read(
     if not isinstance(source, (str, os.PathLike, Mapping)):
         return ConfigurationError(
             "a configuration is the path of a file, a mapping or Settings, as in Client('config.yaml'), "
-            f"not a {type(source).__name__}"
+            f"not {type(source).__name__}"
         )
     name = None if isinstance(source, Mapping) else os.fspath(source)
     try:

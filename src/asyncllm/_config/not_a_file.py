@@ -20,6 +20,11 @@ def meant_instead(text: str) -> str:
             "the first argument is the path of a configuration file, and what was given looks like a key; "
             "write Client(provider='openai', model='...', api_key=...)"
         )
+    if text.startswith(("http://", "https://")):
+        return (
+            "the first argument is the path of a configuration file, and what was given is a URL; "
+            "for a server of your own write Client(provider='openai_compatible', model='...', base_url='http://.../v1')"
+        )
     if text.endswith(_FILE_ENDINGS) or "/" in text or os.sep in text:
         return (
             f"{text}: there is no such file in {Path.cwd()}; "

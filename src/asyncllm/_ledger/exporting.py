@@ -114,6 +114,9 @@ def query_of(
     start: datetime | None, end: datetime | None, where: Mapping[str, str], *, billed: bool = False, step: int = 1
 ) -> Query:
     """The query of a report's or an export's arguments."""
+    for name, moment in (("start", start), ("end", end)):
+        if moment is not None and not isinstance(moment, datetime):
+            raise ValueError(f"{name} must be a datetime, not {moment!r}")
     return Query(
         start=None if start is None else to_microseconds(start),
         end=None if end is None else to_microseconds(end),

@@ -103,6 +103,8 @@ def check_dimensions(dimensions: Sequence[str]) -> None:
     Raises:
         ValueError: an unknown dimension, or one twice.
     """
+    if isinstance(dimensions, str):
+        raise ValueError(f"by is a list of what to group by; write by=[{dimensions!r}]")  # noqa: TRY004
     known = (*DIMENSIONS, *TIME_DIMENSIONS, TAG)
     for name in dimensions:
         if name not in known and not (name.startswith(ONE_TAG) and len(name) > len(ONE_TAG)):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from .content import Reasoning, ToolCall
+from .foreign_names import OF_A_REPLY, explains
 from .messages import Message
 from .usage import UNKNOWN_USAGE, Usage
 from .values import dataclass
@@ -90,6 +91,7 @@ class RateLimits:
     tokens_reset: float | None = None
 
 
+@explains(OF_A_REPLY)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Generic[Parsed]):
     """A whole reply; ``Response[City]`` is one whose ``parsed`` is a City.

@@ -13,11 +13,13 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
 
+from .foreign_names import OF_USAGE, explains
 from .values import dataclass
 
 UsageSource = Literal["provider", "estimated", "unknown"]
 
 
+@explains(OF_USAGE)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens of one response.
