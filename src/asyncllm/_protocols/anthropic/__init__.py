@@ -13,7 +13,7 @@ __all__ = ["AnthropicDialect", "AnthropicMessages"]
 
 
 def AnthropicMessages(dialect: AnthropicDialect | None = None) -> Codec[AnthropicDialect]:  # noqa: N802  # the name of a wire format
-    """Anthropic's Messages format, as one host carries it."""
+    """Makes the codec of Anthropic's Messages format, as one host carries it."""
     return Codec(
         name="anthropic",
         dialect=AnthropicDialect() if dialect is None else dialect,

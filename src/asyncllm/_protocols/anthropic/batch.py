@@ -31,7 +31,9 @@ _STATUSES: Mapping[str, int] = {
 
 
 class AnthropicBatching(Batching):
-    """``/v1/messages/batches``; the version of the API is a header of all requests to the host."""
+    """Writes and reads batches at ``/v1/messages/batches``; the version of the API is a header of all requests to the
+    host.
+    """
 
     most_lines = 100_000
     most_bytes = 100_000_000
@@ -39,23 +41,25 @@ class AnthropicBatching(Batching):
     keeps = 29 * DAY
 
     def group(self, wire: WireRequest) -> str:
-        """The version and the betas, which are headers of the whole job."""
+        """Returns the version and the betas: they are headers of the whole job, so lines with other ones need another
+        job.
+        """
         headers = dict(wire.headers)
         return f"{headers.get('anthropic-version', '')} {headers.get('anthropic-beta', '')}".strip()
 
     def line(self, id: str, wire: WireRequest, context: Context) -> bytes:
-        """The id and the body of the request."""
+        """Writes one line of a job: its id, and the body of the request as it is."""
         return context.json.dumps({"custom_id": id})[:-1] + b',"params":' + wire.body + b"}"
 
     def create(self, job: NewJob, context: Context) -> WireRequest:
-        """A job with all of its lines."""
+        """Writes the request that creates a job; it holds all lines."""
         made = telling(_PATH, {}, context)
         version, _, betas = job.group.partition(" ")
         headers = (*made.headers, ("anthropic-version", version), *((("anthropic-beta", betas),) if betas else ()))
         return replace(made, headers=headers, body=b'{"requests":[' + b",".join(job.lines) + b"]}")
 
     def status(self, job_id: str) -> WireRequest:
-        """One job."""
+        """Writes the request that asks how a job is doing."""
         return asking(f"{_PATH}/{job_id}")
 
     def cancel(self, job_id: str) -> WireRequest:
@@ -80,7 +84,7 @@ class AnthropicBatching(Batching):
         )
 
     def find(self, mark: str) -> WireRequest:
-        """The newest jobs."""
+        """Writes the request for the newest jobs; the API cannot search."""
         return asking(_PATH, "limit=100")
 
     def read_jobs(self, value: Any) -> Sequence[JobInfo]:
@@ -88,11 +92,11 @@ class AnthropicBatching(Batching):
         return [self.read_job(one) for one in objects(as_dict(value).get("data"))]
 
     def results(self, job: JobInfo) -> Sequence[WireRequest]:
-        """The results, which are always below the job's own path."""
+        """Writes the requests for the results, which are always below the job's own path."""
         return [asking(f"{_PATH}/{job_id}/results") for job_id in job.outputs]
 
     def read_results(self, body: bytes, context: Context) -> Sequence[LineAnswer]:
-        """A line for each: a message, an error, or that there is none."""
+        """Reads the results: each line holds a message, an error, or says that there is none."""
         return [_answer(row, context) for row in rows(body, context)]
 
 

@@ -24,7 +24,7 @@ from ...errors import AsyncLLMError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnthropicDialect:
-    """One host's way to carry the Messages format.
+    """Says how one host carries the Messages format.
 
     Attributes:
         path: below the base URL; a host whose path names the model gives it in its route.

@@ -46,7 +46,7 @@ PHRASES: tuple[tuple[str, ErrorType], ...] = ()
 
 
 def request_id_of(headers: Mapping[str, str], dialect: AnthropicDialect, body: Any = None) -> str | None:
-    """The id of the HTTP request: from a header, else from the body of an error."""
+    """Returns the id of the HTTP request, from a header or else from the body of an error."""
     for name in dialect.request_id_headers:
         found = headers.get(name)
         if found:
@@ -58,7 +58,7 @@ def request_id_of(headers: Mapping[str, str], dialect: AnthropicDialect, body: A
 def read_error(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: AnthropicDialect
 ) -> errors.AsyncLLMError:
-    """The exception for a failed answer; never raises."""
+    """Returns the exception for a failed answer; it never raises, whatever the body holds."""
     try:
         value = context.json.loads(body)
     except errors.AsyncLLMError:
@@ -77,7 +77,7 @@ def error_from(
     text: str = "",
     rate_limits: RateLimits | None = None,
 ) -> errors.AsyncLLMError:
-    """The exception for an error object of any host, in a body or in a stream.
+    """Returns the exception for an error object of any host, in a body or in a stream.
 
     ``status`` is None in a stream, whose 200 says nothing; ``text`` is what to say where the object holds no message.
     """
@@ -113,7 +113,7 @@ def error_from(
 
 
 def _codes(error: Mapping[str, Any], headers: Mapping[str, str], dialect: AnthropicDialect) -> list[str | int]:
-    """Every code the answer holds, the most telling first."""
+    """Returns every code that the answer holds, the most precise one first."""
     found = [
         as_dict(error.get("details")).get("error_code"),
         error.get("type"),

@@ -23,7 +23,7 @@ Content = Union[str, list[Block]]
 def write_conversation(
     messages: tuple[Message, ...], writer: MessagesWriter, facts: ModelFacts
 ) -> tuple[Content, list[dict[str, Any]]]:
-    """The ``system`` (empty for none) and the ``messages`` of a request.
+    """Writes the ``system`` (empty for none) and the ``messages`` of a request.
 
     Raises:
         UnsupportedContentError: a part that the host cannot carry.
@@ -66,7 +66,7 @@ def _trim(last: dict[str, Any], writer: MessagesWriter) -> None:
 
 
 class _AlternatingTurns:
-    """The messages written so far."""
+    """Collects the written messages and merges those of one role: the API wants turns to alternate."""
 
     __slots__ = ("_takes_system", "_unanswered", "_writer", "written")
 
@@ -107,7 +107,7 @@ class _AlternatingTurns:
 
 
 def _system(parts: list[Part] | tuple[Part, ...], writer: MessagesWriter) -> Content:
-    """Instructions, which are text."""
+    """Writes instructions, which can only be text."""
     for part in parts:
         if not isinstance(part, (Text, Refusal, Unknown)):
             raise writer.refuse(f"a system message holds text, not {type(part).__name__}; put it into a user message")
@@ -115,7 +115,7 @@ def _system(parts: list[Part] | tuple[Part, ...], writer: MessagesWriter) -> Con
 
 
 def _content(parts: tuple[Part, ...], role: str, writer: MessagesWriter) -> Content:
-    """A string where the parts are one plain text, blocks where there is more to them."""
+    """Returns a string where the parts are one plain text, and blocks where there is more to them."""
     text = plain_text(parts[0]) if len(parts) == 1 else None
     return text if text is not None and text.strip() else writer.blocks(parts, role)
 

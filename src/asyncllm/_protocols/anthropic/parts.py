@@ -49,7 +49,7 @@ _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def plain_text(part: Part) -> str | None:
-    """The text of a part that is text and nothing else; None for any other."""
+    """Returns the text of a part that is text and nothing else; None for any other part."""
     if type(part) is not Text or part.cache is not None or part.citations:
         return None
     return part.text if part.signature is None and part.extra is None else None
@@ -61,7 +61,7 @@ class MessagesWriter(BlockWriter[AnthropicDialect]):
     __slots__ = ()
 
     def blocks(self, parts: tuple[Part, ...], role: str) -> list[Block]:
-        """The blocks of one message, in order."""
+        """Writes the blocks of one message, in order."""
         written: list[Block] = []
         unanswered = self.unanswered(parts) if role == "assistant" else ()
         for part in parts:
@@ -82,7 +82,7 @@ class MessagesWriter(BlockWriter[AnthropicDialect]):
         return written
 
     def _block(self, part: Part, role: str) -> Block | None:
-        """The block of one part; None for one that is left out."""
+        """Writes the block of one part; None for one that is left out."""
         match part:
             case Text():
                 return self._text(part, role)
@@ -155,7 +155,7 @@ class MessagesWriter(BlockWriter[AnthropicDialect]):
         return self._extend(block, part.extra, part.origin)
 
     def _source(self, part: Image | Document) -> Block | None:
-        """The source of a URL or a stored file; None where the part holds its bytes."""
+        """Writes the source of a URL or a stored file; None where the part holds its bytes."""
         kind = "an image" if isinstance(part, Image) else "a document"
         if part.url is not None:
             if not part.url.startswith(("https://", "http://")):
@@ -257,7 +257,7 @@ def _base64(media_type: str, data: bytes) -> Block:
 
 
 def _tool_id(call_id: str) -> str:
-    """The id in the characters the API takes (``^[a-zA-Z0-9_-]+$``)."""
+    """Returns the id in the characters that the API takes (``^[a-zA-Z0-9_-]+$``)."""
     if _BAD_ID.search(call_id) is None:
         return call_id
     return _BAD_ID.sub(lambda found: f"_{ord(found[0]):x}_", call_id)

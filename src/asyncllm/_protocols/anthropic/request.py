@@ -114,7 +114,7 @@ def _finish(
     dialect: AnthropicDialect,
     needed: tuple[str, ...],
 ) -> WireRequest:
-    """The version, the betas, and what the caller adds; then bytes."""
+    """Adds the version, the betas and what the caller adds, and makes the bytes."""
     extra = request.extra_body or {}
     version = dialect.version
     if dialect.sampling_version is not None and not (_SAMPLING.isdisjoint(body) and _SAMPLING.isdisjoint(extra)):
@@ -147,7 +147,7 @@ def _finish(
 
 
 def _betas(ours: tuple[str, ...], theirs: str) -> list[str]:
-    """Both lists as one, each name once."""
+    """Joins both lists of beta names; each name stands there once."""
     return list(dict.fromkeys([*ours, *(name.strip() for name in theirs.split(",") if name.strip())]))
 
 
@@ -162,7 +162,7 @@ def _max_tokens(request: Request, facts: ModelFacts, plan: ThinkingPlan, dialect
 
 
 def _sampling(request: Request, plan: ThinkingPlan, body: dict[str, Any], writer: MessagesWriter) -> None:
-    """Sampling hints; one the model would refuse is dropped with a warning."""
+    """Writes the sampling hints; leaves out, with a warning, what the model would refuse."""
     thinks = plan.thinking is not None and plan.thinking["type"] != "disabled"
     for name, value in sampling_hints(request, writer, plan.asked).items():
         if thinks and name == "temperature" and value != 1:

@@ -94,7 +94,7 @@ def check_blocked(
 
 
 def read_blocks(content: Iterable[Any], context: Context) -> list[Part]:
-    """The parts of a message, in order."""
+    """Reads the parts of a message, in order."""
     names: dict[str, str] = {}
     parts = []
     for block in content:
@@ -106,7 +106,7 @@ def read_blocks(content: Iterable[Any], context: Context) -> list[Part]:
 
 
 def read_block(block: Any, context: Context, names: Mapping[str, str], arguments: str | None = None) -> Part:
-    """One content block as a part.
+    """Reads one content block as a part.
 
     Args:
         block: the wire's block, whole.
@@ -144,7 +144,9 @@ def _text(block: dict[str, Any], context: Context) -> Part | None:
 
 
 def _citation(raw: dict[str, Any]) -> Citation:
-    """A citation of any location: characters (0-based), pages (from 1) or blocks, whichever the source is cut into."""
+    """Reads a citation of any location: characters (0-based), pages (from 1) or blocks, whichever the source is cut
+    into.
+    """
     starts = [raw.get(name) for name in ("start_char_index", "start_page_number", "start_block_index")]
     ends = [raw.get(name) for name in ("end_char_index", "end_page_number", "end_block_index")]
     return Citation(
@@ -183,7 +185,7 @@ def _tool_call(block: dict[str, Any], context: Context, arguments: str | None) -
 
 
 def _written(value: Any, context: Context) -> str:
-    """The arguments as text; none at all is ``""``."""
+    """Returns the arguments as text; ``""`` where there are none."""
     return "" if value is None else context.json.dumps(value).decode()
 
 

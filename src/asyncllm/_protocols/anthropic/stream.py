@@ -50,7 +50,7 @@ from .usage import read_rate_limits, read_usage
 
 
 class _Block:
-    """A block that has started and not ended."""
+    """Holds a block that has started and not ended."""
 
     __slots__ = ("index", "pieces", "taken", "wire")
 
@@ -122,7 +122,7 @@ class AnthropicStreamDecoder:
 
     @property
     def usage(self) -> Usage:
-        """The usage so far. The input is known from the first event on."""
+        """Returns the usage so far. The input is known from the first event on."""
         return read_usage(self._usage)
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
@@ -196,7 +196,7 @@ class AnthropicStreamDecoder:
         return events
 
     def _rare(self, event: dict[str, Any], events: list[Event], frame: Frame) -> None:
-        """Everything but deltas."""
+        """Reads every event that is not a delta. They are few, so `feed` tests for deltas first."""
         kind = event.get("type")
         if kind == "error" or (not kind and event.get("error")):
             raise error_from(event, self._headers, self._context, self._dialect, status=None, text=snippet(frame.data))
@@ -254,7 +254,7 @@ class AnthropicStreamDecoder:
             self._piece(block, block.taken, beginning, events)
 
     def _beginning(self, block: _Block) -> Part:
-        """The part as it is known at its start: without what deltas will bring."""
+        """Returns the part as it is known at its start, without what deltas will bring."""
         wire = block.wire
         if wire.get("type") == "tool_use":  # once: the end names the same call
             ident = wire.get("id")
@@ -267,7 +267,7 @@ class AnthropicStreamDecoder:
         return read_block(shown, self._context, self._names, "" if empty is None else None)
 
     def _delta(self, block: _Block, delta: dict[str, Any], events: list[Event], frame: Frame) -> None:
-        """A delta that is not text."""
+        """Reads a delta that is not text."""
         kind = as_text(delta.get("type"))
         if kind == block.taken and kind is not None:
             piece = delta.get(_FIELDS[kind])
@@ -285,7 +285,7 @@ class AnthropicStreamDecoder:
             _merge(block.wire, delta)
 
     def _piece(self, block: _Block, kind: str, piece: str, events: list[Event]) -> None:
-        """More of a block's main field."""
+        """Adds a piece to a block's main field and tells it as an event."""
         if not piece:
             return
         block.pieces.append(piece)
@@ -340,7 +340,7 @@ class AnthropicStreamDecoder:
         self.done = True
 
     def _failure(self, frame: Frame) -> AsyncLLMError:
-        """A frame whose framing says it is an error: its name is the code, as AWS sends it."""
+        """Returns the exception for a frame that is framed as an error: AWS sends the code as the frame's name."""
         try:
             value: Any = self._context.json.loads(frame.data)
         except AsyncLLMError:

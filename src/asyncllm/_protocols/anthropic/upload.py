@@ -13,10 +13,12 @@ from ..parts import as_dict, as_text, objects
 
 
 class AnthropicFiling(Filing):
-    """``/v1/files``; the version of the API is a header of all requests to the host."""
+    """Writes and reads requests about stored files at ``/v1/files``; the version of the API is a header of all
+    requests to the host.
+    """
 
     def upload(self, file: NewFile, context: Context) -> WireRequest:
-        """The content as a form."""
+        """Writes the request that stores a file; the content is sent as a form."""
         return multipart("/v1/files", {}, file.stored_name, file.data, file.media_type)
 
     def read(self, value: Any) -> FileInfo:
@@ -37,11 +39,11 @@ class AnthropicFiling(Filing):
         )
 
     def get(self, file_id: str) -> WireRequest:
-        """One file."""
+        """Writes the request for what is known of one file."""
         return asking(f"/v1/files/{quote(file_id, safe='')}")
 
     def list(self, after: str) -> WireRequest:
-        """A page of the files, the newest first."""
+        """Writes the request for a page of the files, the newest first."""
         return asking("/v1/files", f"limit=1000{f'&page={quote(after)}' if after else ''}")
 
     def read_list(self, value: Any) -> tuple[Sequence[FileInfo], str]:

@@ -23,7 +23,7 @@ _LIFETIMES = (("5m", "ephemeral_5m_input_tokens"), ("1h", "ephemeral_1h_input_to
 
 
 def read_usage(value: Any) -> Usage:
-    """What a reply used; `UNKNOWN_USAGE` where the wire does not say."""
+    """Reads what a reply used, with cached tokens as a part of the input; `UNKNOWN_USAGE` if the wire says nothing."""
     usage = as_dict(value)
     parts = [usage]
     if usage.get("iterations"):
@@ -61,7 +61,7 @@ def _count(value: Any) -> int | None:
 
 
 def _total(parts: list[dict[str, Any]], key: str) -> int | None:
-    """The sum; unknown where the reply's own number is."""
+    """Returns the sum of a count over all parts; None where the reply's own number is unknown."""
     first = parts[0].get(key)
     if type(first) is not int or first < 0:
         return None
@@ -89,7 +89,7 @@ _BOTH = (_OURS, _THEIRS)
 
 
 def read_rate_limits(headers: Mapping[str, str], now: Callable[[], float]) -> RateLimits | None:
-    """What the headers say; None where there are none.
+    """Reads the limits from the headers; None where there are none.
 
     ``...-reset`` is an RFC 3339 time on Anthropic and a duration elsewhere; either way seconds from now come out. Input
     tokens stand in for tokens where only those are limited.

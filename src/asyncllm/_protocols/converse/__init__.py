@@ -19,7 +19,7 @@ _VERBS = verbs_in("asyncllm._protocols.invoke", "embed", "rerank")
 
 
 def Converse(dialect: ConverseDialect | None = None) -> Codec[ConverseDialect]:  # noqa: N802  # the name of a wire format
-    """Converse, as one host speaks it; its streams are AWS event streams."""
+    """Makes the codec of Converse, as one host speaks it; its streams are AWS event streams."""
     return Codec(
         name="converse",
         dialect=ConverseDialect() if dialect is None else dialect,

@@ -42,16 +42,16 @@ _STATUSES: Mapping[str, int] = {"400": 400, "403": 403, "404": 404, "408": 408, 
 
 
 class BedrockBatching(Batching):
-    """``/model-invocation-job`` of the control plane."""
+    """Writes and reads batches at ``/model-invocation-job`` of the control plane; lines and answers lie in S3."""
 
     storage = "s3"
 
     def group(self, wire: WireRequest) -> str:
-        """The operation that the bodies are for."""
+        """Returns the operation that the bodies are for: a job has one."""
         return "Converse" if wire.path.endswith("/converse") else "InvokeModel"
 
     def line(self, id: str, wire: WireRequest, context: Context) -> bytes:
-        """The id and the body."""
+        """Writes one line of a job: its id, and the body of the request as it is."""
         return context.json.dumps({"recordId": id})[:-1] + b',"modelInput":' + wire.body + b"}"
 
     def at_storage(self, wire: WireRequest) -> bool:
@@ -59,18 +59,18 @@ class BedrockBatching(Batching):
         return not wire.path.startswith(_JOB)
 
     def upload(self, job: NewJob, context: Context) -> WireRequest | None:
-        """The lines as an object of the bucket; to write it again changes nothing."""
+        """Writes the lines as an object of the bucket; to write it again changes nothing."""
         bucket, key = bucket_of(self.read_upload({}, job))
         body = b"\n".join([*job.lines, b""])
         headers = (("content-type", "application/jsonl"), ("x-amz-content-sha256", sha256(body).hexdigest()))
         return WireRequest(method="PUT", path=f"/{bucket}/{key}", headers=headers, body=body)
 
     def read_upload(self, value: Any, job: NewJob) -> str:
-        """Its address."""
+        """Returns the address of the written object; the answer of S3 says nothing of it."""
         return f"{job.storage}/{job.mark}.jsonl"
 
     def create(self, job: NewJob, context: Context) -> WireRequest:
-        """A job over the object.
+        """Writes the request that creates a job over the object.
 
         Raises:
             BadRequestError: there is no role to read the bucket with.
@@ -92,7 +92,7 @@ class BedrockBatching(Batching):
         return telling(_JOB, body, context)
 
     def status(self, job_id: str) -> WireRequest:
-        """One job."""
+        """Writes the request that asks how a job is doing."""
         return asking(f"{_JOB}/{quote(job_id, safe='')}")
 
     def cancel(self, job_id: str) -> WireRequest:
@@ -125,7 +125,7 @@ class BedrockBatching(Batching):
         )
 
     def find(self, mark: str) -> WireRequest:
-        """The jobs of this name."""
+        """Writes the request for the jobs of this name: our mark is the name."""
         return asking(f"{_JOB}s", f"nameContains={quote(mark, safe='')}")
 
     def read_jobs(self, value: Any) -> Sequence[JobInfo]:
@@ -133,7 +133,7 @@ class BedrockBatching(Batching):
         return [self.read_job(one) for one in objects(as_dict(value).get("invocationJobSummaries"))]
 
     def results(self, job: JobInfo) -> Sequence[WireRequest]:
-        """The object that holds the answers; a job that was stopped early may have none."""
+        """Writes the requests for the objects that hold the answers; a job that was stopped early may have none."""
         empty = (("x-amz-content-sha256", sha256(b"").hexdigest()),)
         found = []
         for where in job.outputs:
@@ -142,7 +142,7 @@ class BedrockBatching(Batching):
         return found
 
     def read_results(self, body: bytes, context: Context) -> Sequence[LineAnswer]:
-        """A line for each: the output of the model, or an error."""
+        """Reads the results: each line holds the output of the model, or an error."""
         return [_answer(row, context) for row in rows(body, context)]
 
 

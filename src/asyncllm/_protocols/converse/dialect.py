@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConverseDialect:
-    """One host's way to speak Converse.
+    """Says how one host speaks Converse.
 
     Attributes:
         max_tokens: how much to ask for when the caller does not say; None leaves it to the model's own limit.

@@ -28,7 +28,7 @@ from .parts import ConverseWriter, tool_id
 def write_conversation(
     messages: tuple[Message, ...], writer: ConverseWriter, *, takes_system: bool
 ) -> tuple[list[Block], list[dict[str, Any]]]:
-    """The ``system`` (empty for none) and the ``messages`` of a request.
+    """Writes the ``system`` (empty for none) and the ``messages`` of a request.
 
     Args:
         messages: of the request.
@@ -110,7 +110,7 @@ def _without_sound(results: list[ToolResult], others: list[Part], writer: Conver
 
 
 def _assistant(message: Message, writer: ConverseWriter) -> list[Block]:
-    """The content of the assistant's message; empty where it is left out."""
+    """Writes the content of an assistant message; empty where the message is left out."""
     content = writer.blocks(message.content, "assistant")
     if writer.claude and all("reasoningContent" in block or "cachePoint" in block for block in content):
         content = []
@@ -120,7 +120,7 @@ def _assistant(message: Message, writer: ConverseWriter) -> list[Block]:
 
 
 def _system(parts: list[Part] | tuple[Part, ...], writer: ConverseWriter) -> list[Block]:
-    """Instructions, which are text."""
+    """Writes instructions, which can only be text."""
     for part in parts:
         if not isinstance(part, (Text, Refusal, Unknown)):
             raise writer.refuse(f"a system message holds text, not {type(part).__name__}; put it into a user message")

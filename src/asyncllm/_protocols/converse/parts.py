@@ -98,7 +98,9 @@ _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})$")
 
 
 def format_of(media_type: str | None, known: Mapping[str, str], *names: str | None) -> str | None:
-    """The format word: from the media type, else from what the first of these names ends in; None for neither."""
+    """Returns the format word: from the media type, else from the ending of the first of these names that has one;
+    None for neither.
+    """
     kind = (media_type or "").partition(";")[0].strip().lower()
     if kind in known:
         return known[kind]
@@ -114,7 +116,7 @@ def format_of(media_type: str | None, known: Mapping[str, str], *names: str | No
 
 
 def media_type_of(word: object, known: Mapping[str, str]) -> str | None:
-    """The media type of a format word; None for one that is not known."""
+    """Returns the media type of a format word; None for one that is not known."""
     return next((kind for kind, found in known.items() if found == word), None)
 
 
@@ -123,7 +125,7 @@ _LONGEST_NAME = 200
 
 
 class DocumentNames:
-    """The names of the documents of one request: each at most once, in the characters that every model takes.
+    """Gives the documents of one request names: each at most once, in the characters that every model takes.
 
     Those are letters, digits, single spaces, hyphens, parentheses and square brackets, 200 of them at most.
     """
@@ -134,7 +136,7 @@ class DocumentNames:
         self._taken: set[str] = set()
 
     def give(self, wanted: str | None) -> str:
-        """A name of its own for one more document."""
+        """Returns a name that no other document of the request has."""
         plain = _NOT_IN_NAMES.sub(" ", wanted or "").strip()[:_LONGEST_NAME].strip()
         name, number = plain or "Document 1", 1
         while name in self._taken:
@@ -151,7 +153,7 @@ _IN_RESULTS = (Text, Image, Document, Video, Unknown)
 
 
 def tool_id(call_id: str) -> str:
-    """The id as Converse takes it."""
+    """Returns the id as Converse takes it; one with other characters, or too long, becomes its digest."""
     if _TOOL_ID.fullmatch(call_id):
         return call_id
     return "call_" + sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -184,7 +186,7 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
         return self._facts.family == CLAUDE
 
     def blocks(self, parts: Iterable[Part], role: str) -> list[Block]:
-        """The blocks of one message, in order."""
+        """Writes the blocks of one message, in order."""
         parts = tuple(parts)
         written: list[Block] = []
         unanswered = self.unanswered(parts) if role == "assistant" else ()
@@ -206,7 +208,7 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
         return written
 
     def cache_point(self, cache: CacheMark) -> Block:
-        """The block of a cache mark, as it stands in messages, in ``system`` and among tools."""
+        """Writes the block of a cache mark, as it stands in messages, in ``system`` and among tools."""
         point = {"type": "default"}
         if cache.ttl in _LIFETIMES:
             point["ttl"] = str(cache.ttl)
@@ -223,7 +225,7 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
         return None
 
     def _block(self, part: Part, role: str) -> Block | None:
-        """The block of one part; None for one that is left out."""
+        """Writes the block of one part; None for one that is left out."""
         match part:
             case Text():
                 return self._text(part, role)
@@ -259,7 +261,7 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
                 return {"text": part.text}
 
     def _extend(self, kind: str, body: Block, extra: Mapping[str, Any] | None, origin: Origin | None) -> Block:
-        """A block, with the wire's own further fields."""
+        """Writes a block with the wire's own further fields, where they came from this host."""
         if extra:
             if self.is_own(origin):
                 body = {**extra, **body}
@@ -282,7 +284,7 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
         return {"text": part.text}
 
     def _source(self, kind: str, part: Image | Document | Video | Audio) -> Block | None:
-        """The source in S3; None where the part holds its content."""
+        """Writes the source of a part that lies in S3; None where the part holds its content."""
         address = part.url or part.file_id
         if address is None:
             return None
@@ -337,7 +339,9 @@ class ConverseWriter(BlockWriter[ConverseDialect]):
         return self._extend("document", body, part.extra, part.origin)
 
     def _document_bytes(self, part: Document) -> Block:
-        """Text that is to be cited goes as text: the API cites only from that and from PDF."""
+        """Writes a document's content; text that is to be cited goes as text: the API cites only from that and from
+        PDF.
+        """
         if part.citations and part.data is not None and (part.media_type or "").startswith("text/"):
             try:
                 return {"text": part.data.decode()}

@@ -65,7 +65,7 @@ _UNKNOWN = ReasoningRules(efforts=WORDS[2:], optional=True)
 
 
 class ReasoningPlan(NamedTuple):
-    """What to send.
+    """Holds what is sent to ask for reasoning.
 
     Attributes:
         fields: for ``additionalModelRequestFields``.
@@ -85,7 +85,7 @@ class ReasoningPlan(NamedTuple):
 def plan_reasoning(
     request: Request, writer: ConverseWriter, messages: Sequence[Mapping[str, Any]], max_tokens: int | None
 ) -> ReasoningPlan:
-    """What to send for an effort word, a budget in tokens, or nothing.
+    """Returns what is sent for an effort word, a budget in tokens, or nothing.
 
     Args:
         request: the request.
@@ -132,7 +132,7 @@ _CONVERSE_WORDS: Mapping[str, str] = {"auto": "auto", "required": "any", "tool":
 
 
 class ToolPlan:
-    """The tools of one request, as they will be sent."""
+    """Writes the tools of one request and the choice among them."""
 
     __slots__ = ("_claude", "_facts", "_request", "_writer")
 
@@ -145,7 +145,7 @@ class ToolPlan:
     def write(
         self, messages: list[dict[str, Any]], thinks: str | None
     ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        """The body's ``toolConfig`` and Claude's ``tool_choice``; None for what is not sent.
+        """Writes the body's ``toolConfig`` and Claude's ``tool_choice``; None for what is not sent.
 
         Args:
             messages: as they will be sent.
@@ -195,7 +195,7 @@ class ToolPlan:
         return {"tools": tools}, {"type": "none"} if self._claude else None
 
     def _native(self, choice: ToolChoice | None) -> dict[str, Any] | None:
-        """Claude's own ``tool_choice``, where Converse's cannot say it."""
+        """Writes Claude's own ``tool_choice``, where Converse's cannot say what was asked for."""
         one_by_one = self._request.parallel_tool_calls is False
         if not self._claude:
             if one_by_one:
@@ -248,7 +248,7 @@ def _name(tool: AnyTool) -> Any:
 
 
 def _names_in(messages: list[dict[str, Any]]) -> dict[str, bool]:
-    """The names of the tools called in a history, each with whether Bedrock ran it."""
+    """Returns the names of the tools called in a history, each with whether Bedrock ran it."""
     names: dict[str, bool] = {}
     for message in messages:
         for block in message["content"]:
@@ -329,7 +329,7 @@ _HINTS: Mapping[str, str] = {"temperature": "temperature", "top_p": "topP"}
 
 
 def _settings(request: Request, plan: ReasoningPlan, most: int | None, writer: ConverseWriter) -> dict[str, Any]:
-    """``inferenceConfig``; a hint the model would refuse is dropped with a warning."""
+    """Writes ``inferenceConfig``; leaves out, with a warning, a hint that the model would refuse."""
     settings: dict[str, Any] = {}
     if most is None and plan.budget:
         most = plan.budget + ROOM_FOR_THE_ANSWER  # the model's own limit may be smaller than the budget
@@ -364,7 +364,7 @@ def _output(request: Request, plan: ReasoningPlan, writer: ConverseWriter) -> di
 
 
 def _words(model: str, writer: ConverseWriter) -> frozenset[str]:
-    """The tools that Bedrock runs for a model."""
+    """Returns the words of the tools that Bedrock runs for a model."""
     return frozenset([word for word, (mark, _) in writer.dialect.system_tools.items() if mark in model])
 
 

@@ -75,17 +75,17 @@ def read_response(
 
 
 def answered_by(trace: Any) -> str | None:
-    """The model that a prompt router chose, where one did."""
+    """Returns the model that a prompt router chose; None where there was no router."""
     return as_text(as_dict(as_dict(trace).get("promptRouter")).get("invokedModelId"))
 
 
 def stop_sequence(fields: Any) -> str | None:
-    """The sequence that ended the reply, where the request asked for ``/stop_sequence``."""
+    """Returns the sequence that ended the reply, where the request asked for ``/stop_sequence``."""
     return as_text(as_dict(fields).get("stop_sequence"))
 
 
 def read_blocks(content: Iterable[Any], context: Context) -> list[Part]:
-    """The parts of a message, in order."""
+    """Reads the parts of a message, in order."""
     names: dict[str, str] = {}
     parts = []
     for block in content:
@@ -97,7 +97,7 @@ def read_blocks(content: Iterable[Any], context: Context) -> list[Part]:
 
 
 def read_block(block: Any, context: Context, names: Mapping[str, str], arguments: str | None = None) -> Part:
-    """One content block, which has one key, as a part.
+    """Reads one content block, which has one key, as a part.
 
     Args:
         block: the wire's block, whole.
@@ -167,7 +167,7 @@ def _cited(block: dict[str, Any], body: dict[str, Any], context: Context) -> Par
 
 
 def _citation(raw: dict[str, Any]) -> Citation:
-    """A citation of any location: a web page, or a span of characters, pages or chunks."""
+    """Reads a citation of any location: a web page, or a span of characters, pages or chunks."""
     place = as_dict(next(iter(as_dict(raw.get("location")).values()), None))
     content = raw.get("sourceContent")
     texts = (

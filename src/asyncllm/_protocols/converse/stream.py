@@ -60,7 +60,7 @@ TEXT, REASONING, REDACTED, TOOL_USE = "text", "reasoning", "redacted", "toolUse"
 
 
 class OpenBlock:
-    """A block that has begun and not ended.
+    """Holds a block that has begun and not ended.
 
     Attributes:
         index: of its part.
@@ -87,7 +87,7 @@ class OpenBlock:
         self._bodies.append(value if isinstance(value, dict) else {"delta": value})
 
     def wire(self) -> tuple[dict[str, Any], str | None]:
-        """The block as it is known by now, and the text of a tool's input."""
+        """Returns the block as it is known by now, and the text of a tool's input."""
         text = "".join(self.pieces)
         if self.kind == TEXT:
             if self.citations:
@@ -105,7 +105,9 @@ class OpenBlock:
 
 
 def _folded(values: list[Any], key: str = "") -> Any:
-    """Several values of one field as one."""
+    """Joins the values that several deltas brought for one field: texts and lists are joined, mappings by their keys,
+    of others the last one counts.
+    """
     if all(type(value) is str for value in values):
         return _one_blob(values) if key == "bytes" else "".join(values)
     if all(type(value) is dict for value in values):
@@ -120,7 +122,7 @@ def _folded(values: list[Any], key: str = "") -> Any:
 
 
 def _texts_joined(items: list[Any]) -> list[Any]:
-    """The content with texts that follow each other as one text."""
+    """Returns the content with texts that follow each other joined into one."""
     joined: list[Any] = []
     for is_text, group in groupby(items, _is_text):
         found = list(group)
@@ -133,7 +135,7 @@ def _is_text(item: Any) -> bool:
 
 
 def _one_blob(pieces: list[str]) -> str:
-    """The base64 of the whole blob, from the base64 of its pieces."""
+    """Returns the base64 of the whole blob, from the base64 of its pieces."""
     if len(pieces) < 2:
         return "".join(pieces)
     try:
@@ -187,7 +189,7 @@ class ConverseStreamDecoder:
 
     @property
     def usage(self) -> Usage:
-        """What the stream has said of its usage: unknown until its end."""
+        """Returns what the stream has said of its usage, which is unknown until its end."""
         return self._usage or UNKNOWN_USAGE
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
@@ -236,7 +238,7 @@ class ConverseStreamDecoder:
         return events
 
     def close(self) -> list[Event]:
-        """The bytes have ended: the end without usage, nothing more, or an error.
+        """Ends the stream, as its bytes have ended; returns the end without usage, or nothing more.
 
         Raises:
             StreamTruncatedError: ``messageStop`` never came.
@@ -256,7 +258,7 @@ class ConverseStreamDecoder:
         return events
 
     def _rare(self, name: str, value: dict[str, Any], events: list[Event], frame: Frame) -> None:
-        """Everything but deltas; an event that is not known is skipped."""
+        """Reads every event that is not a delta; one that is not known is skipped."""
         if name == "messageStart":
             if self._open or self._stop is not None:
                 raise self._broken("a second message begins", frame)
@@ -311,7 +313,7 @@ class ConverseStreamDecoder:
         return read_block(wire, self._context, self._names, arguments)
 
     def _delta(self, index: int, delta: dict[str, Any], events: list[Event], frame: Frame) -> None:
-        """A delta that is not more of an open text."""
+        """Reads a delta that is not more of an open text."""
         for key, value in delta.items():
             if key == "reasoningContent":
                 self._reasoning(index, as_dict(value), events)
@@ -335,7 +337,7 @@ class ConverseStreamDecoder:
                 self._of_kind(index, key, events).take(value)
 
     def _of_kind(self, index: int, kind: str, events: list[Event]) -> OpenBlock:
-        """The open block, or a new one where it is of another kind."""
+        """Returns the open block, or begins a new one where the open one is of another kind."""
         block = self._blocks.get(index)
         return block if block is not None and block.kind == kind else self._begin(index, kind, {}, events)
 

@@ -15,7 +15,7 @@ from ..parts import as_dict
 
 
 def read_usage(value: Any, tier: Any = None) -> Usage:
-    """What a reply used; `UNKNOWN_USAGE` where the wire does not say.
+    """Reads what a reply used, with cached tokens as a part of the input; `UNKNOWN_USAGE` where the wire does not say.
 
     Args:
         value: the wire's ``usage``.

@@ -19,7 +19,7 @@ _VERBS = verbs_in(__name__, "embed", "rerank")
 
 
 def Gemini(dialect: GeminiDialect | None = None) -> Codec[GeminiDialect]:  # noqa: N802  # the name of a wire format
-    """Google's generateContent format, as one host speaks it."""
+    """Makes the codec of Google's generateContent format, as one host speaks it."""
     return Codec(
         name="gemini",
         dialect=GeminiDialect() if dialect is None else dialect,

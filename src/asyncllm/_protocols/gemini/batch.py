@@ -25,7 +25,7 @@ _STATES: Mapping[str, JobState] = {
 
 
 class GeminiBatching(Batching):
-    """``models/M:batchGenerateContent`` and ``batches/``.
+    """Writes and reads batches at ``models/M:batchGenerateContent`` and ``batches/``.
 
     Args:
         dialect: of the host; says the version of the API.
@@ -39,11 +39,11 @@ class GeminiBatching(Batching):
         self._dialect = replace(dialect, version=dialect.version or "v1beta")
 
     def line(self, id: str, wire: WireRequest, context: Context) -> bytes:
-        """The body of the request, with the id as its metadata."""
+        """Writes one line of a job: the body of the request, with the id as its metadata."""
         return b'{"request":' + wire.body + b',"metadata":' + context.json.dumps({"key": id}) + b"}"
 
     def create(self, job: NewJob, context: Context) -> WireRequest:
-        """A job with all of its lines."""
+        """Writes the request that creates a job; it holds all lines."""
         made = telling(self._dialect.path(job.model, "batchGenerateContent"), {}, context)
         name = context.json.dumps(job.mark)
         lines = b",".join(job.lines)
@@ -51,7 +51,7 @@ class GeminiBatching(Batching):
         return replace(made, body=body)
 
     def status(self, job_id: str) -> WireRequest:
-        """One job."""
+        """Writes the request that asks how a job is doing."""
         return asking(self._path(job_id))
 
     def cancel(self, job_id: str) -> WireRequest:
@@ -82,7 +82,7 @@ class GeminiBatching(Batching):
         )
 
     def find(self, mark: str) -> WireRequest:
-        """The newest jobs."""
+        """Writes the request for the newest jobs; the API cannot search."""
         return asking(f"/{self._dialect.version}/batches", "pageSize=100")
 
     def read_jobs(self, value: Any) -> Sequence[JobInfo]:
@@ -91,11 +91,11 @@ class GeminiBatching(Batching):
         return [self.read_job(one) for one in objects(found.get("operations") or found.get("batches"))]
 
     def results(self, job: JobInfo) -> Sequence[WireRequest]:
-        """The job itself, which holds the answers."""
+        """Writes the request for the job itself, which holds the answers."""
         return [asking(self._path(name)) for name in job.outputs]
 
     def read_results(self, body: bytes, context: Context) -> Sequence[LineAnswer]:
-        """The answers that the job holds."""
+        """Reads the answers that the job holds."""
         whole = as_dict(context.json.loads(body))
         held = as_dict(whole.get("response")) or as_dict(as_dict(whole.get("metadata")).get("output"))
         inlined = as_dict(held.get("inlinedResponses")).get("inlinedResponses")

@@ -25,7 +25,7 @@ _STATES: Mapping[str, JobState] = {
 
 
 class VertexBatching(Batching):
-    """``batchPredictionJobs``.
+    """Writes and reads batches at ``batchPredictionJobs``; lines and answers are objects in Cloud Storage.
 
     Args:
         parent: ``projects/P/locations/L``.
@@ -43,15 +43,15 @@ class VertexBatching(Batching):
         self._protocol = wire
 
     def group(self, wire: WireRequest) -> str:
-        """All lines go to one model."""
+        """Returns the publisher of the model, to which all lines go."""
         return self._publisher
 
     def protocol(self, group: str) -> WireProtocol | None:
-        """The format that the model is spoken to with."""
+        """Returns the wire format that the model is spoken to with."""
         return self._protocol
 
     def line(self, id: str, wire: WireRequest, context: Context) -> bytes:
-        """The body of the request, with its id."""
+        """Writes one line of a job: the body of the request, with its id as a label or a field."""
         if self._claude:
             return context.json.dumps({"custom_id": id})[:-1] + b',"request":' + wire.body + b"}"
         body = context.json.loads(wire.body)
@@ -62,7 +62,7 @@ class VertexBatching(Batching):
         return wire.path.startswith(("/storage/", "/upload/storage/"))
 
     def upload(self, job: NewJob, context: Context) -> WireRequest | None:
-        """The lines as an object of the bucket; to write it again changes nothing."""
+        """Writes the lines as an object of the bucket; to write it again changes nothing."""
         bucket, key = bucket_of(self.read_upload({}, job))
         return WireRequest(
             method="POST",
@@ -73,11 +73,11 @@ class VertexBatching(Batching):
         )
 
     def read_upload(self, value: Any, job: NewJob) -> str:
-        """Its address."""
+        """Returns the address of the written object, which follows from the job."""
         return f"{job.storage}/{job.mark}.jsonl"
 
     def create(self, job: NewJob, context: Context) -> WireRequest:
-        """A job over the object."""
+        """Writes the request that creates a job over the object."""
         model = job.model.rpartition("/")[2]
         body = {
             "displayName": job.mark,
@@ -91,7 +91,7 @@ class VertexBatching(Batching):
         return telling(f"/v1/{self._parent}/batchPredictionJobs", body, context)
 
     def status(self, job_id: str) -> WireRequest:
-        """One job."""
+        """Writes the request that asks how a job is doing."""
         return asking(f"/v1/{quote(job_id, safe='/-._~')}")
 
     def cancel(self, job_id: str) -> WireRequest:
@@ -118,7 +118,7 @@ class VertexBatching(Batching):
         )
 
     def find(self, mark: str) -> WireRequest:
-        """The jobs of this name."""
+        """Writes the request for the jobs of this name: our mark is the name."""
         return asking(f"/v1/{self._parent}/batchPredictionJobs", "filter=" + quote(f'displayName="{mark}"', safe=""))
 
     def read_jobs(self, value: Any) -> Sequence[JobInfo]:
@@ -126,7 +126,7 @@ class VertexBatching(Batching):
         return [self.read_job(one) for one in objects(as_dict(value).get("batchPredictionJobs"))]
 
     def results(self, job: JobInfo) -> Sequence[WireRequest]:
-        """The list of the objects that hold the answers."""
+        """Writes the requests for the lists of the objects that hold the answers."""
         found = []
         for where in job.outputs:
             bucket, key = bucket_of(where)
@@ -134,7 +134,7 @@ class VertexBatching(Batching):
         return found
 
     def follow(self, wire: WireRequest, body: bytes, context: Context) -> Sequence[WireRequest]:
-        """The objects of a list."""
+        """Writes the requests for the objects of a list that was read; nothing follows from an object itself."""
         if "alt=media" in wire.query:
             return ()
         return [
@@ -144,7 +144,7 @@ class VertexBatching(Batching):
         ]
 
     def read_results(self, body: bytes, context: Context) -> Sequence[LineAnswer]:
-        """A line for each: the request, and the response or a status in words."""
+        """Reads the results: each line holds the request, and the response or a status in words."""
         return [_answer(row, context) for row in rows(body, context)]
 
 

@@ -35,7 +35,7 @@ BETA_MARKS = ("-latest", "-preview", "-tts", "-exp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeminiDialect:
-    """One host of the format; the defaults are the Gemini API.
+    """Says how one host speaks the format; the defaults are those of the Gemini API.
 
     Attributes:
         host: its name in sentences.
@@ -72,7 +72,8 @@ class GeminiDialect:
 
     @classmethod
     def vertex(cls, project: str | None, location: str | None, **options: Any) -> GeminiDialect:
-        """Vertex AI; ``project`` and ``location`` stand in every path, both None for express mode (an API key alone).
+        """Makes Vertex AI's dialect; ``project`` and ``location`` stand in every path, both None for express mode (an
+        API key alone).
 
         Args:
             project: the project id.
@@ -94,7 +95,7 @@ class GeminiDialect:
         return cls(**{**fields, **options})
 
     def path(self, model: str, verb: str) -> str:
-        """The percent-encoded path of ``verb`` (``"generateContent"``) on a model.
+        """Returns the percent-encoded path of ``verb`` (``"generateContent"``) on a model.
 
         Raises:
             BadRequestError: the id would change the path (``..``, ``?``, ``&``), as Google's SDK refuses it too.

@@ -92,7 +92,7 @@ def read(status: int, headers: Mapping[str, str], body: bytes, context: Context,
 
 
 def most(model: str, dialect: GeminiDialect) -> Most:
-    """Google's bounds: 100 requests in a batch; of predictions 250 texts and 20,000 tokens."""
+    """Returns Google's bounds: 100 requests in a batch; of predictions 250 texts and 20,000 tokens."""
     verb = _verb(model, dialect)
     if verb == "predict":
         return Most(items=250, tokens=20_000)

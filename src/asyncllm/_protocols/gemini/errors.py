@@ -72,7 +72,7 @@ _BILLING: tuple[tuple[str, ErrorType], ...] = (("billing", errors.BillingError),
 def read_error(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: GeminiDialect
 ) -> errors.AsyncLLMError:
-    """The exception for a failed answer; never raises."""
+    """Returns the exception for a failed answer; it never raises, whatever the body holds."""
     try:
         value = context.json.loads(body)
     except errors.AsyncLLMError:
@@ -81,14 +81,16 @@ def read_error(
 
 
 def read_inner_error(error: Mapping[str, Any], context: Context) -> errors.AsyncLLMError:
-    """The exception for an error inside an answer with a successful HTTP status; its own code is its status."""
+    """Returns the exception for an error inside an answer with a successful HTTP status; the error's own code is its
+    status.
+    """
     code = error.get("code")
     status = code if isinstance(code, int) and 400 <= code <= 599 else None
     return _build(error, status, "the provider reported an error in its answer", {}, context)
 
 
 def error_object(value: Any) -> dict[str, Any] | None:
-    """The error in a decoded body, in any of its three wrappings; None when it holds none."""
+    """Returns the error in a decoded body, in any of its three wrappings; None if it holds none."""
     if isinstance(value, list):
         value = next((item for item in value if isinstance(item, dict) and "error" in item), None)
     if not isinstance(value, dict):
@@ -133,7 +135,7 @@ def _build(
 
 
 def _reason(details: list[dict[str, Any]]) -> str | None:
-    """The most telling code: a quota by the day, else the reason of the ErrorInfo."""
+    """Returns the most precise code: a quota by the day, else the reason of the ErrorInfo."""
     quotas: list[Any] = []
     for detail in details:
         kind = str(detail.get("@type"))

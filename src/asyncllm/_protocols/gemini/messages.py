@@ -347,7 +347,7 @@ def _has_reference(value: Any) -> bool:
 
 
 def _one_value(values: list[Any]) -> Any:
-    """What a result's parts amount to: one value as it is, several texts as one text, a mixture as a list."""
+    """Joins the parts of a result: one value stays as it is, several texts become one text, a mixture stays a list."""
     if len(values) == 1:
         return values[0]
     if all(isinstance(value, str) for value in values):

@@ -97,7 +97,7 @@ _DETAIL: Mapping[str, str] = {
 
 
 def write_media(part: Media, writer: Writer) -> dict[str, Any]:
-    """The wire part for one piece of media.
+    """Writes the wire part for one piece of media.
 
     Raises:
         UnsupportedContentError: it holds nothing that this host can take.
@@ -175,7 +175,7 @@ def _sniff(data: bytes) -> str | None:
 
 
 def from_base64(text: str) -> bytes | None:
-    """The bytes of base64 in either alphabet, padded or not; None when it is neither."""
+    """Decodes base64 in either alphabet, padded or not; returns None if it is neither."""
     try:
         clean = text.rstrip("=").replace("-", "+").replace("_", "/")
         return base64.b64decode(clean + "=" * (-len(clean) % 4), validate=True)
@@ -187,7 +187,7 @@ _KINDS: Mapping[str, type[Image | Audio | Video]] = {"image": Image, "audio": Au
 
 
 def read_media(part: Mapping[str, Any], origin: Origin, extra: dict[str, Any] | None) -> Media | Unknown:
-    """Media the model sent: the kind follows from its type; what is no picture, sound or film is a document."""
+    """Reads media that the model sent. What is no picture, sound or film by its type is a document."""
     inline = part.get("inlineData")
     blob = inline if inline is not None else part.get("fileData")
     blob = blob if isinstance(blob, dict) else {}
@@ -238,7 +238,7 @@ class PartialArguments:
             self._take(piece["jsonPath"], piece)
 
     def close(self) -> dict[str, Any]:
-        """The whole arguments."""
+        """Returns the whole arguments."""
         self._end_path()
         return self._arguments
 
@@ -289,7 +289,7 @@ class PartialArguments:
         place[steps[-1]] = value
 
     def _enter(self, place: Any, step: str | int, default: Any) -> Any:
-        """What lies at one step below ``place``, put there first where there is nothing."""
+        """Returns what lies one step below ``place``; puts the default there first if there is nothing."""
         if isinstance(place, dict) and isinstance(step, str):
             return place.setdefault(step, default)
         if isinstance(place, list) and isinstance(step, int) and step <= len(place):
@@ -315,7 +315,7 @@ class PartReader:
         self._code_id = ""
 
     def read(self, part: Any) -> Part | None:
-        """One whole part; None for one that says nothing.
+        """Reads one whole part; None for one that says nothing.
 
         Raises:
             ProtocolError: it holds what JSON text cannot say.
@@ -330,12 +330,12 @@ class PartReader:
         return self.unknown(part) if part.keys() - {"thought"} else None
 
     def unknown(self, raw: Any) -> Unknown:
-        """A part of a kind this version does not know."""
+        """Keeps a part of a kind that this version does not know."""
         known = [key for key in raw if key not in ("thought", "thoughtSignature")] if isinstance(raw, dict) else []
         return Unknown(type=known[0] if known else "part", raw=raw, origin=self._context.origin)
 
     def text(self, part: dict[str, Any]) -> Text | Reasoning | None:
-        """Text or a thought, complete as it stands."""
+        """Reads a text or a thought, complete as it stands; None for an empty one."""
         text, origin = part["text"], self._context.origin
         if part.get("thought") is True:
             signature, extra = _signed(part, "text", "thought")
@@ -348,7 +348,7 @@ class PartReader:
         return Text(text, signature=signature, origin=origin, extra=extra)
 
     def call(self, part: dict[str, Any]) -> ToolCall | Unknown:
-        """A whole function call."""
+        """Reads a whole function call."""
         call = part["functionCall"]
         if not isinstance(call, dict) or not isinstance(call.get("name"), str) or not call["name"]:
             return self.unknown(part)
@@ -362,7 +362,7 @@ class PartReader:
         return self.make_call(part, arguments or {})
 
     def make_call(self, part: dict[str, Any], arguments: dict[str, Any]) -> ToolCall:
-        """The call of a part, with these arguments."""
+        """Makes the call of a part with these arguments; makes an id if the wire has none."""
         call = part["functionCall"]
         signature, extra = _signed(part, "functionCall")
         inner = {key: value for key, value in call.items() if key not in _CALL_FIELDS}
@@ -382,7 +382,7 @@ class PartReader:
         )
 
     def json_text(self, value: Any) -> str:
-        """Compact JSON of a value that came in an answer."""
+        """Returns the compact JSON of a value that came in an answer."""
         try:
             return self._context.json.dumps(value).decode()
         except AsyncLLMError:
@@ -394,7 +394,7 @@ class PartReader:
         )
 
     def media(self, part: dict[str, Any]) -> Part:
-        """Inline media or a file the model points to."""
+        """Reads inline media, or a file that the model points to."""
         _, extra = _signed(part, "inlineData", "fileData")
         signature = part.get("thoughtSignature")
         if isinstance(signature, str):
@@ -402,7 +402,7 @@ class PartReader:
         return read_media(part, self._context.origin, extra)
 
     def code(self, part: dict[str, Any]) -> Part:
-        """Code the model wrote and the provider ran."""
+        """Reads code that the model wrote and the provider ran."""
         body = part["executableCode"]
         if not isinstance(body, dict):
             return self.unknown(part)
@@ -411,7 +411,7 @@ class PartReader:
         return self._provider_call(part, self._code_id, "code_execution", body)
 
     def code_result(self, part: dict[str, Any]) -> Part:
-        """What the code gave."""
+        """Reads what that code gave."""
         body = part["codeExecutionResult"]
         if not isinstance(body, dict):
             return self.unknown(part)
@@ -426,7 +426,7 @@ class PartReader:
         )
 
     def tool_call(self, part: dict[str, Any]) -> Part:
-        """A tool the provider ran."""
+        """Reads the call of a tool that the provider ran."""
         body = part["toolCall"]
         if not isinstance(body, dict):
             return self.unknown(part)
@@ -435,14 +435,14 @@ class PartReader:
         return self._provider_call(part, call_id, _tool_name(body), body.get("args") or {})
 
     def tool_response(self, part: dict[str, Any]) -> Part:
-        """What such a tool gave."""
+        """Reads what such a tool gave."""
         body = part["toolResponse"]
         if not isinstance(body, dict):
             return self.unknown(part)
         return self._provider_result(part, body, _tool_name(body))
 
     def function_response(self, part: dict[str, Any]) -> Part:
-        """The result of a function the provider ran."""
+        """Reads the result of a function that the provider ran."""
         body = part["functionResponse"]
         if not isinstance(body, dict):
             return self.unknown(part)
@@ -484,7 +484,7 @@ _READERS: Mapping[str, Callable[[PartReader, dict[str, Any]], Part]] = {
 
 
 class OpenCalls:
-    """Function calls of one content that the provider may yet answer itself, found in constant time."""
+    """Holds the function calls of one content that the provider may yet answer itself; finds them in constant time."""
 
     __slots__ = ("_open", "_places")
 
@@ -496,13 +496,15 @@ class OpenCalls:
         return bool(self._open)
 
     def add(self, place: int, call: ToolCall, wire: dict[str, Any]) -> None:
-        """A call, with its place in the content and its wire part."""
+        """Remembers a call, with its place in the content and its wire part."""
         self._open[place] = call, wire
         for key in (("id", call.id), ("name", call.name)):
             self._places.setdefault(key, []).append(place)
 
     def answer(self, result: ProviderToolResult) -> tuple[int, ProviderToolCall] | None:
-        """The call that this result answers, as one the provider ran: by id where the result has one, else by name."""
+        """Takes out the call that this result answers, as one the provider ran: by id where the result has one, else by
+        name.
+        """
         places = self._places.get(("id", result.call_id) if result.call_id else ("name", result.name), [])
         while places:
             place = places.pop(0)
@@ -511,7 +513,7 @@ class OpenCalls:
         return None
 
     def close(self) -> list[tuple[int, ToolCall]]:
-        """The calls that nobody answered: the caller's."""
+        """Returns the calls that nobody answered: the caller has to run them."""
         left = [(place, call) for place, (call, _) in self._open.items()]
         self._open.clear()
         self._places.clear()
@@ -535,7 +537,7 @@ def _signature(part: Mapping[str, Any]) -> str | None:
 
 
 def _signed(part: Mapping[str, Any], *known: str) -> tuple[str | None, dict[str, Any] | None]:
-    """The signature of a part, and its fields beyond those that are known."""
+    """Returns the signature of a part, and its fields beyond those that are known."""
     signature = _signature(part)
     taken = {*known, "thoughtSignature"} if signature is not None else set(known)
     extra = {key: value for key, value in part.items() if key not in taken}

@@ -32,7 +32,7 @@ _UNKNOWN = ReasoningRules(efforts=("minimal", "low", "medium", "high"), budgets=
 
 
 def write_request(request: Request, context: Context, dialect: GeminiDialect) -> WireRequest:
-    """The whole HTTP request but for its credential; raises as `WireProtocol.encode` says."""
+    """Writes the whole HTTP request but for its credential; raises as `WireProtocol.encode` says."""
     path = dialect.path(request.model, "streamGenerateContent" if request.stream else "generateContent")
     writer = ContentsWriter(context, dialect)
     writer.write(repaired(request.messages, writer))
@@ -86,7 +86,7 @@ def _generation_config(request: Request, writer: ContentsWriter) -> dict[str, An
 
 
 def _thinking(value: str | int, *, off: bool) -> dict[str, Any]:
-    """``thinkingConfig``: a level for Gemini 3 and later, a budget for 2.5; a budget of 0 switches thinking off."""
+    """Writes ``thinkingConfig``: a level for Gemini 3 and later, a budget for 2.5; a budget of 0 switches it off."""
     if value == "none":
         return {"thinkingBudget": 0}
     config: dict[str, Any] = {"thinkingBudget": value} if isinstance(value, int) else {"thinkingLevel": value.upper()}

@@ -53,5 +53,5 @@ def read(status: int, headers: Mapping[str, str], body: bytes, context: Context,
 
 
 def most(model: str, dialect: GeminiDialect) -> Most:
-    """The bound of one request."""
+    """Returns the bound of one request."""
     return Most(items=MOST_RECORDS)

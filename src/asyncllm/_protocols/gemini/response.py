@@ -46,23 +46,23 @@ _ENDING_STAGES = frozenset({"LEGACY", "DEPRECATED", "RETIRED"})
 
 
 def continuation(body: Mapping[str, Any]) -> str | None:
-    """The token to go on with, from a response body or a stream's chunk; None where it has none."""
+    """Returns the token to go on with, from a response body or a stream's chunk; None if there is none."""
     token = reply_of(body).get("continuationToken")
     return token if isinstance(token, str) and token else None
 
 
 def continued_by(token: str | None) -> Mapping[str, str] | None:
-    """What the body of the next request needs besides what the first one had; None where there is no token."""
+    """Returns what the body of the next request needs besides what the first one had; None if there is no token."""
     return None if token is None else {"continuationToken": token}
 
 
 def with_continuation(request_body: Mapping[str, Any], token: str) -> dict[str, Any]:
-    """The body that goes on where an answer paused: the same request, with the token of that answer."""
+    """Returns the body that goes on where an answer paused: the same request, with the token of that answer."""
     return {**request_body, "continuationToken": token}
 
 
 def reply_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Candidate 0 of a body; an empty object where it is missing."""
+    """Returns candidate 0 of a body; an empty object if it is missing."""
     candidates = body.get("candidates")
     for candidate in candidates if isinstance(candidates, list) else ():
         if isinstance(candidate, dict) and not candidate.get("index"):
@@ -71,7 +71,7 @@ def reply_of(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_body(body: bytes, context: Context) -> tuple[Any, tuple[str, ...]]:
-    """The JSON of a successful answer, and a warning where half a character in it was replaced.
+    """Reads the JSON of a successful answer; also returns a warning if half a character in it was replaced.
 
     Raises:
         ProtocolError: it is no JSON object or array (a proxy's HTML page, an empty body).
@@ -90,7 +90,7 @@ def read_body(body: bytes, context: Context) -> tuple[Any, tuple[str, ...]]:
 
 
 def read_whole(body: dict[str, Any], context: Context, warnings: tuple[str, ...] = ()) -> Response:
-    """One whole `Response`; raises as `WireProtocol.decode` says."""
+    """Reads one whole `Response`; raises as `WireProtocol.decode` says."""
     candidates, feedback = body.get("candidates"), as_dict(body.get("promptFeedback"))
     usage = body.get("usageMetadata")
     if not candidates and feedback.get("blockReason"):
@@ -143,7 +143,7 @@ def _read_parts(candidate: dict[str, Any], context: Context) -> list[Part]:
 
 
 def with_citations(parts: list[Part], citations: list[Citation], context: Context) -> tuple[Part, ...]:
-    """The parts with the citations on the last text that says something, or on an empty one of their own."""
+    """Puts the citations on the last text that says something, or on an empty one of their own."""
     if not citations:
         return tuple(parts)
     for at in reversed(range(len(parts))):
@@ -154,14 +154,14 @@ def with_citations(parts: list[Part], citations: list[Citation], context: Contex
 
 
 def reason_word(value: Any) -> str | None:
-    """A finish reason as a word; numbers become digits."""
+    """Returns a finish reason as a word; numbers become digits."""
     if isinstance(value, str) and value:
         return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def prompt_blocked(feedback: Mapping[str, Any], usage: Usage, context: Context) -> ContentBlockedError:
-    """The error for a prompt that was blocked before anything was generated."""
+    """Makes the error for a prompt that was blocked before anything was generated."""
     reason = reason_word(feedback.get("blockReason"))
     remark = feedback.get("blockReasonMessage")
     said = f": {remark}" if isinstance(remark, str) and remark else ""
@@ -175,12 +175,12 @@ def prompt_blocked(feedback: Mapping[str, Any], usage: Usage, context: Context) 
 
 
 def not_this_protocol(sentence: str, context: Context) -> ProtocolError:
-    """The error for an answer of another shape."""
+    """Makes the error for an answer of another shape."""
     return ProtocolError(sentence, provider=context.provider, model=context.model)
 
 
 def remarks_on(body: Mapping[str, Any], candidate: Mapping[str, Any], raw_reason: str | None) -> tuple[str, ...]:
-    """What the provider says about the end of the reply, and about the end of the model."""
+    """Returns what the provider says about the end of the reply, and about the end of the model."""
     remarks = []
     remark = candidate.get("finishMessage")
     if isinstance(remark, str) and remark and raw_reason not in ("STOP", "MAX_TOKENS"):
@@ -193,12 +193,13 @@ def remarks_on(body: Mapping[str, Any], candidate: Mapping[str, Any], raw_reason
 
 
 def read_citations(candidate: Mapping[str, Any]) -> list[Citation]:
-    """Every source a candidate names, in the wire's order."""
+    """Reads every source that a candidate names, in the wire's order."""
     return [*_recited(candidate.get("citationMetadata")), *_grounded(candidate.get("groundingMetadata"))]
 
 
 def read_searches(candidate: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Tool -> the different queries that it was asked for a candidate; a grounding without a query is one of its own.
+    """Returns, by tool, the different queries that it was asked for a candidate; a grounding without a query is one of
+    its own.
 
     Google charges each different query, or the prompt once. Maps have a fee of their own.
     """

@@ -138,7 +138,7 @@ class GeminiStreamDecoder:
 
     @property
     def usage(self) -> Usage:
-        """What the stream has said of its usage so far: nearly every chunk counts."""
+        """Returns what the stream has said of its usage so far: nearly every chunk has a count."""
         return read_usage(self._usage, self._searches)
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
@@ -312,7 +312,7 @@ class GeminiStreamDecoder:
             self.continuation_token = continuation({"candidates": [candidate]}) or self.continuation_token
 
     def _other_candidate(self, candidate: dict[str, Any]) -> None:
-        """A further candidate, gathered in the shape of a whole one; its parts stay as they came."""
+        """Gathers a further candidate in the shape of a whole one; its parts stay as they came."""
         at = candidate["index"] if type(candidate["index"]) is int else -1
         known = self._more.setdefault(at, {"index": candidate["index"], "content": {"parts": []}})
         parts = as_dict(candidate.get("content")).get("parts")
@@ -375,7 +375,7 @@ class GeminiStreamDecoder:
             events.append(PartEnd(self._count - 1, self._cited(whole)))
 
     def _cited(self, part: Text | Reasoning) -> Text | Reasoning:
-        """The part with the citations that came by now, if it is text that they can stand on."""
+        """Returns the part with the citations that came by now, if it is text that they can stand on."""
         if not self._citations or not isinstance(part, Text) or not part.text:
             return part
         citations, self._citations = tuple(self._citations), []
@@ -423,7 +423,7 @@ class GeminiStreamDecoder:
             self._call(whole, part, events)
 
     def _answer(self, result: ProviderToolResult, events: list[Event]) -> None:
-        """The provider has answered a call itself: it is not for the caller."""
+        """Tells that the provider has answered a call itself, so that the caller does not run it."""
         answered = self._calls.answer(result)
         if answered is not None:
             events.append(PartEnd(*answered))
@@ -440,7 +440,7 @@ _CHUNK_FIELDS = frozenset(
 
 
 def read_chunks(chunks: list[Any], context: Context, dialect: GeminiDialect) -> Response:
-    """The `Response` of a stream that came as one JSON array; ``raw`` holds the array as ``{"chunks": [...]}``.
+    """Reads the `Response` of a stream that came as one JSON array; ``raw`` holds the array as ``{"chunks": [...]}``.
 
     Raises:
         ProtocolError: it is not this protocol's, or it ends without a finish reason.

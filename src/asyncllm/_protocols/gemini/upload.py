@@ -21,7 +21,7 @@ _TO_BE_SEEN = frozenset({"PROCESSING", "STATE_UNSPECIFIED"})
 
 
 class GeminiFiling(Filing):
-    """``/{version}/files``.
+    """Writes and reads requests about stored files at ``/{version}/files``.
 
     Args:
         dialect: of the host; says the version of the API.
@@ -33,11 +33,11 @@ class GeminiFiling(Filing):
         self._version = replace(dialect, version=dialect.version or "v1beta").version
 
     def find(self, file: NewFile) -> WireRequest:
-        """The file of this content, by the name that it would have."""
+        """Writes the request for the file of this content, by the name that it would have."""
         return self.get(_name(file))
 
     def read_found(self, value: Any, file: NewFile) -> FileInfo | None:
-        """The file that was asked for."""
+        """Reads the file that was asked for; None if the answer names none."""
         return self.read(value) if "name" in as_dict(value) else None
 
     def upload(self, file: NewFile, context: Context) -> WireRequest:
@@ -53,11 +53,11 @@ class GeminiFiling(Filing):
         return WireRequest(method="POST", path=f"/upload/{self._version}/files", headers=headers, body=body)
 
     def address(self, headers: Mapping[str, str]) -> str | None:
-        """Where the content goes."""
+        """Returns the URL that the content goes to, which the host says in a header."""
         return headers.get("x-goog-upload-url")
 
     def content(self, file: NewFile) -> WireRequest:
-        """The content, whole."""
+        """Writes the request with the whole content."""
         headers = (("x-goog-upload-command", "upload, finalize"), ("x-goog-upload-offset", "0"))
         return WireRequest(method="POST", path="", headers=headers, body=file.data)
 
@@ -81,12 +81,12 @@ class GeminiFiling(Filing):
         )
 
     def get(self, file_id: str) -> WireRequest:
-        """One file."""
+        """Writes the request for what is known of one file."""
         name = file_id if file_id.startswith("files/") else f"files/{file_id}"
         return asking(f"/{self._version}/{quote(name, safe='/')}")
 
     def list(self, after: str) -> WireRequest:
-        """A page of the files."""
+        """Writes the request for a page of the files."""
         return asking(f"/{self._version}/files", f"pageSize=100{f'&pageToken={quote(after)}' if after else ''}")
 
     def read_list(self, value: Any) -> tuple[Sequence[FileInfo], str]:

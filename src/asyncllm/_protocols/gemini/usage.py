@@ -17,7 +17,7 @@ from ..charges import whole_output
 
 
 def read_usage(metadata: Any, searches: Mapping[str, Collection[str]] | None = None) -> Usage:
-    """The usage of one answer.
+    """Reads the usage of one answer, with the searches that Google charges for.
 
     Args:
         metadata: the wire's ``usageMetadata``.

@@ -18,7 +18,8 @@ __all__ = ["FAMILIES", "InvokeDialect", "InvokeModel", "TextFamily", "family_of"
 
 
 def InvokeModel(family: TextFamily, max_tokens: int | None = None) -> Codec[InvokeDialect]:  # noqa: N802  # a format
-    """One vendor's text body; its streams are AWS event streams of chunks (`asyncllm._framing.invoke`).
+    """Makes the codec of one vendor's text body; its streams are AWS event streams of chunks
+    (`asyncllm._framing.invoke`).
 
     Args:
         family: the vendor's row.

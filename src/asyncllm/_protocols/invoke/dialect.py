@@ -20,14 +20,14 @@ from ..aws_shapes import base_model
 
 
 class Dialogue(NamedTuple):
-    """What was said."""
+    """Holds what was said: the instructions, and the turns as (role, text)."""
 
     system: str
     turns: tuple[tuple[str, str], ...]
 
 
 def _lines(said: Dialogue, user: str, model: str) -> str:
-    """Plain text for a single question; else a dialogue of named lines."""
+    """Writes plain text for a single question, and a dialogue of named lines for more."""
     if len(said.turns) == 1:
         return "\n\n".join([text for text in (said.system, said.turns[0][1]) if text])
     names = {"user": user, "assistant": model}
@@ -36,12 +36,12 @@ def _lines(said: Dialogue, user: str, model: str) -> str:
 
 
 def titan(said: Dialogue) -> dict[str, Any]:
-    """``User:`` and ``Bot:``."""
+    """Writes the prompt with the names ``User:`` and ``Bot:``."""
     return {"inputText": _lines(said, "User", "Bot")}
 
 
 def plain(said: Dialogue) -> dict[str, Any]:
-    """``User:`` and ``Assistant:``, for models without a markup of their own."""
+    """Writes the prompt with the names ``User:`` and ``Assistant:``, for models without a markup of their own."""
     return {"prompt": _lines(said, "User", "Assistant")}
 
 
@@ -52,12 +52,12 @@ def _headers(said: Dialogue, begin: str, end: str, stop: str) -> dict[str, Any]:
 
 
 def llama_3(said: Dialogue) -> dict[str, Any]:
-    """Llama 3's headers."""
+    """Writes the prompt with Llama 3's headers."""
     return _headers(said, "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 
 
 def llama_4(said: Dialogue) -> dict[str, Any]:
-    """Llama 4's headers."""
+    """Writes the prompt with Llama 4's headers."""
     return _headers(said, "<|header_start|>", "<|header_end|>", "<|eot|>")
 
 
@@ -72,17 +72,17 @@ def _instructed(said: Dialogue, system: str) -> dict[str, Any]:
 
 
 def llama_2(said: Dialogue) -> dict[str, Any]:
-    """Llama 2's ``[INST]`` with its ``<<SYS>>``."""
+    """Writes the prompt with Llama 2's ``[INST]`` and its ``<<SYS>>``."""
     return _instructed(said, f"<<SYS>>\n{said.system}\n<</SYS>>\n\n" if said.system else "")
 
 
 def mistral(said: Dialogue) -> dict[str, Any]:
-    """Mistral's ``[INST]``, the system's words before the user's first."""
+    """Writes the prompt with Mistral's ``[INST]``; the instructions stand before the user's first words."""
     return _instructed(said, f"{said.system}\n\n" if said.system else "")
 
 
 def command_r(said: Dialogue) -> dict[str, Any]:
-    """Cohere's chat: the last message by itself, what came before as a list."""
+    """Writes the fields of Cohere's chat: the last message by itself, what came before as a list."""
     names = {"user": "USER", "assistant": "CHATBOT"}
     body: dict[str, Any] = {"message": said.turns[-1][1]}
     if len(said.turns) > 1:
@@ -97,7 +97,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextFamily:
-    """One vendor's body.
+    """Says how one vendor's body is written and read.
 
     Attributes:
         prompt: a conversation -> the fields that hold it.
@@ -196,14 +196,14 @@ _CHATS = ("mistral.mistral-large-3", "mistral.ministral")
 
 
 def family_of(model: str) -> TextFamily | None:
-    """The row of a model id; None for a model without one."""
+    """Returns the row of a model id; None for a model without one."""
     name = base_model(model)
     fitting = [prefix for prefix in FAMILIES if name.startswith(prefix)]
     return FAMILIES[max(fitting, key=len)] if fitting and not name.startswith(_CHATS) else None
 
 
 def find(value: Any, places: tuple[Path, ...]) -> Any:
-    """What stands in the first of the places that there is; None for nothing."""
+    """Returns what stands in the first of the places that is there; None if none is."""
     for place in places:
         found = value
         for step in place:
@@ -218,7 +218,7 @@ def find(value: Any, places: tuple[Path, ...]) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvokeDialect:
-    """One vendor's text body, as one host sends it.
+    """Holds one vendor's text body, as one host sends it.
 
     Attributes:
         family: the vendor's row.

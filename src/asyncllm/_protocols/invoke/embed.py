@@ -81,7 +81,7 @@ def _cohere(request: EmbedRequest, context: Context) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingFamily:
-    """The embedding models of one vendor.
+    """Says how the embedding models of one vendor are asked.
 
     Attributes:
         write: the request -> its body.
@@ -149,6 +149,6 @@ def read(status: int, headers: Mapping[str, str], body: bytes, context: Context,
 
 
 def most(model: str, dialect: object) -> Most:
-    """How many texts the vendor takes at once."""
+    """Returns how many texts the vendor takes at once."""
     family = _family(model)
     return Most(items=1 if family is None else family.texts)

@@ -86,7 +86,7 @@ def _settings(request: Request, writer: InvokeWriter) -> dict[str, Any]:
 
 
 def _conversation(messages: tuple[Message, ...], writer: InvokeWriter) -> Dialogue:
-    """What was said, the turns of one speaker joined."""
+    """Returns what was said, with the turns of one speaker joined."""
     system: list[str] = []
     turns: list[tuple[str, str]] = []
     for message in messages:

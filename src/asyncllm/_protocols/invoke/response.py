@@ -71,17 +71,17 @@ def read_response(
 
 
 def intervened(value: Mapping[str, Any]) -> bool:
-    """A guardrail changed or blocked this."""
+    """Returns whether a guardrail changed or blocked this."""
     return value.get("amazon-bedrock-guardrailAction") == "INTERVENED"
 
 
 def why_ended(word: str | None, *, blocked: bool) -> FinishReason:
-    """Why the model stopped."""
+    """Returns why the model stopped; a guardrail's block comes before its own word."""
     return "content_filter" if blocked else finish_reason(word, calls=False)
 
 
 def usage_of(headers: Mapping[str, str], value: Mapping[str, Any], family: TextFamily) -> Usage:
-    """What a reply used; `UNKNOWN_USAGE` where nobody says."""
+    """Reads what a reply used, from headers, metrics or the body; `UNKNOWN_USAGE` if none of them says it."""
     metrics = as_dict(value.get(METRICS))
     counts = [
         _first(headers.get(f"x-amzn-bedrock-{name}-token-count"), metrics.get(f"{name}TokenCount"), find(value, places))
@@ -93,7 +93,7 @@ def usage_of(headers: Mapping[str, str], value: Mapping[str, Any], family: TextF
 
 
 def _first(header: str | None, metric: Any, counted: Any) -> int | None:
-    """The first that is a count; Titan writes its own as ``28.0``."""
+    """Returns the first that is a count; Titan writes its own as ``28.0``."""
     found = parse_count(header)
     if found is not None:
         return found

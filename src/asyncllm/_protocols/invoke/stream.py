@@ -58,7 +58,7 @@ class InvokeStreamDecoder:
 
     @property
     def usage(self) -> Usage:
-        """What the stream has said of its usage so far."""
+        """Returns what the stream has said of its usage so far."""
         return self._counted
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
@@ -94,7 +94,7 @@ class InvokeStreamDecoder:
         return events
 
     def close(self) -> list[Event]:
-        """The bytes have ended: the end without metrics, nothing more, or an error.
+        """Ends the stream, as its bytes have ended; returns the end without metrics, or nothing more.
 
         Raises:
             StreamTruncatedError: neither a reason nor metrics came.

@@ -19,7 +19,7 @@ _VERBS = verbs_in(__name__, "embed", "rerank")
 
 
 def OpenAIChat(dialect: ChatDialect | None = None) -> Codec[ChatDialect]:  # noqa: N802  # the name of a wire format
-    """The chat completions format, as one host speaks it; base URLs end in ``/v1``."""
+    """Makes the codec of the chat completions format, as one host speaks it; base URLs end in ``/v1``."""
     return Codec(
         name="openai_chat",
         dialect=ChatDialect() if dialect is None else dialect,

@@ -45,7 +45,7 @@ _UNANSWERED: Mapping[str, str] = {"batch_expired": "expired", "batch_cancelled":
 
 
 class OpenAIBatching(Batching):
-    """Files and ``/batches``.
+    """Writes and reads batches: the lines are an uploaded file, the job is at ``/batches``.
 
     Args:
         prefix: what stands before the path of a line, as the base URL ends in it.
@@ -57,32 +57,32 @@ class OpenAIBatching(Batching):
         self._protocols = protocols
 
     def protocol(self, group: str) -> WireProtocol | None:
-        """The wire format of the lines of one path."""
+        """Returns the wire format of the lines of one path."""
         return self._protocols.get(group)
 
     def line(self, id: str, wire: WireRequest, context: Context) -> bytes:
-        """The id, the path and the body."""
+        """Writes one line of a job: its id, the path and the body of the request."""
         head = context.json.dumps({"custom_id": id, "method": "POST", "url": self._prefix + wire.path})
         return head[:-1] + b',"body":' + wire.body + b"}"
 
     def upload(self, job: NewJob, context: Context) -> WireRequest | None:
-        """The lines as a file, named after the mark."""
+        """Writes the request that uploads the lines as a file, named after the mark."""
         data = b"\n".join([*job.lines, b""])
         return multipart("/files", {"purpose": "batch"}, f"{job.mark}.jsonl", data, "application/jsonl")
 
     def find_upload(self, mark: str) -> WireRequest | None:
-        """The newest files."""
+        """Writes the request for the newest files; the API cannot search by name."""
         return asking("/files", "purpose=batch&limit=100")
 
     def read_uploads(self, value: Any, mark: str) -> str | None:
-        """The file that is named after the mark."""
+        """Returns the id of the file that is named after the mark; None if there is none."""
         for one in objects(as_dict(value).get("data")):
             if one.get("filename") == f"{mark}.jsonl" and isinstance(one.get("id"), str):
                 return str(one["id"])
         return None
 
     def create(self, job: NewJob, context: Context) -> WireRequest:
-        """A job over the uploaded file."""
+        """Writes the request that creates a job over the uploaded file."""
         body = {
             "input_file_id": job.file,
             "endpoint": self._prefix + job.group,
@@ -92,7 +92,7 @@ class OpenAIBatching(Batching):
         return telling("/batches", body, context)
 
     def status(self, job_id: str) -> WireRequest:
-        """One job."""
+        """Writes the request that asks how a job is doing."""
         return asking(f"/batches/{job_id}")
 
     def cancel(self, job_id: str) -> WireRequest:
@@ -119,7 +119,7 @@ class OpenAIBatching(Batching):
         )
 
     def find(self, mark: str) -> WireRequest:
-        """The newest jobs."""
+        """Writes the request for the newest jobs; the API cannot search."""
         return asking("/batches", "limit=100")
 
     def read_jobs(self, value: Any) -> Sequence[JobInfo]:
@@ -127,11 +127,11 @@ class OpenAIBatching(Batching):
         return [self.read_job(one) for one in objects(as_dict(value).get("data"))]
 
     def results(self, job: JobInfo) -> Sequence[WireRequest]:
-        """The contents of its files."""
+        """Writes the requests for the contents of the job's files."""
         return [asking(f"/files/{file}/content") for file in job.outputs]
 
     def read_results(self, body: bytes, context: Context) -> Sequence[LineAnswer]:
-        """A line for each: a response with its status, or an error."""
+        """Reads the results: each line holds a response with its status, or an error."""
         return [_answer(row, context) for row in rows(body, context)]
 
 
@@ -167,18 +167,18 @@ _MISTRAL_STATES: Mapping[str, JobState] = {
 
 
 class MistralBatching(OpenAIBatching):
-    """Files and ``/batch/jobs``: the model stands beside the lines."""
+    """Writes and reads batches at ``/batch/jobs``; the model stands beside the lines, not in them."""
 
     def line(self, id: str, wire: WireRequest, context: Context) -> bytes:
-        """The id and the body."""
+        """Writes one line of a job: its id, and the body of the request as it is."""
         return context.json.dumps({"custom_id": id})[:-1] + b',"body":' + wire.body + b"}"
 
     def find_upload(self, mark: str) -> WireRequest | None:
-        """The files that bear the mark."""
+        """Writes the request for the files that have the mark in their names."""
         return asking("/files", f"purpose=batch&search={mark}")
 
     def create(self, job: NewJob, context: Context) -> WireRequest:
-        """A job over the uploaded file."""
+        """Writes the request that creates a job over the uploaded file."""
         body = {
             "input_files": [job.file],
             "endpoint": self._prefix + job.group,
@@ -189,7 +189,7 @@ class MistralBatching(OpenAIBatching):
         return telling("/batch/jobs", body, context)
 
     def status(self, job_id: str) -> WireRequest:
-        """One job."""
+        """Writes the request that asks how a job is doing."""
         return asking(f"/batch/jobs/{job_id}")
 
     def cancel(self, job_id: str) -> WireRequest:
@@ -215,5 +215,5 @@ class MistralBatching(OpenAIBatching):
         )
 
     def find(self, mark: str) -> WireRequest:
-        """The newest jobs."""
+        """Writes the request for the newest jobs; the API cannot search."""
         return asking("/batch/jobs", "page_size=100&order_by=-created")

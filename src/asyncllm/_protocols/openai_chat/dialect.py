@@ -16,7 +16,7 @@ from ..parts import bounded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatDialect:
-    """How a host speaks the chat format.
+    """Says how a host speaks the chat format.
 
     Attributes:
         max_tokens_field: what bounds the output; ``max_tokens`` on most compatible hosts.

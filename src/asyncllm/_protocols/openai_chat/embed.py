@@ -67,5 +67,5 @@ def read(status: int, headers: Mapping[str, str], body: bytes, context: Context,
 
 
 def most(model: str, dialect: ChatDialect) -> Most:
-    """The host's bounds."""
+    """Returns how many inputs and tokens the host takes at once."""
     return Most(items=dialect.embed_inputs or 1, tokens=dialect.embed_tokens)

@@ -39,7 +39,7 @@ from .parts import ChatWriter, drop_foreign, merge_details
 
 @dataclass(slots=True)
 class _TurnDraft:
-    """The pieces of one assistant message, by where they go."""
+    """Collects the pieces of one assistant message, by where they go."""
 
     items: list[dict[str, Any]] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -73,7 +73,7 @@ class AssistantWriter:
         self._messages = messages
 
     def write(self, message: Message) -> dict[str, Any] | None:
-        """The message; None when none of its parts can go to this host (a warning says which)."""
+        """Writes the message; None if none of its parts can go to this host (a warning says which)."""
         draft = _TurnDraft()
         for part in message.content:
             self._put(draft, part)
@@ -206,7 +206,7 @@ class AssistantWriter:
 
 @dataclass(slots=True)
 class _Turns:
-    """The list that is being written, and what waits until the tool messages in a row have ended."""
+    """Holds the list that is being written, and what waits until the tool messages in a row have ended."""
 
     writer: ChatWriter
     messages: Sequence[Message]
@@ -247,7 +247,7 @@ class _Turns:
             self.written.append(self.plain(message, rest))
 
     def plain(self, message: Message, parts: Iterable[Any]) -> dict[str, Any]:
-        """A system or user message."""
+        """Writes a system or user message."""
         items: list[dict[str, Any]] = []
         for part in parts:
             if message.role == "system" and not isinstance(part, (Text, Unknown)):
@@ -260,7 +260,7 @@ class _Turns:
         return {"role": message.role, **named, "content": _shortened(items)}
 
     def tool(self, result: ToolResult) -> dict[str, Any]:
-        """A ``tool`` message; what is no text is left in ``waiting``."""
+        """Writes a ``tool`` message; what is no text is left in ``waiting``."""
         items: list[dict[str, Any]] = []
         moved: list[dict[str, Any]] = []
         for part in result.content:
@@ -289,7 +289,7 @@ class _Turns:
 
 
 def _shortened(items: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    """A lone plain text as a string, which every host takes."""
+    """Returns a lone plain text as a string, which every host takes; other content stays a list."""
     if not items:
         return ""
     if len(items) == 1 and items[0].keys() == {"type", "text"} and items[0]["type"] == "text":
@@ -298,7 +298,7 @@ def _shortened(items: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 
 
 def write_messages(messages: Iterable[Message], writer: ChatWriter, *, thinking: bool) -> list[dict[str, Any]]:
-    """The ``messages`` list.
+    """Writes the ``messages`` list.
 
     Args:
         messages: the conversation.

@@ -65,12 +65,12 @@ class ChatWriter(OpenAIWriter[ChatDialect]):
     __slots__ = ()
 
     def call_id(self, ident: str) -> str:
-        """The id of a call in the form that the host accepts."""
+        """Returns the id of a call in the form that the host accepts."""
         rule = self.dialect.tool_call_id
         return ident if rule is None else rule(ident)
 
     def mark(self, item: dict[str, Any], cache: CacheMark | None) -> dict[str, Any]:
-        """The item with its prompt-cache mark, where it has one and the host knows marks."""
+        """Adds the prompt-cache mark to an item, if there is one and the host knows marks."""
         if cache is None:
             return item
         if self.dialect.cache_marks == "cache_control":
@@ -89,7 +89,7 @@ class ChatWriter(OpenAIWriter[ChatDialect]):
         return item
 
     def part(self, part: Part | Json) -> dict[str, Any]:
-        """The item for a part of a system, user or tool message.
+        """Writes the item for a part of a system, user or tool message.
 
         Raises:
             UnsupportedContentError: the host has no place for it.
@@ -192,7 +192,7 @@ _WRITERS: Mapping[type, Callable[[ChatWriter, Any], dict[str, Any]]] = {
 
 
 def decode_base64(text: str) -> bytes | None:
-    """The bytes, or None when the text is no base64."""
+    """Decodes base64; returns None if the text is none."""
     try:
         return b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -243,7 +243,7 @@ _TEXT_KEYS: Mapping[str, str] = {"reasoning.text": "text", "reasoning.summary": 
 
 
 def merge_details(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The entries with their deltas joined, in the order in which each began."""
+    """Joins the deltas of entries, in the order in which each entry began."""
     merged: list[dict[str, Any]] = []
     places: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in entries:
@@ -267,13 +267,13 @@ def merge_details(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def details_text(entries: Iterable[Mapping[str, Any]]) -> str:
-    """The readable text of the entries."""
+    """Returns the readable text of the entries."""
     found = [entry.get(_TEXT_KEYS.get(str(entry.get("type")), "")) for entry in entries]
     return "".join([text for text in found if isinstance(text, str)])
 
 
 def details_part(text: str, entries: list[dict[str, Any]], origin: Origin) -> Reasoning:
-    """The part for a run of reasoning with merged details."""
+    """Makes the part for a run of reasoning with merged details."""
     signature = next((entry["signature"] for entry in entries if isinstance(entry.get("signature"), str)), None)
     encrypted = next((entry["data"] for entry in entries if isinstance(entry.get("data"), str)), None)
     ident = next((entry["id"] for entry in entries if isinstance(entry.get("id"), str)), None)
@@ -287,7 +287,7 @@ def is_thinking(chunk: object) -> bool:
 
 
 def thinking_text(chunk: Mapping[str, Any]) -> str:
-    """The readable text of a thinking chunk, whose ``thinking`` is a list of items or a string."""
+    """Returns the readable text of a thinking chunk, whose ``thinking`` is a list of items or a string."""
     thinking = chunk.get("thinking")
     if isinstance(thinking, str):
         return thinking
@@ -297,7 +297,7 @@ def thinking_text(chunk: Mapping[str, Any]) -> str:
 
 
 def merge_thinking(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    """One thinking chunk of the deltas of a run: texts joined, everything else in order, later fields win."""
+    """Joins the deltas of a run to one thinking chunk: texts are joined, others stay in order, later fields win."""
     if len(chunks) == 1:
         return chunks[0]
     whole: dict[str, Any] = {}
@@ -319,7 +319,7 @@ def _is_text(item: object) -> bool:
 
 
 def thinking_part(chunk: dict[str, Any], origin: Origin) -> Reasoning:
-    """The part for a whole thinking chunk."""
+    """Makes the part for a whole thinking chunk."""
     signature = chunk.get("signature")
     return Reasoning(
         thinking_text(chunk),
@@ -333,7 +333,7 @@ _CALL_FIELDS = frozenset({"id", "index", "type", "function", "custom"})
 
 
 class CallPiece(NamedTuple):
-    """A tool call, or a delta of one; ``id``, ``name`` and ``arguments`` are ``""`` where the wire has none."""
+    """Holds a tool call, or a delta of one; ``id``, ``name`` and ``arguments`` are ``""`` where the wire has none."""
 
     id: str
     kind: str
@@ -373,7 +373,7 @@ def _argument_text(value: object, context: Context) -> str:
 
 
 def read_citations(annotations: object) -> list[Citation]:
-    """The ``annotations`` of a message or delta."""
+    """Reads the ``annotations`` of a message or delta."""
     found = []
     for annotation in annotations if isinstance(annotations, list) else []:
         if isinstance(annotation, dict):
@@ -384,7 +384,9 @@ def read_citations(annotations: object) -> list[Citation]:
 
 
 def read_sources(body: Mapping[str, Any]) -> list[Citation]:
-    """Sources of the whole answer beside the choices: ``search_results``, or ``citations`` as bare URLs."""
+    """Reads the sources of the whole answer that stand beside the choices: ``search_results``, or ``citations`` as bare
+    URLs.
+    """
     results = body.get("search_results")
     if isinstance(results, list) and results:
         return [_citation(result, result) for result in results if isinstance(result, dict)]
@@ -412,7 +414,7 @@ def _citation(source: dict[str, Any], raw: dict[str, Any]) -> Citation:
 
 
 def read_image(raw: object, origin: Origin) -> Image | None:
-    """A generated picture: OpenRouter's ``images`` holds ``image_url`` parts."""
+    """Reads a generated picture: OpenRouter's ``images`` holds ``image_url`` parts."""
     url = as_dict(as_dict(raw).get("image_url")).get("url")
     if not isinstance(url, str) or not url:
         return None
@@ -426,7 +428,7 @@ def read_image(raw: object, origin: Origin) -> Image | None:
 
 
 def read_executed_tool(raw: dict[str, Any], context: Context) -> ProviderToolCall:
-    """A tool that Groq ran, arguments and output in one object."""
+    """Reads a tool that Groq ran, with arguments and output in one object."""
     name = _word(raw.get("name")) or _word(raw.get("type"))
     arguments = _argument_text(raw.get("arguments"), context)
     ident = _word(raw.get("id")) or f"{name}:{raw.get('index', 0)}"
@@ -434,7 +436,7 @@ def read_executed_tool(raw: dict[str, Any], context: Context) -> ProviderToolCal
 
 
 class OpenCall:
-    """One call being put together."""
+    """Holds one call while its pieces arrive."""
 
     __slots__ = ("arguments", "empty", "extra", "id", "index", "kind", "name", "waiting", "wire_id")
 
@@ -450,7 +452,7 @@ class OpenCall:
         self.extra: dict[str, Any] = {}
 
     def part(self, context: Context) -> ToolCall:
-        """The call with all arguments so far."""
+        """Makes the call with all arguments so far."""
         return ToolCall(
             self.id,
             self.name,
@@ -473,7 +475,7 @@ def _is_another(known: OpenCall, piece: CallPiece) -> bool:
 
 
 class CallTable:
-    """All calls of one stream that arrive in pieces: which piece belongs to which call.
+    """Puts together all calls of one stream that arrive in pieces: it knows which piece belongs to which call.
 
     A piece names its call by ``index``; its position in the list says nothing. Where a host leaves the index out, the
     id tells calls apart, and a piece with neither continues the call before it. An index or id used again begins a new
@@ -530,7 +532,7 @@ class CallTable:
         return next_index
 
     def _argue(self, call: OpenCall, text: str, events: list[Event]) -> None:
-        """More of the arguments of a call that is announced."""
+        """Adds to the arguments of a call that is announced; what repeats them whole adds nothing."""
         if not text:
             return
         if text == "{}" and not call.arguments:
@@ -553,7 +555,7 @@ class CallTable:
         return index + 1
 
     def end(self, next_index: int, events: list[Event]) -> list[PartEnd]:
-        """Announces what never got a name, and gives the ends of all calls."""
+        """Announces what never got a name, and returns the ends of all calls."""
         for call in self._open:
             if call.index < 0 and (call.waiting or call.wire_id):
                 next_index = self._start(call, next_index, events)

@@ -86,7 +86,7 @@ def _needs_tool(request: Request, wanted: ResponseFormat, asked: Amount, writer:
 
 
 def _ask(request: Request, writer: ChatWriter) -> Amount:
-    """How much reasoning to ask for: what the model takes, within what the host's field can say."""
+    """Returns how much reasoning to ask for: what the model takes, within what the host's field can say."""
     dialect, rules = writer.dialect, writer.context.facts.rules
     if rules is not None:
         return ask(request, on_chat(rules), writer)
@@ -97,7 +97,7 @@ def _ask(request: Request, writer: ChatWriter) -> Amount:
 
 
 def _reasoning(body: dict[str, Any], value: str | int, writer: ChatWriter) -> None:
-    """Spells it in the host's field."""
+    """Writes the amount of reasoning in the host's field."""
     how = writer.dialect.reasoning_param
     if how == "none":
         writer.leave_out("reasoning", "the host has no field for it")
@@ -180,7 +180,7 @@ def _name_of(tool: AnyTool) -> str | None:
 
 
 def _named(name: str, tools: tuple[AnyTool, ...]) -> dict[str, Any]:
-    """A tool by name: ``custom`` where the caller's own definition of that name is a custom tool."""
+    """Names a tool: ``custom`` if the caller's own definition of that name is a custom tool."""
     custom = any(
         isinstance(tool, ProviderTool) and tool.definition.get("type") == "custom" and _name_of(tool) == name
         for tool in tools

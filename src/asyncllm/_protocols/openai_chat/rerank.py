@@ -57,5 +57,5 @@ def read(status: int, headers: Mapping[str, str], body: bytes, context: Context,
 
 
 def most(model: str, dialect: ChatDialect) -> Most:
-    """The most documents that Cohere recommends for one request."""
+    """Returns the most documents that Cohere recommends for one request."""
     return Most(items=MOST_DOCUMENTS)

@@ -83,7 +83,7 @@ def read_response(
 def _choice(
     whole: dict[str, Any], status: int, headers: Mapping[str, str], context: Context, dialect: ChatDialect
 ) -> dict[str, Any]:
-    """The choice with index 0; raises what the body reports instead of one."""
+    """Returns the choice with index 0, or raises what the body reports instead of one."""
     if whole.get("error") or whole.get("object") == "error":
         raise failure_error(read_failure(whole), status, headers, context, dialect)
     choices = whole.get("choices")
@@ -126,7 +126,7 @@ TEXTS = ("text", "output_text")
 def read_parts(
     choice: Mapping[str, Any], whole: Mapping[str, Any], context: Context, dialect: ChatDialect
 ) -> list[Part]:
-    """The parts of the message of a choice."""
+    """Reads the parts of the message of a choice."""
     origin, message = context.origin, choice.get("message")
     if not isinstance(message, dict):
         message = _other_message(choice, context)
@@ -162,7 +162,7 @@ def read_parts(
 
 
 def _other_message(choice: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """What a choice holds in place of a message: a lone ``delta``, or ``text`` of the older completions.
+    """Returns what a choice holds in place of a message: a lone ``delta``, or ``text`` of the older completions.
 
     Raises:
         ProtocolError: the choice holds none of them.
@@ -194,7 +194,7 @@ def _calls(message: Mapping[str, Any], context: Context) -> list[ToolCall]:
 
 
 def reasoning_text(holder: Mapping[str, Any], dialect: ChatDialect) -> str:
-    """The readable reasoning of a message or delta."""
+    """Returns the readable reasoning of a message or delta; ``""`` if there is none."""
     for name in dialect.reasoning_fields:
         text = holder.get(name)
         if isinstance(text, str) and text:
@@ -209,7 +209,7 @@ def _reasoning(message: Mapping[str, Any], dialect: ChatDialect, origin: Origin)
 
 
 def read_content(content: object, context: Context) -> list[Part]:
-    """``content``: a string, a list of chunks, null; or the JSON value itself, from hosts that parse the text."""
+    """Reads ``content``: a string, a list of chunks, null; or the JSON value itself, from hosts that parse the text."""
     origin = context.origin
     if isinstance(content, str):
         return [Text(content, origin=origin)] if content else []
@@ -238,7 +238,7 @@ def is_chunks(content: list[Any]) -> bool:
 
 
 def unknown_item(item: object, origin: Origin) -> Unknown:
-    """An item of a content list that this version does not know."""
+    """Keeps an item of a content list that this version does not know."""
     kind = item.get("type") if isinstance(item, dict) else None
     return Unknown(type=kind if isinstance(kind, str) else "unknown", raw=item, origin=origin)
 
@@ -254,7 +254,7 @@ def _cite(parts: list[Part], citations: tuple[Citation, ...], origin: Origin) ->
 
 
 def whole_call(piece: CallPiece, context: Context) -> ToolCall:
-    """The call of a complete piece; it gets an id where the wire has none."""
+    """Makes the call of a complete piece; it gets an id if the wire has none."""
     return ToolCall(
         piece.id or context.new_id("call_"),
         piece.name,
@@ -275,8 +275,8 @@ _OF_CHOICES = frozenset({"index", "delta", "message", "text", "finish_reason", "
 
 
 class MoreChoices:
-    """What a stream says that is no part of the reply: log probabilities, the choices after the first, and fields that
-    the format does not have (``system_fingerprint``, OpenRouter's ``provider``, Azure's filter results).
+    """Gathers what a stream says that is no part of the reply: log probabilities, the choices after the first, and
+    fields that the format does not have (``system_fingerprint``, OpenRouter's ``provider``, Azure's filter results).
     """
 
     __slots__ = ("_beside", "_choices")
@@ -316,7 +316,7 @@ class MoreChoices:
             whole["finish_reason"] = choice["finish_reason"]
 
     def body(self) -> dict[str, Any] | None:
-        """All of it, in the shape of a whole body; None where there is nothing."""
+        """Returns all of it in the shape of a whole body; None if there is nothing."""
         if not self._choices:
             return self._beside or None
         return {**self._beside, "choices": [self._whole(self._choices[index]) for index in sorted(self._choices)]}
@@ -339,7 +339,7 @@ class MoreChoices:
 
 
 def _count(*values: object) -> int | None:
-    """The first that is a count of tokens."""
+    """Returns the first that is a count of tokens; None if none is."""
     for value in values:
         if type(value) is int and value >= 0:
             return value
@@ -349,7 +349,7 @@ def _count(*values: object) -> int | None:
 
 
 def usage_of(body: Mapping[str, Any]) -> object:
-    """The usage object of a body or chunk.
+    """Returns the usage object of a body or chunk.
 
     ``usage``, Groq's ``x_groq.usage``, Moonshot's usage in a choice, llama.cpp's ``timings``.
     """
@@ -382,7 +382,7 @@ _WRITTEN = ("cache_write_tokens", "created_cache_tokens")  # the second: vLLM
 
 
 def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any] | None = None) -> Usage:
-    """The usage object of a body or chunk; `UNKNOWN_USAGE` where it counts nothing.
+    """Reads the usage object of a body or chunk; `UNKNOWN_USAGE` if it counts nothing.
 
     Args:
         raw: what `usage_of` gives.
@@ -432,13 +432,13 @@ def read_usage(raw: object, service_tier: object = None, body: Mapping[str, Any]
 
 
 def _sources(usage: Mapping[str, Any]) -> Mapping[str, int] | None:
-    """xAI: ``num_sources_used``, which it charges one by one."""
+    """Reads xAI's ``num_sources_used``, which it charges one by one."""
     found = usage.get("num_sources_used")
     return {"live_search_sources": count} if found and (count := _count(found)) else None
 
 
 def _tool_requests(raw: dict[str, Any]) -> Mapping[str, int] | None:
-    """OpenRouter: ``{"web_search_requests": 1, ...}``."""
+    """Reads OpenRouter's ``{"web_search_requests": 1, ...}`` as counts by tool."""
     found = {
         name.removesuffix("_requests"): count
         for name, value in raw.items()

@@ -144,7 +144,7 @@ class ChatStream:
 
     @property
     def usage(self) -> Usage:
-        """What the stream has said of its usage so far: some hosts say it in every chunk, or beside an error."""
+        """Returns what the stream has said of its usage so far; some hosts say it in every chunk or beside an error."""
         return read_usage(self._usage, self._tier, self._beside)
 
     def feed(self, frames: Sequence[Frame]) -> list[Event]:
@@ -218,7 +218,7 @@ class ChatStream:
         return events
 
     def _load(self, frame: Frame) -> dict[str, Any] | None:
-        """The chunk of an unusual frame: named, or not beginning with a brace; None for one that says nothing."""
+        """Reads the chunk of an unusual frame: named, or not beginning with a brace; None for one that says nothing."""
         data = frame.data.strip()
         if frame.event == "error":
             self._fail(self._parsed(data), data)
@@ -251,7 +251,7 @@ class ChatStream:
         raise failure_error(failure, None, self._headers, self._context, self._dialect)
 
     def _chunk(self, chunk: dict[str, Any], events: list[Event]) -> None:
-        """Any chunk but a plain text delta."""
+        """Reads any chunk that is not a plain text delta."""
         choices, usage = chunk.get("choices"), usage_of(chunk)
         if usage:
             self._usage = usage if self._usage is None else later_usage(self._usage, usage)
@@ -308,7 +308,9 @@ class ChatStream:
             self._stopped = stopped if isinstance(stopped, str) and stopped != word else self._stopped
 
     def _other_shape(self, choice: dict[str, Any]) -> dict[str, Any] | None:
-        """What a choice without ``delta`` says: a ``message``, also one that grows, or ``text`` of old completions."""
+        """Returns what a choice without ``delta`` says: a ``message``, also one that grows, or ``text`` of old
+        completions.
+        """
         message, text = choice.get("message"), choice.get("text")
         if isinstance(message, dict):
             said, text = "".join(self._buffer), message.get("content")
@@ -356,7 +358,7 @@ class ChatStream:
         events.append(ReasoningDelta(text, self._index))
 
     def _list(self, content: object, events: list[Event]) -> None:
-        """Content as a list of chunks (Mistral), or as the JSON value itself."""
+        """Reads content that is a list of chunks (Mistral), or the JSON value itself."""
         if not isinstance(content, list) or not is_chunks(content):
             self._delta({"content": self._context.json.dumps(content).decode()}, events)
             return
@@ -442,7 +444,7 @@ class ChatStream:
         return details_part(text, merge_details(self._details), origin)
 
     def _whole(self, part: Part, events: list[Event]) -> None:
-        """A part that comes in one piece."""
+        """Tells a part that comes in one piece."""
         self._shut(events)
         events += (PartStart(self._next, part), PartEnd(self._next, part))
         self._next += 1
@@ -453,7 +455,7 @@ class ChatStream:
         self._executed = {}
 
     def _end(self, events: list[Event]) -> None:
-        """The closing events, once."""
+        """Tells the closing events, once."""
         if self._odd and not self._started:
             raise no_such_stream(self._odd, self._context, self.request_id)
         if not self._started:

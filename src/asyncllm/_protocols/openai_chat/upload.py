@@ -13,10 +13,10 @@ from ..parts import as_dict, as_text, objects
 
 
 class OpenAIFiling(Filing):
-    """``/files``."""
+    """Writes and reads requests about stored files at ``/files``."""
 
     def upload(self, file: NewFile, context: Context) -> WireRequest:
-        """The content as a form."""
+        """Writes the request that stores a file; the content is sent as a form."""
         return multipart("/files", {"purpose": "user_data"}, file.stored_name, file.data, file.media_type)
 
     def read(self, value: Any) -> FileInfo:
@@ -36,11 +36,11 @@ class OpenAIFiling(Filing):
         )
 
     def get(self, file_id: str) -> WireRequest:
-        """One file."""
+        """Writes the request for what is known of one file."""
         return asking(f"/files/{quote(file_id, safe='')}")
 
     def list(self, after: str) -> WireRequest:
-        """A page of the files with this purpose, the newest first."""
+        """Writes the request for a page of the files with this purpose, the newest first."""
         return asking("/files", f"purpose=user_data&limit=1000&order=desc{f'&after={quote(after)}' if after else ''}")
 
     def read_list(self, value: Any) -> tuple[Sequence[FileInfo], str]:

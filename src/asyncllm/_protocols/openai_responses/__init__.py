@@ -17,7 +17,7 @@ __all__ = ["OpenAIResponses", "ResponsesDialect"]
 
 
 def OpenAIResponses(dialect: ResponsesDialect | None = None) -> Codec[ResponsesDialect]:  # noqa: N802  # the name of a wire format
-    """The Responses API, as one host speaks it; base URLs end in ``/v1``."""
+    """Makes the codec of the Responses API, as one host speaks it; base URLs end in ``/v1``."""
     return Codec(
         name="openai_responses",
         dialect=ResponsesDialect() if dialect is None else dialect,

@@ -36,7 +36,7 @@ OPENAI_TOOLS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponsesDialect:
-    """How a host speaks the Responses API.
+    """Says how a host speaks the Responses API.
 
     Attributes:
         reasoning_summary: which summary is asked for beside an effort; None for none.

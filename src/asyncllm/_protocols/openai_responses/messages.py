@@ -51,7 +51,7 @@ Item = dict[str, Any]
 
 
 def write_assistant(message: Message, writer: ItemWriter, *, stored: bool) -> list[Item]:
-    """The items of an assistant message; none when nothing of it can go to this host (a warning says what)."""
+    """Writes the items of an assistant message; none if nothing of it can go to this host (a warning says what)."""
     draft = _ItemDraft(writer, stored=stored)
     for part in message.content:
         draft.put(part)
@@ -61,7 +61,7 @@ def write_assistant(message: Message, writer: ItemWriter, *, stored: bool) -> li
 
 
 class _ItemDraft:
-    """The items of one message."""
+    """Collects the items of one message."""
 
     __slots__ = ("_nameless", "_open", "_stored", "_writer", "items")
 
@@ -121,7 +121,7 @@ class _ItemDraft:
         self._open = ident
 
     def _plainly(self, part: Text | Refusal) -> None:
-        """A message without an id; texts of one are joined, as they were streamed."""
+        """Adds to a message without an id; texts of one message are joined, as they were streamed."""
         self._writer.drop_extra(part)
         if isinstance(part, Text):
             self._writer.drop_foreign(part)
@@ -197,7 +197,7 @@ class _ItemDraft:
 
 
 def _said(part: Text | Refusal) -> Item:
-    """The content part of an output message."""
+    """Writes the content part of an output message."""
     rest = (part.extra or {}).get("content")
     rest = rest if isinstance(rest, Mapping) else {}
     if isinstance(part, Refusal):
@@ -207,7 +207,7 @@ def _said(part: Text | Refusal) -> Item:
 
 
 def write_input(messages: Iterable[Message], writer: ItemWriter, *, stored: bool) -> list[Item]:
-    """The ``input`` list.
+    """Writes the ``input`` list.
 
     Args:
         messages: the conversation.
@@ -236,7 +236,7 @@ def write_input(messages: Iterable[Message], writer: ItemWriter, *, stored: bool
 
 
 def _given(message: Message, writer: ItemWriter, calls: Mapping[str, ToolCall]) -> list[Item]:
-    """The items of a system, user or tool message."""
+    """Writes the items of a system, user or tool message."""
     written: list[Item] = []
     content: list[Item] = []
 
@@ -264,7 +264,7 @@ def _given(message: Message, writer: ItemWriter, calls: Mapping[str, ToolCall]) 
 
 
 def as_type(part: Unknown) -> object:
-    """The type that an `Unknown` part says in its own words."""
+    """Returns the type that an `Unknown` part names in its own words."""
     return part.raw.get("type") if isinstance(part.raw, Mapping) else None
 
 
@@ -280,14 +280,14 @@ def _check_place(part: Part, message: Message, writer: ItemWriter) -> None:
 
 
 def _shortened(items: list[Item]) -> str | list[Item]:
-    """A lone plain text as a string."""
+    """Returns a lone plain text as a string; other content stays a list."""
     if len(items) == 1 and items[0].keys() == {"type", "text"} and items[0]["type"] == "input_text":
         return str(items[0]["text"])
     return items
 
 
 def _answer(result: ToolResult, writer: ItemWriter, call: ToolCall | None) -> Item:
-    """The item that answers a call, in the form that the call wants."""
+    """Writes the item that answers a call, in the form that the call wants."""
     head = _head(call) if call is not None and writer.is_own(call.origin) else {}
     form = _ANSWERS.get(str(head.get("type")))
     if form is not None:
@@ -321,7 +321,7 @@ def _output(result: ToolResult, writer: ItemWriter) -> str | list[Item]:
 
 
 def _plain(result: ToolResult, writer: ItemWriter) -> str:
-    """The text of a result, for tools whose answer is text."""
+    """Returns the text of a result, for tools whose answer is text."""
     pieces = []
     for part in result.content:
         if isinstance(part, Text):
@@ -334,7 +334,7 @@ def _plain(result: ToolResult, writer: ItemWriter) -> str:
 
 
 def _value(result: ToolResult) -> Any:
-    """The JSON value that is all of a result; None when it is anything else."""
+    """Returns the JSON value that is all of a result; None if it is anything else."""
     only = result.content[0] if len(result.content) == 1 else None
     return only.value if isinstance(only, Json) else None
 
@@ -349,7 +349,7 @@ def _local_shell(result: ToolResult, writer: ItemWriter) -> Item:
 
 
 def _shell(result: ToolResult, writer: ItemWriter) -> Item:
-    """A list of ``{stdout, stderr, outcome}`` as the API wants it; text is what one command printed."""
+    """Writes a list of ``{stdout, stderr, outcome}`` as the API wants it; a text is what one command printed."""
     output = _value(result)
     if not isinstance(output, list):
         text, code = _plain(result, writer), int(result.is_error)

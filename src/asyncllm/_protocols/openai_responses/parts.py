@@ -54,7 +54,7 @@ class ItemWriter(OpenAIWriter[ResponsesDialect]):
     __slots__ = ()
 
     def mark(self, item: dict[str, Any], cache: CacheMark | None) -> dict[str, Any]:
-        """The item with its prompt-cache mark, where it has one and the host knows marks."""
+        """Adds the prompt-cache mark to an item, if there is one and the host knows marks."""
         if cache is None:
             return item
         if not self.dialect.cache_marks or self.context.facts.cache_marks is False:
@@ -69,7 +69,7 @@ class ItemWriter(OpenAIWriter[ResponsesDialect]):
         return item
 
     def content(self, part: Part | Json) -> dict[str, Any]:
-        """The item for a part of a system or user message, or of a tool's output.
+        """Writes the item for a part of a system or user message, or of a tool's output.
 
         Raises:
             UnsupportedContentError: the wire has no place for it.
@@ -351,7 +351,7 @@ def begun(beginning: str, delta: str) -> str:
 
 
 class Tally:
-    """What the items of one stream share: the numbers of the parts and the kinds of parts that came."""
+    """Holds what the items of one stream share: the numbers of the parts and the kinds of parts that came."""
 
     __slots__ = ("call_ids", "calls", "context", "dialect", "parts", "refused", "said")
 
@@ -381,7 +381,7 @@ class Tally:
 
 
 class OpenReasoning:
-    """A reasoning item."""
+    """Tells a reasoning item while it is streamed."""
 
     __slots__ = ("_beginning", "_begins", "_index", "_pieces", "_place", "_taken", "_tally", "wire")
 
@@ -442,7 +442,7 @@ class OpenReasoning:
 
 
 class OpenFunctionCall:
-    """A call of a function or of a custom tool."""
+    """Tells a call of a function or of a custom tool while it is streamed."""
 
     __slots__ = ("_again", "_beginning", "_id", "_index", "_taken", "_tally", "wire")
 
@@ -489,7 +489,9 @@ class OpenFunctionCall:
 
 
 class OpenOther:
-    """An item that comes whole at its end: tools with a form of their own, hosted or not, and what is unknown here."""
+    """Tells an item that comes whole at its end: tools with a form of their own, hosted or not, and what is unknown
+    here.
+    """
 
     __slots__ = ("_id", "_index", "_tally", "wire")
 

@@ -85,7 +85,7 @@ def failure_of(
 
 
 class OpenText:
-    """A text or refusal of a message."""
+    """Holds a text or refusal of a message while it is streamed."""
 
     __slots__ = ("annotations", "index", "kind", "taken", "told")
 
@@ -105,7 +105,7 @@ class OpenText:
 
 
 class OpenMessage:
-    """A message, whose parts start with their content."""
+    """Tells a message while it is streamed; its parts start with their content."""
 
     __slots__ = ("_all", "_beginnings", "_tally", "_texts", "wire")
 

@@ -48,7 +48,7 @@ def read_usage(response: Mapping[str, Any]) -> Usage:
 
 
 def _by_ttl(details: dict[str, Any]) -> Mapping[str, int] | None:
-    """``{"ttl_30m_tokens": 1}`` as ``{"30m": 1}``."""
+    """Reads ``{"ttl_30m_tokens": 1}`` as ``{"30m": 1}``."""
     found = {
         name[len("ttl_") : -len("_tokens")]: count
         for name, value in details.items()
@@ -58,7 +58,7 @@ def _by_ttl(details: dict[str, Any]) -> Mapping[str, int] | None:
 
 
 def _tool_requests(response: Mapping[str, Any], usage: Mapping[str, Any]) -> Mapping[str, int] | None:
-    """OpenAI: ``tool_usage.web_search.num_requests``; xAI: ``server_side_tool_usage_details`` of the usage."""
+    """Reads OpenAI's ``tool_usage.web_search.num_requests``, and xAI's ``server_side_tool_usage_details``."""
     found: dict[str, int] = {}
     for name, told in as_dict(response.get("tool_usage")).items():
         count = _count(as_dict(told).get("num_requests"))
