@@ -29,7 +29,7 @@ _TOLD = "Gives the answer to the user. Call it once, with the whole answer."
 
 
 def by_tool(request: Request, wanted: ResponseFormat) -> Request:
-    """The request with the tool that the model must call, instead of the format.
+    """Returns the request with a tool that the model must call, instead of the format.
 
     Args:
         request: one without tools.
@@ -45,7 +45,7 @@ def by_tool(request: Request, wanted: ResponseFormat) -> Request:
 
 
 def as_answer(response: Response) -> Response:
-    """The reply with the call of the tool as text."""
+    """Returns the reply with the call of the tool as text, as if the format had been sent."""
     parts = tuple([_text(part) for part in response.message.content])
     message = Message("assistant", parts, name=response.message.name)
     return replace(response, message=message, finish_reason=_finish(response.finish_reason))
@@ -62,7 +62,7 @@ def _finish(reason: FinishReason) -> FinishReason:
 
 
 class AnswerDecoder:
-    """A decoder whose events of the tool are events of a text.
+    """Decodes a stream and tells the events of the tool as events of a text.
 
     Args:
         decoder: the decoder of the wire.
@@ -77,7 +77,7 @@ class AnswerDecoder:
 
     @property
     def usage(self) -> Usage:
-        """The usage so far, if the wire reports it before the end."""
+        """Returns the usage so far, if the wire reports it before the end."""
         found = getattr(self._decoder, "usage", UNKNOWN_USAGE)
         return found if isinstance(found, Usage) else UNKNOWN_USAGE
 
@@ -88,7 +88,7 @@ class AnswerDecoder:
         return events
 
     def close(self) -> list[Event]:
-        """The end of the bytes: gives the events that are left."""
+        """Returns the events that are left at the end of the bytes."""
         return [self._event(event) for event in self._decoder.close()]
 
     def _event(self, event: Event) -> Event:

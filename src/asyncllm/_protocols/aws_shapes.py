@@ -24,7 +24,7 @@ from .parts import as_dict
 
 
 def model_path(model: str, operation: str) -> str:
-    """``/model/{id}/{operation}``; operations are ``converse``, ``invoke`` and their streaming twins."""
+    """Returns ``/model/{id}/{operation}``; operations are ``converse``, ``invoke`` and their streaming twins."""
     return f"/model/{quote(model, safe='-._~')}/{operation}"
 
 
@@ -68,21 +68,21 @@ PHRASES: tuple[tuple[str, ErrorType], ...] = (
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """The id of the HTTP request."""
+    """Returns the id of the HTTP request; None if the host sends none."""
     return headers.get("x-amzn-requestid") or None
 
 
 def read_error(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: object
 ) -> errors.AsyncLLMError:
-    """The exception for a failed answer, which is the same for every dialect; never raises."""
+    """Returns the exception for a failed answer, which is the same for every dialect; it never raises."""
     return error_from(body, headers, context, status=status, code=headers.get("x-amzn-errortype"))
 
 
 def error_from(
     body: bytes, headers: Mapping[str, str], context: Context, *, status: int | None, code: str | None
 ) -> errors.AsyncLLMError:
-    """The exception for an error's body, in an answer or in a frame.
+    """Returns the exception for an error's body, in an answer or in a frame.
 
     Args:
         body: JSON with a ``message``, or anything else.
@@ -110,7 +110,7 @@ def error_from(
 
 
 def _plain(code: Any) -> str | None:
-    """A code without the namespaces around it."""
+    """Returns a code without the namespaces around it."""
     return code.rpartition("#")[2].partition(":")[0].strip() if isinstance(code, str) else None
 
 
@@ -123,6 +123,6 @@ _GEOGRAPHY = re.compile(r"(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|me|af|global)\.(?=
 
 
 def base_model(model: str) -> str:
-    """The vendor's own id in a Bedrock id: without the ARN around it and the geography before it."""
+    """Returns the vendor's own id in a Bedrock id: without the ARN around it and the geography before it."""
     tail = model.rpartition("/")[2] if model.startswith("arn:") else model
     return _GEOGRAPHY.sub("", tail, count=1) if _GEOGRAPHY.match(tail) else tail

@@ -26,7 +26,7 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobInfo:
-    """What a host says of a job.
+    """Holds what a host says of a job.
 
     Attributes:
         id: the host's own.
@@ -49,7 +49,7 @@ class JobInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineAnswer:
-    """What became of one line.
+    """Holds what became of one line.
 
     Attributes:
         id: of the line.
@@ -68,7 +68,7 @@ class LineAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job that is to be made.
+    """Holds what a job is made of.
 
     Attributes:
         mark: what the host keeps with it.
@@ -90,7 +90,8 @@ class NewJob:
 
 
 class Batching:
-    """How one host does batches; a wire says what differs.
+    """Writes and reads what one host's batches need. The methods here are what most hosts have in common; a wire
+    replaces what differs.
 
     Attributes:
         most_lines: of one job.
@@ -107,15 +108,17 @@ class Batching:
     keeps: float = 30 * DAY
 
     def group(self, wire: WireRequest) -> str:
-        """What the lines of one job must have in common: the path, unless the host says otherwise."""
+        """Returns what the lines of one job must have in common: the path, unless the host says otherwise."""
         return wire.path
 
     def protocol(self, group: str) -> WireProtocol | None:
-        """The wire format that reads the answers of such lines; None for the one the model is spoken to with."""
+        """Returns the wire format that reads the answers of such lines; None for the one that the model is spoken to
+        with.
+        """
         return None
 
     def line(self, id: str, wire: WireRequest, context: Context) -> bytes:
-        """One line of a job, without its end.
+        """Writes one line of a job, without its end.
 
         Args:
             id: of the line.
@@ -125,7 +128,7 @@ class Batching:
         raise NotImplementedError
 
     def upload(self, job: NewJob, context: Context) -> WireRequest | None:
-        """The request that uploads the lines; None where they travel with the job."""
+        """Writes the request that uploads the lines; None if they travel with the job."""
         return None
 
     def at_storage(self, wire: WireRequest) -> bool:
@@ -133,27 +136,27 @@ class Batching:
         return False
 
     def read_upload(self, value: Any, job: NewJob) -> str:
-        """What an upload is called, from the JSON of its answer."""
+        """Returns what an upload is called, from the JSON of its answer."""
         return text(value, "id")
 
     def find_upload(self, mark: str) -> WireRequest | None:
-        """The request that lists uploads; None where an upload cannot be found again."""
+        """Writes the request that lists uploads; None if an upload cannot be found again."""
         return None
 
     def read_uploads(self, value: Any, mark: str) -> str | None:
-        """The upload of a mark, from the JSON of the list; None where it is not there."""
+        """Returns the upload of a mark, from the JSON of the list; None if it is not there."""
         return None
 
     def create(self, job: NewJob, context: Context) -> WireRequest:
-        """The request that makes the job."""
+        """Writes the request that makes the job."""
         raise NotImplementedError
 
     def status(self, job_id: str) -> WireRequest:
-        """The request that asks how far a job is."""
+        """Writes the request that asks how far a job is."""
         raise NotImplementedError
 
     def cancel(self, job_id: str) -> WireRequest:
-        """The request that ends a job early."""
+        """Writes the request that ends a job early."""
         raise NotImplementedError
 
     def read_job(self, value: Any) -> JobInfo:
@@ -165,7 +168,7 @@ class Batching:
         raise NotImplementedError
 
     def find(self, mark: str) -> WireRequest:
-        """The request that lists jobs, the newest first."""
+        """Writes the request that lists jobs, the newest first."""
         raise NotImplementedError
 
     def read_jobs(self, value: Any) -> Sequence[JobInfo]:
@@ -173,11 +176,11 @@ class Batching:
         raise NotImplementedError
 
     def results(self, job: JobInfo) -> Sequence[WireRequest]:
-        """The requests for the answers of a job that is over."""
+        """Writes the requests for the answers of a job that is over."""
         raise NotImplementedError
 
     def follow(self, wire: WireRequest, body: bytes, context: Context) -> Sequence[WireRequest]:
-        """Further requests that the answer to one of them names; then it holds no answers itself."""
+        """Writes further requests that the answer to one of them names; such an answer holds no results itself."""
         return ()
 
     def read_results(self, body: bytes, context: Context) -> Sequence[LineAnswer]:
@@ -193,19 +196,19 @@ class Batching:
 
 
 def asking(path: str, query: str = "") -> WireRequest:
-    """A request to read something."""
+    """Writes a request that reads something."""
     return WireRequest(method="GET", path=path, query=query, headers=(("accept", "application/json"),), body=b"")
 
 
 def telling(path: str, body: Any, context: Context | None = None, query: str = "") -> WireRequest:
-    """A request that makes or changes something; without a context it has no body."""
+    """Writes a request that makes or changes something; without a context it has no body."""
     data = b"" if context is None else context.json.dumps(body)
     headers = (("content-type", "application/json"), ("accept", "application/json"))
     return WireRequest(method="POST", path=path, query=query, headers=headers, body=data)
 
 
 def multipart(path: str, fields: Mapping[str, str], name: str, data: bytes, kind: str) -> WireRequest:
-    """A request that uploads a file as a form.
+    """Writes a request that uploads a file as a form.
 
     Args:
         path: where to.
@@ -230,7 +233,7 @@ def multipart(path: str, fields: Mapping[str, str], name: str, data: bytes, kind
 
 
 def rows(body: bytes, context: Context) -> list[dict[str, Any]]:
-    """The objects of JSON lines.
+    """Reads the objects of JSON lines.
 
     Raises:
         ProtocolError: a line is no JSON object.
@@ -246,7 +249,7 @@ def rows(body: bytes, context: Context) -> list[dict[str, Any]]:
 
 
 def text(value: Any, key: str) -> str:
-    """The text under a key.
+    """Returns the text under a key.
 
     Raises:
         ProtocolError: there is none.
@@ -261,7 +264,7 @@ _BUCKET = re.compile(r"(?:gs|s3)://([A-Za-z0-9][A-Za-z0-9._-]{1,221}[A-Za-z0-9])
 
 
 def bucket_of(uri: str) -> tuple[str, str]:
-    """The bucket and the key of an address in it.
+    """Returns the bucket and the key of an address in it.
 
     Raises:
         BadRequestError: it is none, or has other characters than letters, digits, dots, dashes and slashes.
@@ -273,7 +276,7 @@ def bucket_of(uri: str) -> tuple[str, str]:
 
 
 def moment(value: Any) -> float | None:
-    """Seconds since the epoch, from a number or an ISO date; None for anything else."""
+    """Returns seconds since the epoch, from a number or an ISO date; None for anything else."""
     if type(value) in (int, float):
         return float(value)
     if isinstance(value, str):
@@ -286,7 +289,7 @@ def moment(value: Any) -> float | None:
 
 
 def total(value: Any, *names: str) -> int | None:
-    """The sum of counts in an object; None where one of them is missing."""
+    """Returns the sum of counts in an object; None if one of them is missing."""
     counts = [as_dict(value).get(name) for name in names]
     known = [count for count in counts if type(count) is int]
     return sum(known) if known and len(known) == len(counts) else None

@@ -28,7 +28,7 @@ _MAPS = frozenset({"properties", "$defs", "definitions"})
 
 
 def constrain(schema: Any, render: Callable[[Any], str]) -> Any:
-    """The schema in the API's subset, as a new value.
+    """Returns the schema in the API's subset, as a new value.
 
     Args:
         schema: a JSON schema; booleans are schemas too, and stay what they are.
@@ -97,14 +97,16 @@ class BlockWriter(PartWriter[D]):
         """The last message: a pause may leave a tool of the provider's without its result there."""
 
     def unanswered(self, parts: tuple[Part, ...]) -> frozenset[str]:
-        """The ids of the provider's own tool calls that have no result in the same turn."""
+        """Returns the ids of the provider's own tool calls that have no result in the same turn: the API refuses such a
+        turn.
+        """
         calls = {part.id for part in parts if type(part) is ProviderToolCall}
         if not calls or (self.last is not None and self.last.content is parts):
             return frozenset()
         return frozenset(calls - {part.call_id for part in parts if type(part) is ProviderToolResult})
 
     def arguments(self, part: ToolCall) -> dict[str, Any]:
-        """What a call is given, as the object that ``input`` must be."""
+        """Returns what a call is given, as the object that ``input`` must be."""
         if part.kind == "custom":
             self.warn(
                 f"the call of the free-form tool {part.name} was sent as {{'input': text}}: arguments are objects"
@@ -119,7 +121,7 @@ class BlockWriter(PartWriter[D]):
         return arguments
 
     def provider_tool(self, part: ProviderToolCall | ProviderToolResult) -> Block | None:
-        """The block of a tool that the provider ran; None where it was another provider."""
+        """Writes the block of a tool that the provider ran; None if another provider ran it."""
         if not self.is_own(part.origin):
             what = "call" if isinstance(part, ProviderToolCall) else "result"
             self.drop(f"the {what} of a tool the provider ran ({part.name})", part.origin)
@@ -127,7 +129,7 @@ class BlockWriter(PartWriter[D]):
         return dict(part.raw)
 
     def unknown(self, part: Unknown) -> Block | None:
-        """What an `Unknown` part holds, if it may go to this host."""
+        """Writes what an `Unknown` part holds, if it may go to this host; else None."""
         if not self.is_own(part.origin) or not isinstance(part.raw, Mapping):
             self.drop(f"content of type {part.type!r}", part.origin)
             return None
@@ -137,7 +139,7 @@ class BlockWriter(PartWriter[D]):
 def narrowed(
     tools: tuple[AnyTool, ...], choice: ToolChoice, name_of: Callable[[AnyTool], Any], writer: BlockWriter[Any]
 ) -> tuple[tuple[AnyTool, ...], ToolChoice]:
-    """Only the tools that may be used; a single one that must be is a forced tool.
+    """Returns only the tools that may be used; a single one that must be used becomes a forced tool.
 
     Raises:
         BadRequestError: the choice names a tool that is not there.
@@ -176,7 +178,8 @@ def check_forced(facts: ModelFacts, thinks: str | None, writer: BlockWriter[Any]
 
 
 def parameters_of(tool: Tool, writer: BlockWriter[Any]) -> Mapping[str, Any]:
-    """The schema of a tool's arguments, which must be an object's; of a strict tool, in the API's subset.
+    """Returns the schema of a tool's arguments, which must be an object's; that of a strict tool is in the API's
+    subset.
 
     Raises:
         UnsupportedParameterError: it is of another type.
@@ -195,7 +198,7 @@ def parameters_of(tool: Tool, writer: BlockWriter[Any]) -> Mapping[str, Any]:
 
 
 def schema_of(wanted: ResponseFormat, writer: BlockWriter[Any]) -> Mapping[str, Any]:
-    """The schema that an answer must fit, as the caller gave it.
+    """Returns the schema that an answer must fit, as the caller gave it.
 
     Raises:
         UnsupportedParameterError: only JSON was asked for, which the wire cannot say.
@@ -218,7 +221,7 @@ def can_be_held(wanted: ResponseFormat) -> bool:
 
 
 def as_instruction(wanted: ResponseFormat, writer: BlockWriter[Any]) -> str:
-    """The words that ask for a schema, where a model can be held to it in no other way."""
+    """Writes the words that ask for a schema, for a model that can be held to it in no other way."""
     writer.warn(
         "the JSON schema was sent as an instruction: the model cannot be held to it (maps, recursion or its size), "
         "and cannot be made to call a tool here"

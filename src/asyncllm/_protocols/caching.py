@@ -37,7 +37,7 @@ def cached(request: Request, writer: PartWriter[Any]) -> Request:
 
 
 def with_marks(request: Request, *, on_tools: bool = True) -> Request:
-    """The request with marks on its tools, its system prompt and its last turns, within what hosts take.
+    """Returns the request with marks on its tools, its system prompt and its last turns, within what hosts take.
 
     Args:
         request: the request; it is not changed.
@@ -73,7 +73,7 @@ def _turns(messages: list[Message]) -> list[int]:
 
 
 def _end_of_system(messages: list[Message]) -> int | None:
-    """Where the last message of the system prompt stands; None where there is no system prompt."""
+    """Returns where the last message of the system prompt stands; None if there is no system prompt."""
     end = None
     for place, message in enumerate(messages):
         if message.role != "system":
@@ -83,7 +83,7 @@ def _end_of_system(messages: list[Message]) -> int | None:
 
 
 def _marked(message: Message) -> Message | None:
-    """The message with a mark on the last part that can carry one; None where it has one, or none can."""
+    """Returns the message with a mark on the last part that can carry one; None if it has one, or none can."""
     parts = list(message.content)
     for place in range(len(parts) - 1, -1, -1):
         part = parts[place]
@@ -98,7 +98,7 @@ def _marked(message: Message) -> Message | None:
 def _marked_tools(
     tools: tuple[Tool | ProviderTool | HostedTool, ...],
 ) -> tuple[Tool | ProviderTool | HostedTool, ...] | None:
-    """The tools with a mark on the last one that can carry one; None where it has one, or none can."""
+    """Returns the tools with a mark on the last one that can carry one; None if it has one, or none can."""
     for place in range(len(tools) - 1, -1, -1):
         tool = tools[place]
         if isinstance(tool, Tool):
@@ -108,7 +108,7 @@ def _marked_tools(
 
 
 def _own_marks(request: Request) -> int:
-    """How many marks the caller has set."""
+    """Counts the marks that the caller has set."""
     return sum([mark is not None for mark in _marks(request)])
 
 

@@ -43,7 +43,7 @@ def stated_cost(usage: Mapping[str, Any], body: Mapping[str, Any] | None = None)
 
 
 def _dollars(value: Any) -> Decimal | None:
-    """A number as the exact decimal of its digits."""
+    """Returns a number as the exact decimal of its digits; None if it cannot be an amount of money."""
     if type(value) not in (int, float, str):
         return None
     try:

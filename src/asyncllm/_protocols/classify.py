@@ -178,7 +178,9 @@ _OF_THE_MODEL = ("access to the model", "access to this model", "the specified m
 
 
 def by_status(status: int) -> ErrorType:
-    """The exception for an HTTP status alone: an unknown 4xx is a bad request, an unknown 5xx a server error."""
+    """Returns the exception for an HTTP status alone: an unknown 4xx is a bad request, an unknown 5xx an error of the
+    server.
+    """
     found = STATUS.get(status)
     if found is None:
         found = errors.ServerError if status >= 500 else errors.BadRequestError
@@ -194,7 +196,7 @@ def classify(
     text_rows: Iterable[tuple[str, ErrorType]] = (),
     vague_codes: frozenset[str] = frozenset(),
 ) -> ErrorType:
-    """The exception for an answer.
+    """Returns the class of the exception for an answer.
 
     Args:
         status: the HTTP status; None where an error came inside a stream that gave none.
@@ -249,7 +251,7 @@ def build_error(
     retry_after: float | None = None,
     rate_limits: RateLimits | None = None,
 ) -> errors.AsyncLLMError:
-    """The exception, with every fact the answer holds."""
+    """Makes the exception for a failed answer, with all facts that it carries."""
     advice, told = None, message or f"the provider answered with status {status} and no message"
     low = told.lower()
     if kind is errors.NotFoundError and status == 404 and not _THING.search(f"{code} {low}".replace("_", " ")):
@@ -289,7 +291,8 @@ def _verdict(value: str | None) -> bool | None:
 
 
 def parse_retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
-    """Seconds to wait: ``retry-after-ms`` or ``x-amz-retry-after``, else ``retry-after`` (seconds or a date).
+    """Returns the seconds to wait: ``retry-after-ms`` or ``x-amz-retry-after``, else ``retry-after`` (seconds or a
+    date).
 
     A 0 says nothing, so the next header is read after it.
     """
@@ -302,5 +305,5 @@ def parse_retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> f
 
 
 def snippet(body: bytes, limit: int = 200) -> str:
-    """The beginning of a body, for a sentence about it."""
+    """Returns the beginning of a body, for a sentence about it."""
     return " ".join(body[: limit * 4].decode("utf-8", "replace").split())[:limit]

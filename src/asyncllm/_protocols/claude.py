@@ -28,7 +28,7 @@ _THOUGHTS = ("thinking", "redacted_thinking")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThinkingPlan:
-    """How a request asks for reasoning.
+    """Says how a request asks for reasoning.
 
     Attributes:
         thinking: the body's ``thinking``; None leaves it to the model's default.
@@ -44,7 +44,7 @@ class ThinkingPlan:
 
     @property
     def budget(self) -> int:
-        """Tokens set aside for thinking; 0 where there is no budget."""
+        """Returns the tokens set aside for thinking; 0 if there is no budget."""
         found = (self.thinking or {}).get("budget_tokens", 0)
         return int(found)
 
@@ -54,7 +54,7 @@ NO_THINKING = ThinkingPlan()
 
 
 def plan_thinking(request: Request, writer: PartWriter[Any], *, max_tokens: int | None, room: int) -> ThinkingPlan:
-    """What to send for a word, a budget in tokens, or nothing.
+    """Returns what is sent for a word, a budget in tokens, or nothing.
 
     Args:
         request: the request.
@@ -81,7 +81,7 @@ def plan_thinking(request: Request, writer: PartWriter[Any], *, max_tokens: int 
 
 
 def _within(asked: Amount, wanted: str | int | None, limit: int | None, max_tokens: int | None, room: int) -> Amount:
-    """The budget within ``max_tokens``, which must be larger; a word leaves half of them for the answer."""
+    """Bounds the budget by ``max_tokens``, which must be larger; a word leaves half of them for the answer."""
     budget = int(asked.value or 0)
     if max_tokens is not None:
         least = min(SMALLEST_BUDGET, max_tokens - 1)

@@ -40,7 +40,7 @@ class JSONCodec(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a codec is told about one call.
+    """Tells a codec what it has to know of one call.
 
     Attributes:
         origin: the kind of host and the wire format, for the provenance of parts.
@@ -66,8 +66,8 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A keyword that was left out because the wire or the model does not have it. As text it is the warning for the
-    user.
+    """Says that a keyword was left out because the wire or the model does not have it. As text it is the warning for
+    the user.
 
     Attributes:
         keyword: as `asyncllm.Client.send` spells it.
@@ -83,7 +83,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireRequest:
-    """A request ready to be signed and sent.
+    """Holds a request that is ready to be signed and sent.
 
     Attributes:
         path: absolute, below the host's base URL, already percent-encoded.
@@ -105,7 +105,7 @@ class WireRequest:
 
 
 class StreamDecoder(Protocol):
-    """Frames of one stream -> events, in the grammar of `asyncllm._schema.events`."""
+    """Turns the frames of one stream into events, in the grammar of `asyncllm._schema.events`."""
 
     done: bool
     """The protocol's own end was seen: what follows, if anything, is not part of the answer."""
@@ -134,11 +134,11 @@ class StreamDecoder(Protocol):
 
 
 class WireProtocol(Protocol):
-    """A wire format."""
+    """Turns requests into bytes, and bytes into replies, events and errors, in one wire format."""
 
     @property
     def name(self) -> str:
-        """The format's name, as in `Origin.protocol`."""
+        """Returns the format's name, as in `Origin.protocol`."""
         ...
 
     def encode(self, request: Request, context: Context) -> WireRequest:
@@ -161,11 +161,11 @@ class WireProtocol(Protocol):
         ...
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> AsyncLLMError:
-        """The exception for a failed answer; never raises, whatever the body holds."""
+        """Returns the exception for a failed answer; it never raises, whatever the body holds."""
         ...
 
     def decoder(self, headers: Mapping[str, str], context: Context) -> StreamDecoder:
-        """A decoder for one stream."""
+        """Makes a decoder for one stream."""
         ...
 
 
@@ -174,7 +174,7 @@ D = TypeVar("D")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Most:
-    """The bounds of one request of a verb.
+    """Holds the bounds of one request of a verb.
 
     Attributes:
         items: texts or documents.
@@ -187,7 +187,7 @@ class Most:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb(Generic[D]):
-    """How a wire serves an operation other than chat, such as embeddings.
+    """Says how a wire serves an operation other than chat, such as embeddings.
 
     Attributes:
         write: a request of this operation -> bytes to send. Raises `UnsupportedByProviderError` where the host, or the
@@ -202,7 +202,7 @@ class Verb(Generic[D]):
 
 
 def verbs_in(package: str, *names: Operation) -> Mapping[Operation, Verb[Any]]:
-    """The verbs of a wire: its folder has a file for each, with ``write``, ``read`` and ``most``.
+    """Returns the verbs of a wire: its folder has a file for each, with ``write``, ``read`` and ``most``.
 
     A file is imported at its first use.
     """
@@ -222,7 +222,7 @@ def _verb_in(package: str, name: str) -> Verb[Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec(Generic[D]):
-    """A wire format as one host speaks it: a `WireProtocol`.
+    """Joins the functions of a wire format and the dialect of one host: this is how every `WireProtocol` here is made.
 
     Attributes:
         name: the format's name, as in `Origin.protocol`.
@@ -251,11 +251,11 @@ class Codec(Generic[D]):
         return self.read(status, headers, body, context, self.dialect)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes, context: Context) -> AsyncLLMError:
-        """The exception for a failed answer; never raises, whatever the body holds."""
+        """Returns the exception for a failed answer; it never raises, whatever the body holds."""
         return self.read_error(status, headers, body, context, self.dialect)
 
     def decoder(self, headers: Mapping[str, str], context: Context) -> StreamDecoder:
-        """A decoder for one stream."""
+        """Makes a decoder for one stream."""
         return self.stream(headers, context, self.dialect)
 
 
@@ -283,7 +283,7 @@ def is_keepalive(value: Any) -> bool:
 
 
 def no_such_stream(odd: str, context: Context, request_id: str | None) -> ProtocolError:
-    """The error for a stream of which nothing was of its protocol.
+    """Makes the error for a stream of which nothing was of its protocol.
 
     Args:
         odd: what it said, shortened.
@@ -313,12 +313,12 @@ def has_halves(data: bytes) -> bool:
 
 
 def without_halves(data: bytes) -> bytes:
-    """The text with U+FFFD for each half of a pair that stands alone."""
+    """Returns the text with U+FFFD for each half of a pair that stands alone."""
     return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data)
 
 
 def load_whole(body: bytes, context: Context) -> tuple[Any, tuple[str, ...]]:
-    """The JSON of a whole body, and a warning where half a character had to be replaced.
+    """Reads the JSON of a whole body; also returns a warning if half a character had to be replaced.
 
     Raises:
         ProtocolError: it is not JSON.
@@ -355,11 +355,11 @@ class Halves:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to say about it at the end."""
+        """Returns what to say at the end of a stream: a warning if half a character was lost."""
         return (HALF_CHARACTER,) if self.lost else ()
 
     def mended(self, frames: Sequence[Frame]) -> list[Frame]:
-        """The frames to read in place of these."""
+        """Returns the frames to read in place of these."""
         found: list[Frame] = []
         for given in frames:
             frame = given
@@ -386,7 +386,7 @@ class Halves:
         return found
 
     def rest(self) -> list[Frame]:
-        """What still waits at the end of the bytes."""
+        """Returns what still waits at the end of the bytes."""
         held, self._held = self._held, None
         return [] if held is None else [self._replaced(held)]
 
@@ -395,7 +395,7 @@ class Halves:
         return frame._replace(data=without_halves(frame.data))
 
     def recover(self, error: ProtocolError, frame: Frame, frames: Sequence[Frame]) -> list[Frame]:
-        """What to read instead, from a frame on that could not be read.
+        """Returns what to read instead, beginning with a frame that could not be read.
 
         Args:
             error: why it could not.

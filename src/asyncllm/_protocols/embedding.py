@@ -20,7 +20,7 @@ _FLOAT_BYTES = 4
 def posted(
     path: str, body: dict[str, Any], request: Request, context: Context, left_out: tuple[LeftOut, ...] = ()
 ) -> WireRequest:
-    """The request for a finished body: ``extra_body`` merged into it, and the headers of the caller."""
+    """Writes the request for a finished body, with ``extra_body`` merged into it and the headers of the caller."""
     headers = {"content-type": "application/json", "accept": "application/json"}
     headers.update({name.lower(): value for name, value in (request.extra_headers or {}).items()})
     whole = deep_merge(body, request.extra_body) if request.extra_body else body
@@ -30,7 +30,7 @@ def posted(
 
 
 def no_dimensions(context: Context) -> UnsupportedParameterError:
-    """The refusal of a length that the model cannot choose."""
+    """Makes the error for a length that the model cannot choose."""
     return UnsupportedParameterError(
         f"dimensions: {context.model} has one length of vectors only; leave dimensions out, or take another model",
         provider=context.provider,
@@ -39,7 +39,7 @@ def no_dimensions(context: Context) -> UnsupportedParameterError:
 
 
 def read_object(body: bytes, context: Context, wanted: str) -> dict[str, Any]:
-    """The JSON object that a body is.
+    """Reads the JSON object that a body is.
 
     Raises:
         ProtocolError: it is none.
@@ -51,12 +51,12 @@ def read_object(body: bytes, context: Context, wanted: str) -> dict[str, Any]:
 
 
 def broken(sentence: str, context: Context) -> ProtocolError:
-    """The exception for an answer that is not what its protocol says."""
+    """Makes the exception for an answer that is not what its protocol says."""
     return ProtocolError(sentence, provider=context.provider, model=context.model)
 
 
 def floats(value: Any, context: Context) -> list[float]:
-    """A vector: a list of numbers, or the base64 of little-endian 32-bit floats.
+    """Reads a vector: a list of numbers, or the base64 of little-endian 32-bit floats.
 
     Raises:
         ProtocolError: it is neither, or empty.
@@ -74,14 +74,14 @@ def floats(value: Any, context: Context) -> list[float]:
 
 
 def counted(input_tokens: Any) -> Usage:
-    """The usage of an answer without text, as far as the wire counts it."""
+    """Returns the usage of an answer without text, as far as the wire counts it."""
     if type(input_tokens) is not int or input_tokens < 0:
         return UNKNOWN_USAGE
     return Usage(input_tokens=input_tokens, output_tokens=0)
 
 
 def scores_of(results: Any, context: Context, index: str, score: str) -> tuple[tuple[int, float], ...]:
-    """The places and scores of a ranking, the best first.
+    """Reads the places and scores of a ranking, the best first.
 
     Raises:
         ProtocolError: it is no ranking.
@@ -101,6 +101,6 @@ def scores_of(results: Any, context: Context, index: str, score: str) -> tuple[t
 
 
 def header_count(headers: Mapping[str, str], name: str) -> int | None:
-    """A number in a header; None where there is none."""
+    """Reads a number in a header; None if there is none."""
     told = headers.get(name, "")
     return int(told) if told.isdecimal() else None

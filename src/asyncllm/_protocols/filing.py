@@ -16,7 +16,7 @@ from .codec import Context, WireRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFile:
-    """A file that is to be uploaded.
+    """Holds a file that is to be uploaded.
 
     Attributes:
         name: its own name.
@@ -32,7 +32,9 @@ class NewFile:
 
     @property
     def stored_name(self) -> str:
-        """Its name at the host: with the beginning of the digest before the ending."""
+        """Returns its name at the host, with the beginning of the digest before the ending: so the same content is
+        found again.
+        """
         stem, dot, _ = self.name.rpartition(".")
         return f"{stem if dot and stem else self.name}{self.stored_end}"
 
@@ -45,7 +47,7 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileInfo:
-    """What a host says of a file; see `File`."""
+    """Holds what a host says of a file; see `File`."""
 
     id: str
     name: str = ""
@@ -57,7 +59,7 @@ class FileInfo:
 
 
 class Filing:
-    """How one host stores files; a wire says what differs.
+    """Writes and reads what one host needs to store files; a wire replaces what differs.
 
     Attributes:
         most_bytes: of one file.
@@ -66,24 +68,24 @@ class Filing:
     most_bytes: int = 512 * 1024 * 1024
 
     def find(self, file: NewFile) -> WireRequest:
-        """The request that shows whether the content is there."""
+        """Writes the request that shows whether the content is there."""
         return self.list("")
 
     def read_found(self, value: Any, file: NewFile) -> FileInfo | None:
-        """The file of this content, from the JSON of the answer to `find`; None where it is not there."""
+        """Returns the file of this content, from the JSON of the answer to `find`; None if it is not there."""
         files, _ = self.read_list(value)
         return next((one for one in files if one.name.endswith(file.stored_end)), None)
 
     def upload(self, file: NewFile, context: Context) -> WireRequest:
-        """The request that uploads it, or that begins to."""
+        """Writes the request that uploads the file, or that begins to."""
         raise NotImplementedError
 
     def address(self, headers: Mapping[str, str]) -> str | None:
-        """Where the content goes, from the headers of the answer to `upload`; None where it is there already."""
+        """Returns where the content goes, from the headers of the answer to `upload`; None if it is there already."""
         return None
 
     def content(self, file: NewFile) -> WireRequest:
-        """The request that sends the content to that address; its path is the address's own."""
+        """Writes the request that sends the content to that address; its path is the address's own."""
         raise NotImplementedError
 
     def read(self, value: Any) -> FileInfo:
@@ -95,11 +97,11 @@ class Filing:
         raise NotImplementedError
 
     def get(self, file_id: str) -> WireRequest:
-        """The request for one file."""
+        """Writes the request for what is known of one file."""
         raise NotImplementedError
 
     def list(self, after: str) -> WireRequest:
-        """The request for a page of the list.
+        """Writes the request for a page of the list.
 
         Args:
             after: what `read_list` gave with the page before; ``""`` for the first one.
@@ -107,10 +109,10 @@ class Filing:
         raise NotImplementedError
 
     def read_list(self, value: Any) -> tuple[Sequence[FileInfo], str]:
-        """The files of a page, and what the next one follows on; ``""`` after the last one."""
+        """Reads the files of a page, and what the next one follows on; ``""`` after the last one."""
         raise NotImplementedError
 
     def delete(self, file_id: str) -> WireRequest:
-        """The request that deletes a file."""
+        """Writes the request that deletes a file."""
         wire = self.get(file_id)
         return WireRequest(method="DELETE", path=wire.path, headers=asking("").headers, body=b"")

@@ -68,7 +68,7 @@ _ONCE = Advice(retry="once", fallback="yes", provider="yes", health="count", led
 
 
 def finish_reason(word: str | None, *, calls: bool, refused: bool = False) -> FinishReason:
-    """The reason in our vocabulary; ``"other"`` for a word that is not known and for none.
+    """Returns the reason in our vocabulary; ``"other"`` for a word that is not known and for none.
 
     Args:
         word: the wire's own word.

@@ -37,7 +37,7 @@ def repaired(
     unique: bool = False,
     detached: bool = False,
 ) -> tuple[Message, ...]:
-    """The conversation with its calls and results in order; the same tuple where nothing is wrong.
+    """Returns the conversation with its calls and results in order; the same tuple if nothing is wrong.
 
     Args:
         messages: of the request.
@@ -60,7 +60,7 @@ def repaired(
 
 
 class _Repair:
-    """One walk over a conversation."""
+    """Walks once over a conversation and writes it anew."""
 
     __slots__ = ("_detached", "_held", "_open", "_seen", "_unique", "_writer", "_written")
 
@@ -100,7 +100,7 @@ class _Repair:
         self._held.clear()
 
     def _turn(self, message: Message) -> Message:
-        """A turn of the assistant, whose calls get ids of their own where they must."""
+        """Returns a turn of the assistant, whose calls get ids of their own where they must."""
         mine: set[str] = set()
         parts: list[Part] = list(message.content)
         for at, part in enumerate(parts):
@@ -128,7 +128,7 @@ class _Repair:
         return found
 
     def _given(self, message: Message) -> None:
-        """What the user or the tools say."""
+        """Writes what the user or the tools say."""
         parts: list[Part] = []
         told: list[Part] = []  # results whose calls are not there, in words
         says = False

@@ -23,7 +23,7 @@ AnyTool = Tool | ProviderTool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosted:
-    """One tool in the words of a host.
+    """Holds one tool in the words of a host.
 
     Attributes:
         tool: what stands among the tools; None where it stands elsewhere.
@@ -42,7 +42,7 @@ Write = Callable[[Any, PartWriter[Any]], Hosted]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """The tools of a request in the words of a host.
+    """Holds the tools of a request in the words of a host.
 
     Attributes:
         tools: all of them, in order.
@@ -109,5 +109,5 @@ def refuse_domains(tool: WebSearch, writer: PartWriter[Any], *names: str) -> Non
 
 
 def bearer(server: MCPServer) -> dict[str, str]:
-    """The headers that an MCP server is shown, the token among them."""
+    """Returns the headers that an MCP server is shown, the token among them."""
     return {**server.headers, **({} if server.token is None else {"Authorization": f"Bearer {server.token}"})}

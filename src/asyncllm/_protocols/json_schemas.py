@@ -30,7 +30,7 @@ _MOST_PROPERTIES = 5000
 
 
 def with_object_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema with what its root refers to in place of the reference, as recursive classes need it."""
+    """Returns the schema with what its root refers to in place of the reference, as recursive classes need it."""
     reference, seen = schema.get("$ref"), 0
     while isinstance(reference, str) and reference.startswith("#/") and seen < 10:
         found: Any = schema
@@ -68,7 +68,7 @@ def _is_object(schema: Mapping[str, Any]) -> bool:
 def strict_schema(
     schema: Mapping[str, Any], render: Callable[[Any], str], *, nullable: bool
 ) -> Mapping[str, Any] | None:
-    """The schema in OpenAI's strict subset; None where the subset cannot say it.
+    """Returns the schema in OpenAI's strict subset; None if the subset cannot express it.
 
     Args:
         schema: a JSON schema.
@@ -103,7 +103,7 @@ def _is_typed(schema: Any) -> bool:
 
 
 def _depth(schema: Any, root: Mapping[str, Any], seen: frozenset[str]) -> int:
-    """How deep objects and arrays are nested; a recursion counts once."""
+    """Returns how deep objects and arrays are nested; a recursion counts once."""
     if not isinstance(schema, Mapping):
         return 0
     if "$ref" in schema:
@@ -176,7 +176,7 @@ def _is_known(word: str, value: Any) -> bool:
 
 
 def _or_null(schema: Any) -> Any:
-    """The schema, or null."""
+    """Returns a schema that allows null too."""
     if not isinstance(schema, Mapping):
         return schema
     kind = schema.get("type")

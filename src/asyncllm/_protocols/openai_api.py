@@ -52,7 +52,7 @@ _ALL_RATE_LIMITS = frozenset(name for _, names, _ in _RATE_LIMITS for name in na
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """The provider's id of the request; None where it sends none."""
+    """Returns the provider's id of the request; None if it sends none."""
     for name in _REQUEST_IDS:
         if headers.get(name):
             return headers[name]
@@ -60,7 +60,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
-    """The ``x-ratelimit-*`` headers; None where there are none that tell a number."""
+    """Reads the ``x-ratelimit-*`` headers; None if there are none that tell a number."""
     if _ALL_RATE_LIMITS.isdisjoint(headers):
         return None
     told: dict[str, Any] = {}
@@ -80,7 +80,7 @@ Body = dict[str, Any]
 def post(
     path: str, body: Body, request: Request, writer: PartWriter[Any], adapt: Callable[[Body], Body] | None
 ) -> WireRequest:
-    """The request for a finished body."""
+    """Writes the request for a finished body."""
     if adapt is not None:
         body = adapt(body)
     if request.extra_body:
@@ -104,7 +104,7 @@ def post(
 def read_whole(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, wanted: str
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The JSON object that a body is, and a warning where half a character in it was replaced.
+    """Reads the JSON object that a body is; also returns a warning if half a character in it was replaced.
 
     Args:
         status: of the answer.
@@ -228,21 +228,21 @@ PHRASES: tuple[tuple[str, ErrorType], ...] = (
 
 
 class KnownErrors(Protocol):
-    """What a dialect says of errors; the Responses API has the same bodies."""
+    """Says what a dialect must tell of errors; the Responses API has the same bodies."""
 
     @property
     def error_codes(self) -> tuple[tuple[str, ErrorType], ...]:
-        """The host's own codes, lower case, before the common ones."""
+        """Returns the host's own codes, lower case, which come before the common ones."""
         ...
 
     @property
     def retryable_codes(self) -> frozenset[str]:
-        """Refusals that are the model's slip, so that trying again makes sense."""
+        """Returns the refusals that are the model's slip, so that trying again makes sense."""
         ...
 
 
 class Failure(NamedTuple):
-    """What a body says of a failure: the sentence, its codes (most telling first), and an object of its own details."""
+    """Holds what a body says of a failure: the sentence, its codes (the most precise first), its own details."""
 
     message: str
     codes: tuple[object, ...]
@@ -312,7 +312,7 @@ def failure_error(
     context: Context,
     dialect: KnownErrors,
 ) -> errors.AsyncLLMError:
-    """The exception for a failure that came with ``status``, or inside a success (its codes may name a status)."""
+    """Returns the exception for a failure with ``status``, or inside a success (its codes may name a status)."""
     rows = {**CODES, **dict(dialect.error_codes)} if dialect.error_codes else CODES
     text = "\n".join([failure.message, *[code for code in failure.codes if isinstance(code, str)]])
     kind = classify(status, failure.codes, text, code_rows=rows, text_rows=PHRASES, vague_codes=VAGUE)
@@ -334,7 +334,7 @@ def failure_error(
 
 
 def _status(status: int | None, codes: tuple[object, ...]) -> int | None:
-    """The HTTP status, or the one that an error inside a success names."""
+    """Returns the HTTP status, or the one that an error inside a success names."""
     if status is not None and status >= 400:
         return status
     for code in codes:
@@ -359,7 +359,7 @@ def _retry_after(metadata: dict[str, Any], headers: Mapping[str, str], context: 
 def read_error(
     status: int, headers: Mapping[str, str], body: bytes, context: Context, dialect: KnownErrors
 ) -> errors.AsyncLLMError:
-    """The exception for a failed answer, whatever its body holds."""
+    """Returns the exception for a failed answer, whatever its body holds."""
     try:
         parsed = context.json.loads(body)
     except errors.ProtocolError:
@@ -390,7 +390,7 @@ _SUFFIXES: Mapping[str, str] = {
 
 
 class OpenAIWriter(PartWriter[D]):
-    """What both of OpenAI's formats say of parts, and media as ``data:`` URLs."""
+    """Writes what both of OpenAI's formats have in common: schemas, documents, and media as ``data:`` URLs."""
 
     __slots__ = ()
 
@@ -399,7 +399,7 @@ class OpenAIWriter(PartWriter[D]):
         return self.refuse(f"{self.context.provider} ({self.api}) cannot take {what}; {advice}")
 
     def format(self, wanted: ResponseFormat, *, strict: bool) -> dict[str, Any]:
-        """The name, the schema and the rest of an answer that must fit a schema.
+        """Writes the name, the schema and the rest of an answer that must fit a schema.
 
         Args:
             wanted: what was asked for, with a schema.
@@ -418,7 +418,7 @@ class OpenAIWriter(PartWriter[D]):
         return written | {name: value for name, value in optional.items() if value is not None}
 
     def parameters(self, tool: Tool) -> dict[str, Any]:
-        """The schema of a tool's arguments, and ``strict`` where it was given; a strict one in the subset.
+        """Writes the schema of a tool's arguments, and ``strict`` if it was given; a strict schema is in the subset.
 
         Args:
             tool: a function of the caller's, with parameters.
@@ -447,7 +447,7 @@ class OpenAIWriter(PartWriter[D]):
             self.warn("a prompt-cache mark was left out: there is no place for it")
 
     def raw(self, part: Unknown) -> dict[str, Any]:
-        """What an `Unknown` part holds, if it may go to this host."""
+        """Writes what an `Unknown` part holds, if it may go to this host."""
         if self.is_foreign(part.origin) or not isinstance(part.raw, Mapping):
             raise self.cannot_take(
                 f"content of type {part.type!r} from another provider", "leave it out of the messages"
@@ -455,7 +455,7 @@ class OpenAIWriter(PartWriter[D]):
         return dict(part.raw)
 
     def address(self, part: Image | Video) -> str | None:
-        """The URL of a picture or film, or its bytes as one; None where it holds neither."""
+        """Returns the URL of a picture or film, or its bytes as one; None if it holds neither."""
         if part.url is not None or part.data is None:
             return part.url
         if not part.media_type:
@@ -464,7 +464,7 @@ class OpenAIWriter(PartWriter[D]):
         return _data_url(part.data, part.media_type)
 
     def file(self, part: Document) -> dict[str, str]:
-        """The name and the content of a document that is given by its text or its bytes."""
+        """Writes the name and the content of a document that is given by its text or its bytes."""
         if part.text is not None:
             media_type, data = part.media_type or "text/plain", part.text.encode()
         elif part.data is not None and part.media_type:

@@ -59,7 +59,9 @@ _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d
 
 
 def parse_duration(text: str | None) -> float | None:
-    """Seconds of a duration such as ``6m0s``, ``8.64s``, ``6ms`` or a bare number; None if it is not a duration."""
+    """Returns the seconds of a duration such as ``6m0s``, ``8.64s``, ``6ms`` or a bare number; None if it is not a
+    duration.
+    """
     if not text:
         return None
     value = number_of(text)
@@ -136,7 +138,7 @@ def unique_calls(parts: list[Part], context: Context) -> list[Part]:
 
 
 class CallIds:
-    """The ids of the calls of one stream. If two calls have the same id, the later one gets a new id."""
+    """Keeps the ids of the calls of one stream apart. If two calls have the same id, the later one gets a new id."""
 
     __slots__ = ("_seen",)
 
@@ -166,7 +168,8 @@ def renamed(call: ToolCall, ident: str) -> ToolCall:
 
 
 class PartWriter(Generic[D]):
-    """What is needed to write one request: the call, the dialect of the host, and the warnings that are collected.
+    """Holds what is needed to write one request: the call, the dialect of the host, and the warnings that are
+    collected.
 
     Args:
         context: of the call.

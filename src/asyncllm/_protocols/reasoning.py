@@ -41,7 +41,7 @@ ANY_EFFORT = ReasoningRules(efforts=WORDS[1:], optional=True)
 
 
 class Amount(NamedTuple):
-    """How much reasoning to ask for, in the model's own terms.
+    """Says how much reasoning to ask for, in the model's own terms.
 
     Attributes:
         value: ``"none"`` to switch it off, a word that the model takes, a budget that it takes, ``"on"`` for a model

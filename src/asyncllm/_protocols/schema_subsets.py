@@ -119,7 +119,7 @@ def for_gemini(schema: Mapping[str, Any], render: Render) -> Mapping[str, Any] |
 
 
 class _CannotBeSaidError(Exception):
-    """A shape that the subset cannot express."""
+    """Tells that the subset cannot express a shape."""
 
 
 def _gemini(schema: Any, render: Render) -> Any:

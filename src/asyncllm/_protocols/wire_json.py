@@ -50,7 +50,7 @@ _NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{][ \t\n\r]*[\]}]|([\[{])|(
 
 
 class WireJSON:
-    """Strict JSON, both ways.
+    """Reads and writes strict JSON.
 
     Args:
         backend: ``"orjson"`` (reads with pydantic-core, writes with orjson), ``"pydantic_core"`` or ``"json"``, the
@@ -66,7 +66,7 @@ class WireJSON:
             self._read, self._write = _functions(backend)
 
     def load(self) -> None:
-        """Imports the backend now. Blocking, some twenty milliseconds; otherwise the first use does it."""
+        """Imports the backend now, which blocks for some twenty milliseconds; otherwise the first use does it."""
         self._read, self._write = _functions(None)
 
     def _load_and_read(self, data: bytes) -> Any:
@@ -120,7 +120,7 @@ class WireJSON:
 
 
 def _functions(backend: Backend | None) -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]:
-    """A fast reader and a fast writer; imported here, so that importing this module costs nothing."""
+    """Returns a fast reader and a fast writer; they are imported here, so that importing this module costs nothing."""
     if backend == "json":
         return _read_strictly, _encode
     from pydantic_core import from_json, to_json

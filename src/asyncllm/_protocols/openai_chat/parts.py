@@ -223,7 +223,7 @@ class AudioTrack:
         return self
 
     def part(self, origin: Origin) -> Audio | None:
-        """The part: its id (to refer back to), sound and transcript; None when there is nothing in it."""
+        """Makes the part with its id (to refer back to), sound and transcript; None if there is nothing in it."""
         if not (self._id or self._sound or self._words):
             return None
         pieces = [decode_base64(piece) for piece in self._sound]
