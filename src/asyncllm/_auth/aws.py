@@ -45,7 +45,7 @@ _SETTINGS = (
 
 
 class FixedKeys:
-    """Keys from the configuration. They cannot be refreshed."""
+    """Gives the keys of the configuration. They cannot be refreshed."""
 
     __slots__ = ("_keys",)
 
@@ -53,18 +53,18 @@ class FixedKeys:
         self._keys = keys
 
     async def get(self) -> AWSKeys:
-        """The keys."""
+        """Returns the keys."""
         return self._keys
 
     async def refresh(self) -> bool:
-        """Written keys cannot be refreshed."""
+        """Returns False, as written keys cannot be refreshed."""
         return False
 
 
 def find_credentials(
     options: Mapping[str, Any], environ: Mapping[str, str], network: Network | None = None
 ) -> AWSCredentials:
-    """The credentials of an entry; nothing is read or fetched before the first request.
+    """Returns the source of an entry's credentials; nothing is read or fetched before the first request.
 
     Args:
         options: ``aws_access_key_id`` and ``aws_secret_access_key`` (and ``aws_session_token``), or ``profile_name``;
@@ -100,7 +100,7 @@ def find_credentials(
 
 
 def _plain(value: Any) -> str | None:
-    """An option's text, whether or not the configuration wrapped it as a secret."""
+    """Returns an option's text, whether or not the configuration wrapped it as a secret."""
     if value is None or isinstance(value, str):
         return value or None
     found: str = value.get_secret_value()
@@ -108,7 +108,7 @@ def _plain(value: Any) -> str | None:
 
 
 class _Chain:
-    """The chain, as the fetching thread sees it."""
+    """Asks botocore's chain of credentials, on the thread that fetches."""
 
     def __init__(
         self, profile: str | None, settings: Mapping[str, str], environ: Mapping[str, str], http: BlockingClient
@@ -121,7 +121,7 @@ class _Chain:
         self._found: Any = None
 
     def fetch(self, renew: bool) -> Fetched[AWSKeys]:
-        """The keys; ``renew`` asks the whole chain again.
+        """Returns the keys; ``renew`` asks the whole chain again.
 
         Raises:
             AuthenticationError, ConnectError, ConfigurationError: each with a sentence that says what to do.
@@ -245,17 +245,17 @@ class _Sender:
 
 
 class _Body:
-    """A body that has been read, as botocore reads bodies."""
+    """Gives a body that has been read, as botocore reads bodies."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
 
     def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        """The body in one piece."""
+        """Yields the body in one piece."""
         yield self._data
 
     def read(self, *_: Any, **__: Any) -> bytes:
-        """The body."""
+        """Returns the body."""
         return self._data
 
 

@@ -18,15 +18,15 @@ PROCESS_LIMIT = 30.0
 
 
 class Sends(Protocol):
-    """The interface of botocore's HTTP session, as far as it is used."""
+    """Describes botocore's HTTP session, as far as it is used."""
 
     def send(self, request: Any) -> Any:
-        """The answer to a request."""
+        """Sends a request and returns the answer."""
         ...
 
 
 class ProcessTooSlowError(Exception):
-    """A ``credential_process`` was ended because it took too long."""
+    """Tells that a ``credential_process`` was ended because it took too long."""
 
 
 def replace_sessions(session: Any, metadata: Sends) -> None:
@@ -56,7 +56,7 @@ def limit_processes(session: Any, limit: float = PROCESS_LIMIT) -> None:
 
 
 class CodeNeededError(Exception):
-    """A role needs a second-factor code, and there is no terminal to type it in."""
+    """Tells that a role needs a second-factor code, and that there is no terminal to type it in."""
 
 
 def refuse_prompts(session: Any) -> None:
@@ -69,7 +69,7 @@ def refuse_prompts(session: Any) -> None:
 
 
 class LimitedProcess:
-    """A process as botocore uses it, ended at the limit."""
+    """Wraps a process as botocore uses it, and ends it at the limit."""
 
     def __init__(self, process: subprocess.Popen[bytes], limit: float) -> None:
         self._process = process
@@ -77,7 +77,7 @@ class LimitedProcess:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code of the process."""
+        """Returns the exit code of the process; None while it runs."""
         return self._process.returncode
 
     def communicate(self) -> tuple[bytes, bytes]:

@@ -47,7 +47,7 @@ SETTLED = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Fetched(Generic[T]):
-    """What a fetch gives.
+    """Holds what a fetch gives.
 
     Attributes:
         value: the value.
@@ -61,7 +61,7 @@ class Fetched(Generic[T]):
 
 
 class _Flight(Generic[T]):
-    """One fetch under way."""
+    """Runs one fetch, for which any number of callers wait."""
 
     def __init__(self, fetch: Callable[[], T]) -> None:
         self.landed = threading.Event()
@@ -99,7 +99,7 @@ class _Flight(Generic[T]):
 
 
 class Refreshing(Generic[T]):
-    """One value, fetched when it is needed and again before it expires.
+    """Keeps one value: it is fetched when it is needed, and again before it expires.
 
     Args:
         fetch: blocks and gives the value; runs in a thread, never twice at once. Its argument says whether the value

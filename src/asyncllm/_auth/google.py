@@ -47,7 +47,7 @@ LOGIN = "`gcloud auth application-default login`"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogleToken:
-    """An access token, and the project whose quota its requests use.
+    """Holds an access token, and the project whose quota its requests use.
 
     Attributes:
         quota_project: the project that pays for and limits the requests, where the credentials name one.
@@ -98,7 +98,7 @@ class GoogleAuth:
 
 
 def find_auth(options: Mapping[str, Any], environ: Mapping[str, str], network: Network | None = None) -> Auth:
-    """The credential of an entry; nothing is read or fetched before the first request.
+    """Returns the credential of an entry; nothing is read or fetched before the first request.
 
     Args:
         options: ``access_token`` (used as it is), or ``credentials_path``; else what the machine has.
@@ -118,7 +118,9 @@ def find_auth(options: Mapping[str, Any], environ: Mapping[str, str], network: N
 
 
 def credentials_file(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
-    """The file with the credentials: the configured one, the environment's, or the one gcloud wrote if it exists."""
+    """Returns the file with the credentials: the configured one, the environment's, or the one gcloud wrote if it
+    exists.
+    """
     named = options.get("credentials_path")
     if named is not None and not isinstance(named, (str, Path)):
         named = named.get_secret_value()  # the configuration wraps the path as well
@@ -136,7 +138,7 @@ def credentials_file(options: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
 
 def _gcloud_folder(environ: Mapping[str, str]) -> Path | None:
-    """Where gcloud keeps its files."""
+    """Returns the folder where gcloud keeps its files; None if there is no home."""
     if folder := environ.get("CLOUDSDK_CONFIG"):
         return Path(folder)
     if roaming := environ.get("APPDATA"):
@@ -146,7 +148,7 @@ def _gcloud_folder(environ: Mapping[str, str]) -> Path | None:
 
 
 def _gcloud_project(environ: Mapping[str, str]) -> str | None:
-    """The project of the active configuration of gcloud (``gcloud config set project``)."""
+    """Returns the project of the active configuration of gcloud (``gcloud config set project``)."""
     if named := environ.get("CLOUDSDK_CORE_PROJECT"):
         return named
     folder = _gcloud_folder(environ)
@@ -162,7 +164,7 @@ def _gcloud_project(environ: Mapping[str, str]) -> str | None:
 
 
 def find_project(options: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
-    """The project to work in, as far as it can be told without asking a server.
+    """Returns the project to work in, as far as it can be told without asking a server.
 
     It is ``project_id``, else the environment's, else the one in the credentials file (service accounts' files have
     one), else that of gcloud's active configuration, else the file's quota project. The metadata server knows one too:
@@ -186,7 +188,7 @@ def _project_in(path: Path, key: str) -> str | None:
 
 
 class _Source:
-    """The credentials, as the fetching thread sees them."""
+    """Reads the credentials and gets tokens, on the thread that fetches."""
 
     def __init__(self, named: Any, environ: Mapping[str, str], http: BlockingClient) -> None:
         self._options = {"credentials_path": named}
@@ -197,7 +199,7 @@ class _Source:
         self._found: Any = None
 
     def fetch(self, renew: bool) -> Fetched[GoogleToken]:
-        """A new token; ``renew`` reads the credentials again first.
+        """Returns a new token; ``renew`` reads the credentials again first.
 
         Raises:
             AuthenticationError, ConnectError, ConfigurationError: each with a sentence that says what to do.
@@ -216,7 +218,7 @@ class _Source:
         )
 
     def project(self, renew: bool) -> Fetched[str | None]:  # a project is never refused
-        """The project of the file, of gcloud, or of the machine.
+        """Returns the project of the file, of gcloud, or of the machine.
 
         Raises:
             ConnectError: the metadata server could not be asked now.
@@ -282,7 +284,7 @@ _KINDS: Mapping[str, tuple[str, str, bool]] = {
 
 
 def _load(path: Path, environ: Mapping[str, str]) -> Any:
-    """The credentials in a file."""
+    """Reads the credentials in a file."""
     try:
         info = json.loads(path.read_bytes())
     except OSError as error:
@@ -324,7 +326,7 @@ def _seconds_left(found: Any) -> float:
 
 
 def _request(client: BlockingClient) -> Callable[..., Answer]:
-    """HTTP in the shape that google-auth calls (``google.auth.transport.Request``)."""
+    """Returns our HTTP in the shape that google-auth calls (``google.auth.transport.Request``)."""
     from google.auth.exceptions import TransportError
     from google.auth.transport import Request
 

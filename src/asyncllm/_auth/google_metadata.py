@@ -25,11 +25,11 @@ _HEADERS: Mapping[str, str] = {"Metadata-Flavor": "Google"}
 
 
 class MetadataUnavailableError(Exception):
-    """There is no metadata server here, or it has no service account to give tokens for."""
+    """Tells that there is no metadata server here, or that it has no service account to give tokens for."""
 
 
 class MetadataLateError(Exception):
-    """There is a metadata server, which did not answer, or not in time, or with an error that passes."""
+    """Tells that a metadata server did not answer, or not in time, or with an error that passes."""
 
 
 # What runs on Google Cloud, by the variables that it is given there.
@@ -54,7 +54,7 @@ def on_google(environ: Mapping[str, str]) -> bool:
 
 
 class MetadataServer:
-    """The server, as the environment names it.
+    """Asks the metadata server of a machine of Google's, as the environment names it.
 
     Args:
         http: how it is reached.
@@ -76,7 +76,7 @@ class MetadataServer:
         self._sleep = sleep
 
     def token(self, scope: str) -> tuple[str, float]:
-        """A token of the machine's service account, and for how many seconds it is good.
+        """Returns a token of the machine's service account, and for how many seconds it is good.
 
         Raises:
             MetadataUnavailableError: there is none.
@@ -91,7 +91,7 @@ class MetadataServer:
         raise MetadataUnavailableError("the metadata server answered something that is not a token")
 
     def project(self) -> str | None:
-        """The project of the machine.
+        """Returns the project of the machine; None if it has none.
 
         Raises:
             MetadataLateError: it could not be asked now.

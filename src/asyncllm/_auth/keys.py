@@ -18,10 +18,10 @@ from ..errors import Advice, AsyncLLMError, AuthenticationError, ConfigurationEr
 
 
 class Secret(Protocol):
-    """A value that does not show itself, such as ``pydantic.SecretStr``."""
+    """Describes a value that does not show itself, such as ``pydantic.SecretStr``."""
 
     def get_secret_value(self) -> str:
-        """The value itself."""
+        """Returns the value itself."""
         ...
 
 
@@ -103,7 +103,7 @@ class HeaderKey:
         return self._last != await self._ask(self._function)
 
     def changed(self, key: Secret | KeyFunction) -> HeaderKey:
-        """The same header with another key."""
+        """Returns the same header with another key."""
         return HeaderKey(key, self._header, self._prefix, where="api_key")
 
     async def _ask(self, function: KeyFunction) -> str:
@@ -129,7 +129,7 @@ class HeaderKey:
 
 
 def with_key(auth: object, key: Secret | KeyFunction, name: str) -> HeaderKey:
-    """The same header with another key.
+    """Returns what signs with another key in the same header.
 
     Args:
         auth: what signs now.

@@ -50,7 +50,7 @@ _MOST_URLS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AWSKeys:
-    """One set of credentials; the repr shows none of it.
+    """Holds one set of credentials; the repr shows none of it.
 
     Attributes:
         access_key: the id of the key, which travels with every request.
@@ -64,7 +64,7 @@ class AWSKeys:
 
 
 class AWSCredentials(Protocol):
-    """A source of keys. They may change between two requests."""
+    """Gives keys, which may change between two requests."""
 
     async def get(self) -> AWSKeys:
         """Returns the keys to sign with now.
@@ -176,7 +176,7 @@ class SigV4:
 
 
 class _Address(NamedTuple):
-    """The parts of a URL that are signed."""
+    """Holds the parts of a URL that are signed."""
 
     host: str
     path: str
@@ -184,7 +184,7 @@ class _Address(NamedTuple):
 
 
 class _DayKey(NamedTuple):
-    """The signing key of one day, and whose it is."""
+    """Holds the signing key of one day, and whose it is."""
 
     keys: AWSKeys
     day: str
@@ -214,7 +214,7 @@ def _read_address(url: str) -> _Address:
 
 
 def _plain_path(path: str) -> str:
-    """The path without dot segments and doubled slashes."""
+    """Returns the path without dot segments and doubled slashes."""
     kept: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
