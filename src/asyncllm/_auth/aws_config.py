@@ -13,7 +13,7 @@ from typing import Any
 
 
 def setting_of(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
-    """Returns what the shared config file says under the profile of an entry, such as its ``region``; None for nothing."""
+    """Returns what the shared config file says under an entry's profile, such as its ``region``; None for nothing."""
     named = options.get("profile_name")
     profile = named or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
     home = environ.get("HOME") or environ.get("USERPROFILE")

@@ -12,16 +12,16 @@ from .._schema.response import Response
 
 
 class Way(Protocol):
-    """The way of a request to a model: wire format and context."""
+    """Describes the way of a request to a model: wire format and context."""
 
     @property
     def route(self) -> Route:
-        """The wire format and the path."""
+        """Returns the wire format and the path."""
         ...
 
     @property
     def context(self) -> Context:
-        """The context that the codec gets."""
+        """Returns the context that the codec gets."""
         ...
 
 

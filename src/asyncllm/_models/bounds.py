@@ -92,7 +92,7 @@ _HOSTED: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """The most that a request can use.
+    """Holds the most that a request can use.
 
     Attributes:
         input_tokens: of the prompt, with what tools of the provider read.
@@ -113,7 +113,7 @@ class Bound:
     place: str | None = None
 
     def output(self, assumed: int = ASSUMED_OUTPUT_TOKENS) -> int:
-        """Tokens of all answers together; ``assumed`` stands for one without a limit."""
+        """Returns the tokens of all answers together; ``assumed`` stands for one without a limit."""
         return (assumed if self.output_tokens is None else self.output_tokens) * self.answers
 
 
@@ -141,7 +141,7 @@ def bound_of(body: Mapping[str, Any], model: str, headers: Mapping[str, str] | N
 
 
 def _count(value: object) -> int | None:
-    """A count, also as the text of one, which many servers read."""
+    """Returns a count, also from the text of one, which many servers read; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     if isinstance(value, float) and value >= 0 and value.is_integer():
@@ -173,7 +173,7 @@ def _tier(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
 
 
 def _hosted(body: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """The tools that the provider may run, with the most requests to each."""
+    """Yields the tools that the provider may run, with the most requests to each."""
     overall = _count(body.get("max_tool_calls"))
     tools = body.get("tools")
     for tool in tools if isinstance(tools, list) else ():
@@ -211,7 +211,7 @@ def _input(body: Mapping[str, Any], model: str, tools: Mapping[str, int]) -> int
 
 
 def _weigh(value: Any, rule: PictureRule) -> float:
-    """The most tokens that a value of the body comes to."""
+    """Returns the most tokens that a value of the body comes to."""
     if isinstance(value, str):
         return most_tokens(value)
     if isinstance(value, list):
@@ -233,7 +233,7 @@ def _weigh(value: Any, rule: PictureRule) -> float:
 
 
 def _medium(part: Mapping[str, Any], rule: PictureRule) -> float | None:
-    """The most tokens of a picture, a document, a sound or a film; None for any other part."""
+    """Returns the most tokens of a picture, a document, a sound or a film; None for any other part."""
     kind = part.get("type")
     if kind in ("image_url", "input_image") or (kind == "image" and "source" in part):
         inner, source = part.get("image_url"), part.get("source")
@@ -264,7 +264,7 @@ def _medium(part: Mapping[str, Any], rule: PictureRule) -> float | None:
 
 
 def picture_tokens(rule: PictureRule, data: Any, detail: Any) -> float:
-    """The most tokens of a picture.
+    """Returns the most tokens of a picture.
 
     Args:
         rule: how its vendor counts.
@@ -284,7 +284,7 @@ def picture_tokens(rule: PictureRule, data: Any, detail: Any) -> float:
 
 
 def _of_type(media_type: str, data: Any, rule: PictureRule) -> float:
-    """The most tokens of a medium; ``data`` is its base64, also as the address that holds it."""
+    """Returns the most tokens of a medium; ``data`` is its base64, also as the address that holds it."""
     if media_type.startswith("image/"):
         return picture_tokens(rule, data, None)
     if not isinstance(data, str) or not data:

@@ -27,7 +27,7 @@ _SYNONYMS: Mapping[str, str] = {"vision": "images", "structured_output": "json_s
 
 
 class Catalog:
-    """What a client knows of models, and how it finds out more.
+    """Knows what a client knows of models, and finds out more.
 
     Args:
         asker: asks providers.
@@ -127,7 +127,7 @@ class Catalog:
     async def models(
         self, provider: str | None = None, *, include_deprecated: bool = False, capability: str | None = None
     ) -> tuple[ModelInfo, ...]:
-        """The models that providers listed when they were last asked; none before the first `refresh_models`.
+        """Returns the models that providers listed when they were last asked; none before the first `refresh_models`.
 
         Args:
             provider: only this one's.
@@ -168,7 +168,7 @@ class Catalog:
         return (await self.model(provider, model)).deprecated
 
     def use(self, provider: str, kind: str, model: str) -> ModelFacts:
-        """What is known of a model that a call goes to; as `asyncllm._models.registry.Registry.use`."""
+        """Returns what is known of a model that a call goes to; as `asyncllm._models.registry.Registry.use`."""
         return self.registry.use(provider, kind, model)
 
     def facts(self, provider: str, kind: str, model: str) -> ModelFacts:

@@ -12,7 +12,8 @@ from typing import Any
 
 
 def read_data(name: str) -> dict[str, Any]:
-    """The parsed content of a file in ``_models/data``. Numbers of money and of tokens are texts and integers there.
+    """Returns the parsed content of a file in ``_models/data``. Numbers of money and of tokens are texts and integers
+    there.
 
     Raises:
         FileNotFoundError: the package was installed without its data.

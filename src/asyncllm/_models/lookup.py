@@ -54,7 +54,7 @@ _VERSION = re.compile(r"-?\d{1,2}(?![\da-z])|\d")
 
 
 class FactBook:
-    """Facts of models, for one configuration. Safe to share between threads and event loops."""
+    """Looks up facts of models, for one configuration. It can be shared between threads and event loops."""
 
     __slots__ = ("_about", "_families", "_found", "_kinds", "_models", "_overrides", "_priced_as")
 
@@ -94,7 +94,7 @@ class FactBook:
 
     @property
     def version(self) -> str:
-        """Date and sources of the compiled data."""
+        """Returns date and sources of the compiled data."""
         return str(self._index()["version"])
 
     def find(self, kind: str, model: str, *, provider: str | None = None) -> ModelFacts:
@@ -118,7 +118,7 @@ class FactBook:
         return found
 
     def models(self, kind: str) -> Iterator[str]:
-        """The names of a kind's models in the data: a table, not a list of what the provider serves."""
+        """Yields the names of a kind's models in the data: a table, not a list of what the provider serves."""
         yield from self._rows(kind)
 
     def _facts(self, kind: str, model: str) -> Mapping[str, Any] | None:
@@ -146,7 +146,7 @@ class FactBook:
 
 
 class Families:
-    """The rows of ``families.json``."""
+    """Looks up the rows of ``families.json``."""
 
     __slots__ = ("_groups", "_shapes")
 
@@ -165,7 +165,9 @@ class Families:
         self._groups = groups
 
     def find(self, kind: str, model: str) -> dict[str, Any]:
-        """The facts of a model's family, by the field names of `ModelFacts`; empty for a model of no known family."""
+        """Returns the facts of a model's family, by the field names of `ModelFacts`; empty for a model of no known
+        family.
+        """
         bare = _bare(model)
         names = _candidates(bare)
         merged: dict[str, Any] = {}
@@ -208,7 +210,9 @@ def _bare(model: str) -> str:
 
 
 def _candidates(bare: str) -> list[str]:
-    """The plain names under which a family is looked for: as it is, and without a vendor (``anthropic.``) before it."""
+    """Returns the plain names under which a family is looked for: as it is, and without a vendor (``anthropic.``)
+    before it.
+    """
     return [_plain(name) for name in (bare, bare.partition(".")[2]) if name]
 
 
@@ -225,7 +229,7 @@ def _fits(row: str, name: str, bare: str) -> bool:
 
 
 def _read(row: Mapping[str, Any] | None) -> ModelFacts:
-    """A row of a file of compiled facts, with its short keys, as facts."""
+    """Reads a row of a file of compiled facts, with its short keys, as facts."""
     if row is None:
         return NOTHING_KNOWN
     facts: dict[str, Any] = {name: row[key] for key, name in _NUMBERS.items() if key in row}

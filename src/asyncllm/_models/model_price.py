@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPrice:
-    """The prices of a model.
+    """Holds the prices of a model.
 
     Attributes:
         kinds: the kinds of provider they are for.
@@ -45,7 +45,7 @@ class ModelPrice:
         object.__setattr__(self, "plain", plain)
 
     def rates(self, when: Moment, tier: str | None = None) -> Rates | None:
-        """Unit -> rate at a moment; ``None`` where nothing is known of the tier."""
+        """Returns unit -> rate at a moment; ``None`` if nothing is known of the tier."""
         known = self.schedule.rates(when, tier)
         if not self.overrides:
             return known

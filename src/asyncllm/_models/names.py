@@ -47,12 +47,12 @@ def is_custom(model: str) -> bool:
 
 
 def without_version(name: str) -> str:
-    """A name without the date and the revision of a snapshot: ``gpt-5.4`` for ``gpt-5.4-2026-03-05``."""
+    """Returns a name without the date and the revision of a snapshot: ``gpt-5.4`` for ``gpt-5.4-2026-03-05``."""
     return _DATED.sub("", _REVISION.sub("", name))
 
 
 def dashed_date(name: str) -> str:
-    """``gpt-5.2-20251211`` as ``gpt-5.2-2025-12-11``: the other way to write the same version."""
+    """Writes ``gpt-5.2-20251211`` as ``gpt-5.2-2025-12-11``: the other way to write the same version."""
     return _COMPACT_DATE.sub(r"-\1-\2-\3", name)
 
 

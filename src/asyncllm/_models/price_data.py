@@ -21,7 +21,7 @@ from .schedule import Condition, Schedule
 
 @dataclass(frozen=True, slots=True)
 class PriceData:
-    """The content of the price file.
+    """Holds the content of the price file.
 
     Attributes:
         version: date and source of the data.
@@ -46,7 +46,7 @@ class PriceData:
         return "names" in self.kinds.get(kind, {})
 
     def rows(self) -> Iterator[ModelPrice]:
-        """Every row of the data."""
+        """Yields every row of the data."""
         for provider, content in self.providers.items():
             kinds = tuple(kind for kind, row in self.kinds.items() if _serves(row, provider))
             for source, models in content["sources"].items():
@@ -54,7 +54,7 @@ class PriceData:
                     yield _price(row, source, kinds, self.version)
 
     def find(self, kind: str, model: str) -> ModelPrice | None:
-        """The first row that fits: the provider's own, then those of the vendors whose models it serves."""
+        """Returns the first row that fits: the provider's own, then those of the vendors whose models it serves."""
         provider, name = self._provider_of(kind, model)
         content = self.providers.get(provider)
         if content is None:
@@ -73,7 +73,9 @@ class PriceData:
         return None
 
     def _provider_of(self, kind: str, model: str) -> tuple[str, str]:
-        """The provider whose rows price a kind's model, and the model's name there; two empty texts if none does."""
+        """Returns the provider whose rows price a kind's model, and the model's name there; two empty texts if none
+        does.
+        """
         row = self.kinds.get(kind, {})
         if "by_suffix" in row:  # a router: the name says who answers
             model, _, host = model.rpartition(":")
@@ -106,7 +108,7 @@ def _conditions(rows: Any) -> tuple[tuple[Condition, Rates], ...]:
 
 
 def _condition(text: str | None) -> Condition:
-    """From ``None``, ``"2026-10-14"`` or ``"00:30-16:30"``."""
+    """Reads a condition from ``None``, ``"2026-10-14"`` or ``"00:30-16:30"``."""
     if text is None:
         return Condition()
     if text[2] != ":":

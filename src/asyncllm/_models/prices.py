@@ -76,12 +76,12 @@ ASSUMED_FEE = 35 * 10**21
 
 
 class UnknownCostError(ValueError):
-    """A part of the bill is not known; the text says which one."""
+    """Tells that a part of the bill is not known; the text says which one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The price of one token, request or search.
+    """Holds the price of one token, request or search.
 
     Attributes:
         base: yocto-dollars.
@@ -95,7 +95,7 @@ class Rate:
 
     @classmethod
     def read(cls, unit: str, price: str | Sequence[Any]) -> Rate:
-        """From ``"2.5"``, or ``["2.5", 272000, "5"]`` with thresholds.
+        """Reads ``"2.5"``, or ``["2.5", 272000, "5"]`` with thresholds.
 
         Raises:
             ValueError: no decimal number, negative, or too fine to be held exactly.
@@ -116,7 +116,7 @@ class Rate:
         return replace(self, tiers=tuple([(start, self.base * above // other.base) for start, above in other.tiers]))
 
     def at(self, input_tokens: int) -> int:
-        """Yocto-dollars for one, in a call with so many input tokens."""
+        """Returns the yocto-dollars for one, in a call with so many input tokens."""
         price = self.base
         for start, above in self.tiers:
             if input_tokens > start:
@@ -125,7 +125,7 @@ class Rate:
 
 
 def yocto(dollars: str, per: int) -> int:
-    """A published price as whole yocto-dollars for one.
+    """Returns a published price as whole yocto-dollars for one.
 
     Raises:
         ValueError: no finite number that is not negative, or too fine to be held exactly.
@@ -141,13 +141,13 @@ def yocto(dollars: str, per: int) -> int:
 
 
 def nano_half_even(amount: int) -> int:
-    """Yocto-dollars as nano-dollars, a half to the even side."""
+    """Rounds yocto-dollars to nano-dollars, a half to the even side."""
     whole, rest = divmod(amount, 10**15)
     return whole + (rest > _HALF or (rest == _HALF and whole % 2 == 1))
 
 
 def nano_up(amount: int) -> int:
-    """Yocto-dollars as nano-dollars, rounded up: for what must not be too little."""
+    """Rounds yocto-dollars up to nano-dollars: for what must not be too little."""
     return -(-amount // 10**15)
 
 
@@ -188,7 +188,9 @@ def bill(rates: Rates, usage: Usage) -> dict[str, int]:
 
 
 def _plain_amounts(rates: Rates, usage: Usage) -> dict[str, int] | None:
-    """The same as `bill`, by the prices of `ModelPrice.plain`, for what most calls use; None where they used more."""
+    """Computes the same as `bill`, by the prices of `ModelPrice.plain`, for what most calls use; None if they used
+    more.
+    """
     given, written, cached = usage.input_tokens, usage.output_tokens, usage.cache_read_tokens or 0
     if (
         given is None
@@ -220,7 +222,7 @@ def _plain_amounts(rates: Rates, usage: Usage) -> dict[str, int] | None:
 
 
 def _writes(usage: Usage) -> tuple[int, int]:
-    """Tokens written to a cache for the ordinary time and for an hour."""
+    """Returns the tokens written to a cache for the ordinary time and for an hour."""
     by_lifetime = usage.cache_write_tokens_by_ttl or {}
     split = sum(by_lifetime.values())
     whole = split if usage.cache_write_tokens is None else usage.cache_write_tokens
@@ -234,7 +236,7 @@ def _writes(usage: Usage) -> tuple[int, int]:
 
 
 def _priced(parts: Iterable[tuple[str, int | None]], rates: Rates) -> dict[str, int]:
-    """The parts of a whole that were used and have a price of their own."""
+    """Returns the parts of a whole that were used and have a price of their own."""
     return {unit: count for unit, count in parts if count and unit in rates}
 
 
@@ -262,7 +264,7 @@ def _split(
 
 
 def _fee_of(tool: str, count: int, rates: Rates) -> tuple[str, int]:
-    """The unit that a tool's requests are billed in, and how many of it."""
+    """Returns the unit that a tool's requests are billed in, and how many of it."""
     if tool in rates:
         return tool, count
     if tool == "web_search" and "grounded_prompt" in rates:
@@ -305,7 +307,7 @@ def dearest(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a call cost.
+    """Holds what a call cost.
 
     Attributes:
         nano_dollars: the whole, rounded once, half to even; None where a part of it is not known.
@@ -324,12 +326,12 @@ class Cost:
 
     @property
     def dollars(self) -> Decimal | None:
-        """US dollars, exact to the nano-dollar; None where the cost is not known."""
+        """Returns US dollars, exact to the nano-dollar; None if the cost is not known."""
         return None if self.nano_dollars is None else Decimal(self.nano_dollars).scaleb(-9)
 
 
 class PriceBook:
-    """Prices of models, for one configuration. Safe to share between threads and event loops."""
+    """Looks up prices of models, for one configuration. It can be shared between threads and event loops."""
 
     __slots__ = ("_data", "_found", "_overrides", "_priced_as")
 
@@ -359,16 +361,16 @@ class PriceBook:
 
     @property
     def version(self) -> str:
-        """Date and source of the price data."""
+        """Returns date and source of the price data."""
         return self._loaded().version
 
     @property
     def date(self) -> str:
-        """The day on which the data was compiled, as ``YYYY-MM-DD``."""
+        """Returns the day on which the data was compiled, as ``YYYY-MM-DD``."""
         return self._loaded().date
 
     def find(self, kind: str, model: str, *, provider: str | None = None) -> ModelPrice | None:
-        """The prices of a model; ``None`` where nobody knows them. The arguments are as for `cost`."""
+        """Returns the prices of a model; ``None`` if nobody knows them. The arguments are as for `cost`."""
         key = (kind, model, provider)
         found = self._found.get(key)
         if found is None and key not in self._found:
@@ -451,7 +453,7 @@ class PriceBook:
         return bill(rates, usage)
 
     def _answering(self, kind: str, model: str, provider: str | None, answered: str | None) -> ModelPrice | None:
-        """The prices of the model that answered, where the name that was asked for does not say which one it is."""
+        """Returns the prices of the model that answered, if the name that was asked for does not name it."""
         found = self.find(kind, model, provider=provider)
         if answered is None or answered == model:
             return found
@@ -515,7 +517,7 @@ class PriceBook:
             return None
 
     def rows(self) -> Iterator[ModelPrice]:
-        """Every row of the data, as it is there whatever overrides it; then the configuration's."""
+        """Yields every row of the data, as it is there whatever overrides it; then the configuration's."""
         data = self._loaded()
         yield from data.rows()
         for name, rates in self._overrides.items():
@@ -554,7 +556,7 @@ def _only_config(model: str, rates: Rates, version: str, *kinds: str) -> ModelPr
 
 
 def _at_place(amounts: Mapping[str, int], kind: str, place: str, model: str, own: Rates) -> Mapping[str, int]:
-    """The amounts with what the place adds to tokens whose price is not the configuration's own."""
+    """Adds to the amounts what the place adds to tokens whose price is not the configuration's own."""
     factor = factor_of(kind, place, model)
     if factor == 1:
         return amounts
@@ -571,7 +573,9 @@ def _times(amount: int, factor: Fraction) -> int:
 
 
 def _tier(word: str | None, batch: bool, speed: str | None) -> str | None:
-    """The name of a tier in the data; ``None`` for the ordinary one. A speed that is not the ordinary one is a tier."""
+    """Returns the name of a tier in the data; ``None`` for the ordinary one. A speed that is not the ordinary one is a
+    tier.
+    """
     if batch:
         return _BATCH
     tier = (word or "").lower()

@@ -24,7 +24,7 @@ _TENTH_MORE = Fraction(11, 10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacePrice:
-    """A row: what a place costs.
+    """Holds one row: what a place costs.
 
     Attributes:
         kind: the kind of provider.

@@ -42,7 +42,7 @@ MOST_PAGES = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """A model of a provider. ``None`` means unknown.
+    """Holds what is known of a model of a provider. ``None`` means unknown.
 
     Attributes:
         name: what a request calls it.
@@ -84,7 +84,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """What the lists of one host contain.
+    """Holds what the lists of one host contain.
 
     Attributes:
         chains: path of a list -> its models, for the lists that could be read to their end.
@@ -97,7 +97,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRefresh:
-    """What a refresh found at one provider.
+    """Says what a refresh found at one provider.
 
     Attributes:
         provider: the name of its entry.
@@ -121,7 +121,7 @@ class HostRefresh:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshResult:
-    """What a refresh found.
+    """Says what a refresh found.
 
     Attributes:
         at: when it was made.
@@ -138,7 +138,7 @@ class RefreshResult:
 
     @property
     def errors(self) -> Mapping[str, AsyncLLMError]:
-        """The first error of each provider."""
+        """Returns the first error of each provider that had one."""
         return {name: host.errors[0] for name, host in self.hosts.items() if host.errors}
 
 
@@ -213,7 +213,7 @@ async def _read_chain(asker: Asker, provider: Provider, listing: Listing, start:
 
 
 class Registry:
-    """The listed models, with what else is known of them.
+    """Keeps the listed models, with what else is known of them.
 
     Args:
         asker: asks providers.
@@ -318,7 +318,7 @@ class Registry:
         )
 
     def _state_of(self, provider: Provider) -> HostState:
-        """The state of a provider; a new one if the entry means another server now."""
+        """Returns the state of a provider; a new one if the entry means another server now."""
         state = self._states.get(provider.name)
         identity = identity_of(provider)
         if state is None or state.identity != identity:
@@ -332,23 +332,25 @@ class Registry:
             del self._states[provider.name]
 
     async def note_validated(self, provider: Provider, model: str, when: datetime) -> None:
-        """Notes when a model was found usable."""
+        """Remembers when a model was found usable."""
         self._state_of(provider).validated[model] = when
         await self._save([provider.name])
 
     # --- what is known ---------------------------------------------------------------------------------------------
 
     def providers(self) -> tuple[str, ...]:
-        """The providers with any known model."""
+        """Returns the providers with any known model."""
         return tuple(self._states)
 
     def refreshed_at(self, provider: str) -> datetime | None:
-        """When a provider's list was last read."""
+        """Returns when a provider's list was last read; None if it never was."""
         state = self._states.get(provider)
         return None if state is None else state.refreshed_at
 
     def models(self, provider: str, *, include_deprecated: bool = False) -> Iterator[ModelInfo]:
-        """The models a provider listed, by name; those that are known to be for something else than chat left out."""
+        """Yields the models that a provider listed, by name, without those that are known to be for something else than
+        chat.
+        """
         state = self._states.get(provider)
         for name in sorted(state.records) if state is not None else ():
             info = self.info(provider, state.kind if state else "", name)
@@ -360,7 +362,7 @@ class Registry:
         return self.info(provider, kind, model).deprecated
 
     def use(self, provider: str, kind: str, model: str) -> ModelFacts:
-        """What is known of a model that a call goes to; kept in `in_use`, where callers may look first.
+        """Returns what is known of a model that a call goes to; keeps it in `in_use`, where callers may look first.
 
         The log is warned of a deprecated model, once for each, and only of what its provider said.
 

@@ -25,7 +25,7 @@ _DATES = ("created", "deprecated_since", "retires_at")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedModel:
-    """A model that was listed.
+    """Holds a model that was listed.
 
     Attributes:
         entry: as it was listed last.
@@ -42,7 +42,7 @@ class SavedModel:
 
 @dataclass(slots=True, kw_only=True)
 class HostState:
-    """What is remembered of one provider.
+    """Holds what is remembered of one provider.
 
     Attributes:
         identity: of the server, see `identity_of`.
@@ -65,7 +65,7 @@ def identity_of(provider: Provider) -> str:
 
 
 def read(path: Path) -> dict[str, HostState]:
-    """The content of the file, by provider; nothing if there is no such file. Blocking.
+    """Returns the content of the file, by provider; nothing if there is no such file. It blocks.
 
     Raises:
         ValueError: the file is not what `write` makes.
@@ -109,7 +109,7 @@ def write(path: Path, states: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def plain(state: HostState) -> dict[str, Any]:
-    """A state as JSON values."""
+    """Returns a state as JSON values."""
     return {
         "identity": state.identity,
         "kind": state.kind,

@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """When a price holds: from a day on, within a span of every day, or always. Times are UTC."""
+    """Says when a price holds: from a day on, within a span of every day, or always. Times are UTC."""
 
     start: date | None = None
     span: tuple[time, time] | None = None
@@ -38,7 +38,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """All prices of a model.
+    """Holds all prices of a model.
 
     Attributes:
         standard: conditions and prices of the ordinary tier; the last one that holds counts.
@@ -49,7 +49,7 @@ class Schedule:
     tiers: Mapping[str, tuple[tuple[Condition, Rates], ...]] = field(default_factory=dict)
 
     def rates(self, when: Moment, tier: str | None = None) -> Rates | None:
-        """The prices at a moment.
+        """Returns the prices at a moment.
 
         Args:
             when: the moment of the call.
@@ -89,7 +89,7 @@ class Schedule:
 
 
 def in_utc(when: Moment) -> datetime:
-    """A moment in UTC."""
+    """Returns a moment in UTC."""
     if isinstance(when, int):
         return _EPOCH + timedelta(microseconds=when)
     return when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)

@@ -30,7 +30,7 @@ from .._schema.usage import Usage
 
 
 class Ratio(NamedTuple):
-    """Tokens a character: what is likely, and the worst that was measured."""
+    """Holds tokens a character: what is likely, and the worst that was measured."""
 
     likely: float
     worst: float

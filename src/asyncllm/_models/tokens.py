@@ -44,7 +44,7 @@ def prompt_family_of(model: str) -> PromptFamily:
 
 
 def estimate_tokens(request: Request) -> int:
-    """The input tokens of a request, roughly; pure, and some microseconds for a short prompt."""
+    """Estimates the input tokens of a request; pure, and some microseconds for a short prompt."""
     row = prompt_family_of(request.model)
     messages = request.messages
     size, tokens = 0, row.base + row.message * len(messages)
@@ -78,7 +78,7 @@ def _tool_size(tool: Tool | ProviderTool | HostedTool) -> int:
 
 
 def _weigh(part: Any) -> tuple[int, int]:
-    """The bytes of a part, and its tokens besides them."""
+    """Returns the bytes of a part, and its tokens besides them."""
     if isinstance(part, ToolCall):
         return _size(part.raw_arguments) + len(part.name), _PER_CALL
     if isinstance(part, ToolResult):
@@ -100,7 +100,7 @@ def _weigh(part: Any) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCount:
-    """The input tokens of a request.
+    """Holds the input tokens of a request.
 
     Attributes:
         input_tokens: how many; ``int()`` of this value is the same.

@@ -82,7 +82,7 @@ class Validation:
 
 
 def problem_of(error: AsyncLLMError) -> Problem:
-    """What an error says about a model."""
+    """Returns what an error says about a model."""
     return next((problem for kind, problem in _PROBLEMS if isinstance(error, kind)), "failed")
 
 
@@ -110,7 +110,7 @@ async def validate(asker: Asker, provider: Provider, model: str) -> Validation:
 
 
 class _Trial:
-    """The steps that check one model."""
+    """Checks one model, step by step."""
 
     def __init__(self, asker: Asker, provider: Provider, model: str) -> None:
         self._asker = asker
@@ -178,7 +178,7 @@ class _Trial:
         return self._usable("generate", usage)
 
     async def refused(self, proof: Proof, error: AsyncLLMError) -> Validation:
-        """The verdict after the last refusal."""
+        """Returns the verdict after the last refusal."""
         problem = problem_of(error)
         if problem == "unknown" and proof != "model" and await self._exists():
             sentence = f"{self._model} exists, but not in this location, or not for this project: try another location"
