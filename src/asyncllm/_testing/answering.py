@@ -64,7 +64,7 @@ class Answering:
         self._kept = Kept()
 
     def answer(self, raw: RawRequest, connection: int, number: int) -> tuple[Received, Script]:
-        """The record of a request, and the script of its answer."""
+        """Returns the record of a request, and the script of its answer."""
         kind, sent = _arrival(raw, connection)
         arrival = self._kept.completed(sent)
         now = time.time()
@@ -109,7 +109,7 @@ class Answering:
         return record, self._perform(record, arrival, wire, operation, host, turn)
 
     def _line(self, kind: str, path: str, headers: Mapping[str, str], body: Any) -> tuple[int, bytes]:
-        """The answer to one line of a batch: that of the request by itself."""
+        """Returns the answer to one line of a batch: that of the request by itself."""
         self._lines += 1
         host = simulated(kind)
         base = "" if host is None or path.startswith(host.suffix or "/v1") else host.suffix
@@ -173,7 +173,7 @@ class Answering:
 
 
 def _arrival(raw: RawRequest, connection: int) -> tuple[str, Arrival]:
-    """The kind of host, and the request as it looks below that host's base."""
+    """Returns the kind of host, and the request as it looks below that host's base."""
     target, _, query = raw.target.partition("?")
     kind, _, rest = target.lstrip("/").partition("/")
     known = simulated(kind) is not None

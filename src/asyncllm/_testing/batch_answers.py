@@ -38,7 +38,7 @@ Ask = Callable[[str, str, Mapping[str, str], Any], tuple[int, bytes]]
 
 @dataclass(slots=True)
 class Job:
-    """A job at a host."""
+    """Holds a job at a host."""
 
     id: str
     provider: str
@@ -55,7 +55,7 @@ class Job:
 
 
 def operation(arrival: Arrival) -> Operation | None:
-    """What a request wants of the batches; None where it is not about them."""
+    """Returns what a request wants of the batches; None if it is not about them."""
     if found := _GEMINI_NEW.fullmatch(arrival.path):
         return Operation(name="batch.create", model=unquote(found["model"])) if arrival.method == "POST" else None
     for form in (_OPENAI, _MISTRAL, _ANTHROPIC, _GEMINI, _VERTEX, _BEDROCK):
@@ -74,7 +74,7 @@ def operation(arrival: Arrival) -> Operation | None:
 
 
 class JobDesk:
-    """The jobs of one simulator.
+    """Keeps the jobs of one simulator and answers requests about them.
 
     Args:
         files: where lines and answers lie.
@@ -88,7 +88,7 @@ class JobDesk:
         self._ask = ask
 
     def answer(self, arrival: Arrival, wanted: Operation, token: str) -> Any:
-        """The body of the answer with its headers, or what is wrong with the request."""
+        """Returns the body of the answer with its headers, or what is wrong with the request."""
         if wanted.name == "batch.create":
             made = self._create(arrival, token)
             return made if isinstance(made, Problem) else (dumps(self._shown(made)), ())

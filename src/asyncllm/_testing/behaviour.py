@@ -31,7 +31,7 @@ _OPENINGS = ("You said", "I heard", "Your words were", "You wrote")
 
 
 class CacheMemory:
-    """Which prompt prefixes this server has cached; the first request with a mark writes, later ones read."""
+    """Remembers which prompt prefixes this server has cached; the first request with a mark writes, later ones read."""
 
     __slots__ = ("_seen",)
 
@@ -39,7 +39,7 @@ class CacheMemory:
         self._seen: set[tuple[str, str]] = set()
 
     def usage(self, request: ModelRequest) -> tuple[int, int]:
-        """(tokens read, tokens written) for the marks of this request; what it wrote is remembered."""
+        """Returns (tokens read, tokens written) for the marks of this request, and remembers what it wrote."""
         if not request.cache_marks:
             return 0, 0
         read = 0
@@ -52,7 +52,7 @@ class CacheMemory:
 
 
 def compose(request: ModelRequest, behaviour: ModelBehaviour, seed: int, cache: CacheMemory) -> Reply:
-    """The reply to a request, cut to its limits, with every number filled in."""
+    """Returns the reply to a request, cut to its limits, with every number filled in."""
     said = behaviour.reply(request) if callable(behaviour.reply) else behaviour.reply
     if said is None:
         said = _built_in(request, behaviour, seed)
@@ -79,7 +79,7 @@ def _built_in(request: ModelRequest, behaviour: ModelBehaviour, seed: int) -> Re
 
 
 def _uses(request: ModelRequest, text: str) -> Iterator[HostedUse]:
-    """What the provider's own tools do for a prompt that speaks of them."""
+    """Yields what the provider's own tools do for a prompt that speaks of them."""
     if request.tool_results or request.tool_choice == "none":
         return
     words = set(re.findall(r"\w+", request.prompt.lower()))

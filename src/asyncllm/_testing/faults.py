@@ -26,7 +26,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class Fault:
-    """One thing that goes wrong.
+    """Describes one thing that goes wrong.
 
     Use the named constructors; ``Fault(status=503, times=2)`` is short for ``Fault.status(503, times=2)``.
 
@@ -140,7 +140,7 @@ class Fault:
         after_events: int | None = None,
         **often: Any,
     ) -> Self:
-        """Falls silent and then goes on as if nothing had been.
+        """Falls silent and then goes on as if nothing had happened.
 
         Args:
             after: silent before the head of the answer (``"request"``), before the first content (``"headers"``), or
@@ -163,7 +163,7 @@ class Fault:
         after_events: int = 0,
         **often: Any,
     ) -> Self:
-        """An error inside a 200: an error event in a stream, an error body otherwise.
+        """Sends an error inside a 200: an error event in a stream, an error body otherwise.
 
         Args:
             status: the status whose error it is.
@@ -176,44 +176,44 @@ class Fault:
 
     @classmethod
     def malformed(cls, *, after_events: int = 0, **often: Any) -> Self:
-        """Broken JSON: in one event of a stream, or half of the body."""
+        """Sends broken JSON: in one event of a stream, or half of the body."""
         return cls(kind="malformed", after_events=after_events, **often)
 
     @classmethod
     def bad_utf8(cls, *, after_events: int = 0, **often: Any) -> Self:
-        """Bytes that are not UTF-8 inside a JSON string."""
+        """Sends bytes that are not UTF-8 inside a JSON string."""
         return cls(kind="bad_utf8", after_events=after_events, **often)
 
     @classmethod
     def html(cls, *, status: int = 200, **often: Any) -> Self:
-        """A web page, as captive portals and proxies answer."""
+        """Sends a web page, as captive portals and proxies do."""
         return cls(kind="html", status=status, **often)
 
     @classmethod
     def empty(cls, *, status: int = 200, **often: Any) -> Self:
-        """No body at all."""
+        """Sends no body at all."""
         return cls(kind="empty", status=status, **often)
 
     @classmethod
     def heartbeats(
         cls, *, interval: float = 0.05, seconds: float | None = None, after_events: int = 0, **often: Any
     ) -> Self:
-        """Only heartbeats (comments or pings) every ``interval`` seconds; goes on after ``seconds``, or never."""
+        """Sends only heartbeats (comments or pings) every ``interval`` seconds; goes on after ``seconds``, or never."""
         return cls(kind="heartbeats", interval=interval, seconds=seconds, after_events=after_events, **often)
 
     @classmethod
     def drip(cls, *, size: int = 1, interval: float = 0.02, **often: Any) -> Self:
-        """The body in writes of ``size`` bytes every ``interval`` seconds."""
+        """Sends the body in writes of ``size`` bytes every ``interval`` seconds."""
         return cls(kind="drip", size=size, interval=interval, **often)
 
     @classmethod
     def huge(cls, *, size: int = 100 * 2**20, **often: Any) -> Self:
-        """A body of at least ``size`` bytes: one endless line in a stream, blanks before the JSON otherwise."""
+        """Sends a body of at least ``size`` bytes: one endless line in a stream, blanks before the JSON otherwise."""
         return cls(kind="huge", size=size, **often)
 
     @classmethod
     def gzip_bomb(cls, *, size: int = 200 * 2**20, **often: Any) -> Self:
-        """A small gzip body that decodes to at least ``size`` bytes."""
+        """Sends a small gzip body that decodes to at least ``size`` bytes."""
         return cls(kind="gzip_bomb", size=size, **often)
 
     @classmethod
@@ -228,7 +228,7 @@ class Fault:
 
 
 class _Rule:
-    """A fault with its target, how often it may still happen, and its own draws."""
+    """Holds a fault with its target, how often it may still happen, and its own draws."""
 
     __slots__ = ("draws", "fault", "left", "model", "operation", "provider")
 
@@ -256,7 +256,7 @@ class _Rule:
 
 
 class FaultPlan:
-    """Which fault, if any, happens to a request: the first rule that applies, in the order they were given."""
+    """Decides which fault, if any, happens to a request: the first rule that applies, in the order they were given."""
 
     __slots__ = ("_count", "_rules", "_seed")
 
@@ -275,7 +275,7 @@ class FaultPlan:
         self._rules = [rule for rule in self._rules if model not in (None, rule.model)]
 
     def pick(self, request: Received) -> Fault | None:
-        """The fault for this request; one counted fault is used up."""
+        """Returns the fault for this request, and counts it; None if nothing goes wrong."""
         for rule in self._rules:
             if rule.hits(request):
                 return rule.fault

@@ -30,7 +30,7 @@ Form = Literal["google", "claude", "plain"]
 
 
 def form_of(arrival: Arrival) -> Form:
-    """Whose words a request is in."""
+    """Returns whose words a request is in."""
     if _GEMINI.fullmatch(arrival.path):
         return "google"
     return "claude" if "anthropic-version" in arrival.headers else "plain"
@@ -38,7 +38,7 @@ def form_of(arrival: Arrival) -> Form:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file at a host."""
+    """Holds a file at a host."""
 
     id: str
     provider: str
@@ -51,7 +51,7 @@ class StoredFile:
 
 
 def operation(arrival: Arrival) -> Operation | None:
-    """What a request wants of the files; None where it is not about them."""
+    """Returns what a request wants of the files; None if it is not about them."""
     if bucket := _bucket_operation(arrival):
         return bucket
     found = _GEMINI.fullmatch(arrival.path) or _PLAIN.fullmatch(arrival.path)
@@ -80,7 +80,7 @@ def _bucket_operation(arrival: Arrival) -> Operation | None:
 
 
 class FileDesk:
-    """The files of one simulator."""
+    """Keeps the files of one simulator and answers requests about them."""
 
     def __init__(self) -> None:
         self.stored: dict[str, StoredFile] = {}
@@ -88,7 +88,7 @@ class FileDesk:
         self._begun: dict[str, Mapping[str, str]] = {}
 
     def answer(self, arrival: Arrival, wanted: Operation, token: str) -> Any:
-        """The body of the answer with its headers, or what is wrong with the request."""
+        """Returns the body of the answer with its headers, or what is wrong with the request."""
         if wanted.name.startswith("file.object"):
             return self._object(arrival, wanted)
         if wanted.name == "file.create":
@@ -114,7 +114,7 @@ class FileDesk:
         return found
 
     def _object(self, arrival: Arrival, wanted: Operation) -> Any:
-        """An object of a bucket: S3 by its path, Cloud Storage by its JSON API."""
+        """Answers a request about an object of a bucket: S3 by its path, Cloud Storage by its JSON API."""
         asked = parse_qs(arrival.query)
         if found := _S3.fullmatch(arrival.path):
             key = f"{found['bucket']}/{found['key']}"
@@ -215,7 +215,7 @@ def _shown(found: StoredFile) -> dict[str, Any]:
 
 
 def _form(arrival: Arrival) -> tuple[dict[str, str], str, str, bytes | None]:
-    """The fields of a form, and the name, type and content of its file."""
+    """Reads the fields of a form, and the name, type and content of its file."""
     boundary = arrival.headers.get("content-type", "").partition("boundary=")[2].strip('"').encode()
     fields: dict[str, str] = {}
     name, kind, data = "", "", None

@@ -26,7 +26,7 @@ from .wires.wire import Wire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A kind of host.
+    """Describes a kind of host, as the simulator plays it.
 
     Attributes:
         wires: the formats it speaks, asked in this order.
@@ -84,18 +84,18 @@ _MARKS: Mapping[str, str] = MappingProxyType({"anthropic": "anthropic-version", 
 
 @lru_cache(maxsize=256)
 def simulated(kind: str) -> Host | None:
-    """The host of this kind as the simulator plays it; None where there is none."""
+    """Returns the host of this kind as the simulator plays it; None if there is none."""
     spec = find_host(kind)
     return None if spec is None else _host(spec)
 
 
 def main_hosts() -> dict[str, Host]:
-    """Those that `asyncllm.testing.Simulator.config` has an entry for, by kind."""
+    """Returns the hosts that `asyncllm.testing.Simulator.config` has an entry for, by kind."""
     return {kind: host for kind in _MAIN if (host := simulated(kind)) is not None}
 
 
 def simulated_kinds() -> list[str]:
-    """The kinds of all of them."""
+    """Returns the kinds of all simulated hosts."""
     return sorted(every_host())
 
 

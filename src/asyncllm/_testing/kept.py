@@ -23,7 +23,7 @@ _MOST = 20  # items on a page
 
 
 class Kept:
-    """The memory of one simulator."""
+    """Remembers what one simulator keeps for its clients: responses, conversations and stored completions."""
 
     def __init__(self) -> None:
         self._responses: dict[str, dict[str, Any]] = {}
@@ -35,7 +35,7 @@ class Kept:
         self._threads: dict[str, dict[str, Any]] = {}
 
     def completed(self, arrival: Arrival) -> Arrival:
-        """The request, with the history that it names in front of it; unchanged where it names none that is known."""
+        """Returns the request with the history that it names in front; unchanged if it names none that is known."""
         body = arrival.body
         if not isinstance(body, dict) or arrival.method != "POST":
             return arrival
@@ -56,7 +56,7 @@ class Kept:
         return arrival
 
     def _history(self, previous: Any, conversation: Any) -> list[dict[str, Any]] | None:
-        """What was said before a request; None where it names nothing, or nothing that is known."""
+        """Returns what was said before a request; None if it names nothing, or nothing that is known."""
         if isinstance(previous, str) and previous in self._responses:
             return [*self._inputs[previous], *_sealed(self._responses[previous]["output"])]
         name = _name_of(conversation)
@@ -89,7 +89,7 @@ class Kept:
             self._threads[told["id"]] = {**rest, "messages": [*body["messages"], said]}
 
     def answer(self, arrival: Arrival, now: float) -> dict[str, Any] | Problem | None:
-        """The answer to a request about something that is kept; None for any other."""
+        """Returns the answer to a request about something that is kept; None for any other."""
         for part, look_up in (
             ("/responses", self._response),
             ("/conversations", self._conversation),
@@ -169,7 +169,7 @@ class Kept:
 
 
 def _name_of(conversation: Any) -> str:
-    """The id of a conversation, which is given as it is or in an object."""
+    """Returns the id of a conversation, which is given as it is or in an object."""
     found = conversation.get("id") if isinstance(conversation, dict) else conversation
     return found if isinstance(found, str) else ""
 
@@ -179,7 +179,7 @@ def _items(given: Any) -> list[dict[str, Any]]:
 
 
 def _sealed(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Items as they come back from a client: reasoning with what it was sealed from."""
+    """Returns items as they come back from a client: reasoning with what it was sealed from."""
     return [
         {**item, "encrypted_content": SEALED.seal(str(item.get("id")))}
         if item.get("type") == "reasoning" and item.get("encrypted_content") is None
@@ -189,7 +189,7 @@ def _sealed(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _page(items: list[dict[str, Any]], query: str, prefix: str) -> dict[str, Any]:
-    """A page of a list, newest first unless asked otherwise, with an id for each item that has none."""
+    """Returns a page of a list, newest first unless asked otherwise, with an id for each item that has none."""
     asked = parse_qs(query)
     named = [
         {"id": f"{prefix}-{at}" if prefix else str(at), "type": "message", **item} for at, item in enumerate(items)
@@ -212,7 +212,7 @@ def _parts(item: Mapping[str, Any]) -> Any:
 
 
 def _compacted(body: Any, now: float) -> dict[str, Any] | Problem:
-    """What the user said, and one sealed item in place of the rest."""
+    """Returns what the user said, and one sealed item in place of the rest."""
     if not isinstance(body, dict) or body.get("input") is None:
         return Problem(status=400, message="Missing required parameter: 'input'.", param="input")
     items = _items(body["input"])

@@ -9,7 +9,7 @@ from datetime import date
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model in a listing; each wire writes as much of it as its provider tells.
+    """Describes a model in a listing; each wire writes as much of it as its provider tells.
 
     Attributes:
         name: its id, as requests name it.
@@ -37,7 +37,7 @@ Models = Sequence[str | ListedModel] | Mapping[str, Sequence[str | ListedModel]]
 
 
 def models_of(kind: str, models: Models) -> tuple[ListedModel, ...] | None:
-    """The models of a kind of host; None when every name is one."""
+    """Returns the models of a kind of host; None if every name is a model."""
     known = models.get(kind) if isinstance(models, Mapping) else models
     if known is None:
         return None
@@ -45,10 +45,10 @@ def models_of(kind: str, models: Models) -> tuple[ListedModel, ...] | None:
 
 
 def listed(name: str, models: Iterable[ListedModel]) -> ListedModel:
-    """What is known of a model: its own entry, or its name alone."""
+    """Returns what is known of a model: its own entry, or its name alone."""
     return next((model for model in models if model.name == name), ListedModel(name))
 
 
 def moment(day: date | None) -> str | None:
-    """The beginning of a day as APIs write it."""
+    """Returns the beginning of a day as APIs write it."""
     return None if day is None else f"{day.isoformat()}T00:00:00Z"

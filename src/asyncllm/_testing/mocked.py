@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def raw_request(request: httpx.Request) -> RawRequest:
-    """The request as it would have come over a socket, with the kind of its host in front of the path."""
+    """Returns the request as it would have come over a socket, with the kind of its host in front of the path."""
     target = request.url.raw_path.decode("ascii")
     kind, base = _addressed(request.url.host)
     if kind:
@@ -29,7 +29,7 @@ def raw_request(request: httpx.Request) -> RawRequest:
 
 
 def response(script: Script) -> httpx.Response:
-    """The answer of a script.
+    """Returns the answer of a script.
 
     Raises:
         httpx.ReadError: the script breaks the connection before the head of the answer.
@@ -73,7 +73,7 @@ _NOWHERE = _Nowhere()
 
 
 def _addressed(host: str) -> tuple[str, str]:
-    """The kind of host whose usual address this is, and the path of its base URL; ``""`` where it is nobody's."""
+    """Returns the kind of host whose usual address this is, and the path of its base URL; ``""`` if it is nobody's."""
     from .._providers.spec import every_host
 
     for kind, spec in every_host().items():

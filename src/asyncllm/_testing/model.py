@@ -16,7 +16,7 @@ Finish = Literal["stop", "stop_sequence", "length", "tool_calls", "content_filte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedTool:
-    """A tool that a request offers: its name and the JSON schema of its arguments."""
+    """Holds a tool that a request offers: its name and the JSON schema of its arguments."""
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class OfferedTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
-    """One request to a simulated model.
+    """Holds one request to a simulated model.
 
     Attributes:
         provider: the kind of host it was sent to (``"openai"``).
@@ -62,14 +62,16 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A tool call of a simulated model; ``arguments`` is an object, or a string to be sent as it is (even broken)."""
+    """Describes a tool call of a simulated model; ``arguments`` is an object, or a string to be sent as it is (even
+    broken).
+    """
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
 
     @property
     def json(self) -> str:
-        """The arguments as the text that travels."""
+        """Returns the arguments as the text that travels."""
         if isinstance(self.arguments, str):
             return self.arguments
         return json.dumps(self.arguments, ensure_ascii=False)
@@ -80,7 +82,7 @@ HostedWord = Literal["web_search", "code_execution", "file_search", "mcp"]
 
 @dataclass(frozen=True, slots=True)
 class HostedUse:
-    """One use of a tool that the provider runs itself; the request must offer the tool.
+    """Describes one use of a tool that the provider runs itself; the request must offer the tool.
 
     Attributes:
         tool: ``"web_search"``, ``"code_execution"``, ``"file_search"`` or ``"mcp"``.
@@ -101,7 +103,7 @@ class HostedUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a simulated model says. Whatever is None is worked out from the rest.
+    """Describes what a simulated model says. Whatever is None is worked out from the rest.
 
     Attributes:
         reasoning: thinking before the answer; written only where the wire has a place for it.
@@ -136,7 +138,7 @@ Replies = str | Reply | Callable[[ModelRequest], str | Reply]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelBehaviour:
-    """How a simulated model behaves.
+    """Describes how a simulated model behaves.
 
     Attributes:
         reply: what it says: a text, a `Reply`, or a function of the `ModelRequest` that gives one; None for the
@@ -171,10 +173,10 @@ class ModelBehaviour:
 
 
 def tokens(text: str) -> int:
-    """The simulator's token count: a token for every four characters begun."""
+    """Returns the simulator's token count: a token for every four characters begun."""
     return (len(text) + 3) // 4
 
 
 def pieces(text: str, size: int) -> list[str]:
-    """The text in pieces of ``size`` characters, as the events of a stream carry it."""
+    """Returns the text in pieces of ``size`` characters, as the events of a stream carry it."""
     return [text[start : start + size] for start in range(0, len(text), size)]

@@ -17,7 +17,7 @@ _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", ""})
 
 
 class NetworkForbiddenError(AssertionError):
-    """A test that must not use the network tried to connect to another machine."""
+    """Tells that a test that must not use the network tried to connect to another machine."""
 
 
 @contextmanager

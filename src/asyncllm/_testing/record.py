@@ -15,7 +15,7 @@ CREDENTIALS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One HTTP request, read to its end.
+    """Holds one HTTP request, read to its end.
 
     Attributes:
         path: below the provider's base URL.
@@ -41,7 +41,7 @@ class Arrival:
 
 @dataclass(slots=True, kw_only=True)
 class Received:
-    """A request as the simulator remembers it.
+    """Holds a request as the simulator remembers it.
 
     Attributes:
         number: counted from 1, in order of arrival.

@@ -13,7 +13,7 @@ from .recording import RecordedAnswer, RecordedRequest, Recording
 
 
 def http_client(recording: Recording, **options: Any) -> httpx.AsyncClient:
-    """A client whose traffic goes through the recording; the options are those of ``httpx.AsyncClient``."""
+    """Makes a client whose traffic goes through the recording; the options are those of ``httpx.AsyncClient``."""
     return httpx.AsyncClient(transport=RecordedTransport(recording), **options)
 
 

@@ -45,12 +45,12 @@ _MOST_DIFFERENCES = 5
 
 
 class UnrecordedRequestError(AssertionError):
-    """A request that the recording does not have."""
+    """Tells that the recording does not have a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedAnswer:
-    """An answer as it came.
+    """Holds an answer as it came.
 
     Attributes:
         chunks: (seconds since the piece before it, or since the request; the bytes).
@@ -72,7 +72,7 @@ class _Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRequest:
-    """A request in the form in which it is stored and looked up."""
+    """Holds a request in the form in which it is stored and looked up."""
 
     method: str
     url: str
@@ -80,7 +80,7 @@ class RecordedRequest:
 
 
 class Recording:
-    """Real traffic in a file.
+    """Stores real traffic in a file, and replays it.
 
     Use `client` or `sync_client`, or give `http_client` to anything that takes an ``httpx.AsyncClient``. In a ``with``
     block the file is written at the end, if there is something new; `save` does it at any time.
@@ -121,7 +121,7 @@ class Recording:
     # --- what tests use ------------------------------------------------------------------------------------------
 
     def client(self, config: Any = None, **options: Any) -> Client:
-        """A `Client` whose traffic goes through this recording; the arguments are those of `Client`.
+        """Makes a `Client` whose traffic goes through this recording; the arguments are those of `Client`.
 
         While replaying no key has to be set: every variable of a key that is missing has a stand-in.
         """
@@ -131,21 +131,21 @@ class Recording:
         return Client(config, http_client=self.http_client(), **options)
 
     def sync_client(self, config: Any = None, **options: Any) -> SyncClient:
-        """The same with `SyncClient`."""
+        """Makes a `SyncClient` in the same way as `client`."""
         from ..sync import SyncClient
 
         options.setdefault("environ", self.environ)
         return SyncClient(config, http_client=self.http_client(), **options)
 
     def http_client(self, **options: Any) -> httpx.AsyncClient:
-        """An ``httpx.AsyncClient`` whose traffic goes through this recording."""
+        """Makes an ``httpx.AsyncClient`` whose traffic goes through this recording."""
         from .recorded_transport import http_client
 
         return http_client(self, **options)
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment; while replaying, with stand-ins for the variables of keys that are not set."""
+        """Returns the environment; while replaying, with stand-ins for the variables of keys that are not set."""
         found = dict(os.environ)
         if self.mode == "replay":
             from .._providers.spec import every_host
@@ -158,7 +158,7 @@ class Recording:
 
     @property
     def unused(self) -> int:
-        """How many recorded exchanges nobody has asked for."""
+        """Returns how many recorded exchanges nobody has asked for."""
         return sum(not exchange.used for exchange in self._exchanges)
 
     def __len__(self) -> int:
@@ -191,11 +191,11 @@ class Recording:
     # --- what transports and servers use -------------------------------------------------------------------------
 
     def described(self, method: str, url: str, content: bytes) -> RecordedRequest:
-        """A request in the form in which it is stored: without secrets."""
+        """Returns a request in the form in which it is stored: without secrets."""
         return RecordedRequest(method=method, url=self._scrubber.url(url), body=self._json(content))
 
     def find(self, request: RecordedRequest) -> RecordedAnswer | None:
-        """The answer to a request; None where the provider is to be asked.
+        """Returns the answer to a request; None if the provider is to be asked.
 
         Raises:
             UnrecordedRequestError: the mode is ``"replay"`` and the recording has no such request left.
@@ -272,7 +272,7 @@ class Recording:
 
 
 def _differences(recorded: Any, made: Any, path: str) -> Any:
-    """A line for each place where two JSON values differ."""
+    """Yields a line for each place where two JSON values differ."""
     if isinstance(recorded, dict) and isinstance(made, dict):
         for name in sorted({*recorded, *made}):
             at = f"{path}.{name}" if path else name

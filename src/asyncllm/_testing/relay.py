@@ -32,7 +32,7 @@ _NOT_HANDED_BACK = frozenset(
 
 
 class Relay:
-    """The server.
+    """Stands between a program and the providers: records what they say, or replays it.
 
     Args:
         recording: what is replayed, and where new traffic is stored.
@@ -48,7 +48,7 @@ class Relay:
         self.port = port
 
     def urls(self) -> dict[str, str]:
-        """The base URL for each kind of host that has an address of its own on the internet."""
+        """Returns the base URL for each kind of host that has an address of its own on the internet."""
         return {
             kind: f"http://127.0.0.1:{self.port}/{kind}{host.suffix}"
             for kind, spec in every_host().items()
@@ -104,7 +104,7 @@ class Relay:
 
 
 def upstream(target: str) -> str | None:
-    """The real URL of ``/openai/v1/models``; None where nobody's name stands in front."""
+    """Returns the real URL of ``/openai/v1/models``; None if nobody's name stands in front."""
     kind, _, rest = target.lstrip("/").partition("/")
     spec, host = find_host(kind), simulated(kind)
     if spec is None or host is None or not (spec.base_url or "").startswith("https:"):

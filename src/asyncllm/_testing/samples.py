@@ -22,7 +22,7 @@ FORMATS: Mapping[str, str] = {
 
 
 def sample(schema: Mapping[str, Any], hint: str = "", root: Mapping[str, Any] | None = None, depth: int = 0) -> Any:
-    """A value that fits the schema.
+    """Returns a value that fits the schema.
 
     Args:
         schema: a JSON schema, or the OpenAPI subset with upper-case type names.
@@ -97,7 +97,7 @@ def _string(schema: Mapping[str, Any], hint: str) -> str:
 
 
 def _choice(branches: list[Mapping[str, Any]], depth: int) -> Mapping[str, Any]:
-    """The first branch; deep inside a recursive schema the one that ends it."""
+    """Returns the first branch; deep inside a recursive schema the one that ends it."""
     if depth >= MAX_DEPTH // 3:
         for branch in branches:
             if branch.get("type") == "null":
@@ -118,7 +118,7 @@ def _merged(branches: list[Mapping[str, Any]], root: Mapping[str, Any]) -> dict[
 
 
 def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema a local reference (``#/$defs/Name``) points to; an empty one when it points nowhere."""
+    """Returns the schema that a local reference (``#/$defs/Name``) points to; an empty one if it points nowhere."""
     found: Any = root
     for step in reference.lstrip("#").strip("/").split("/"):
         if step:

@@ -27,7 +27,7 @@ Seconds = Annotated[float, at_least(0)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioReply:
-    """What a model says.
+    """Says what a model answers.
 
     Attributes:
         model: the model it is for; ``"*"`` is every model.
@@ -52,14 +52,15 @@ class ScenarioReply:
         return self.model in ("*", request.model) and re.search(self.prompt, request.prompt) is not None
 
     def reply(self) -> Reply:
-        """The answer."""
+        """Returns the answer."""
         calls = (ToolUse(self.tool, self.arguments or {}),) if self.tool else ()
         return Reply(text=self.text, reasoning=self.reasoning, tool_calls=calls, refusal=self.refusal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioFault:
-    """What goes wrong, and how often. What a kind of fault needs is said by the constructor of `Fault` of that name.
+    """Says what goes wrong, and how often. What a kind of fault needs is said by the constructor of `Fault` of that
+    name.
 
     Attributes:
         model: the model it happens to; ``"*"`` is every model.
@@ -85,7 +86,7 @@ class ScenarioFault:
     size: int | None = None
 
     def fault(self) -> Fault:
-        """The fault.
+        """Returns the fault.
 
         Raises:
             ValueError: this kind has no such detail, or lacks one.
@@ -111,7 +112,7 @@ class ScenarioFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What a simulator is told by a file.
+    """Holds what a simulator is told by a file.
 
     Attributes:
         seed: what ids, wordings and probabilities are drawn from.
@@ -136,7 +137,7 @@ class Scenario:
     context_window: int | None = None
 
     def simulator(self, **changes: Any) -> Simulator:
-        """A simulator that plays it; ``changes`` are arguments of `Simulator`, and win.
+        """Makes a simulator that plays it; ``changes`` are arguments of `Simulator`, and win.
 
         Raises:
             ConfigurationError: a fault cannot be.

@@ -23,14 +23,14 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Silence, in seconds; None for ever."""
+    """Tells the server to be silent, for so many seconds; None for ever."""
 
     seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """The connection ends here: properly as TCP, or by a reset."""
+    """Tells the server to end the connection: properly as TCP, or by a reset."""
 
     reset: bool
 
@@ -40,7 +40,7 @@ Step = bytes | Pause | HangUp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """An answer.
+    """Says how an answer is sent, step by step.
 
     Attributes:
         before: what happens before the head.
@@ -61,7 +61,7 @@ class Script:
 
 
 def plain(status: int, headers: Headers, body: bytes, *, kind: str = JSON, latency: float = 0.0) -> Script:
-    """A whole body at once."""
+    """Makes the script of a whole body at once."""
     return Script(
         status=status,
         headers=(("content-type", kind), *headers) if body else headers,
@@ -73,7 +73,7 @@ def plain(status: int, headers: Headers, body: bytes, *, kind: str = JSON, laten
 
 
 def failure(fault: Fault, wire: Wire, turn: Turn, latency: float) -> Script | None:
-    """The script of a fault that needs no answer of the model; None for the others."""
+    """Makes the script of a fault that needs no answer of the model; None for other faults."""
     status = fault.code or 200
     detail = fault.detail
     headers = wire.headers(status, turn, detail.get("code"))
@@ -100,7 +100,7 @@ def failure(fault: Fault, wire: Wire, turn: Turn, latency: float) -> Script | No
 
 
 def unary(body: bytes, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fault: Fault | None) -> Script:
-    """The script of a whole answer; the halves of its body stand for the events a fault counts."""
+    """Makes the script of a whole answer; the halves of its body stand for the events that a fault counts."""
     headers = wire.headers(200, turn)
     if fault is None:
         return plain(200, headers, body, latency=behaviour.latency)
@@ -118,7 +118,7 @@ def unary(body: bytes, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fault:
 
 
 def stream(events: Events, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fault: Fault | None) -> Script:
-    """The script of a stream."""
+    """Makes the script of a stream."""
     steps: Iterable[Step]
     if fault is None:
         steps = paced(events.data, behaviour)
@@ -134,7 +134,7 @@ def stream(events: Events, wire: Wire, turn: Turn, behaviour: ModelBehaviour, fa
 
 
 def paced(events: Sequence[bytes], behaviour: ModelBehaviour) -> Iterator[Step]:
-    """Events as writes, with the delay between them that the behaviour asks for."""
+    """Yields events as writes, with the delay between them that the behaviour asks for."""
     writes: Sequence[bytes] = events
     size = behaviour.write_size
     grouped = behaviour.events_per_write
@@ -180,7 +180,7 @@ def _finished(
 def _spliced(
     events: Events, fault: Fault, heartbeat: bytes, framing: Framing, error: bytes
 ) -> tuple[Sequence[bytes], Iterable[Step], Sequence[bytes]]:
-    """The events before the fault, what the fault does, and the events after it."""
+    """Returns the events before the fault, what the fault does, and the events after it."""
     data = events.data
     at = _position(events, fault.after_events)
     match fault.kind:
@@ -207,7 +207,7 @@ def _spliced(
 
 
 def _position(events: Events, after: int | None) -> int:
-    """Where in the events so many content events have been delivered, and no more."""
+    """Returns where in the events so many content events have been delivered, and no more."""
     if not after:
         return events.content[0] if events.content else events.end
     return events.content[after - 1] + 1 if after <= len(events.content) else events.end
@@ -230,7 +230,7 @@ def _dripped(body: bytes, fault: Fault) -> Iterator[Step]:
 
 
 def _bomb(filler: Iterable[bytes], body: bytes) -> Iterator[bytes]:
-    """The filler and then the true body, compressed as it goes: never the whole of it in memory."""
+    """Yields the filler and then the true body, compressed as it goes: never the whole of it in memory."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     for block in chain(filler, (body,)):
         if packed := packer.compress(block):

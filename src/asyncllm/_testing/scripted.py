@@ -19,11 +19,11 @@ _MOST_SHOWN = 10
 
 
 class ScriptUsedUpError(AssertionError):
-    """A request came after the last scripted answer."""
+    """Tells that a request came after the last scripted answer."""
 
 
 class AnswerQueues:
-    """The scripted answers, by model; those of ``"*"`` are for models without a script of their own."""
+    """Keeps the scripted answers, by model; those of ``"*"`` are for models without a script of their own."""
 
     __slots__ = ("_left", "_sizes")
 
@@ -44,11 +44,11 @@ class AnswerQueues:
 
     @property
     def left(self) -> int:
-        """How many answers have not been asked for."""
+        """Returns how many answers have not been asked for."""
         return sum(len(queue) for queue in self._left.values())
 
     def next(self, model: str) -> Answer | None:
-        """The next answer for a model; None where it has no script.
+        """Takes the next answer for a model; None if it has no script.
 
         Raises:
             ScriptUsedUpError: all its answers were given.
@@ -65,12 +65,12 @@ class AnswerQueues:
 
 
 def spoken(answer: Answer) -> Replies:
-    """A scripted answer that is no fault, as what a model says."""
+    """Returns a scripted answer that is no fault, as what a model says."""
     return Reply(tool_calls=(answer,)) if isinstance(answer, ToolUse) else answer  # type: ignore[return-value]
 
 
 def check_sent(requests: Iterable[Received], wanted: Mapping[str, Any], times: int | None) -> list[Received]:
-    """The requests that fit.
+    """Returns the requests that fit, and fails if too many or too few do.
 
     Args:
         requests: what was received.

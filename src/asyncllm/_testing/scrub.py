@@ -64,7 +64,7 @@ class Scrubber:
         self._secrets = sorted(found, key=len, reverse=True)
 
     def knowing(self, headers: Mapping[str, str]) -> Scrubber:
-        """The same rules, and the credentials that these request headers hold."""
+        """Returns the same rules, with the credentials that these request headers hold."""
         held = [value for name, value in headers.items() if name.lower() in CREDENTIALS]
         words = [word for value in held for word in value.replace(",", " ").split()]
         new = Scrubber((), [*self._secrets, *words])
@@ -72,7 +72,7 @@ class Scrubber:
         return new
 
     def text(self, text: str) -> str:
-        """The text, as long as before."""
+        """Returns the text without secrets, as long as before."""
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, _blank(secret))
@@ -81,7 +81,7 @@ class Scrubber:
         return text
 
     def url(self, url: str) -> str:
-        """The URL without keys in its query; names of projects, accounts and resources are ``x`` or zeros."""
+        """Returns the URL without keys in its query; names of projects, accounts and resources are ``x`` or zeros."""
         parts = urlsplit(url)
         query = [(name, value) for name, value in parse_qsl(parts.query) if name.lower() not in _SECRET_QUERY]
         path = re.sub(r"(?<=/projects/)[^/]+", "x", parts.path)
@@ -90,12 +90,12 @@ class Scrubber:
         return urlunsplit((parts.scheme, host.rpartition("@")[2], path, urlencode(query), ""))
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """The response headers that tell something of the wire; all others are left out."""
+        """Returns the response headers that tell something of the wire; all others are left out."""
         kept = {name.lower(): value for name, value in headers.items() if _KEPT_HEADERS.fullmatch(name.lower())}
         return {name: self.text(value) for name, value in kept.items()}
 
     def body(self, body: bytes, content_type: str) -> bytes:
-        """The body, as long as before."""
+        """Returns the body without secrets, as long as before."""
         if content_type.startswith(EVENT_STREAM):
             return b"".join(self._message(message) for message in _messages(body))
         return self._bytes(body)
@@ -119,7 +119,7 @@ class Scrubber:
 
 
 def _messages(body: bytes) -> Iterable[bytes]:
-    """The messages of an AWS event stream; what is left over at the end is one too."""
+    """Yields the messages of an AWS event stream; what is left over at the end is one too."""
     start = 0
     while len(body) - start >= _SMALLEST:
         total = _HEAD.unpack_from(body, start)[0]
@@ -132,7 +132,7 @@ def _messages(body: bytes) -> Iterable[bytes]:
 
 
 def _blank(text: str) -> str:
-    """As many bytes that say nothing; escapes of JSON are kept, so that JSON stays JSON."""
+    """Returns as many bytes that say nothing; escapes of JSON are kept, so that JSON stays JSON."""
 
     def blank(found: re.Match[str]) -> str:
         one = found[0]

@@ -28,7 +28,7 @@ WATCHED_PAUSE = 0.1  # seconds; shorter pauses do not look whether the client is
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """A request as it came: header names in lower case; ``body`` is None when it was over the bound."""
+    """Holds a request as it came: header names in lower case; ``body`` is None if it was over the bound."""
 
     method: str
     target: str
@@ -37,15 +37,15 @@ class RawRequest:
 
 
 class GoneError(Exception):
-    """The client has left."""
+    """Tells that the client has left."""
 
 
 class HungUpError(Exception):
-    """The script ended the connection."""
+    """Tells that the script ended the connection."""
 
 
 class ServerConnection:
-    """A connection from its first request to its end.
+    """Serves a connection from its first request to its end.
 
     Args:
         socket_stream: the accepted connection.

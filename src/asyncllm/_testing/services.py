@@ -21,12 +21,12 @@ _SPOKEN = ("gemini", "converse", "openai_chat", "anthropic")
 
 
 def operation(arrival: Arrival) -> Operation | None:
-    """What a request wants of a service; None where it is for none."""
+    """Returns what a request wants of a service; None if it is for none."""
     return vector_answers.operation(arrival) or batch_answers.operation(arrival) or file_answers.operation(arrival)
 
 
 def wire_of(wires: Sequence[Wire]) -> Wire:
-    """The wire that keys, models and errors are those of."""
+    """Returns the wire whose form keys, models and errors have."""
     by_name = {wire.name: wire for wire in reversed(wires)}
     return next((by_name[name] for name in _SPOKEN if name in by_name), wires[0])
 
@@ -37,7 +37,7 @@ def is_service(name: str) -> bool:
 
 
 class Services:
-    """The services of one simulator.
+    """Answers requests that are not about chat: batches, files, vectors and rankings.
 
     Args:
         ask: answers one line of a batch.
@@ -56,7 +56,7 @@ class Services:
         behaviour: ModelBehaviour,
         fault: Fault | None,
     ) -> Script:
-        """The script of the answer."""
+        """Returns the script of the answer."""
         if wanted.name.startswith("batch."):
             found = self.batches.answer(arrival, wanted, turn.token)
         elif wanted.name.startswith("file."):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Simulator:
-    """A server that behaves like the providers, for tests.
+    """Runs a server that behaves like the providers, for tests.
 
     Use it as ``async with Simulator() as sim:`` on asyncio or trio, or from blocking code as
     ``with Simulator.in_thread() as sim:``. It listens on the loopback interface only unless told otherwise.
@@ -110,17 +110,17 @@ class Simulator:
 
     @property
     def batches(self) -> Mapping[str, Any]:
-        """The jobs that were made at the batch endpoints, by their ids."""
+        """Returns the jobs that were made at the batch endpoints, by their ids."""
         return self._answering.services.batches.jobs
 
     @property
     def files(self) -> Mapping[str, Any]:
-        """The files that are stored, by their ids."""
+        """Returns the files that are stored, by their ids."""
         return self._answering.services.files.stored
 
     @property
     def batch_seconds(self) -> float:
-        """Seconds from the making of a batch to its end; 0 unless it is set."""
+        """Returns the seconds from the making of a batch to its end; 0 unless it is set."""
         return self._answering.services.batches.seconds
 
     @batch_seconds.setter
@@ -131,11 +131,12 @@ class Simulator:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """Returns the port that it listens on."""
         return self._port
 
     def url(self, kind: str) -> str:
-        """The ``base_url`` for a kind of host (``"openai"``, ``"anthropic"``, ``"groq"``, ...), as its SDK takes it.
+        """Returns the ``base_url`` for a kind of host (``"openai"``, ``"anthropic"``, ``"groq"``, ...), as its SDK
+        takes it.
 
         Raises:
             ValueError: no such kind is simulated.
@@ -150,7 +151,7 @@ class Simulator:
         return f"http://{host}:{self._port}/{kind}{simulation.suffix}"
 
     def config(self, **changes: Any) -> dict[str, Any]:
-        """A configuration for `asyncllm.Client` with every main provider; ``changes`` replace top-level keys."""
+        """Returns a configuration for `asyncllm.Client` with every main provider; ``changes`` replace its keys."""
         providers = {
             kind: {
                 host.credential: f"sk-sim-{kind}",
@@ -201,7 +202,7 @@ class Simulator:
 
     @property
     def script_left(self) -> int:
-        """How many scripted answers nobody has asked for yet."""
+        """Returns how many scripted answers nobody has asked for yet."""
         return self._queues.left
 
     def assert_sent(
@@ -257,7 +258,9 @@ class Simulator:
         status: int | None = None,
         operation: str = "generate",
     ) -> int:
-        """How many requests were answered or broken off, all or those that match; a 200 that goes wrong is a 200."""
+        """Counts the requests that were answered or broken off, all or those that match; a 200 that goes wrong is a
+        200.
+        """
         wanted = (provider, model, status, operation)
         return sum(
             number
@@ -303,7 +306,9 @@ class Simulator:
     @classmethod
     @contextmanager
     def in_thread(cls, **settings: Any) -> Iterator[Self]:
-        """The simulator in a daemon thread with an event loop of its own, for blocking code; the same arguments."""
+        """Runs the simulator in a daemon thread with an event loop of its own, for blocking code; the arguments are the
+        same.
+        """
         sim = cls(**settings)
         sim._prepare()
         started = threading.Event()

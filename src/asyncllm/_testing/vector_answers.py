@@ -31,7 +31,7 @@ Answer = tuple[bytes, tuple[tuple[str, str], ...]] | Problem
 
 
 def operation(arrival: Arrival) -> Operation | None:
-    """What a request wants, where it is about vectors or rankings."""
+    """Returns what a request wants, if it is about vectors or rankings."""
     if arrival.method != "POST":
         return None
     path, body = arrival.path, arrival.body if isinstance(arrival.body, dict) else {}
@@ -49,7 +49,7 @@ def operation(arrival: Arrival) -> Operation | None:
 
 
 def answer(arrival: Arrival, wanted: Operation) -> Answer:
-    """The body of the answer and headers of its own, or what is wrong with the request."""
+    """Returns the body of the answer and headers of its own, or what is wrong with the request."""
     body = arrival.body
     if not isinstance(body, dict):
         return Problem(status=400, message="We could not parse the JSON body of your request.")
@@ -61,7 +61,7 @@ def answer(arrival: Arrival, wanted: Operation) -> Answer:
 
 
 def vector(text: str, dimensions: int | None) -> list[float]:
-    """The vector of a text, of length 1."""
+    """Returns the vector of a text, of length 1."""
     size = dimensions or DIMENSIONS
     found = [0.0] * size
     for word in _WORD.findall(text.lower()) or [text]:
