@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import sys
 import time
 from dataclasses import replace
 from types import TracebackType
@@ -381,8 +382,10 @@ async def test_no_hook_sees_a_key(status: int | None) -> None:
         with contextlib.suppress(errors.AsyncLLMError):
             await client.send("x", extra_headers={"authorization-of-gateway": "canary-of-the-caller"})
         assert len(notes.values) > 3
+        # On Python 3.10 the frames of running coroutines, which hold the client itself, can be walked.
+        frames = () if sys.version_info >= (3, 11) else (TracebackType,)
         for value in notes.values:
-            assert KEY not in reachable(value)
+            assert KEY not in reachable(value, *frames)
             assert "canary-of-the-caller" not in reachable(value, TracebackType)  # frames of the caller hold its own
 
 

@@ -21,6 +21,7 @@ from asyncllm._models import PriceBook
 from asyncllm._models.names import matches
 from asyncllm._schema.usage import UNKNOWN_USAGE, Usage
 from ledger_books import value
+from machine_speed import slowness
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 MILLION = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
@@ -435,10 +436,10 @@ def test_the_first_question_is_quick() -> None:
     """Reading the price file takes a few milliseconds, and importing the catalog reads nothing."""
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         PriceBook().load()
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.015
+        times.append(time.process_time() - start)
+    assert min(times) < 0.015 * slowness()
 
 
 def test_importing_the_catalog_loads_nothing_heavy() -> None:
