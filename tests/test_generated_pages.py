@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 
+import commands_page
 import generated_pages
 import pytest
 import yaml
@@ -12,6 +15,7 @@ import yaml
 import docs_pages
 from asyncllm._config.settings import Settings
 from asyncllm._providers.spec import every_host
+from asyncllm.cli.main import COMMANDS
 from test_docs_names import keys
 
 SETTINGS = docs_pages.FOLDER / "reference" / "settings.md"
@@ -34,7 +38,18 @@ def test_the_pages_are_what_the_code_says(made: dict[Path, str]) -> None:
 def test_no_page_of_the_reference_is_left_over(made: dict[Path, str]) -> None:
     """A page of a module that is gone goes too."""
     there = [path for path in docs_pages.DOCS if path.parent.name in ("api", "reference")]
-    assert set(there) == {path for path in made if path.parent.name in ("api", "reference")}
+    made_now = {path for path in made if path.parent.name in ("api", "reference")}
+    assert set(there) == {*made_now, generated_pages.CAPTURED}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info[:2] not in ((3, 11), (3, 12)), reason="other Pythons word the help differently")
+@pytest.mark.skipif(os.name != "posix", reason="the paths in it are those of POSIX")
+def test_the_captures_are_what_the_commands_print() -> None:
+    """The help of every command, and what its usual forms print, is in docs/reference/commands.md as it is today."""
+    kept = generated_pages.CAPTURED.read_text(encoding="utf8")
+    assert kept.splitlines() == commands_page.page().splitlines(), "run: python tools/generated_pages.py"
+    assert [] == [name for name in COMMANDS if f"$ asyncllm {name} --help" not in kept]
 
 
 def test_the_index_for_language_models_is_up_to_date() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import api_pages
+import commands_page
 import errors_page
 import llms_index
 import settings_page
@@ -28,6 +29,10 @@ def pages() -> dict[Path, str]:
     return {FOLDER / path: text for path, text in made.items()}
 
 
+CAPTURED = FOLDER / "reference" / "commands.md"
+"""What the commands print; it is made apart from the others, because it runs all of them."""
+
+
 def index() -> str:
     """The index for language models; it reads the pages, so it is made after them."""
     return llms_index.page()
@@ -35,7 +40,7 @@ def index() -> str:
 
 def main() -> None:
     """Writes all of them."""
-    for path, text in pages().items():
+    for path, text in {**pages(), CAPTURED: commands_page.page()}.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf8")
     (FOLDER / "llms.txt").write_text(index(), encoding="utf8")
