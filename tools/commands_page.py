@@ -63,7 +63,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "logs": ("asyncllm logs on", 'asyncllm chat "Hello"', "asyncllm logs hello", "asyncllm logs off"),
     "models": ("asyncllm models --refresh", "asyncllm models anthropic --json"),
     "check": ("asyncllm check",),
-    "costs": ("asyncllm costs", "asyncllm costs --by provider --csv"),
+    "costs": ("asyncllm costs", "asyncllm costs --by user,model"),
     "budgets": ("asyncllm budgets", "asyncllm budgets raise daily 5"),
     "health": ("asyncllm health",),
     "export": ("asyncllm export costs.csv",),
