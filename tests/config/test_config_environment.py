@@ -165,3 +165,9 @@ def test_routing_chooses_among_all_providers(strategy: str) -> None:
     routing = from_env({**KEYS, "ASYNCLLM_ROUTING": strategy}).routing
     assert strategy == routing.strategy
     assert {"openai", "anthropic"} == {target.provider for target in routing.all_targets()}
+
+
+@pytest.mark.parametrize("word", ["Cost", "COST", "Load-Balance", "least_busy"])
+def test_the_word_of_a_strategy_may_be_written_in_any_case(word: str) -> None:
+    """Variables are often written in capitals, or with dashes."""
+    assert word.lower().replace("-", "_") == from_env({**KEYS, "ASYNCLLM_ROUTING": word}).routing.strategy

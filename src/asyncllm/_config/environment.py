@@ -136,7 +136,8 @@ def _routing(word: str, providers: Mapping[str, Any]) -> dict[str, Any]:
     Capability routing takes each provider's first model for economy and its last for premium. Strategies that spread
     the calls take the first model of each. The other strategies choose among all models.
     """
-    strategy = _STRATEGIES.get(word.lower().replace("-", "_"), word)
+    plain = word.lower().replace("-", "_")
+    strategy = _STRATEGIES.get(plain, plain)
     models = {name: list(entry["fallback_models"]) for name, entry in providers.items() if entry["fallback_models"]}
     first = [{"provider": name, "model": own[0]} for name, own in models.items()]
     if strategy == "capability" and first:
