@@ -11,7 +11,6 @@ import io
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -160,15 +159,16 @@ def _output(line: str) -> str:
 
 
 def _beginning(line: str, last: str) -> str:
-    """Returns what a command prints that runs until Ctrl-C, which comes after a line that begins with ``last``."""
+    """Returns what a command prints that runs until Ctrl-C, up to the line that begins with ``last``."""
     command = [sys.executable, "-m", *shlex.split(line)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf8")
     assert process.stdout is not None
     said = [""]
     while not said[-1].startswith(last) and (more := process.stdout.readline()):
         said.append(more)
-    process.send_signal(signal.SIGINT)
-    return "".join(said) + process.communicate(timeout=60)[0]
+    process.kill()
+    process.communicate()
+    return "".join(said)
 
 
 def _same(text: str) -> str:
