@@ -37,7 +37,7 @@ _TOLD = ("text", "thinking", "tool_use")  # the blocks whose deltas are content 
 
 
 class Anthropic:
-    """``POST /v1/messages``, ``POST /v1/messages/count_tokens``, ``GET /v1/models``."""
+    """Answers ``POST /v1/messages``, ``POST /v1/messages/count_tokens``, ``GET /v1/models``."""
 
     name = "anthropic"
     framing = SSE
@@ -45,7 +45,7 @@ class Anthropic:
     waits_in_body = False
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         path = arrival.path
         body = arrival.body if isinstance(arrival.body, dict) else {}
         model = str(body.get("model") or "")
@@ -60,7 +60,7 @@ class Anthropic:
         return None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         key = (
             arrival.headers.get("x-api-key") or arrival.headers.get("authorization", "").removeprefix("Bearer ").strip()
         )
@@ -84,7 +84,7 @@ class Anthropic:
         return None
 
     def too_long(self, length: int, window: int) -> Problem:
-        """The refusal of a prompt that does not fit the context window."""
+        """Returns the refusal of a prompt that does not fit the context window."""
         return Problem(status=400, message=f"prompt is too long: {length} tokens > {window} maximum")
 
     def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
@@ -123,14 +123,14 @@ class Anthropic:
         )
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer."""
+        """Returns the whole answer."""
         blocks = [block for block, _ in _blocks(request, reply, turn)]
         message = _message(request, turn, _usage(request, reply))
         container = provider_runs.claude_container(reply, turn.token, turn.now)
         return dumps({**message, "content": blocks, **_ending(reply), **container})
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream."""
+        """Returns the answer as a stream."""
         usage = _usage(request, reply)
         later = ("output_tokens_details", "server_tool_use")
         begun = {word: value for word, value in usage.items() if word not in later} | {"output_tokens": 1}
@@ -156,19 +156,19 @@ class Anthropic:
         return Events(data=data, content=content, end=end)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """The error body."""
+        """Returns the error body."""
         return dumps(anthropic_errors.body(problem, f"req_{turn.token}"))
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an event of a stream."""
+        """Returns the error as an event of a stream."""
         return b"event: error\ndata: " + self.error(problem, turn) + b"\n\n"
 
     def failed(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as the body of a 200 that is no stream."""
+        """Returns the error as the body of a 200 that is no stream."""
         return self.error(problem, turn)
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """The request id and the rate limits."""
+        """Returns the request id and the rate limits."""
         reset = datetime.fromtimestamp(int(turn.now) + 1, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         retry = (("x-should-retry", "false"),) if 400 <= status < 500 and status not in (408, 409, 429) else ()
         return (
@@ -184,7 +184,7 @@ class Anthropic:
         )
 
     def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-        """The list of models by pages, one of them, or a count of tokens."""
+        """Returns the list of models by pages, one of them, or a count of tokens."""
         if operation.name == "count_tokens":
             return dumps({"input_tokens": tokens(self.parse(arrival, operation).text)})
         if operation.name == "model":
@@ -202,7 +202,7 @@ class Anthropic:
 
 
 def signature(thinking: str) -> str:
-    """The signature this server gives to a thinking text, and demands back."""
+    """Returns the signature this server gives to a thinking text, and demands back."""
     return "Esim" + b64encode(blake2b(thinking.encode("utf-8", "surrogatepass"), digest_size=45).digest()).decode()
 
 
@@ -240,7 +240,7 @@ def _ending(reply: Reply) -> dict[str, Any]:
 
 
 def _blocks(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Each block whole, and the deltas a stream builds it from."""
+    """Yields each block whole, and the deltas a stream builds it from."""
     if reply.reasoning and request.reasoning:
         yield _thinking(request, reply, turn)
     for ran, result in provider_runs.claude_blocks(reply, request.body, turn.token):
@@ -273,7 +273,7 @@ def _thinking(request: ModelRequest, reply: Reply, turn: Turn) -> tuple[dict[str
 
 
 def _begun(block: Mapping[str, Any]) -> dict[str, Any]:
-    """A block as ``content_block_start`` shows it: its texts still empty."""
+    """Returns a block as ``content_block_start`` shows it: its texts still empty."""
     empty: dict[str, dict[str, Any]] = {
         "text": {"text": ""},
         "thinking": {"thinking": "", "signature": ""},
@@ -309,7 +309,7 @@ def _usage(request: ModelRequest, reply: Reply) -> dict[str, Any]:
 
 
 def _gathered(body: Mapping[str, Any]) -> Gathered:
-    """The prompt in the order it is cached: tools, system, messages."""
+    """Returns the prompt in the order it is cached: tools, system, messages."""
     gathered = Gathered()
     for tool in body.get("tools") or ():
         _add(tool, gathered)
@@ -342,7 +342,7 @@ def _text_of(content: Any) -> str:
 
 
 def _results(message: Mapping[str, Any]) -> Iterator[str]:
-    """The tool results in the last message, as text."""
+    """Yields the tool results in the last message, as text."""
     for block in message["content"] if isinstance(message["content"], list) else ():
         if block.get("type") == "tool_result":
             yield _text_of(block.get("content") or "")

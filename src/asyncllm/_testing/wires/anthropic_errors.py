@@ -29,7 +29,7 @@ ROLES = ("user", "assistant", "system")
 
 
 def body(problem: Problem, request_id: str) -> dict[str, Any]:
-    """The error body; a machine code goes into ``details.error_code``."""
+    """Returns the error body; a machine code goes into ``details.error_code``."""
     other = {503: 529, 408: 504}.get(problem.status, 500 if problem.status >= 500 else 400)
     kind, message = STATUSES.get(problem.status, STATUSES[other])
     error: dict[str, Any] = {"type": kind, "message": problem.message or message}
@@ -43,7 +43,7 @@ def body(problem: Problem, request_id: str) -> dict[str, Any]:
 def check_body(
     given: Any, *, version: str, counting: bool, signature: Callable[[str], str] | None, continued: bool = False
 ) -> Problem | None:
-    """What is wrong with a messages request.
+    """Returns what is wrong with a messages request; None if nothing.
 
     Args:
         given: the body.

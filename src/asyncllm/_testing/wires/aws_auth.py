@@ -34,7 +34,7 @@ _INVALID_SIGNATURE = (
 
 
 def check(arrival: Arrival, keys: tuple[str, ...] | None) -> Problem | None:
-    """What AWS would refuse the credentials of a request for.
+    """Returns what AWS would refuse the credentials of a request for; None if nothing.
 
     Args:
         arrival: the request.

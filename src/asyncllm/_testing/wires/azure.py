@@ -21,29 +21,29 @@ _TOO_MANY = "too_many_requests"
 
 
 class AzureChat(ChatServer):
-    """``POST /openai/v1/chat/completions``."""
+    """Answers ``POST /openai/v1/chat/completions``."""
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer, with the verdict on the prompt."""
+        """Returns the whole answer, with the verdict on the prompt."""
         return dumps({**json.loads(super().unary(request, reply, turn)), "prompt_filter_results": [_verdict()]})
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream, after the verdict on the prompt."""
+        """Returns the answer as a stream, after the verdict on the prompt."""
         told = super().events(request, reply, turn)
         head = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
         first = b"data: %s\n\n" % dumps({**head, "prompt_filter_results": [_verdict()]})
         return Events(data=[first, *told.data], content=[at + 1 for at in told.content], end=told.end + 1)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """The error body."""
+        """Returns the error body."""
         return dumps(_body(problem))
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an event of a stream."""
+        """Returns the error as an event of a stream."""
         return b"data: %s\n\n" % self.error(problem, turn)
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """OpenAI's headers and Azure's own."""
+        """Returns OpenAI's headers and Azure's own."""
         return (*openai_headers(status, turn), ("apim-request-id", turn.token), ("x-ms-region", "Sweden Central"))
 
 

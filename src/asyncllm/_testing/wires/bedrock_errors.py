@@ -44,12 +44,12 @@ _SUFFIX = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
 
 
 def body(problem: Problem) -> bytes:
-    """The error body."""
+    """Returns the error body."""
     return dumps({"message": problem.message or _usual(problem.status)[1]})
 
 
 def frame(problem: Problem) -> bytes:
-    """The error as an exception frame."""
+    """Returns the error as an exception frame."""
     code = problem.code or _usual(problem.status)[0]
     name = code[:1].lower() + code[1:]
     name = {"modelErrorException": "modelStreamErrorException"}.get(name, name)
@@ -59,7 +59,7 @@ def frame(problem: Problem) -> bytes:
 
 
 def headers(status: int, turn: Turn, code: str | None) -> Headers:
-    """The request id, and the code of an error."""
+    """Returns the request id, and the code of an error."""
     token = turn.token.ljust(32, "0")
     request_id = "-".join((token[:8], token[8:12], token[12:16], token[16:20], token[20:32]))
     told = (("x-amzn-requestid", request_id),)
@@ -69,12 +69,12 @@ def headers(status: int, turn: Turn, code: str | None) -> Headers:
 
 
 def unknown_model() -> Problem:
-    """The refusal of a model that does not exist."""
+    """Returns the refusal of a model that does not exist."""
     return Problem(status=400, code="ValidationException", message="The provided model identifier is invalid.")
 
 
 def check_model(model: str, rules: Rules) -> Problem | None:
-    """The refusal of a model that does not exist, or no longer."""
+    """Returns the refusal of a model that does not exist, or no longer."""
     if model in rules.retired:
         return Problem(status=404)
     if not model or rules.models is None or model in rules.models:
@@ -83,7 +83,7 @@ def check_model(model: str, rules: Rules) -> Problem | None:
 
 
 def bad(text: str) -> Problem:
-    """A refusal with 400."""
+    """Returns a refusal with 400."""
     return Problem(status=400, code="ValidationException", message=text)
 
 

@@ -25,7 +25,7 @@ _LISTS = ("foundation-models", "inference-profiles", "custom-models", _AVAILABIL
 
 
 def operation(arrival: Arrival) -> Operation | None:
-    """What a request to the control plane wants; None when the path is not of it."""
+    """Returns what a request to the control plane wants; None when the path is not of it."""
     kind, _, name = arrival.path.lstrip("/").partition("/")
     if arrival.method != "GET" or kind not in _LISTS:
         return None
@@ -38,7 +38,7 @@ def exists(name: str, models: Sequence[str]) -> bool:
 
 
 def look_up(arrival: Arrival, wanted: Operation, models: Sequence[ListedModel]) -> bytes:
-    """The answer of the control plane."""
+    """Returns the answer of the control plane."""
     kind = arrival.path.lstrip("/").partition("/")[0]
     asked = parse_qs(arrival.query)
     if wanted.name == "model":

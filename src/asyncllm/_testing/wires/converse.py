@@ -38,40 +38,42 @@ _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class Bedrock:
-    """What the formats that Bedrock speaks have in common: errors, exception frames, the request id."""
+    """Holds what the formats that Bedrock speaks have in common: errors, exception frames, the request id."""
 
     framing = EVENT_STREAM
     heartbeat = b""  # there is none: a Bedrock stream that has nothing to say is silent
     waits_in_body = False
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """The error body."""
+        """Returns the error body."""
         return bedrock_errors.body(problem)
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an exception frame."""
+        """Returns the error as an exception frame."""
         return bedrock_errors.frame(problem)
 
     def failed(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as the body of a 200 that is no stream."""
+        """Returns the error as the body of a 200 that is no stream."""
         return bedrock_errors.body(problem)
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """The request id, and the code of an error."""
+        """Returns the request id, and the code of an error."""
         return bedrock_errors.headers(status, turn, code)
 
 
 class ConverseServer(Bedrock):
-    """``POST /model/{id}/converse``, ``/converse-stream``, ``/count-tokens``; ``GET /foundation-models`` and others."""
+    """Answers ``POST /model/{id}/converse``, ``/converse-stream``, ``/count-tokens``; ``GET /foundation-models`` and
+    others.
+    """
 
     name = "converse"
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         return bedrock_models.operation(arrival) or model_operation(arrival, _VERBS)
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         problem = aws_auth.check(arrival, rules.keys)
         if problem is not None:
             return problem
@@ -85,7 +87,7 @@ class ConverseServer(Bedrock):
         return converse_checks.check_body(_body(arrival, operation), signature if signed else None)
 
     def too_long(self, length: int, window: int) -> Problem:
-        """The refusal of a prompt that does not fit the context window."""
+        """Returns the refusal of a prompt that does not fit the context window."""
         return bedrock_errors.bad("The model returned the following errors: Input is too long for requested model.")
 
     def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
@@ -123,13 +125,13 @@ class ConverseServer(Bedrock):
         )
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer."""
+        """Returns the whole answer."""
         content = [block for block, _ in _blocks(request, reply, turn)]
         answer = {"output": {"message": {"role": "assistant", "content": content}}, **_ending(request, reply)}
         return dumps({"metrics": {"latencyMs": 12}, **answer, "usage": _usage(request, reply)})
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream."""
+        """Returns the answer as a stream."""
         told: list[tuple[str, dict[str, Any]]] = [("messageStart", {"role": "assistant"})]
         content: list[int] = []
         for index, (block, deltas) in enumerate(_blocks(request, reply, turn)):
@@ -153,14 +155,14 @@ class ConverseServer(Bedrock):
         return Events(data=data, content=content, end=end)
 
     def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-        """A count of tokens, or what the control plane lists."""
+        """Returns a count of tokens, or what the control plane lists."""
         if operation.name == "count_tokens":
             return dumps({"inputTokens": tokens(self.parse(arrival, operation).text)})
         return bedrock_models.look_up(arrival, operation, models)
 
 
 def model_operation(arrival: Arrival, verbs: Mapping[str, Operation]) -> Operation | None:
-    """What ``POST /model/{id}/{verb}`` wants; None when the path is no such or the verb is not among these."""
+    """Returns what ``POST /model/{id}/{verb}`` wants; None when the path is no such or the verb is not among these."""
     start, _, rest = arrival.path.lstrip("/").partition("/")
     name, _, verb = rest.rpartition("/")
     known = verbs.get(verb)
@@ -170,13 +172,13 @@ def model_operation(arrival: Arrival, verbs: Mapping[str, Operation]) -> Operati
 
 
 def padded(value: Mapping[str, Any], turn: Turn, at: int) -> bytes:
-    """An event's JSON, its keys in order, with the padding that hides its length."""
+    """Returns an event's JSON, its keys in order, with the padding that hides its length."""
     length = 1 + (int(turn.token[:6], 16) + at * 37) % len(_PADDING)
     return dumps(dict(sorted({**value, "p": _PADDING[:length]}.items())))
 
 
 def _body(arrival: Arrival, operation: Operation) -> Any:
-    """The conversation: the body itself, or what a count of tokens wraps."""
+    """Returns the conversation: the body itself, or what a count of tokens wraps."""
     body = arrival.body
     if operation.name != "count_tokens" or not isinstance(body, dict):
         return body
@@ -187,7 +189,7 @@ def _body(arrival: Arrival, operation: Operation) -> Any:
 
 
 def _counted(claude: Mapping[str, Any]) -> dict[str, Any]:
-    """A Messages body as the conversation that its tokens are counted of."""
+    """Returns a Messages body as the conversation that its tokens are counted of."""
     return {"messages": [{"role": "user", "content": [{"text": json.dumps(claude["messages"])}]}]}
 
 
@@ -199,7 +201,7 @@ def _ending(request: ModelRequest, reply: Reply) -> dict[str, Any]:
 
 
 def _blocks(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Each block whole, and the deltas a stream builds it from."""
+    """Yields each block whole, and the deltas a stream builds it from."""
     if reply.reasoning and request.reasoning:
         yield _thinking(request, reply, turn)
     for ran, result in provider_runs.converse_blocks(reply, turn.token):
@@ -215,7 +217,7 @@ def _blocks(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[tuple[d
 
 
 def _ran(block: Mapping[str, Any]) -> dict[str, Any] | None:
-    """How a stream begins the block of a tool that Bedrock runs; None for other blocks."""
+    """Returns how a stream begins the block of a tool that Bedrock runs; None for other blocks."""
     kind = next(iter(block))
     if "type" not in (block[kind] if kind in ("toolUse", "toolResult") else ()):
         return None
@@ -268,7 +270,7 @@ def _tools(config: Mapping[str, Any]) -> Iterator[OfferedTool]:
 
 
 def _gathered(body: Mapping[str, Any]) -> Gathered:
-    """The prompt in the order it is cached: tools, system, messages."""
+    """Returns the prompt in the order it is cached: tools, system, messages."""
     gathered = Gathered()
     blocks = [*((body.get("toolConfig") or {}).get("tools") or ()), *(body.get("system") or ())]
     for block in [*blocks, *(block for said in body["messages"] for block in said["content"])]:
@@ -284,7 +286,7 @@ def _text_of(content: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _results(said: Mapping[str, Any]) -> Iterator[str]:
-    """The tool results in the last message, as text."""
+    """Yields the tool results in the last message, as text."""
     for block in said["content"]:
         if "toolResult" in block:
             parts = block["toolResult"].get("content") or ()

@@ -17,7 +17,7 @@ _TOOL_BLOCKS = ("toolUse", "toolResult")
 
 
 def check_body(given: Any, signature: Callable[[str], str] | None) -> Problem | None:
-    """What is wrong with a request.
+    """Returns what is wrong with a request; None if nothing.
 
     Args:
         given: the body.

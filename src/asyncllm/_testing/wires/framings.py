@@ -24,23 +24,23 @@ _STRING = 7
 
 
 class Framing(Protocol):
-    """A way to cut a body into events."""
+    """Cuts a body into events, and spoils them."""
 
     @property
     def content_type(self) -> str:
-        """The body's media type."""
+        """Returns the body's media type."""
         ...
 
     def malformed(self, event: bytes) -> bytes:
-        """The event, broken."""
+        """Returns the event, broken."""
         ...
 
     def bad_utf8(self, event: bytes) -> bytes:
-        """The event with bytes that are not UTF-8 in a JSON string."""
+        """Returns the event with bytes that are not UTF-8 in a JSON string."""
         ...
 
     def filler(self, size: int) -> Iterator[bytes]:
-        """At least ``size`` bytes that mean nothing, in pieces."""
+        """Yields at least ``size`` bytes that mean nothing, in pieces."""
         ...
 
 
@@ -48,15 +48,15 @@ class _Whole:
     content_type = "application/json"
 
     def malformed(self, event: bytes) -> bytes:
-        """Half of it."""
+        """Returns half of the event."""
         return event[: len(event) // 2] + b"\n\n"
 
     def bad_utf8(self, event: bytes) -> bytes:
-        """A first member whose name no encoding has."""
+        """Returns the event with a first member whose name no encoding has."""
         return event.replace(b'{"', b'{"\xff\xfe":0,"', 1)
 
     def filler(self, size: int) -> Iterator[bytes]:
-        """Blanks before the JSON."""
+        """Yields blanks before the JSON."""
         return _blocks(b" ", size)
 
 
@@ -64,7 +64,7 @@ class _ServerSentEvents(_Whole):
     content_type = "text/event-stream; charset=utf-8"
 
     def filler(self, size: int) -> Iterator[bytes]:
-        """One endless comment line."""
+        """Yields one endless comment line."""
         yield b": "
         yield from _blocks(b"x", size)
         yield b"\n\n"
@@ -74,11 +74,11 @@ class _EventStream:
     content_type = "application/vnd.amazon.eventstream"
 
     def malformed(self, event: bytes) -> bytes:
-        """A checksum that does not fit."""
+        """Returns the event with a checksum that does not fit."""
         return event[:-1] + bytes([event[-1] ^ 0xFF])
 
     def bad_utf8(self, event: bytes) -> bytes:
-        """Broken text under checksums that fit."""
+        """Returns broken text under checksums that fit."""
         start = _PRELUDE.size + _CRC.size
         headers = event[start : start + _PRELUDE.unpack_from(event)[1]]
         return _message(headers, self._spoilt(event[start + len(headers) : -_CRC.size]))
@@ -87,7 +87,7 @@ class _EventStream:
         return WHOLE.bad_utf8(payload)
 
     def filler(self, size: int) -> Iterator[bytes]:
-        """One message of an unknown kind, with an endless padding."""
+        """Yields one message of an unknown kind, with an endless padding."""
         blocks = -(-size // BLOCK)
         headers = _headers({":event-type": "padding", ":message-type": "event"})
         before, after = b'{"p":"', b'"}'
@@ -115,7 +115,7 @@ CHUNKS: Framing = _Chunks()
 
 
 def message(name: str, payload: bytes, kind: str = "event") -> bytes:
-    """An AWS message with a JSON payload.
+    """Returns an AWS message with a JSON payload.
 
     Args:
         name: its ``:event-type`` or ``:exception-type``.

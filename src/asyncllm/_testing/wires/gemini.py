@@ -31,7 +31,7 @@ _VERSIONS = ("v1", "v1beta", "v1alpha")
 
 
 class GeminiServer:
-    """``POST /{version}/models/{model}:generateContent`` and its neighbours."""
+    """Answers ``POST /{version}/models/{model}:generateContent`` and its neighbours."""
 
     name = "gemini"
     framing = SSE
@@ -39,7 +39,7 @@ class GeminiServer:
     waits_in_body = True
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         version, _, rest = arrival.path.lstrip("/").partition("/")
         if version not in _VERSIONS or not rest.startswith(("models", "tunedModels/")):
             return None
@@ -51,7 +51,7 @@ class GeminiServer:
         return None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         key = arrival.headers.get("x-goog-api-key") or arrival.headers.get("authorization", "").removeprefix("Bearer ")
         if rules.keys is not None and not accepted(key, rules.keys):
             return self.wrong_key(key)
@@ -64,16 +64,16 @@ class GeminiServer:
         return gemini_errors.check_body(_body(arrival), signature if rules.signatures else None)
 
     def wrong_key(self, key: str) -> Problem:
-        """The refusal of a missing or wrong key."""
+        """Returns the refusal of a missing or wrong key."""
         return gemini_errors.wrong_key(key)
 
     def unknown_model(self, model: str) -> Problem:
-        """The refusal of a model that does not exist."""
+        """Returns the refusal of a model that does not exist."""
         message = f"models/{model} is not found for this API version, or is not supported."
         return Problem(status=404, message=message)
 
     def too_long(self, length: int, window: int) -> Problem:
-        """The refusal of a prompt that does not fit the context window."""
+        """Returns the refusal of a prompt that does not fit the context window."""
         message = f"The input token count ({length}) exceeds the maximum number of tokens allowed ({window})."
         return Problem(status=400, message=message)
 
@@ -108,12 +108,12 @@ class GeminiServer:
         )
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer."""
+        """Returns the whole answer."""
         parts = list(_parts(request, reply, turn, whole=True))
         return dumps(_chunk(request, reply, turn, parts, final=True))
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream."""
+        """Returns the answer as a stream."""
         data = [
             b"data: %s\r\n\r\n" % dumps(_chunk(request, reply, turn, [part], final=False))
             for part in self.streamed(request, reply, turn)
@@ -124,27 +124,27 @@ class GeminiServer:
         return Events(data=data, content=range(end), end=end)
 
     def streamed(self, request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
-        """The parts of a stream, a chunk each."""
+        """Yields the parts of a stream, a chunk each."""
         return _parts(request, reply, turn, whole=False)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """The error body."""
+        """Returns the error body."""
         return dumps(gemini_errors.body(problem))
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an event of a stream."""
+        """Returns the error as an event of a stream."""
         return b"data: %s\r\n\r\n" % self.error(problem, turn)
 
     def failed(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as the body of a 200 that is no stream."""
+        """Returns the error as the body of a 200 that is no stream."""
         return self.error(problem, turn)
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """Google sends neither a request id nor rate limits."""
+        """Returns Google's headers, which hold neither a request id nor rate limits."""
         return (("server", "scaffolding on HTTPServer2"), ("server-timing", "gfet4t7; dur=12"))
 
     def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-        """The list of models by pages, one of them, or a count of tokens."""
+        """Returns the list of models by pages, one of them, or a count of tokens."""
         if operation.name == "count_tokens":
             total = tokens(self.parse(arrival, operation).text)
             return dumps({"totalTokens": total, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": total}]})
@@ -164,7 +164,9 @@ _OPAQUE = frozenset(
 
 
 def _camel(value: Any) -> Any:
-    """The names of fields as the API's JSON has them: it takes those of the protocol buffers (``snake_case``) too."""
+    """Returns the names of fields as the API's JSON has them: it takes those of the protocol buffers (``snake_case``)
+    too.
+    """
     if isinstance(value, list):
         return [_camel(one) for one in value]
     if not isinstance(value, dict):
@@ -178,14 +180,14 @@ def _camel(value: Any) -> Any:
 
 
 def _body(arrival: Arrival) -> Any:
-    """The request; a count of tokens may hold a whole one, which names its model."""
+    """Returns the request; a count of tokens may hold a whole one, which names its model."""
     body = _camel(arrival.body)
     whole = body.get("generateContentRequest") if isinstance(body, dict) else None
     return {name: value for name, value in whole.items() if name != "model"} if isinstance(whole, dict) else body
 
 
 def signature(call: Mapping[str, Any]) -> str:
-    """The signature this server gives to a function call, and demands back."""
+    """Returns the signature this server gives to a function call, and demands back."""
     said = json.dumps([call.get("name"), call.get("args") or {}], sort_keys=True)
     return "Esim" + b64encode(blake2b(said.encode(), digest_size=45).digest()).decode()
 
@@ -233,7 +235,7 @@ def _offers(request: ModelRequest, tool: str, *words: str) -> bool:
 
 
 def _besides(request: ModelRequest, reply: Reply) -> dict[str, Any]:
-    """What a candidate says besides its content: sources, pages, probabilities."""
+    """Returns what a candidate says besides its content: sources, pages, probabilities."""
     found: dict[str, Any] = {}
     found.update(provider_runs.gemini_grounding(reply))
     if _offers(request, "urlContext", "http"):
@@ -255,7 +257,7 @@ def _besides(request: ModelRequest, reply: Reply) -> dict[str, Any]:
 
 
 def _status(turn: Turn) -> dict[str, Any]:
-    """What a response says of a model that is going away; the listing says nothing of it."""
+    """Returns what a response says of a model that is going away; the listing says nothing of it."""
     model = turn.listed
     if model is None or not (model.deprecated or model.retires):
         return {}
@@ -265,7 +267,7 @@ def _status(turn: Turn) -> dict[str, Any]:
 
 
 def _parts(request: ModelRequest, reply: Reply, turn: Turn, *, whole: bool) -> Iterator[dict[str, Any]]:
-    """The parts of the answer: text whole, or in pieces as a stream has it; calls are always whole."""
+    """Yields the parts of the answer: text whole, or in pieces as a stream has it; calls are always whole."""
     if reply.reasoning and request.reasoning is True:
         for piece in [reply.reasoning] if whole else pieces(reply.reasoning, turn.chunk_size):
             yield {"text": piece, "thought": True}
@@ -279,7 +281,7 @@ def _parts(request: ModelRequest, reply: Reply, turn: Turn, *, whole: bool) -> I
 
 
 def _object(text: str) -> dict[str, Any]:
-    """Arguments as the object that travels; what is none cannot travel on this wire."""
+    """Returns arguments as the object that travels; what is none cannot travel on this wire."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -322,7 +324,7 @@ def _text_of(content: Mapping[str, Any]) -> str:
 
 
 def _results(content: Mapping[str, Any]) -> Iterator[str]:
-    """The function results in the last content, as text."""
+    """Yields the function results in the last content, as text."""
     for part in content.get("parts") or ():
         if "functionResponse" in part:
             response = part["functionResponse"].get("response") or {}

@@ -35,7 +35,9 @@ _DUMMIES = (_DUMMY, b64encode(_DUMMY.encode()).decode())
 
 
 def body(problem: Problem) -> dict[str, Any]:
-    """The error body; a code with ``Per`` in it (``RequestsPerDay``) names a quota, others an ``ErrorInfo.reason``."""
+    """Returns the error body; a code with ``Per`` in it (``RequestsPerDay``) names a quota, others an
+    ``ErrorInfo.reason``.
+    """
     word, message = STATUSES.get(problem.status, STATUSES[500 if problem.status >= 500 else 400])
     details: list[dict[str, Any]] = []
     code = problem.code
@@ -54,14 +56,14 @@ def body(problem: Problem) -> dict[str, Any]:
 
 
 def wrong_key(key: str) -> Problem:
-    """The refusal of a missing or wrong key: Google answers a wrong one with 400."""
+    """Returns the refusal of a missing or wrong key: Google answers a wrong one with 400."""
     if not key:
         return Problem(status=403, message=_NO_KEY)
     return Problem(status=400, code="API_KEY_INVALID", message=_INVALID_KEY)
 
 
 def check_body(given: Any, signature: Callable[[Mapping[str, Any]], str] | None) -> Problem | None:
-    """What is wrong with a request.
+    """Returns what is wrong with a request; None if nothing.
 
     Args:
         given: the body.
@@ -117,7 +119,7 @@ def _check_calls(
 
 
 def _plain(signature: object) -> str:
-    """The same bytes as one text: Google takes both alphabets of base64, and its SDK sends the URL-safe one."""
+    """Returns the same bytes as one text: Google takes both alphabets of base64, and its SDK sends the URL-safe one."""
     return str(signature).translate(_STANDARD_ALPHABET).rstrip("=")
 
 

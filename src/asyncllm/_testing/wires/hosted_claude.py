@@ -32,16 +32,16 @@ _VERTEX_VERSION = re.compile(r"vertex-2023-10-16|2023-06-01|2026-10-21")
 
 
 class InvokeClaude(Bedrock, Anthropic):
-    """``POST /model/{id}/invoke`` and ``/invoke-with-response-stream`` of a Claude model."""
+    """Answers ``POST /model/{id}/invoke`` and ``/invoke-with-response-stream`` of a Claude model."""
 
     framing = CHUNKS
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         return model_operation(arrival, _VERBS)
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         problem = aws_auth.check(arrival, rules.keys) or bedrock_errors.check_model(operation.model, rules)
         if problem is not None:
             return problem
@@ -49,11 +49,11 @@ class InvokeClaude(Bedrock, Anthropic):
         return _check_hosted(arrival.body, operation, rules, _BEDROCK_VERSION, extra)
 
     def too_long(self, length: int, window: int) -> Problem:
-        """The refusal of a prompt that does not fit the context window."""
+        """Returns the refusal of a prompt that does not fit the context window."""
         return bedrock_errors.bad("Input is too long for requested model.")
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream: every event in a frame of its own; where a ping would be, there is nothing."""
+        """Returns the answer as a stream: every event is a frame of its own, and pings are left out."""
         told = super().events(request, reply, turn)
         kept = [at for at, event in enumerate(told.data) if event != self.heartbeat]
         frames = []
@@ -68,10 +68,10 @@ class InvokeClaude(Bedrock, Anthropic):
 
 
 class VertexClaude(Anthropic):
-    """``.../publishers/anthropic/models/{id}:rawPredict``, ``:streamRawPredict``, ``count-tokens:rawPredict``."""
+    """Answers ``.../models/{id}:rawPredict``, ``:streamRawPredict``, ``count-tokens:rawPredict`` of Claude models."""
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         found = vertex_hosting.method(arrival, "anthropic")
         if found is None or found[1] not in vertex_hosting.RAW_PREDICT:
             return None
@@ -82,7 +82,7 @@ class VertexClaude(Anthropic):
         return Operation(name="generate", model=model, stream=vertex_hosting.RAW_PREDICT[verb])
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         problem = vertex_hosting.check(arrival, operation, rules, "anthropic")
         if problem is not None:
             return problem
@@ -90,17 +90,17 @@ class VertexClaude(Anthropic):
         return _check_hosted(arrival.body, operation, rules, _VERTEX_VERSION, extra)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """The error body: Google's where the host refused, Anthropic's where the model did."""
+        """Returns the error body: Google's where the host refused, Anthropic's where the model did."""
         if problem.status in vertex_hosting.HOST_STATUSES:
             return vertex_hosting.error(problem)
         return json.dumps(anthropic_errors.body(problem, f"req_vrtx_{turn.token}")).encode()
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an event of a stream, which is Anthropic's."""
+        """Returns the error as an event of a stream, which is Anthropic's."""
         return b"event: error\ndata: " + super().error(problem, turn) + b"\n\n"
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """Google's headers, and the model's request id where it was asked."""
+        """Returns Google's headers, and the model's request id where it was asked."""
         told = () if status in vertex_hosting.HOST_STATUSES else (("request-id", f"req_vrtx_{turn.token}"),)
         return (*vertex_hosting.HEADERS, *told)
 
@@ -108,7 +108,7 @@ class VertexClaude(Anthropic):
 def _check_hosted(
     given: Any, operation: Operation, rules: Rules, versions: re.Pattern[str], extra: tuple[str, ...]
 ) -> Problem | None:
-    """What is wrong with a body without a model; ``extra`` are the fields it must not have."""
+    """Returns what is wrong with a body without a model; ``extra`` are the fields it must not have."""
     if not isinstance(given, dict):
         return Problem(status=400, message="The request body is not valid JSON")
     for name in extra:

@@ -44,7 +44,7 @@ def _known(model: str) -> ModelFacts:
 
 @dataclass(frozen=True)
 class ChatServer:
-    """``POST /chat/completions``, ``GET /models``.
+    """Answers ``POST /chat/completions``, ``GET /models``.
 
     Attributes:
         shows_reasoning: reasoning is written as ``reasoning_content``, as many compatible hosts do; else only counted.
@@ -61,7 +61,7 @@ class ChatServer:
     waits_in_body: ClassVar[bool] = False
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         path = arrival.path
         body = arrival.body if isinstance(arrival.body, dict) else {}
         if path.endswith("/chat/completions") and arrival.method == "POST":
@@ -75,7 +75,7 @@ class ChatServer:
         return None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         problem = openai_errors.check_key(arrival.headers, rules)
         if problem is None and operation.name == "generate":
             problem = openai_errors.check_body(arrival.body) or openai_errors.check_answers(arrival.body)
@@ -84,7 +84,7 @@ class ChatServer:
         return problem or openai_errors.check_model(operation.model, rules)
 
     def too_long(self, length: int, window: int) -> Problem:
-        """The refusal of a prompt that does not fit the context window."""
+        """Returns the refusal of a prompt that does not fit the context window."""
         message = (
             f"This model's maximum context length is {window} tokens. However, your messages resulted in {length} "
             "tokens. Please reduce the length of the messages."
@@ -134,7 +134,7 @@ class ChatServer:
         )
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer."""
+        """Returns the whole answer."""
         choices = [self._choice(request, reply, turn, at) for at in range(_answers(request))]
         head = {"id": f"chatcmpl-{turn.token}", "object": "chat.completion", "created": int(turn.now)}
         tail = {"service_tier": "default", "system_fingerprint": "fp_51m"}
@@ -142,7 +142,7 @@ class ChatServer:
         return dumps({**head, "model": request.model, "choices": choices, "usage": usage, **tail})
 
     def _choice(self, request: ModelRequest, reply: Reply, turn: Turn, index: int) -> dict[str, Any]:
-        """One of the answers; they all say the same."""
+        """Returns one of the answers; they all say the same."""
         message: dict[str, Any] = {
             "role": "assistant",
             "content": None if reply.refusal is not None or (reply.tool_calls and not reply.text) else reply.text,
@@ -167,7 +167,7 @@ class ChatServer:
         }
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream."""
+        """Returns the answer as a stream."""
         options = request.body.get("stream_options") or {}
         with_usage = options.get("include_usage") is True
         common = {
@@ -203,30 +203,30 @@ class ChatServer:
         return Events(data=[opening, *content, *closing], content=range(1, end), end=end)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """The error body."""
+        """Returns the error body."""
         return dumps(openai_errors.body(problem))
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an event of a stream."""
+        """Returns the error as an event of a stream."""
         return b"data: " + dumps(openai_errors.body(problem)) + b"\n\n"
 
     def failed(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as the body of a 200 that is no stream."""
+        """Returns the error as the body of a 200 that is no stream."""
         return self.error(problem, turn)
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """The request id and the rate limits."""
+        """Returns the request id and the rate limits."""
         return openai_headers(status, turn)
 
     def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-        """The list of models, or one of them."""
+        """Returns the list of models, or one of them."""
         if operation.name == "model":
             return dumps(_entry(listed(operation.model, models)))
         return dumps({"object": "list", "data": [_entry(model) for model in models]})
 
 
 def openai_headers(status: int, turn: Turn) -> Headers:
-    """The request id and the rate limits, as OpenAI sends them with every answer."""
+    """Returns the request id and the rate limits, as OpenAI sends them with every answer."""
     return (
         ("x-request-id", f"req_{turn.token}"),
         ("openai-processing-ms", "12"),
@@ -247,12 +247,12 @@ def _entry(model: ListedModel) -> dict[str, Any]:
 
 
 def _answers(request: ModelRequest) -> int:
-    """How many answers are asked for."""
+    """Returns how many answers are asked for."""
     return int(request.body.get("n") or 1)
 
 
 def _logprobs(request: ModelRequest, text: str) -> dict[str, Any] | None:
-    """How likely each token of a text was, where that was asked for; the runners-up are made up."""
+    """Returns how likely each token of a text was, where that was asked for; the runners-up are made up."""
     if request.body.get("logprobs") is not True:
         return None
     others = range(int(request.body.get("top_logprobs") or 0))
@@ -276,7 +276,7 @@ def _custom_tools(request: ModelRequest) -> frozenset[str]:
 
 
 def _called(name: str, text: str, custom: frozenset[str]) -> dict[str, Any]:
-    """A call; a custom tool is given a text."""
+    """Returns a call; a custom tool is given a text."""
     if name in custom:
         return {"type": "custom", "custom": {"name": name, "input": text}}
     return {"type": "function", "function": {"name": name, "arguments": text}}

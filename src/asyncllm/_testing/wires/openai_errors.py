@@ -44,7 +44,7 @@ ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 
 
 def body(problem: Problem) -> dict[str, Any]:
-    """The error body."""
+    """Returns the error body."""
     kind, code, message = STATUSES.get(problem.status, STATUSES[500 if problem.status >= 500 else 400])
     code = problem.code or (None if problem.message and problem.status in (400, 404) else code)
     if code is not None and code in CODES:
@@ -53,7 +53,7 @@ def body(problem: Problem) -> dict[str, Any]:
 
 
 def check_answers(given: Mapping[str, Any]) -> Problem | None:
-    """The refusal of more answers, or of more log probabilities, than there are."""
+    """Returns the refusal of more answers, or of more log probabilities, than there are."""
     many, runners = given.get("n"), given.get("top_logprobs")
     if many is not None and not (type(many) is int and 1 <= many <= _MOST_ANSWERS):
         return bad(f"Invalid 'n': expected an integer from 1 to {_MOST_ANSWERS}, but got {many}.", "n", "invalid_value")
@@ -66,7 +66,7 @@ def check_answers(given: Mapping[str, Any]) -> Problem | None:
 
 
 def check_key(headers: Mapping[str, str], rules: Rules) -> Problem | None:
-    """The refusal of a missing or wrong key, which is shown as OpenAI shows it: masked."""
+    """Returns the refusal of a missing or wrong key, which is shown as OpenAI shows it: masked."""
     key = headers.get("authorization", "").removeprefix("Bearer ").strip() or headers.get("api-key", "")
     if rules.keys is None or accepted(key, rules.keys):
         return None
@@ -78,7 +78,7 @@ def check_key(headers: Mapping[str, str], rules: Rules) -> Problem | None:
 
 
 def check_model(model: str, rules: Rules) -> Problem | None:
-    """The refusal of a model that does not exist."""
+    """Returns the refusal of a model that does not exist."""
     if not model or rules.models is None or model in rules.models:
         return None
     message = f"The model `{model}` does not exist or you do not have access to it."
@@ -86,7 +86,7 @@ def check_model(model: str, rules: Rules) -> Problem | None:
 
 
 def check_body(given: Any) -> Problem | None:
-    """What is wrong with a chat request."""
+    """Returns what is wrong with a chat request; None if nothing."""
     if not isinstance(given, dict):
         return bad("We could not parse the JSON body of your request.")
     if not given.get("model"):
@@ -121,7 +121,7 @@ def _check_format(wanted: Any) -> Problem | None:
 
 
 def check_chat_model(given: Mapping[str, Any], facts: ModelFacts) -> Problem | None:
-    """What chat completions refuse for one of OpenAI's own models, although the Responses API takes it."""
+    """Returns what chat completions refuse for one of OpenAI's own models, although the Responses API takes it."""
     if facts.responses_only:
         message = "This model is only supported in v1/responses and not in v1/chat/completions."
         return Problem(status=404, code="model_not_found", message=message, param="model")
@@ -200,5 +200,5 @@ def _check_tools(tools: Any) -> Problem | None:
 
 
 def bad(message: str, param: str | None = None, code: str | None = None) -> Problem:
-    """A refusal with 400."""
+    """Returns a refusal with 400."""
     return Problem(status=400, code=code, message=message, param=param)

@@ -29,7 +29,7 @@ _FAILED: Mapping[int, str] = {429: "rate_limit_exceeded", 500: "server_error"}
 
 
 class ResponsesServer:
-    """``POST /responses``, ``POST /responses/input_tokens``."""
+    """Answers ``POST /responses``, ``POST /responses/input_tokens``."""
 
     name = "openai_responses"
     framing = SSE
@@ -37,7 +37,7 @@ class ResponsesServer:
     waits_in_body = False
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         if arrival.method != "POST":
             return None
         body = arrival.body if isinstance(arrival.body, dict) else {}
@@ -49,7 +49,7 @@ class ResponsesServer:
         return None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         problem = openai_errors.check_key(arrival.headers, rules)
         if problem is None:
             problem = responses_checks.check_body(
@@ -58,7 +58,7 @@ class ResponsesServer:
         return problem or openai_errors.check_model(operation.model, rules)
 
     def too_long(self, length: int, window: int) -> Problem:
-        """The refusal of a prompt that does not fit the context window."""
+        """Returns the refusal of a prompt that does not fit the context window."""
         message = "Your input exceeds the context window of this model. Please adjust your input and try again."
         return Problem(status=400, code="context_length_exceeded", message=message, param="input")
 
@@ -90,13 +90,13 @@ class ResponsesServer:
         )
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer."""
+        """Returns the whole answer."""
         if request.body.get("background") is True and not request.body.get("done"):
             return dumps(_response(request, turn, status="queued", output=[], usage=None, completed_at=None))
         return dumps(_response(request, turn, **_ending(request, reply, turn)))
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream."""
+        """Returns the answer as a stream."""
         hidden = (request.body.get("stream_options") or {}).get("include_obfuscation") is False
         blur = {} if hidden else {"obfuscation": turn.token[:9]}
         started: dict[str, Any] = {"status": "in_progress", "output": [], "usage": None, "completed_at": None}
@@ -116,11 +116,11 @@ class ResponsesServer:
         return Events(data=[_event(event, number) for number, event in enumerate(told)], content=content, end=end)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """The error body."""
+        """Returns the error body."""
         return dumps(openai_errors.body(problem))
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an event: ``response.failed`` where the model failed, else ``error``."""
+        """Returns the error as an event: ``response.failed`` where the model failed, else ``error``."""
         if problem.status in _FAILED:
             return _event({"type": "response.failed", "response": _failure(problem, turn)}, 99)
         error = openai_errors.body(problem)["error"]
@@ -128,15 +128,15 @@ class ResponsesServer:
         return _event({"type": "error", **error}, 99)
 
     def failed(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as the body of a 200 that is no stream: a response that failed."""
+        """Returns the error as the body of a 200 that is no stream: a response that failed."""
         return dumps(_failure(problem, turn))
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """The request id and the rate limits."""
+        """Returns the request id and the rate limits."""
         return openai_headers(status, turn)
 
     def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-        """A count of tokens."""
+        """Returns a count of tokens."""
         total = tokens(self.parse(arrival, operation).text)
         return dumps({"object": "response.input_tokens", "input_tokens": total})
 
@@ -166,7 +166,7 @@ def _begins_call(event: Mapping[str, Any]) -> bool:
 
 
 def _response(request: ModelRequest, turn: Turn, **found: Any) -> dict[str, Any]:
-    """A response object; ``found`` is what the model's answer says."""
+    """Returns a response object; ``found`` is what the model's answer says."""
     body = request.body
     asked = {
         name: body.get(name) for name in ("instructions", "max_output_tokens", "reasoning", "temperature", "top_p")
@@ -218,7 +218,7 @@ def _failure(problem: Problem, turn: Turn) -> dict[str, Any]:
 
 
 def _output(request: ModelRequest, reply: Reply, turn: Turn) -> list[dict[str, Any]]:
-    """The items of the answer, whole."""
+    """Returns the items of the answer, whole."""
     status = "incomplete" if reply.finish == "length" else "completed"
     items: list[dict[str, Any]] = []
     if reply.reasoning:
@@ -246,7 +246,7 @@ def _output(request: ModelRequest, reply: Reply, turn: Turn) -> list[dict[str, A
 
 
 def _item_events(item: Mapping[str, Any], turn: Turn) -> Iterator[dict[str, Any]]:
-    """What a stream tells of one item."""
+    """Yields what a stream tells of one item."""
     kind = item["type"]
     begun: dict[str, Any] = {**item, **_EMPTY[kind]}
     if kind == "web_search_call":
@@ -321,7 +321,7 @@ def _tool_choice(choice: Any) -> str:
 
 
 def _results(items: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The tool results since the model's last turn, as text."""
+    """Returns the tool results since the model's last turn, as text."""
     found: list[str] = []
     for item in reversed(items):
         if item.get("type") == "function_call_output":
@@ -332,7 +332,7 @@ def _results(items: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _gathered(body: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> Gathered:
-    """The prompt in the order it is cached: tools, instructions, input."""
+    """Returns the prompt in the order it is cached: tools, instructions, input."""
     gathered = Gathered()
     for tool in body.get("tools") or ():
         gathered.add(json.dumps(tool))

@@ -16,7 +16,9 @@ _PLAIN = re.compile(r"[A-Za-z_]\w*")
 
 
 def in_pieces(part: Mapping[str, Any], size: int) -> Iterator[dict[str, Any]]:
-    """The parts that say the same as one with a whole call; that one itself where its arguments hold empty objects."""
+    """Yields the parts that say the same as one with a whole call; that one itself where its arguments hold empty
+    objects.
+    """
     call = part["functionCall"]
     values = list(_leaves("$", call["args"]))
     if any(value in ({}, []) for _, value in values):

@@ -64,7 +64,7 @@ Block = dict[str, Any]
 
 
 def claude_blocks(reply: Reply, body: Mapping[str, Any], token: str) -> Iterator[tuple[Block, Block]]:
-    """The block of each call, and that of its result."""
+    """Yields the block of each call, and that of its result."""
     limits = {"web_search": _max_uses(body)}
     servers = [one.get("name") for one in body.get("mcp_servers") or () if isinstance(one, dict)] or ["server"]
     done: dict[str, int] = {}
@@ -108,7 +108,7 @@ def _max_uses(body: Mapping[str, Any]) -> int | None:
 
 
 def claude_citations(reply: Reply, text: str) -> list[Block]:
-    """The citations of the text that follows."""
+    """Returns the citations of the text that follows."""
     return [
         {"type": "web_search_result_location", "cited_text": text[:150], "url": url, "title": title}
         | {"encrypted_index": sealed(url + title)}
@@ -117,7 +117,7 @@ def claude_citations(reply: Reply, text: str) -> list[Block]:
 
 
 def claude_usage(reply: Reply, body: Mapping[str, Any]) -> Block:
-    """What usage says of the tools; a search beyond ``max_uses`` or without an answer is not charged."""
+    """Returns what usage says of the tools; a search beyond ``max_uses`` or without an answer is not charged."""
     if not reply.hosted:
         return {}
     most = _max_uses(body)
@@ -126,7 +126,7 @@ def claude_usage(reply: Reply, body: Mapping[str, Any]) -> Block:
 
 
 def claude_container(reply: Reply, token: str, now: float) -> Block:
-    """The container of code that was run."""
+    """Returns the container of code that was run."""
     if not count(reply, "code_execution"):
         return {}
     expires = datetime.fromtimestamp(now + 3600, timezone.utc).isoformat().replace("+00:00", "Z")
@@ -158,7 +158,7 @@ _STREAMED: Mapping[str, tuple[str, str]] = {
 
 
 def response_items(reply: Reply, body: Mapping[str, Any], token: str) -> Iterator[Block]:
-    """The items of the tools that ran. Outputs, passages and sources are there where ``include`` asks for them."""
+    """Yields the items of the tools that ran, with outputs, passages and sources where ``include`` asks for them."""
     include = body.get("include") or ()
     servers = [tool.get("server_label") for tool in body.get("tools") or () if tool.get("type") == "mcp"]
     listed = False
@@ -198,7 +198,9 @@ def response_items(reply: Reply, body: Mapping[str, Any], token: str) -> Iterato
 
 
 def response_progress(item: Mapping[str, Any], pieces: Sequence[str]) -> Iterator[Block]:
-    """What a stream tells between the beginning and the end of such an item; ``pieces`` are of its streamed text."""
+    """Yields what a stream tells between the beginning and the end of such an item; ``pieces`` are of its streamed
+    text.
+    """
     kind, where = str(item["type"]), {"item_id": item["id"]}
     steps = _STEPS.get(kind, ())
     for number, step in enumerate(steps):
@@ -211,13 +213,13 @@ def response_progress(item: Mapping[str, Any], pieces: Sequence[str]) -> Iterato
 
 
 def streamed_text(item: Mapping[str, Any]) -> str:
-    """The text of an item that is streamed in pieces; empty where there is none."""
+    """Returns the text of an item that is streamed in pieces; empty where there is none."""
     field = _STREAMED.get(str(item["type"]), ("", ""))[0]
     return str(item.get(field) or "")
 
 
 def response_annotations(reply: Reply) -> list[Block]:
-    """The citations of the text."""
+    """Returns the citations of the text."""
     end = len(reply.text)
     pages = [
         {"type": "url_citation", "start_index": 0, "end_index": end, "url": url, "title": title}
@@ -231,7 +233,7 @@ def response_annotations(reply: Reply) -> list[Block]:
 
 
 def response_tool_usage(reply: Reply) -> Block:
-    """What the response says of searches beside its usage."""
+    """Returns what the response says of searches beside its usage."""
     if not reply.hosted:
         return {}
     return {"tool_usage": {"web_search": {"num_requests": count(reply, "web_search")}}}
@@ -241,7 +243,7 @@ def response_tool_usage(reply: Reply) -> Block:
 
 
 def gemini_parts(reply: Reply, token: str) -> Iterator[Block]:
-    """The parts of code that was run and of MCP servers."""
+    """Yields the parts of code that was run and of MCP servers."""
     for at, use in enumerate(reply.hosted):
         if use.tool == "code_execution":
             yield {"executableCode": {"language": "PYTHON", "code": use.asked}}
@@ -254,7 +256,7 @@ def gemini_parts(reply: Reply, token: str) -> Iterator[Block]:
 
 
 def gemini_grounding(reply: Reply) -> Block:
-    """The grounding of a candidate: the queries, what they found, and what the text takes from it."""
+    """Returns the grounding of a candidate: the queries, what they found, and what the text takes from it."""
     searches = [use for use in reply.hosted if use.tool in ("web_search", "file_search")]
     if not searches:
         return {}
@@ -278,7 +280,7 @@ def gemini_grounding(reply: Reply) -> Block:
 
 
 def converse_blocks(reply: Reply, token: str) -> Iterator[tuple[Block, Block]]:
-    """The block of each call, and that of its result."""
+    """Yields the block of each call, and that of its result."""
     for at, use in enumerate(reply.hosted):
         ident = f"tooluse_{token}s{at}"
         call = {"toolUseId": ident, "name": "nova_code_interpreter", "type": "server_tool_use"}
@@ -295,7 +297,7 @@ def converse_blocks(reply: Reply, token: str) -> Iterator[tuple[Block, Block]]:
 
 
 def chat_fields(reply: Reply, body: Mapping[str, Any]) -> Block:
-    """What a message or a delta says of the tools that ran."""
+    """Returns what a message or a delta says of the tools that ran."""
     if not reply.hosted:
         return {}
     if any(tool.get("type") == "browser_search" for tool in body.get("tools") or ()):
@@ -320,7 +322,7 @@ def _executed(use: HostedUse, at: int) -> Block:
 
 
 def chat_usage(reply: Reply, body: Mapping[str, Any]) -> Block:
-    """What OpenRouter's usage says of searches."""
+    """Returns what OpenRouter's usage says of searches."""
     searches = count(reply, "web_search")
     if not searches or not any(tool.get("type") == "openrouter:web_search" for tool in body.get("tools") or ()):
         return {}

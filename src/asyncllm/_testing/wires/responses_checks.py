@@ -22,10 +22,10 @@ _SEAL = 16
 
 
 class Sealed:
-    """Encrypted content: opaque to clients, and worthless once it has been changed."""
+    """Seals and opens encrypted content: opaque to clients, and worthless once it has been changed."""
 
     def seal(self, text: str) -> str:
-        """The text as opaque content."""
+        """Returns the text as opaque content."""
         raw = text.encode("utf-8", "surrogatepass")
         return "gAAAAAB" + urlsafe_b64encode(blake2b(raw, digest_size=_SEAL).digest() + raw).decode()
 
@@ -42,7 +42,7 @@ SEALED = Sealed()
 
 
 def check_body(given: Any, *, signatures: bool, continued: bool = False) -> Problem | None:
-    """What is wrong with a request.
+    """Returns what is wrong with a request; None if nothing.
 
     Args:
         given: the body.
@@ -166,7 +166,7 @@ def _check_reasoning(item: Mapping[str, Any]) -> Problem | None:
 
 
 def _check_call(item: Mapping[str, Any], thoughts: set[str]) -> Problem | None:
-    """A call that came with reasoning must come back with it; its id tells (``fc_<token>r0``)."""
+    """Checks that a call that came with reasoning comes back with it; its id tells (``fc_<token>r0``)."""
     name = str(item.get("id") or "")
     token, mark, _ = name.removeprefix("fc_").partition("r")
     needed = f"rs_{token}"

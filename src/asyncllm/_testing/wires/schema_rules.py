@@ -42,7 +42,7 @@ _GEMINI = frozenset(
 
 
 def openai_problem(schema: Any) -> str | None:
-    """What OpenAI's strict mode refuses."""
+    """Returns what OpenAI's strict mode refuses."""
     if not isinstance(schema, dict) or schema.get("type") != "object" or "anyOf" in schema:
         return "schema must be a JSON Schema of 'type: \"object\"'"
     for at, node in _nodes(schema):
@@ -71,7 +71,7 @@ def openai_problem(schema: Any) -> str | None:
 
 
 def claude_problem(schema: Any) -> str | None:
-    """What Anthropic's constrained decoding refuses."""
+    """Returns what Anthropic's constrained decoding refuses."""
     if not isinstance(schema, dict):
         return "output_config.format.schema: Input should be an object"
     for at, node in _nodes(schema):
@@ -100,7 +100,7 @@ def claude_problem(schema: Any) -> str | None:
 
 
 def gemini_problem(schema: Any) -> str | None:
-    """What Google refuses in ``responseJsonSchema``."""
+    """Returns what Google refuses in ``responseJsonSchema``."""
     if not isinstance(schema, dict):
         return "Invalid value at 'generation_config.response_json_schema'"
     for at, node in _nodes(schema):
@@ -123,7 +123,7 @@ def _kinds(node: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _nodes(schema: Any, at: str = "") -> Iterator[Visit]:
-    """Every schema inside a schema, with its place."""
+    """Yields every schema inside a schema, with its place."""
     if not isinstance(schema, dict):
         return
     yield at, schema

@@ -27,7 +27,7 @@ _VERBS: Mapping[str, Operation] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextBody:
-    """One vendor's body.
+    """Says how one vendor's body is read and written.
 
     Attributes:
         prompt: the key of the prompt.
@@ -106,18 +106,18 @@ def _body_of(model: str) -> TextBody | None:
 
 
 class InvokeText(Bedrock):
-    """``POST /model/{id}/invoke`` and ``/invoke-with-response-stream`` of a model with a text body."""
+    """Answers ``POST /model/{id}/invoke`` and ``/invoke-with-response-stream`` of a model with a text body."""
 
     name = "invoke"
     framing = CHUNKS
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None where the model has no text body."""
+        """Returns what the request wants; None where the model has no text body."""
         found = model_operation(arrival, _VERBS)
         return found if found is not None and _body_of(found.model) else None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         problem = aws_auth.check(arrival, rules.keys) or bedrock_errors.check_model(operation.model, rules)
         if problem is not None:
             return problem
@@ -131,7 +131,7 @@ class InvokeText(Bedrock):
         return bedrock_errors.bad(f"Malformed input request: #: {wrong[0]}, please reformat your input and try again.")
 
     def too_long(self, length: int, window: int) -> Problem:
-        """The refusal of a prompt that does not fit the context window."""
+        """Returns the refusal of a prompt that does not fit the context window."""
         return bedrock_errors.bad(
             f"Too many input tokens. Max input tokens: {window}, request input token count: {length}"
         )
@@ -154,11 +154,11 @@ class InvokeText(Bedrock):
         )
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer."""
+        """Returns the whole answer."""
         return dumps((_body_of(request.model) or BODIES["meta.llama"]).whole(reply))
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream, a frame for each piece."""
+        """Returns the answer as a stream, a frame for each piece."""
         kind = _body_of(request.model) or BODIES["meta.llama"]
         told = [kind.piece(text, reply, False) for text in pieces(reply.text, turn.chunk_size)]
         metrics = {"inputTokenCount": reply.input_tokens, "outputTokenCount": reply.output_tokens}
@@ -172,5 +172,5 @@ class InvokeText(Bedrock):
         return Events(data=data, content=range(end), end=end)
 
     def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-        """Nothing is looked up here."""
+        """Returns an empty object, as nothing is looked up here."""
         return b"{}"

@@ -25,10 +25,10 @@ _CHAT_PUBLISHERS = ("mistralai", "ai21")
 
 
 class VertexGemini(GeminiServer):
-    """``.../publishers/google/models/{id}:generateContent`` and its neighbours; the listing of every publisher."""
+    """Answers ``.../google/models/{id}:generateContent`` and its neighbours, and the listing of every publisher."""
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         found = vertex_hosting.method(arrival, "google")
         if found is None:
             return vertex_hosting.listing(arrival)
@@ -38,23 +38,23 @@ class VertexGemini(GeminiServer):
         return Operation(name=known.name, model=unquote(found[0]), stream=known.stream)
 
     def wrong_key(self, key: str) -> Problem:
-        """The refusal of a missing or wrong token."""
+        """Returns the refusal of a missing or wrong token."""
         return vertex_hosting.wrong_token(key)
 
     def unknown_model(self, model: str) -> Problem:
-        """The refusal of a model that does not exist."""
+        """Returns the refusal of a model that does not exist."""
         return vertex_hosting.unknown_model("google", model)
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer, which says nothing of a model that is going away."""
+        """Returns the whole answer, which says nothing of a model that is going away."""
         return super().unary(request, reply, replace(turn, listed=None))
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream."""
+        """Returns the answer as a stream."""
         return super().events(request, reply, replace(turn, listed=None))
 
     def streamed(self, request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[dict[str, Any]]:
-        """The parts of a stream; the arguments of calls in pieces where that was asked for."""
+        """Yields the parts of a stream; the arguments of calls in pieces where that was asked for."""
         calling = (request.body.get("toolConfig") or {}).get("functionCallingConfig") or {}
         for part in super().streamed(request, reply, turn):
             if calling.get("streamFunctionCallArguments") and "functionCall" in part:
@@ -63,21 +63,21 @@ class VertexGemini(GeminiServer):
                 yield part
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """Google sends neither a request id nor rate limits."""
+        """Returns Google's headers, which hold neither a request id nor rate limits."""
         return vertex_hosting.HEADERS
 
     def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-        """The models of a publisher, one of them, or a count of tokens."""
+        """Returns the models of a publisher, one of them, or a count of tokens."""
         if operation.name == "count_tokens":
             return super().look_up(arrival, operation, models)
         return vertex_hosting.look_up(arrival, operation, models)
 
 
 class VertexChat(ChatServer):
-    """``.../endpoints/openapi/chat/completions``, a model is ``publisher/name``; rawPredict of some publishers."""
+    """Answers ``.../openapi/chat/completions``, whose models are ``publisher/name``; rawPredict of some publishers."""
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         if vertex_hosting.is_endpoint(arrival):
             return super().operation(arrival)
         for publisher in _CHAT_PUBLISHERS:
@@ -88,19 +88,19 @@ class VertexChat(ChatServer):
         return None
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         publisher = operation.model.partition("/")[0]
         problem = vertex_hosting.check(arrival, operation, rules, publisher)
         return problem or openai_errors.check_body(arrival.body)
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """Google's error body, in a list."""
+        """Returns Google's error body, in a list."""
         return b"[%s]" % vertex_hosting.error(problem)
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an event of a stream."""
+        """Returns the error as an event of a stream."""
         return b"data: %s\n\n" % vertex_hosting.error(problem)
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """Google sends neither a request id nor rate limits."""
+        """Returns Google's headers, which hold neither a request id nor rate limits."""
         return vertex_hosting.HEADERS

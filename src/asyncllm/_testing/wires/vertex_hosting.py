@@ -33,7 +33,7 @@ _WRONG_CALLER = (
 
 
 def method(arrival: Arrival, publisher: str) -> tuple[str, str] | None:
-    """(model, verb) of a call to a publisher's model; None when the path is no such."""
+    """Returns (model, verb) of a call to a publisher's model; None when the path is no such."""
     found = _METHOD.fullmatch(arrival.path)
     if arrival.method != "POST" or found is None or found["publisher"] != publisher:
         return None
@@ -46,7 +46,7 @@ def is_endpoint(arrival: Arrival) -> bool:
 
 
 def listing(arrival: Arrival) -> Operation | None:
-    """What a request to the Model Garden wants; None when the path is not of it."""
+    """Returns what a request to the Model Garden wants; None when the path is not of it."""
     found = _LIST.fullmatch(arrival.path)
     if arrival.method != "GET" or found is None:
         return None
@@ -58,7 +58,7 @@ def listing(arrival: Arrival) -> Operation | None:
 
 
 def look_up(arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-    """The models of a publisher by pages, or one of them; it tells nothing of what is deprecated."""
+    """Returns the models of a publisher by pages, or one of them; it tells nothing of what is deprecated."""
     if operation.name == "model":
         return dumps(_entry(listed(operation.model, models)))
     found = _LIST.fullmatch(arrival.path)
@@ -72,7 +72,7 @@ def look_up(arrival: Arrival, operation: Operation, models: Sequence[ListedModel
 
 
 def check(arrival: Arrival, operation: Operation, rules: Rules, publisher: str) -> Problem | None:
-    """What the host refuses before it asks the model: the token, and a model that is not there."""
+    """Returns what the host refuses before it asks the model: the token, and a model that is not there."""
     key = arrival.headers.get("authorization", "").removeprefix("Bearer ").strip()
     if rules.keys is not None and not accepted(key or arrival.headers.get("x-goog-api-key", ""), rules.keys):
         return wrong_token(key)
@@ -82,24 +82,24 @@ def check(arrival: Arrival, operation: Operation, rules: Rules, publisher: str) 
 
 
 def wrong_token(token: str) -> Problem:
-    """The refusal of a missing or wrong token."""
+    """Returns the refusal of a missing or wrong token."""
     return Problem(status=401, message=_WRONG_CALLER if token else _UNKNOWN_CALLER)
 
 
 def unknown_model(publisher: str, model: str) -> Problem:
-    """The refusal of a model that does not exist."""
+    """Returns the refusal of a model that does not exist."""
     place = f"projects/sim-project/locations/us-central1/publishers/{publisher}/models/{model}"
     message = f"Publisher Model `{place}` was not found or your project does not have access to it."
     return Problem(status=404, message=message)
 
 
 def error(problem: Problem) -> bytes:
-    """Google's error body."""
+    """Returns Google's error body."""
     return dumps(gemini_errors.body(problem))
 
 
 def _publisher(name: str) -> str:
-    """Whose model this is, from its name."""
+    """Returns whose model this is, from its name."""
     before, sign, _ = name.partition("/")
     return before if sign else "anthropic" if name.startswith("claude") else "google"
 

@@ -22,7 +22,7 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An error answer: None where the wire's usual word for the status will do.
+    """Describes an error answer: None where the wire's usual word for the status will do.
 
     Attributes:
         wait: seconds after which to come again, for wires that say so in the body.
@@ -37,7 +37,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What a path means: ``generate``, ``models``, ``model`` or ``count_tokens``; the model and stream where known."""
+    """Says what a path means: ``generate``, ``models``, ``model`` or ``count_tokens``; the model and stream where
+    known.
+    """
 
     name: str
     model: str = ""
@@ -46,7 +48,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the server insists on.
+    """Says what the server insists on.
 
     Attributes:
         keys: the keys it accepts, also by their beginning (``"sk-sim-*"``); None accepts every request.
@@ -63,7 +65,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """The facts of one answer that are not the model's: ids, time, and how finely a stream is cut.
+    """Holds the facts of one answer that are not the model's: ids, time, and how finely a stream is cut.
 
     Attributes:
         token: a deterministic word, unique in this simulator, that ids are made of.
@@ -80,7 +82,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """A stream, event by event, ready to be sent.
+    """Holds a stream, event by event, ready to be sent.
 
     Attributes:
         content: where in ``data`` the events with content are, ascending.
@@ -93,38 +95,38 @@ class Events:
 
 
 class Wire(Protocol):
-    """A wire format of the simulator."""
+    """Reads requests and writes answers in one wire format of the simulator."""
 
     @property
     def name(self) -> str:
-        """The format's name, as in `asyncllm._schema.content.Origin`."""
+        """Returns the format's name, as in `asyncllm._schema.content.Origin`."""
         ...
 
     @property
     def framing(self) -> Framing:
-        """How its streams are cut into events."""
+        """Returns how its streams are cut into events."""
         ...
 
     @property
     def heartbeat(self) -> bytes:
-        """What this format sends to keep a stream alive; empty where it has nothing for that."""
+        """Returns what this format sends to keep a stream alive; empty where it has nothing for that."""
         ...
 
     @property
     def waits_in_body(self) -> bool:
-        """Waiting times are in the error body, not in a header."""
+        """Returns whether waiting times are in the error body, not in a header."""
         ...
 
     def operation(self, arrival: Arrival) -> Operation | None:
-        """What the request wants; None when the path is not of this format."""
+        """Returns what the request wants; None when the path is not of this format."""
         ...
 
     def check(self, arrival: Arrival, operation: Operation, rules: Rules) -> Problem | None:
-        """What the provider would refuse the request for."""
+        """Returns what the provider would refuse the request for; None if it takes it."""
         ...
 
     def too_long(self, length: int, window: int) -> Problem:
-        """The refusal of a prompt that does not fit the context window."""
+        """Returns the refusal of a prompt that does not fit the context window."""
         ...
 
     def parse(self, arrival: Arrival, operation: Operation) -> ModelRequest:
@@ -132,36 +134,36 @@ class Wire(Protocol):
         ...
 
     def unary(self, request: ModelRequest, reply: Reply, turn: Turn) -> bytes:
-        """The whole answer."""
+        """Returns the whole answer."""
         ...
 
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
-        """The answer as a stream."""
+        """Returns the answer as a stream."""
         ...
 
     def error(self, problem: Problem, turn: Turn) -> bytes:
-        """The error body."""
+        """Returns the error body."""
         ...
 
     def error_event(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as an event of a stream."""
+        """Returns the error as an event of a stream."""
         ...
 
     def failed(self, problem: Problem, turn: Turn) -> bytes:
-        """The error as the body of a 200 that is no stream."""
+        """Returns the error as the body of a 200 that is no stream."""
         ...
 
     def headers(self, status: int, turn: Turn, code: str | None = None) -> Headers:
-        """What every answer carries: the request id and the rate limits; ``code`` is that of an error."""
+        """Returns what every answer carries: the request id and the rate limits; ``code`` is that of an error."""
         ...
 
     def look_up(self, arrival: Arrival, operation: Operation, models: Sequence[ListedModel]) -> bytes:
-        """The answer to everything but ``generate``: the list of models, one of them, a count of tokens."""
+        """Returns the answer to everything but ``generate``: the list of models, one of them, a count of tokens."""
         ...
 
 
 class Gathered:
-    """The text of a prompt, put together in the order the provider caches it, with the cache marks in it."""
+    """Gathers the text of a prompt, put together in the order the provider caches it, with the cache marks in it."""
 
     __slots__ = ("_length", "_parts", "marks")
 
@@ -171,27 +173,27 @@ class Gathered:
         self.marks: list[tuple[int, str]] = []
 
     def add(self, text: str) -> None:
-        """More text."""
+        """Adds more text."""
         self._parts.append(text)
         self._length += len(text)
 
     def mark(self, lifetime: str) -> None:
-        """A cache mark here."""
+        """Sets a cache mark here."""
         self.marks.append((self._length, lifetime))
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """Returns the whole text."""
         return "".join(self._parts)
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON, as providers send it."""
+    """Writes compact JSON, as providers send it."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def token_of(*facts: object) -> str:
-    """A word of 24 letters and digits that these facts always give."""
+    """Returns a word of 24 letters and digits that these facts always give."""
     return blake2b(":".join(map(str, facts)).encode(), digest_size=12).hexdigest()
 
 
