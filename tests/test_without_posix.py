@@ -31,7 +31,7 @@ sys.modules["msvcrt"] = locked
 for name in ("fcntl", "grp", "pwd", "resource", "termios", "tty", "syslog", "posix_ipc", "readline"):
     sys.modules[name] = None  # importing it raises ImportError
 for name in ("O_CLOEXEC", "O_NONBLOCK", "fork", "register_at_fork", "getuid", "geteuid", "pread", "pwrite", "killpg",
-             "fchmod", "setsid", "sched_getaffinity", "statvfs", "getpgid", "uname", "mkfifo", "chown"):
+             "fchmod", "setsid", "statvfs", "getpgid", "uname", "mkfifo", "chown"):
     if hasattr(os, name):
         delattr(os, name)
 for name in ("SIGKILL", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGCHLD"):
