@@ -123,7 +123,7 @@ def field(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """CPU time of calls and chunks beside raw httpx, the vendors' SDKs and LiteLLM, each in its environment."""
+    """CPU time of calls and chunks beside raw httpx, the vendors' SDKs, LiteLLM and pydantic-ai."""
     environments = str(session.cache_dir / "peers")
     session.run("python", "benchmarks/peers.py", "--environments", environments, *session.posargs)
 
