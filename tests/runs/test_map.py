@@ -144,8 +144,34 @@ async def test_what_cannot_be_priced_ends_a_bounded_map(open_client: OpenClient)
     assert (1, "unknown_cost", 1) == (len(found), items.stopped, len(sim.requests))
 
 
-async def test_a_budget_that_is_used_up_pauses_the_work(open_client: OpenClient, monkeypatch: Any) -> None:
-    """Items wait for the next window of the budget; a budget without windows gives items with its error."""
+async def test_a_budget_that_is_used_up_pauses_the_work(
+    open_client: OpenClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Items wait for the next window of the budget, and then all are answered."""
+    reply = Reply(text="a", input_tokens=1000, output_tokens=0)
+    budget = {"limit": 0.0025, "per": "hour", "assume_output_tokens": 1}
+    caplog.set_level("INFO", "asyncllm")
+    hour = time.time() // 3600 * 3600
+    async with Simulator(reply=reply) as sim, open_client(sim, catalog=PRICES, budgets=[budget]) as client:
+        client.ledger._clock = lambda: hour - 60
+
+        async def next_hour() -> None:
+            with anyio.fail_after(30):
+                while "the map waits for a budget" not in caplog.text:
+                    await anyio.sleep(0.01)
+            paused.append(sim.count())
+            client.ledger._clock = lambda: hour + 60
+
+        paused: list[int] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(next_hour)
+            items = await client.map_all([str(n) for n in range(5)], concurrency=1)
+    assert [None] * 5 == [item.error for item in items]
+    assert [3] == paused  # the third one still fitted beside what the two before it had cost
+
+
+async def test_a_budget_that_never_ends_is_an_error(open_client: OpenClient) -> None:
+    """Where no window will end, the items that are left have the error of the budget."""
     reply = Reply(text="a", input_tokens=1000, output_tokens=0)
     budget = {"limit": 0.0025, "per": "session", "assume_output_tokens": 1}
     async with Simulator(reply=reply) as sim, open_client(sim, catalog=PRICES, budgets=[budget]) as client:
