@@ -355,6 +355,23 @@ async def test_hosts_without_batches_say_so(http_library: str) -> None:
             await client.batch(["a"])
 
 
+async def test_a_wait_needs_seconds(http_library: str) -> None:
+    """Nothing that would ask without a pause, or end in an error of another kind."""
+    async with Simulator() as sim, opened(sim, http_library) as client:
+        batch = await client.batch(["a"])
+        for said in ({"timeout": -1}, {"timeout": "soon"}, {"poll": 0}, {"poll": True}):
+            with pytest.raises(errors.BadRequestError, match="must be a number of seconds above 0"):
+                await batch.wait(**said)  # type: ignore[arg-type]
+
+
+async def test_a_table_is_no_list_of_inputs(http_library: str) -> None:
+    """The names of its columns are not asked."""
+    frame = pytest.importorskip("pandas").DataFrame({"prompt": ["a"]})
+    async with Simulator() as sim, opened(sim, http_library) as client:
+        with pytest.raises(errors.BadRequestError, match="this is a table"):
+            await client.batch(frame)
+
+
 def test_the_blocking_client_has_batches() -> None:
     """The same, without async."""
     with Simulator.in_thread(reply=echo) as sim, SyncClient(sim.config(), environ={}) as client:

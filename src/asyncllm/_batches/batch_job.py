@@ -31,6 +31,7 @@ from typing import Any, Generic
 import anyio
 from typing_extensions import TypeVar
 
+from .._checks import seconds
 from .._engine.attempt import HTTPAttempt
 from .._engine.call import Call, Patience, Payer, Question
 from .._engine.questions import ask
@@ -212,10 +213,14 @@ class Batch(Generic[T]):
             poll: seconds between two questions; by default 1, then longer, up to 60.
 
         Raises:
+            BadRequestError: an argument is no number of seconds above 0.
             DeadlineExceededError: it is not over in time; it goes on at the provider.
             BatchError: a job of it was never made.
             AsyncLLMError: the provider could not be reached.
         """
+        for name, value in (("timeout", timeout), ("poll", poll)):
+            if value is not None:
+                seconds(name, value)
         pause = poll or _FIRST_POLL
         with anyio.move_on_after(timeout):
             while not (await self.refresh()).is_over:

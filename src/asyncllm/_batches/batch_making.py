@@ -99,8 +99,10 @@ async def prepare(
     Raises:
         BadRequestError: a keyword that has no meaning in a batch.
     """
+    from .._map.crew import refuse_table
     from ..bulk import call_of
 
+    refuse_table(inputs)
     for name in (*_REFUSED, "extra_headers"):
         if options.get(name) is not None:
             raise BadRequestError(f"{name} has no meaning in a batch; leave it out")

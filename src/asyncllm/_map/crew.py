@@ -477,6 +477,15 @@ def _is_unpriced(reply: Response[Any] | Run[Any]) -> bool:
     return reply.unpriced > 0 if isinstance(reply, Run) else reply.cost is None
 
 
+def refuse_table(inputs: Any) -> None:
+    """Raises BadRequestError for a DataFrame or an Arrow table: going through one gives the names of its columns."""
+    if not isinstance(inputs, (list, tuple)) and hasattr(inputs, "columns"):
+        raise BadRequestError(
+            "inputs must be an iterable of prompts, and this is a table: give one of its columns, such as "
+            "frame['prompt'], or use client.bulk, which takes rows"
+        )
+
+
 class LazyInputs:
     """Any iterable, sync or async, read one by one.
 
@@ -489,11 +498,7 @@ class LazyInputs:
             raise BadRequestError(
                 "inputs must be an iterable of prompts, message lists or dicts; put one input in a list"
             )
-        if not isinstance(inputs, (list, tuple)) and hasattr(inputs, "columns"):  # iterating it gives its names
-            raise BadRequestError(
-                "inputs must be an iterable of prompts, and this is a table: give one of its columns, such as "
-                "frame['prompt'], or use client.bulk, which takes rows"
-            )
+        refuse_table(inputs)
         self._steps: Iterator[Any] | None = None
         self._async_steps: AsyncIterator[Any] | None = None
         if isinstance(inputs, AsyncIterable):
