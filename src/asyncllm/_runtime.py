@@ -220,7 +220,7 @@ class Runtime(AsyncOnly):
 
         def change(engine: Engine) -> Engine:
             health.attach(engine.background.clock)
-            return replace(engine, health=health, catalog=catalog)
+            return replace(engine, health=health, catalog=catalog, tenant_of=name)
 
         self._lifetime = SharedLifetime(whole._lifetime, change)
 

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from asyncllm import AuthenticationError, Client, ConfigurationError, DeadlineExceededError, Provider, Route, SyncClient
+from answering_server import serving
+from asyncllm import (
+    AuthenticationError,
+    Client,
+    ConfigurationError,
+    DeadlineExceededError,
+    LimitTimeoutError,
+    Provider,
+    Route,
+    SyncClient,
+)
 from asyncllm._auth.keys import HeaderKey
 from asyncllm._protocols.openai_chat import OpenAIChat
 from asyncllm.testing import Simulator
@@ -53,6 +63,30 @@ async def test_a_bad_key_is_the_tenants_own_matter() -> None:
             assert "4" == (await client.send("What is 2+2?")).text
             with pytest.raises(AuthenticationError):
                 await client.with_options(api_key="sk-bad").send("Hi")
+
+
+@pytest.mark.parametrize("how", ["view", "header"])
+async def test_what_is_left_to_a_tenant_holds_up_nobody_else(how: str) -> None:
+    """Under limits the provider's own count is heeded; the count of a tenant's credential is the tenant's own."""
+    told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1h"}
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]}
+    with serving(body, headers=told) as server:
+        entry = {
+            "kind": "openai",
+            "api": "chat",
+            "api_key": "k",
+            "base_url": f"{server.url}/v1",
+            "fallback_models": ["m"],
+        }
+        config = {"active_provider": "p", "providers": {"p": entry}, "limits": {"requests_per_minute": 1000}}
+        async with Client(config, environ={}) as client:
+            if how == "view":
+                await client.with_options(api_key="sk-tenant").send("Hi")
+            else:
+                await client.send("Hi", extra_headers={"OpenAI-Project": "of-a-tenant"})
+            await client.send("Hi", timeout=30)
+            with pytest.raises(LimitTimeoutError):  # this count was the client's own
+                await client.send("Hi", timeout=0.1)
 
 
 async def test_views_of_views_and_deadlines() -> None:

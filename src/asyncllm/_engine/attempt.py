@@ -86,6 +86,7 @@ class Engine:
         books: where attempts are booked; None where no ledger is kept.
         draw: a random number of at least 0 and less than 1.
         hooks: the application's; None where there are none.
+        tenant_of: the provider that is asked with a tenant's own credential; None where there is none.
     """
 
     transport: Transport
@@ -102,6 +103,7 @@ class Engine:
     books: Bookkeeper | None = None
     draw: Callable[[], float]
     hooks: Hooks | None = None
+    tenant_of: str | None = None
 
     def facts_of(self, target: Target) -> ModelFacts:
         """What is known of a target's model."""
@@ -486,14 +488,18 @@ class HTTPAttempt:
             status, request_id = error.status, error.request_id
         if not stale:
             asked = call.request
+            own = None if asked.extra_headers is None and asked.extra_body is None else brought_along(asked)
+            told = self.rate_limits if error is None else error.rate_limits
+            if own == "credential" or call.engine.tenant_of == self.target.provider.name:
+                told = None  # what is left to another credential says nothing of the configured one
             self._permit.settle(
                 outcome,
                 error,
                 latency=latency,
                 first_content=self._first_content,
                 usage=usage,
-                limits=self.rate_limits if error is None else error.rate_limits,
-                own=None if asked.extra_headers is None and asked.extra_body is None else brought_along(asked),
+                limits=told,
+                own=own,
             )
         cost = source = reason = None
         if ticket is not None:

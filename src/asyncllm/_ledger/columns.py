@@ -360,12 +360,13 @@ PLACE: Mapping[str, int] = MappingProxyType({name: place for place, name in enum
 
 # From the two halves of an attempt to a row
 
-_usage_facts: Callable[[Usage], tuple[Any, ...]] = attrgetter(*_USAGE)
+usage_facts: Callable[[Usage], tuple[Any, ...]] = attrgetter(*_USAGE)
+"""The counts of a usage in the order of their columns."""
 
 
 def end_facts(settlement: Settlement) -> tuple[Any, ...]:
     """What is known after an attempt, as one tuple."""
-    return settlement[:-1] + _usage_facts(settlement[-1])
+    return settlement[:-1] + usage_facts(settlement[-1])
 
 
 _WRITTEN = tuple(

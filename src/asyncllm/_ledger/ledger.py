@@ -29,7 +29,7 @@ from .._schema.response import Response
 from ..errors import AsyncLLMError, ConfigurationError, LedgerError
 from .booking import Adjusting, Opening, Settling
 from .budgets import Alert, Budget, BudgetRefusal, Budgets, BudgetStatus, Hold, OnError, status_of, zone_of
-from .columns import Head, Record, Settlement, end_facts, record_of
+from .columns import Head, Record, Settlement, record_of, usage_facts
 from .export import LogFile
 from .exporting import PAGE, LedgerExports, query_of
 from .jobs import OWNER, JobRow, reserve
@@ -209,7 +209,8 @@ class Ledger(LedgerExports):
             if settlement is None:
                 written = journal.append(VOID, (opening.id, opening.time, (), *reserved))
             else:
-                values = (opening.id, opening.time, tuple(opening.head), *reserved, end_facts(settlement))
+                ended = settlement[:-1] + usage_facts(settlement[-1])  # `end_facts`, without a call
+                values = (opening.id, opening.time, tuple(opening.head), *reserved, ended)
                 written = journal.append(SETTLE, values)
             if written:
                 if opening.has_room:
