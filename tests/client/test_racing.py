@@ -266,14 +266,15 @@ async def test_limits_of_a_provider_and_of_a_model() -> None:
     async with Simulator() as sim:
         config = sim.config(**OFF)
         config["providers"]["openai"]["limits"] = {"models": {"gpt-sim": {"requests_per_minute": 1}}}
+        config["providers"]["openai"]["fallback_models"] = ["gpt-sim"]  # nobody to go on to
         config["providers"]["anthropic"]["limits"] = {"tokens_per_minute": 5000}
         async with Client(config, environ={}) as client:
-            await client.send("Hi", timeout=0.1)
+            await client.send("Hi", timeout=20)
             with pytest.raises(errors.LimitTimeoutError):
                 await client.send("Hi", timeout=0.05)
-            await client.send("Hi", model="gpt-sim-mini", timeout=0.1)
+            await client.send("Hi", model="gpt-sim-mini", timeout=20)
             for _ in range(3):  # the reservation of the assumed 4,096 tokens shrinks to what was counted
-                await client.send("Hi", provider="anthropic", timeout=0.1)
+                await client.send("Hi", provider="anthropic", timeout=20)
 
 
 async def test_an_abandoned_stream_gives_its_place_back() -> None:
