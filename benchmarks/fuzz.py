@@ -3,9 +3,10 @@
     nox -s fuzz                                     the whole run
     python benchmarks/fuzz.py --inputs 20000        a short one
 
-Seeds are good answers of four wire formats. Each is mutated at random: bytes flipped, removed, repeated, cut, values
-of the JSON replaced, up to 64 KiB. Whatever comes of it, the only exceptions are `asyncllm.AsyncLLMError`, each input
-takes less than 50 ms of CPU, and memory stays flat. Exits with 1 where that does not hold, and prints the input.
+Seeds are good answers of six wire formats. Each is mutated at random: bytes flipped, removed, repeated, cut, values
+of the JSON replaced, up to 64 KiB. Events of Bedrock's streams are mutated before they are framed, as a frame with a
+wrong checksum says nothing to a decoder. Whatever comes of it, the only exceptions are `asyncllm.AsyncLLMError`, each
+input takes less than 50 ms of CPU, and memory stays flat. Exits with 1 where that does not hold, and prints the input.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from asyncllm._framing.framer import Frame
 from asyncllm._framing.sse import SSEFramer
 from asyncllm._protocols.anthropic import AnthropicMessages
 from asyncllm._protocols.codec import Context
+from asyncllm._protocols.converse import Converse
 from asyncllm._protocols.gemini import Gemini
+from asyncllm._protocols.invoke import FAMILIES, InvokeModel
 from asyncllm._protocols.openai_chat import OpenAIChat
 from asyncllm._protocols.openai_responses import OpenAIResponses
 from asyncllm._protocols.wire_json import WireJSON
@@ -40,6 +43,105 @@ MOST_SECONDS = 0.05
 MOST_GROWTH = 20 << 10  # KB, beside what the first tenth of the run took
 VALUES = (None, True, 0, -1, 1 << 70, 1e308, "", "x" * 200, [], {}, [[]], {"type": "text"}, "\ud83d")
 HEADERS = {"content-type": "application/json", "x-request-id": "req_1"}
+
+
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": '{"a": 1}'}
+MESSAGE = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "Hello there", "annotations": [], "logprobs": []}],
+}
+THOUGHT = {
+    "type": "reasoning",
+    "id": "rs_1",
+    "summary": [{"type": "summary_text", "text": "Well"}],
+    "encrypted_content": "e",
+}
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "model": "m",
+    "status": "completed",
+    "output": [THOUGHT, MESSAGE, CALL],
+    "usage": {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 4},
+        "output_tokens": 7,
+        "output_tokens_details": {"reasoning_tokens": 3},
+        "total_tokens": 16,
+    },
+}
+
+
+def responses_events() -> bytes:
+    """A stream of the Responses API: reasoning, a text and a call."""
+    place = {"item_id": "msg_1", "output_index": 1, "content_index": 0}
+    events = [
+        {"type": "response.created", "response": {**RESPONSE, "status": "in_progress", "output": [], "usage": None}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**THOUGHT, "summary": []}},
+        {"type": "response.reasoning_summary_text.delta", "item_id": "rs_1", "output_index": 0, "summary_index": 0}
+        | {"delta": "Well"},
+        {"type": "response.output_item.done", "output_index": 0, "item": THOUGHT},
+        {"type": "response.output_item.added", "output_index": 1, "item": {**MESSAGE, "content": []}},
+        {
+            "type": "response.content_part.added",
+            **place,
+            "part": {"type": "output_text", "text": "", "annotations": []},
+        },
+        {"type": "response.output_text.delta", **place, "delta": "Hello"},
+        {"type": "response.output_text.delta", **place, "delta": " there"},
+        {"type": "response.output_text.done", **place, "text": "Hello there"},
+        {"type": "response.output_item.done", "output_index": 1, "item": MESSAGE},
+        {"type": "response.output_item.added", "output_index": 2, "item": {**CALL, "arguments": ""}},
+        {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 2, "delta": '{"a": 1}'},
+        {"type": "response.output_item.done", "output_index": 2, "item": CALL},
+        {"type": "response.completed", "response": RESPONSE},
+    ]
+    return b"".join(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in events)
+
+
+COUNTED = {"inputTokens": 9, "outputTokens": 7, "totalTokens": 16}
+CONVERSE = {
+    "output": {
+        "message": {
+            "role": "assistant",
+            "content": [
+                {"reasoningContent": {"reasoningText": {"text": "Well", "signature": "s"}}},
+                {"text": "Hello"},
+                {"toolUse": {"toolUseId": "t1", "name": "f", "input": {"a": 1}}},
+            ],
+        }
+    },
+    "stopReason": "tool_use",
+    "usage": COUNTED,
+    "metrics": {"latencyMs": 20},
+}
+CONVERSE_EVENTS = (
+    ("messageStart", {"role": "assistant"}),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": "Well"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"signature": "s"}}}),
+    ("contentBlockStop", {"contentBlockIndex": 0}),
+    ("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"text": "Hello"}}),
+    ("contentBlockStop", {"contentBlockIndex": 1}),
+    ("contentBlockStart", {"contentBlockIndex": 2, "start": {"toolUse": {"toolUseId": "t1", "name": "f"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 2, "delta": {"toolUse": {"input": '{"a": 1}'}}}),
+    ("contentBlockStop", {"contentBlockIndex": 2}),
+    ("messageStop", {"stopReason": "tool_use"}),
+    ("metadata", {"usage": COUNTED, "metrics": {"latencyMs": 20}}),
+)
+LLAMA = {"generation": "Hello", "prompt_token_count": 9, "generation_token_count": 7, "stop_reason": "stop"}
+LLAMA_EVENTS = (
+    ("chunk", {**LLAMA, "generation": "Hel", "stop_reason": None}),
+    ("chunk", {**LLAMA, "generation": "lo"}),
+    ("chunk", {"generation": "", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 9, "outputTokenCount": 7}}),
+)
+
+
+def written(events: tuple[tuple[str, Any], ...]) -> bytes:
+    """Events of a Bedrock stream, a line each: the name and the payload."""
+    return b"\n".join(f"{name}\t{json.dumps(value)}".encode() for name, value in events)
 
 
 def context(codec: Any) -> Context:
@@ -99,6 +201,22 @@ def streamed(codec: Any, framer: Callable[[], Any]) -> Callable[[bytes], object]
     return read
 
 
+def played(codec: Any) -> Callable[[bytes], object]:
+    """Reads the lines of `written` as the frames that they would be."""
+
+    def read(data: bytes) -> object:
+        decoder = codec.decoder(HEADERS, context(codec))
+        frames = []
+        for line in data.split(b"\n"):
+            name, _, payload = line.partition(b"\t")
+            kind = "exception" if name.endswith(b"Exception") else "event"
+            frames.append(Frame(name.decode("latin-1"), payload, kind))
+        half = len(frames) // 2
+        return [*decoder.feed(frames[:half]), *decoder.feed(frames[half:]), *decoder.close()]
+
+    return read
+
+
 def whole(codec: Any) -> Callable[[bytes], object]:
     return lambda data: codec.decode(200, HEADERS, data, context(codec))
 
@@ -130,13 +248,19 @@ def readers() -> list[tuple[str, Callable[[bytes], object], bytes]]:
         (OpenAIChat(), chat(), b"".join(chat_events(10))),
         (AnthropicMessages(), messages(), b"".join(messages_events(10))),
         (Gemini(), body, b"".join(content_events(10))),
-        (OpenAIResponses(), chat(), b"".join(chat_events(4))),
+        (OpenAIResponses(), json.dumps(RESPONSE).encode(), responses_events()),
+        (Converse(), json.dumps(CONVERSE).encode(), written(CONVERSE_EVENTS)),
+        (InvokeModel(FAMILIES["meta.llama3"]), json.dumps(LLAMA).encode(), written(LLAMA_EVENTS)),
     ):
+        reader = streamed(codec, SSEFramer) if codec.name not in ("converse", "invoke") else played(codec)
         found += [
             (f"{codec.name} body", whole(codec), good),
             (f"{codec.name} error", failed(codec), failure),
-            (f"{codec.name} stream", streamed(codec, SSEFramer), events),
+            (f"{codec.name} stream", reader, events),
         ]
+    for name, read, good in found:
+        if not name.endswith(" error") and name != "eventstream":
+            read(good)  # a seed that cannot be read would try nothing
     return found
 
 
