@@ -28,7 +28,7 @@ from ..locks import FileLock, is_free
 from ..units import new_ulid
 from .sql import SQLStore
 
-MOST_SLICE = 1 << 20  # bytes of journals that are folded in one transaction
+MOST_SLICE = 1 << 18  # bytes of journals that are folded in one transaction
 _NOBODY = Head(provider="", model="")
 _COST = FACTS[1].index("cost")
 _CHARGES = 4  # the place of what budgets are charged, in the values of a frame
