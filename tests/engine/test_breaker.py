@@ -54,6 +54,15 @@ def test_ten_failures_in_a_row_open_the_circuit() -> None:
     assert (None, ("open", "failures"), 30.0) == (target.admit(29.9), target.describe(29.9), target.wait(0))
 
 
+def test_an_outage_of_thousands_of_failures() -> None:
+    """The pause of a doubted target doubles up to thirty seconds, however many failures follow each other."""
+    target = state()
+    for _ in range(3000):
+        target.failed(DOWN, "plain", 0)
+    assert ("open", "failures") == target.describe(1)
+    assert 3000 == target.failures
+
+
 def test_half_of_the_last_hundred_opens_it_too() -> None:
     """Fifty failures among the last hundred, never ten in a row; fewer than a hundred do not count as a share."""
     target = state()

@@ -348,7 +348,8 @@ class TargetState:
         self.failures += 1
         self.consecutive += 1
         self._streak = 0
-        self._doubted_until = now + min(2.0 ** (self.consecutive - 1), OPEN_SECONDS)
+        doublings = min(self.consecutive - 1, MOST_CONSECUTIVE)  # a power of a long outage is no float any more
+        self._doubted_until = now + min(2.0**doublings, OPEN_SECONDS)
         self._count(1)
         worn = self._counted >= WINDOW and 2 * self._outcomes.bit_count() >= WINDOW
         if grant == "probe" or (self._open_until == 0 and (self.consecutive >= MOST_CONSECUTIVE or worn)):
