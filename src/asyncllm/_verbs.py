@@ -278,11 +278,17 @@ class Verbs(Runtime):
         given = {**self._defaults, **options}
         desk = self._batch_desk(await self._ready())
 
-        def read(messages: Any, said: Mapping[str, Any]) -> tuple[Request, Mapping[str, Any]]:
-            asked = read_call(messages, response_format, said, self._formats)
-            return asked.request, {"user": asked.user, "agent": asked.agent, "tags": asked.tags}
-
         place = {name: given.pop(name, None) for name in ("provider", "model")}
+        hooks, engine = desk.engine.hooks, desk.engine
+
+        async def read(messages: Any, said: Mapping[str, Any]) -> tuple[Request, Mapping[str, Any]]:
+            asked = read_call(messages, response_format, said, self._formats)
+            whose = {"user": asked.user, "agent": asked.agent, "tags": asked.tags}
+            if hooks is None:
+                return asked.request, whose
+            target = desk.aim(place["provider"], place["model"], None)
+            return await hooks.line(asked.request, target, engine.new_id, whose), whose
+
         ready, refused = await prepare(inputs, given, read, places)
         for name, value in place.items():
             if value is not None:

@@ -40,6 +40,7 @@ from ._schema.messages import Message, Role
 from ._schema.request import ProviderTool, Request, ResponseFormat, Tool, ToolChoice
 from ._schema.response import Attempt, FinishReason, Outcome, RateLimits, Response
 from ._schema.usage import Usage, UsageSource
+from ._schema.vectors import Embedded, EmbedRequest, Reranked, RerankRequest
 
 __all__ = [
     "Accumulator",
@@ -49,6 +50,8 @@ __all__ = [
     "Citation",
     "CodeExecution",
     "Document",
+    "EmbedRequest",
+    "Embedded",
     "Event",
     "FileSearch",
     "FinishReason",
@@ -70,6 +73,8 @@ __all__ = [
     "ReasoningDelta",
     "Refusal",
     "Request",
+    "RerankRequest",
+    "Reranked",
     "Response",
     "ResponseEnd",
     "ResponseFormat",

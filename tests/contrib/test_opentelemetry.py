@@ -341,3 +341,24 @@ async def test_two_tracers_are_refused(collector: Collector) -> None:
     """A call has one trace."""
     with pytest.raises(errors.ConfigurationError, match="two tracers"):
         Client({"providers": {"openai": {"api_key": "k"}}, "active_provider": "openai"}, hooks=[collector.hook()] * 2)
+
+
+async def test_vectors_batches_and_files_have_spans(collector: Collector) -> None:
+    """Each has a span of its own with its attempts in it; vectors under the conventions' name, with their tokens."""
+    async with AsyncExitStack() as stack:
+        sim = await stack.enter_async_context(Simulator())
+        client = await stack.enter_async_context(Client(sim.config(), environ={}, hooks=[collector.hook()]))
+        await client.embed(["a", "b"], model="text-embedding-3-small", user="ann")
+        await client.upload(b"%PDF-1.4", name="a.pdf", provider="openai")
+        with pytest.raises(errors.AsyncLLMError):
+            await client.embed(["a"], model="text-embedding-3-small", provider="anthropic")
+    spans = await collector.spans()
+    call = next(span for span in spans if span.name == "asyncllm embed")
+    attempt = next(span for span in spans if span.parent == call.id)
+    assert ("internal", "ann", 1) == (call.kind, call.attributes["asyncllm.user"], call.attributes["asyncllm.attempts"])
+    assert ("embeddings text-embedding-3-small", "client") == (attempt.name, attempt.kind)
+    assert attempt.attributes["gen_ai.usage.input_tokens"] > 0
+    assert 200 == attempt.attributes["http.response.status_code"]
+    files = [span for span in spans if span.name.startswith("file ")]
+    assert files
+    assert all(span.kind == "client" and not span.failed for span in files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -85,7 +85,7 @@ class BatchPlan:
 async def prepare(
     inputs: Iterable[Any] | AsyncIterable[Any],
     options: Mapping[str, Any],
-    read: Callable[[Any, Mapping[str, Any]], tuple[Request, Mapping[str, Any]]],
+    read: Callable[[Any, Mapping[str, Any]], Awaitable[tuple[Request, Mapping[str, Any]]]],
     places: Sequence[int] | None = None,
 ) -> tuple[list[Prepared], list[Item[Any]]]:
     """Reads all inputs; what is wrong with one is an item with its error.
@@ -119,7 +119,7 @@ async def prepare(
             wrong = next((name for name in (*_REFUSED, "extra_headers", "provider", "model") if name in own), None)
             if wrong is not None:
                 raise BadRequestError(f"{wrong} of one input has no meaning in a batch; give it for all of them")
-            request, whose = read(messages, {**options, **own})
+            request, whose = await read(messages, {**options, **own})
         except (AsyncLLMError, TypeError) as error:
             refused.append(Item(index=index, input=said, error=error))
         else:

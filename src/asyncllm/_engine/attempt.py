@@ -275,6 +275,11 @@ class HTTPAttempt:
             raise
         return self
 
+    @property
+    def asked(self) -> Request:
+        """The request, as hooks have left it for this target."""
+        return self._changed or self.call.request
+
     def encode(self) -> tuple[WireRequest, str]:
         """Returns the request on the wire and its whole URL."""
         call, target, provider = self.call, self.target, self.target.provider

@@ -7,6 +7,7 @@ The theory. A `Hook` is a class with up to five methods, one for each point of a
     after_attempt     how the attempt ended
     after_call        the reply, or the error, that the caller gets
     on_event          each event of a stream, before the caller gets it
+    after_operation   in place of after_call, where the answer is no reply in words
 
 The rules:
 
@@ -15,7 +16,9 @@ The rules:
 * No hook sees a key: it gets values, never the provider or the headers. The caller's ``extra_headers`` are left out of
   the request that it sees, and are sent all the same.
 * A refusal (`CallRefusedError`) always ends the call. Any other exception follows the hook's ``on_error``.
-* Hooks are for calls that generate. Listing, counting and validating models have none.
+* A hook sees the operations that its ``operations`` name; only ``"chat"`` by default, so that a hook which looks at
+  messages meets no request without any. Listing, counting and validating models have no hooks. Tracers see all others.
+* Of a batch, ``before_call`` sees each line. Its HTTP requests, and those of files, have the points of attempts only.
 * Settling an attempt never awaits. So ``after_attempt`` runs right after it, when the call goes on (`CallHooks.drain`);
   a tracer, which never awaits, is told at once.
 * The time that hooks take is part of the call's total deadline.
@@ -36,7 +39,7 @@ import anyio
 
 from .._schema.content import ToolCall, ToolResult
 from .._schema.events import Event
-from .._schema.request import Operation, Request
+from .._schema.request import HOOKED, Operation, Request
 from .._schema.response import Attempt, Response
 from .._schema.values import dataclass
 from ..errors import AsyncLLMError, CallRefusedError, ConfigurationError, HookError
@@ -103,6 +106,8 @@ class HookTarget:
     server_port: int | None = None
 
 
+HookedOperation = Literal["chat", "embed", "rerank", "batch", "file"]
+"""What a hook can see."""
 BeforeCall = Union[Request, Response, None]
 """What `Hook.before_call` gives: a changed request, an answer, or nothing."""
 
@@ -114,9 +119,12 @@ class Hook:
         on_error: what an exception of the hook does: ``"raise"`` ends the call with `HookError`, ``"log"`` writes a
             warning, and the call goes on as if the hook had said nothing. By default the methods that come before
             something raise, so that what they guard is not sent unguarded, and the others log.
+        operations: what it sees: any of ``"chat"``, ``"embed"``, ``"rerank"``, ``"batch"`` and ``"file"``. The request
+            is then an `EmbedRequest` or a `RerankRequest`, or that of a line of a batch.
     """
 
     on_error: Literal["raise", "log"] | None = None
+    operations: tuple[HookedOperation, ...] = ("chat",)
 
     def before_call(self, call: HookCall, /) -> BeforeCall | Awaitable[BeforeCall]:
         """Before anything is sent.
@@ -174,6 +182,21 @@ class Hook:
         """
         return None
 
+    def after_operation(self, call: HookCall, result: Any, error: BaseException | None, /) -> Awaitable[None] | None:
+        """After an ``"embed"`` or ``"rerank"``. With neither result nor error the caller has cancelled it.
+
+        A long list of texts is embedded in several requests; each is a call of its own for hooks.
+
+        Args:
+            call: the call; its request holds the texts.
+            result: the `Embedded` or `Reranked` of this request: vectors or scores, and the usage.
+            error: what the caller gets instead.
+
+        Raises:
+            CallRefusedError: the result is not handed over.
+        """
+        return None
+
     def on_event(self, call: HookCall, event: Event, /) -> Awaitable[None] | None:
         """Each event of a stream, before the caller gets it.
 
@@ -213,8 +236,8 @@ class CallTrace(Protocol):
         """An attempt begins."""
         ...
 
-    def ended(self, reply: Response | None, error: BaseException | None) -> None:
-        """The call is over."""
+    def ended(self, reply: Any, error: BaseException | None) -> None:
+        """The call is over. The reply is a `Response`, or what another operation gives."""
         ...
 
 
@@ -246,9 +269,10 @@ class TracingHook(Hook):
         raise NotImplementedError
 
 
-_POINTS = ("before_call", "before_attempt", "after_attempt", "after_call", "on_event")
+_POINTS = ("before_call", "before_attempt", "after_attempt", "after_call", "after_operation", "on_event")
 _GUARDS = frozenset({"before_call", "before_attempt"})
 Point = Callable[..., Any]
+Points = Mapping[str, tuple[tuple[Hook, Point], ...]]
 
 
 class Hooks:
@@ -261,7 +285,7 @@ class Hooks:
         ConfigurationError: one of them is no `Hook`.
     """
 
-    __slots__ = ("by_point", "tracers")
+    __slots__ = ("by_operation", "tracers")
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
         for hook in hooks:
@@ -274,20 +298,44 @@ class Hooks:
         self.tracers: tuple[TracingHook, ...] = tuple([hook for hook in hooks if isinstance(hook, TracingHook)])
         if len(self.tracers) > 1:
             raise ConfigurationError("hooks hold two tracers; a call has one trace, so give one of them")
-        self.by_point: Mapping[str, tuple[tuple[Hook, Point], ...]] = {
-            point: tuple(
-                [
-                    (hook, getattr(hook, point))
-                    for hook in hooks
-                    if getattr(type(hook), point) is not getattr(Hook, point)
-                ]
-            )
-            for point in _POINTS
+        for hook in hooks:
+            if isinstance(hook.operations, str) or not {*hook.operations} <= {"chat", *HOOKED}:
+                raise ConfigurationError(
+                    f"the hook {_name(hook)} has operations {hook.operations!r}; give a list of chat, embed, rerank, "
+                    "batch and file"
+                )
+        self.by_operation: Mapping[str, Points] = {
+            operation: {point: _defined(hooks, point, operation) for point in _POINTS}
+            for operation in ("chat", *HOOKED)
         }
 
     def trace_run(self, agent: str | None) -> Callable[[], RunTrace] | None:
         """Begins to trace a run, when it is called; None without a tracer."""
         return partial(self.tracers[0].trace_run, agent) if self.tracers else None
+
+    async def line(
+        self, request: Request, target: Target, new_id: Callable[[str], str], whose: Mapping[str, Any]
+    ) -> Request:
+        """The request of one line of a batch for a target, as hooks have left it; ``whose`` it is they may read.
+
+        Raises:
+            CallRefusedError: a hook refused this line.
+            HookError: a hook failed.
+        """
+        view = HookCall(
+            id=new_id("call_"),
+            request=_shown(request),
+            provider=target.provider.name,
+            model=target.model,
+            operation="batch",
+            **whose,
+        )
+        for hook, method in self.by_operation["batch"]["before_call"]:
+            said = await run_hook(hook, "before_call", method, view)
+            if said is not None:
+                request = _taken(hook, said, request)
+                view = replace(view, request=_shown(request))
+        return request
 
     def begin(self, call: Call, user: str | None, agent: str | None, tags: Mapping[str, str] | None) -> CallHooks:
         """The hooks of one call.
@@ -323,9 +371,9 @@ class CallHooks:
 
     def __init__(self, hooks: Hooks, call: Call, view: HookCall) -> None:
         self.view: HookCall = view
-        self._hooks = hooks.by_point
+        self._hooks = hooks.by_operation[view.operation]
         self._call = call
-        self._events = bool(hooks.by_point["on_event"])
+        self._events = bool(self._hooks["on_event"])
         self._settled: list[Attempt] = []
         self._ended = self._over = False
         self._traces: list[CallTrace] = [tracer.trace_call(view) for tracer in hooks.tracers]
@@ -340,7 +388,7 @@ class CallHooks:
             HookError: a hook failed.
         """
         for hook, method in self._hooks["before_call"]:
-            said = await self._run(hook, "before_call", method, self.view)
+            said = await run_hook(hook, "before_call", method, self.view)
             if isinstance(said, Response):
                 return replace(said, requested_model=said.requested_model or self._call.request.model)
             if said is not None:
@@ -362,7 +410,7 @@ class CallHooks:
         call, view, about = self._call, self.view, self._about(target, url)
         changed: Request | None = None
         for hook, method in self._hooks["before_attempt"]:
-            said = await self._run(hook, "before_attempt", method, view, about)
+            said = await run_hook(hook, "before_attempt", method, view, about)
             if said is not None:
                 changed = _taken(hook, said, changed or call.request)
                 view = replace(view, request=_shown(changed))
@@ -404,7 +452,7 @@ class CallHooks:
         while self._settled:
             record = self._settled.pop(0)
             for hook, method in self._hooks["after_attempt"]:
-                await self._run(hook, "after_attempt", method, self.view, record)
+                await run_hook(hook, "after_attempt", method, self.view, record)
 
     async def on_event(self, event: Event) -> None:
         """Shows an event of a stream.
@@ -415,9 +463,9 @@ class CallHooks:
         """
         if self._events:
             for hook, method in self._hooks["on_event"]:
-                await self._run(hook, "on_event", method, self.view, event)
+                await run_hook(hook, "on_event", method, self.view, event)
 
-    def traced(self, reply: Response | None, error: BaseException | None) -> None:
+    def traced(self, reply: Any, error: BaseException | None) -> None:
         """The call is over: tracers learn it now. Never awaits; only the first call counts."""
         if not self._over:
             self._over = True
@@ -437,7 +485,7 @@ class CallHooks:
         try:
             await self.drain()
             for hook, method in self._hooks["after_call"]:
-                said = await self._run(hook, "after_call", method, self.view, reply, error)
+                said = await run_hook(hook, "after_call", method, self.view, reply, error)
                 if said is not None:
                     if not isinstance(said, Response) or reply is None:
                         raise HookError(f"the hook {_name(hook)} gave a {type(said).__name__} after the call")
@@ -448,14 +496,34 @@ class CallHooks:
         self.traced(reply, error)
         return reply
 
+    async def after_operation(self, result: Any, error: BaseException | None = None) -> None:
+        """Shows what a call ends with whose answer is no reply in words. Only the first call counts.
+
+        Raises:
+            CallRefusedError: a hook refused to hand the result over.
+            HookError: a hook failed.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            await self.drain()
+            for hook, method in self._hooks["after_operation"]:
+                await run_hook(hook, "after_operation", method, self.view, result, error)
+        except AsyncLLMError as failure:
+            self.traced(None, failure)
+            raise self._call.ended(failure)  # noqa: B904  # the same error
+        self.traced(result, error)
+
     async def cut(self) -> None:
         """The caller has cancelled the call: hooks have a second to note it."""
         self.traced(None, None)
-        if self._ended or not (self._settled or self._hooks["after_call"]):
+        over = self.after_call if self.view.operation == "chat" else self.after_operation
+        if self._ended or not (self._settled or self._hooks[over.__name__]):
             return
         with anyio.move_on_after(_LAST_SECONDS, shield=True):
             try:
-                await self.after_call(None)
+                await over(None)
             except AsyncLLMError as error:
                 _log.warning("%s", error, extra={"event": "hook"})
 
@@ -469,20 +537,33 @@ class CallHooks:
     async def _late(self, reply: Response) -> None:
         await self.after_call(reply)
 
-    async def _run(self, hook: Hook, point: str, method: Point, *about: Any) -> Any:
-        try:
-            said = method(*about)
-            return await said if inspect.isawaitable(said) else said
-        except CallRefusedError as refusal:
-            refusal.about(provider=self.view.provider, model=self.view.model)
-            raise
-        except Exception as error:
-            policy = hook.on_error or ("raise" if point in _GUARDS else "log")
-            sentence = f"the hook {_name(hook)} failed in {point}: {type(error).__name__}: {error}"
-            if policy == "raise":
-                raise HookError(sentence) from error
-            _log.warning("%s; the call goes on", HookError(sentence).message, exc_info=error, extra={"event": "hook"})
-            return None
+
+async def run_hook(hook: Hook, point: str, method: Point, view: HookCall, *about: Any) -> Any:
+    """What a method of a hook says, under its policy for errors.
+
+    Raises:
+        CallRefusedError: it refused.
+        HookError: it failed, and its policy is to raise.
+    """
+    try:
+        said = method(view, *about)
+        return await said if inspect.isawaitable(said) else said
+    except CallRefusedError as refusal:
+        refusal.about(provider=view.provider, model=view.model)
+        raise
+    except Exception as error:
+        policy = hook.on_error or ("raise" if point in _GUARDS else "log")
+        sentence = f"the hook {_name(hook)} failed in {point}: {type(error).__name__}: {error}"
+        if policy == "raise":
+            raise HookError(sentence) from error
+        _log.warning("%s; the call goes on", HookError(sentence).message, exc_info=error, extra={"event": "hook"})
+        return None
+
+
+def _defined(hooks: Sequence[Hook], point: str, operation: str) -> tuple[tuple[Hook, Point], ...]:
+    """The hooks that see an operation and define a point."""
+    own = [hook for hook in hooks if operation in hook.operations]
+    return tuple([(one, getattr(one, point)) for one in own if getattr(type(one), point) is not getattr(Hook, point)])
 
 
 def _name(hook: Hook) -> str:
@@ -505,6 +586,12 @@ def _taken(hook: Hook, said: Any, before: Request) -> Request:
             f"the hook {_name(hook)} gave a {type(said).__name__}; give a Request (dataclasses.replace(call.request, "
             "...)), a Response before the call, or None"
         )
+    if type(said) is not type(before) or any(
+        len(getattr(said, name)) != len(getattr(before, name))
+        for name in ("texts", "documents")
+        if hasattr(before, name)
+    ):
+        raise HookError(f"the hook {_name(hook)} may not change the kind of a request, or how many texts it holds")
     if said.model != before.model or said.stream != before.stream:
         raise HookError(f"the hook {_name(hook)} may not change the model of a call, or whether it is a stream")
     headers = (

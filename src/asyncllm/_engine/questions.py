@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from .._models.asker import Way, Write
 from .._protocols.codec import Verb, WireProtocol, WireRequest
 from .._providers.provider import Provider
-from .._schema.request import Operation, Request
+from .._schema.request import GENERATING, HOOKED, Operation, Request
 from .._schema.response import Response
-from ..errors import AsyncLLMError, UnsupportedByProviderError
+from ..errors import AsyncLLMError, HookError, UnsupportedByProviderError
 from .attempt import Engine, HTTPAttempt
-from .call import Call, Patience, Question
+from .call import Call, Patience, Payer, Question
 from .sending import Answer, Line, Run, answer, send_with_fallback
 from .target import Target
+
+if TYPE_CHECKING:
+    from .hooks import CallHooks
 
 
 class Questions:
@@ -90,6 +93,30 @@ async def ask(call: Call, run: Run[Answer]) -> Answer:
         DeadlineExceededError: the deadline passed.
         AsyncLLMError: as `send_with_fallback` raises it.
     """
+    hooks = call.engine.hooks
+    if hooks is not None and call.operation in HOOKED:
+        payer = call.payer or Payer()
+        call.hooks = hooks.begin(call, payer.user, payer.agent, payer.tags)
+        return await _ask_hooked(call, call.hooks, run)
+    return await _ask(call, run)
+
+
+async def _ask_hooked(call: Call, hooks: CallHooks, run: Run[Answer]) -> Answer:
+    try:
+        if call.operation in GENERATING and await hooks.before_call() is not None:
+            raise HookError(f"a hook gave a Response before {call.operation}; it may only change or refuse it")
+        found = await _ask(call, run)
+    except AsyncLLMError as error:
+        await hooks.after_operation(None, call.ended(error))
+        raise
+    except BaseException:
+        await hooks.cut()
+        raise
+    await hooks.after_operation({} if found is None else found)
+    return found
+
+
+async def _ask(call: Call, run: Run[Answer]) -> Answer:
     total = call.patience.total
     found: list[Answer] = []
     try:
@@ -149,7 +176,7 @@ def write_verb(way: Way) -> WireRequest:
     """The request of a call of an operation that is a `Verb`, for the model of this attempt."""
     call = way.call  # type: ignore[attr-defined]  # only attempts of the engine come here
     verb, dialect = verb_of(way.route.protocol, call.operation, way.context.provider)
-    return verb.write(replace(call.request, model=way.context.model), way.context, dialect)
+    return verb.write(replace(way.asked, model=way.context.model), way.context, dialect)  # type: ignore[attr-defined]
 
 
 _DOING: Mapping[str, str] = MappingProxyType({"embed": "embedding texts", "rerank": "ranking documents"})

@@ -18,6 +18,8 @@ Operation = Literal["chat", "embed", "rerank", "batch", "file", "list", "count",
 GENERATING: frozenset[Operation] = frozenset({"chat", "embed", "rerank"})
 """The operations that are asked for their own sake: budgets, limits, circuits and reports are about them."""
 
+HOOKED: frozenset[Operation] = frozenset({"embed", "rerank", "batch", "file"})
+"""The operations besides chat that hooks can see."""
 WITHOUT_TEXT: frozenset[Operation] = frozenset({"embed", "rerank"})
 """Those of them whose answer is no text, so that there are no output tokens."""
 

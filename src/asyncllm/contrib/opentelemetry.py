@@ -51,7 +51,7 @@ try:
     from opentelemetry import propagate as otel_propagate
     from opentelemetry.instrumentation.utils import suppress_http_instrumentation
     from opentelemetry.metrics import Histogram, get_meter
-    from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, get_tracer, set_span_in_context
+    from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, get_tracer, set_span_in_context, use_span
     from opentelemetry.util.genai import types as genai
     from opentelemetry.util.genai.handler import TelemetryHandler
     from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
@@ -158,19 +158,23 @@ class _TracedCall:
 
     def attempt(self, target: HookTarget, request: Request) -> AttemptTrace:
         self.attempts += 1
+        if self.call.operation != "chat":
+            return _TracedRequest(self, target)
         return _TracedAttempt(self, target, request)
 
-    def ended(self, reply: Response | None, error: BaseException | None) -> None:
+    def ended(self, reply: Any, error: BaseException | None) -> None:
         span = self.span
         if span is None or not span.is_recording():
             if span is not None:
                 span.end()
             return
         span.set_attribute("asyncllm.attempts", self.attempts)
-        if reply is not None:
+        if isinstance(reply, Response):
             span.set_attribute("gen_ai.response.model", reply.model or reply.requested_model)
             if reply.cost is not None:
                 span.set_attribute("asyncllm.cost", float(reply.cost))
+        elif reply is not None:
+            span.set_attribute("gen_ai.response.model", getattr(reply, "model", "") or self.call.model)
         elif error is not None:
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(Status(StatusCode.ERROR, _sentence(error)))
@@ -246,16 +250,13 @@ class _TracedAttempt:
                 invocation.output_messages = [
                     genai.OutputMessage(role="assistant", parts=_parts(reply.message), finish_reason=reason)
                 ]
-        if attempt is None:
-            invocation.fail(genai.Error("nothing was sent", "not_sent"))
-            return
-        self._measure(attempt)
-        if attempt.outcome == "ok":
-            invocation.stop()
-        else:
-            kind = attempt.outcome if attempt.error is None else type(attempt.error).__name__
-            said = attempt.outcome if attempt.error is None else _sentence(attempt.error)
+        if attempt is not None:
+            self._measure(attempt)
+        kind, said = _outcome(attempt)
+        if kind:
             invocation.fail(genai.Error(said, kind))
+        else:
+            invocation.stop()
 
     def _measure(self, attempt: Attempt) -> None:
         invocation, usage = self.invocation, attempt.usage
@@ -264,19 +265,109 @@ class _TracedAttempt:
         invocation.thinking_tokens = usage.reasoning_tokens
         invocation.data.usage_cache_read_input_tokens = usage.cache_read_tokens
         invocation.data.usage_cache_write_input_tokens = usage.cache_write_tokens
-        told = {
-            "http.response.status_code": attempt.status,
-            "asyncllm.request_id": attempt.request_id,
-            "asyncllm.usage.source": None if usage.source == "provider" else usage.source,
-            "asyncllm.cost": None if attempt.cost is None else float(attempt.cost),
-            "asyncllm.unpriced_reason": attempt.unpriced_reason,
-            "asyncllm.queue.duration": attempt.waited,
-        }
-        invocation.attributes.update({name: value for name, value in told.items() if value is not None})
+        invocation.attributes.update(_figures(attempt))
         if attempt.cost is not None:
             self.hook.cost.record(float(attempt.cost), self.labels)
         if attempt.waited is not None:
             self.hook.queue.record(attempt.waited, self.labels)
+
+
+class _TracedRequest:
+    """The span of one HTTP attempt that asks for no reply in words: vectors, a ranking, a batch, a file."""
+
+    def __init__(self, of: _TracedCall, target: HookTarget) -> None:
+        self.hook = of.hook
+        operation = of.call.operation
+        word = _PROVIDERS.get(target.kind, target.kind)
+        self.labels = {"gen_ai.provider.name": word, "gen_ai.request.model": target.model}
+        told: dict[str, Any] = {"asyncllm.provider": target.provider, "asyncllm.attempt": target.number}
+        place: dict[str, Any] = {"server.address": target.server_address, "server.port": target.server_port}
+        self.invocation = None
+        self.span: Any = None
+        if operation == "embed":
+            self.invocation = of.hook.handler.embedding(
+                word,
+                request_model=target.model,
+                server_address=target.server_address,
+                server_port=target.server_port,
+                context=of.context,
+            )
+            self.invocation.suspend()
+            self.invocation.attributes.update(told)
+            context = self.invocation.context
+        else:
+            known = {name: value for name, value in place.items() if value is not None}
+            self.span = of.hook.tracer.start_span(
+                f"{operation} {target.model}",
+                of.context,
+                SpanKind.CLIENT,
+                {"gen_ai.operation.name": operation, **self.labels, **told, **known},
+            )
+            context = set_span_in_context(self.span, of.context)
+        self.headers: Mapping[str, str] = {}
+        if of.hook.propagate:
+            carrier: dict[str, str] = {}
+            otel_propagate.inject(carrier, context)
+            self.headers = carrier
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        shown = use_span(self.span) if self.invocation is None else self.invocation.activate()
+        with shown, suppress_http_instrumentation():
+            yield
+
+    def chunk(self) -> None:
+        """There are no streams of this kind."""
+
+    def ended(self, attempt: Attempt | None, reply: Response | None) -> None:
+        told = _figures(attempt)
+        kind, said = _outcome(attempt)
+        invocation, span = self.invocation, self.span
+        if invocation is not None:
+            invocation.attributes.update(told)
+            if attempt is not None:
+                invocation.input_tokens = attempt.usage.input_tokens
+            if kind:
+                invocation.fail(genai.Error(said, kind))
+            else:
+                invocation.stop()
+        else:
+            span.set_attributes(told)
+            if kind:
+                span.set_attribute("error.type", kind)
+                span.set_status(Status(StatusCode.ERROR, said))
+            span.end()
+        if attempt is not None and attempt.cost is not None:
+            self.hook.cost.record(float(attempt.cost), self.labels)
+        if attempt is not None and attempt.waited is not None:
+            self.hook.queue.record(attempt.waited, self.labels)
+
+
+def _figures(attempt: Attempt | None) -> dict[str, Any]:
+    """What the conventions have no name for."""
+    if attempt is None:
+        return {}
+    usage = attempt.usage
+    told = {
+        "http.response.status_code": attempt.status,
+        "asyncllm.request_id": attempt.request_id,
+        "asyncllm.usage.source": None if usage.source == "provider" else usage.source,
+        "asyncllm.cost": None if attempt.cost is None else float(attempt.cost),
+        "asyncllm.unpriced_reason": attempt.unpriced_reason,
+        "asyncllm.queue.duration": attempt.waited,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _outcome(attempt: Attempt | None) -> tuple[str, str]:
+    """The class and the sentence of what went wrong; two empty texts where nothing did."""
+    if attempt is None:
+        return "not_sent", "nothing was sent"
+    if attempt.outcome == "ok":
+        return "", ""
+    if attempt.error is None:
+        return attempt.outcome, attempt.outcome
+    return type(attempt.error).__name__, _sentence(attempt.error)
 
 
 class _TracedRun:
