@@ -9,7 +9,7 @@ import pytest
 
 from asyncllm import Client, CodeExecution, FileSearch, MCPServer, Message, Response, WebSearch
 from asyncllm.errors import ServerError
-from asyncllm.schema import ProviderToolCall, ProviderToolResult, Text
+from asyncllm.schema import ProviderToolCall, ProviderToolResult, Text, Unknown
 from asyncllm.testing import HostedUse, Reply, Simulator, ToolUse
 
 pytestmark = pytest.mark.anyio
@@ -142,3 +142,26 @@ async def test_provider_tools_run_beside_functions() -> None:
         sim.script(Reply(hosted=(SEARCH,), text="Adding.", tool_calls=(call,)), Reply(hosted=(SEARCH,), text="3"))
         run = await client.run("Search, and add", tools=[WebSearch(), add], provider="anthropic")
         assert (2, "3", {"web_search": 2}) == (len(run.steps), run.text, dict(run.usage.provider_tool_requests or {}))
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["send", "stream"])
+@pytest.mark.parametrize("entry", ["anthropic", "responses"])
+async def test_a_long_history_is_summed_up_by_the_provider(entry: str, *, streamed: bool) -> None:
+    """The summary is a part of the reply and goes back as it was; what stood before it is read no more."""
+    model = {"anthropic": "claude-sonnet-5-5", "responses": "gpt-5.4-mini"}[entry]
+    async with Simulator(reply="Noted.") as sim, Client(config(sim), environ={}) as client:
+        options: dict[str, Any] = {"provider": entry, "model": model, "fallback": [], "compact_at": 50_000}
+        history = [Message.user("word " * 50_000)]
+        reply = await asked(client, streamed=streamed, messages=history, **options)
+        summary = next(part for part in reply.message.content if isinstance(part, Unknown))
+        assert ("compaction", "Noted.") == (summary.type, reply.text)
+        assert summary.raw.get("content") or summary.raw.get("encrypted_content")
+        assert reply.cost is not None
+        history += [reply.message, Message.user("And now?")]
+        second = await asked(client, streamed=streamed, messages=history, **options)
+        assert not any(isinstance(part, Unknown) for part in second.message.content)
+        sent = sim.requests[-1].body
+        turns = sent["input"] if entry == "responses" else sent["messages"][1]["content"]
+        assert dict(summary.raw) in turns
+        if entry == "anthropic":  # the tokens of summing up are paid as well
+            assert (reply.usage.input_tokens or 0) > 50_000 > (second.usage.input_tokens or 0)

@@ -132,7 +132,7 @@ class Anthropic:
     def events(self, request: ModelRequest, reply: Reply, turn: Turn) -> Events:
         """Returns the answer as a stream."""
         usage = _usage(request, reply)
-        later = ("output_tokens_details", "server_tool_use")
+        later = ("output_tokens_details", "server_tool_use", "iterations")
         begun = {word: value for word, value in usage.items() if word not in later} | {"output_tokens": 1}
         opening = {**_message(request, turn, begun), "stop_reason": None, "stop_sequence": None}
         data = [_event({"type": "message_start", "message": opening})]
@@ -247,6 +247,9 @@ def _blocks(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[tuple[d
         asked = pieces(json.dumps(ran["input"], ensure_ascii=False), turn.chunk_size)
         yield ran, [{"type": "input_json_delta", "partial_json": piece} for piece in asked]
         yield result, []
+    if summed := _compaction(request):
+        block = summed[0]
+        yield block, [{"type": "compaction_delta", "content": block["content"]}]
     text = reply.refusal or reply.text
     if text:
         citations = provider_runs.claude_citations(reply, text)
@@ -259,6 +262,10 @@ def _blocks(request: ModelRequest, reply: Reply, turn: Turn) -> Iterator[tuple[d
         if block["input"] or call.json != "{}":
             deltas += [{"type": "input_json_delta", "partial_json": it} for it in pieces(call.json, turn.chunk_size)]
         yield block, deltas
+
+
+def _compaction(request: ModelRequest) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    return provider_runs.claude_compaction(request.body, tokens(request.text), tokens(request.prompt) + 12)
 
 
 def _thinking(request: ModelRequest, reply: Reply, turn: Turn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -280,6 +287,7 @@ def _begun(block: Mapping[str, Any]) -> dict[str, Any]:
         "tool_use": {"input": {}},
         "server_tool_use": {"input": {}},
         "mcp_tool_use": {"input": {}},
+        "compaction": {"content": None},
     }
     begun = {**block, **empty.get(str(block["type"]), {})}
     return {**begun, "citations": []} if block.get("citations") else begun
@@ -305,6 +313,7 @@ def _usage(request: ModelRequest, reply: Reply) -> dict[str, Any]:
         "output_tokens_details": {"thinking_tokens": reply.reasoning_tokens},
         "service_tier": "standard",
         **provider_runs.claude_usage(reply, request.body),
+        **(summed[1] if (summed := _compaction(request)) else {}),
     }
 
 
@@ -316,10 +325,12 @@ def _gathered(body: Mapping[str, Any]) -> Gathered:
     system = body.get("system") or ()
     for block in [{"type": "text", "text": system}] if isinstance(system, str) else system:
         _add(block, gathered)
+    said: list[dict[str, Any]] = []
     for message in body["messages"]:
         content = message["content"]
-        for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
-            _add(block, gathered)
+        said += [{"type": "text", "text": content}] if isinstance(content, str) else content
+    for block in provider_runs.since_compaction(said):
+        _add(block, gathered)
     if body.get("cache_control"):
         gathered.mark(str(body["cache_control"].get("ttl", "5m")))
     return gathered

@@ -66,7 +66,7 @@ class ResponsesServer:
         """Reads a request that passed `check`."""
         body: Mapping[str, Any] = arrival.body
         items = _items(body)
-        gathered = _gathered(body, items)
+        gathered = _gathered(body, provider_runs.since_compaction(items))
         users = [text for item in items if item.get("role") == "user" and (text := _text_of(item.get("content")))]
         reasoning = body.get("reasoning") or {}
         wanted = ((body.get("text") or {}).get("format")) or {}
@@ -229,7 +229,7 @@ def _output(request: ModelRequest, reply: Reply, turn: Turn) -> list[dict[str, A
         if ENCRYPTED in (request.body.get("include") or ()):
             item["encrypted_content"] = SEALED.seal(reply.reasoning)
         items.append(item)
-    items += provider_runs.response_items(reply, request.body, turn.token)
+    items += provider_runs.response_items(reply, request.body, turn.token, tokens(request.text), SEALED.seal)
     if reply.text or reply.refusal is not None or not reply.tool_calls:
         cited = provider_runs.response_annotations(reply) if reply.text else []
         part: dict[str, Any] = {"type": "output_text", "text": reply.text, "annotations": cited, "logprobs": []}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from hashlib import blake2b
 from typing import Any
@@ -133,6 +133,31 @@ def claude_container(reply: Reply, token: str, now: float) -> Block:
     return {"container": {"id": f"container_{token}", "expires_at": expires}}
 
 
+def claude_compaction(body: Mapping[str, Any], length: int, marked: int) -> tuple[Block, Block] | None:
+    """The block of a history that is summed up, and the usage of doing so; None where it is short enough.
+
+    Args:
+        body: the request, which may ask for it.
+        length: tokens of the prompt.
+        marked: tokens of the prompt that the reply is left with.
+    """
+    edits = (body.get("context_management") or {}).get("edits") or ()
+    bounds = [(one.get("trigger") or {}).get("value") for one in edits if one.get("type") == "compact_20260112"]
+    if not bounds or length <= (bounds[0] or 150_000):
+        return None
+    text = f"The conversation so far had {length} tokens."
+    counts = {"cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    summing = {"type": "compaction", "input_tokens": length, "output_tokens": (len(text) + 3) // 4, **counts}
+    answering = {"type": "message", "input_tokens": marked, **counts}
+    return {"type": "compaction", "content": text}, {"input_tokens": marked, "iterations": [summing, answering]}
+
+
+def since_compaction(items: Sequence[Any]) -> Sequence[Any]:
+    """What is left of a history: the last summary, and what follows it."""
+    places = [at for at, item in enumerate(items) if isinstance(item, dict) and item.get("type") == "compaction"]
+    return items[places[-1] :] if places else items
+
+
 # OpenAI's Responses: items beside the messages.
 
 RESPONSES_EMPTY: Mapping[str, Mapping[str, Any]] = {
@@ -140,6 +165,7 @@ RESPONSES_EMPTY: Mapping[str, Mapping[str, Any]] = {
     "file_search_call": {"status": "in_progress", "results": None},
     "code_interpreter_call": {"status": "in_progress", "code": "", "outputs": None},
     "mcp_list_tools": {"tools": []},
+    "compaction": {"encrypted_content": ""},
     "mcp_call": {"arguments": "", "output": None, "status": "in_progress"},
 }
 """What an item lacks when a stream begins it."""
@@ -157,11 +183,19 @@ _STREAMED: Mapping[str, tuple[str, str]] = {
 }
 
 
-def response_items(reply: Reply, body: Mapping[str, Any], token: str) -> Iterator[Block]:
-    """Yields the items of the tools that ran, with outputs, passages and sources where ``include`` asks for them."""
+def response_items(
+    reply: Reply, body: Mapping[str, Any], token: str, length: int, seal: Callable[[str], str]
+) -> Iterator[Block]:
+    """Yields the items of the tools that ran, and of a long history that was summed up where that is asked for.
+
+    Outputs, passages and sources are there where ``include`` asks for them.
+    """
     include = body.get("include") or ()
     servers = [tool.get("server_label") for tool in body.get("tools") or () if tool.get("type") == "mcp"]
     listed = False
+    bounds = [one.get("compact_threshold") for one in body.get("context_management") or ()]
+    if bounds and bounds[0] and length > bounds[0]:
+        yield {"type": "compaction", "id": f"cmp_{token}", "encrypted_content": seal(f"{length} tokens")}
     for at, use in enumerate(reply.hosted):
         status = {"status": "failed" if use.is_error else "completed"}
         if use.tool == "web_search":
