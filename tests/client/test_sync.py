@@ -91,6 +91,7 @@ def test_models_and_costs_without_async(tmp_path: Path) -> None:
 
 def test_a_closed_client_says_so() -> None:
     """Closing twice is fine, calling after it is a sentence, and closing an unused client is nothing."""
+    before = set(threading.enumerate())  # another test may have left a client open
     with Simulator.in_thread() as sim:
         client = SyncClient(sim.config(), environ={})
         client.send("Hi")
@@ -99,7 +100,7 @@ def test_a_closed_client_says_so() -> None:
         with pytest.raises(errors.ClientStateError, match="closed"):
             client.send("Hi")
         SyncClient(sim.config(), environ={}).close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "asyncllm"]
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "asyncllm"]
 
 
 def run(code: str, *, timeout: float = 60.0, **environ: str) -> subprocess.CompletedProcess[str]:

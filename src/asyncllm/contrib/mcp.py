@@ -208,7 +208,12 @@ class MCPTools:
                 listed = await link.listed_again()
                 link.offered = self._offered(listed)
             except (mcp.MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError, BadRequestError) as error:
-                _log.warning("the changed tools of the MCP server %s cannot be used: %s", self._told, _said(error))
+                _log.warning(
+                    "the changed tools of the MCP server %s cannot be used: %s",
+                    self._told,
+                    _said(error),
+                    extra={"event": "mcp_tools"},
+                )
         return link.offered
 
     @property
