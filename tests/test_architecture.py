@@ -443,6 +443,20 @@ def test_nobody_asks_for_a_provider_by_name(module: Module) -> None:
     assert "" == "\n".join(broken)
 
 
+def test_the_numbers_of_random_are_the_program_s() -> None:
+    """Nobody draws from the generator that all of a program shares: a program that seeded it gets its own numbers."""
+    broken = [
+        f"{module.file}:{node.lineno}"
+        for module in ALL
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "random"
+        and node.attr not in ("Random", "SystemRandom")
+    ]
+    assert [] == broken
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     """``import asyncllm`` leaves pydantic, the HTTP libraries, yaml and anyio for the first use."""
     heavy = "pydantic pydantic_core httpx httpx2 yaml anyio botocore google.auth rich orjson asyncio ssl".split()

@@ -53,7 +53,8 @@ class Upkeep:
             self.due = time.monotonic() + _AGAIN
             return
         left = _HOUR - time.time() % _HOUR
-        self.due = time.monotonic() + left + _AFTER + random.uniform(0, _AFTER)  # noqa: S311  # not all processes at once
+        # Not all processes at once. The numbers of `random` itself are the program's: it may have seeded them.
+        self.due = time.monotonic() + left + _AFTER + random.SystemRandom().uniform(0, _AFTER)
         self._thread = threading.Thread(target=self._run, args=(self._stopped,), name="asyncllm roll-ups", daemon=True)
         self._thread.start()
 

@@ -177,6 +177,7 @@ class SharedLimits(Limits):
             settings.url.get_secret_value(), cluster=settings.cluster, timeout=settings.timeout
         )
         self._script = ""
+        self._random = random.SystemRandom()  # also after a fork each process has numbers of its own
         self._process = uuid.uuid4().hex
         self._epoch: str | None = None
         self._processes = 1
@@ -263,7 +264,7 @@ class SharedLimits(Limits):
                 left = deadline - self._clock()
                 if left <= 0.01:
                     raise LimitTimeoutError(f"the shared limit of {target} had no room before the deadline")
-                nap = min(reply["wait"], LONGEST_NAP, left - 0.005) * (1 + 0.05 * random.random())  # noqa: S311
+                nap = min(reply["wait"], LONGEST_NAP, left - 0.005) * (1 + 0.05 * self._random.random())
                 freed = self._freed
                 with anyio.move_on_after(nap):
                     await (freed.wait() if reply.get("why") == "concurrent" else anyio.sleep(nap))
