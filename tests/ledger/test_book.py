@@ -140,13 +140,14 @@ async def test_a_hard_budget_reserves_the_upper_bound() -> None:
     await ledger.aclose()
 
 
-def test_a_ledger_in_memory_forgets_the_oldest_refusals() -> None:
+@pytest.mark.parametrize("keep", [1, 100])
+def test_a_ledger_in_memory_forgets_the_oldest_refusals(keep: int) -> None:
     """Users come from callers: counts of refusals do not grow without end, and the newest are kept."""
-    store = MemoryStore(keep=100)
+    store = MemoryStore(keep=keep)
     for number in range(1000):
         store.count_refusals({(number, "day", "p", "m", f"u{number}"): 1})
     kept = store.refusals(None, None)
-    assert len(kept) <= 100
+    assert len(kept) <= keep
     assert "u999" == kept[-1][4]
 
 

@@ -126,7 +126,7 @@ class MemoryStore:
             for key, count in refusals.items():
                 self._refusals[key] = self._refusals.get(key, 0) + count
             if len(self._refusals) > self._keep:  # users come from callers: the oldest hours are forgotten
-                for key in sorted(self._refusals)[: -(self._keep * 9 // 10)]:
+                for key in sorted(self._refusals)[: len(self._refusals) - max(1, self._keep * 9 // 10)]:
                     del self._refusals[key]
 
     def refusals(self, start: int | None, end: int | None) -> list[Sequence[Any]]:
