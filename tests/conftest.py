@@ -18,14 +18,20 @@ LIBRARY = os.environ.get("ASYNCLLM_TEST_LIBRARY")
 # What real time decides: threads, processes, servers and sockets beside each other. On a machine that stands still for
 # half a second such a test fails whatever our code does. It runs again, twice at most, and the summary counts it.
 REAL_TIME = (
+    "tests/auth/test_fetching.py",
     "tests/cli/test_processes.py",
     "tests/client/test_chain.py",
     "tests/client/test_deployments.py",
     "tests/client/test_racing.py",
     "tests/client/test_reliability.py",
+    "tests/client/test_send.py",
     "tests/client/test_stream.py",
+    "tests/engine/test_limits.py",
     "tests/ledger/test_postgres",
+    "tests/ledger/test_sqlite.py",
     "tests/models/test_registry.py",
+    "tests/models/test_token_estimates.py",
+    "tests/runs/test_map.py",
     "tests/scoreboard/",
     "tests/shared/",
     "tests/test_start.py",

@@ -113,10 +113,11 @@ async def test_a_slow_token_server_does_not_stall_the_loop(clock: Clock) -> None
         group.start_soon(tick)
         began = time.monotonic()
         assert ["token-1"] * 50 == await gather(tokens, 50)
-        assert 0.9 < time.monotonic() - began < 20
+        assert 0.9 < time.monotonic() - began < 2.5
         group.cancel_scope.cancel()
-    assert 20 < len(gaps)
-    assert 0.9 > max(gaps)
+    assert 80 < len(gaps)
+    assert 0.015 > sorted(gaps)[len(gaps) // 2]
+    assert 0.5 > max(gaps)
 
 
 @pytest.mark.anyio
@@ -250,7 +251,7 @@ async def test_a_cancelled_caller_leaves_at_once(tokens: Refreshing[str], server
     with anyio.move_on_after(0.02) as scope:
         await tokens.get()
     assert scope.cancelled_caught
-    assert 5 > time.monotonic() - began
+    assert 0.5 > time.monotonic() - began
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as leader:
             async with anyio.create_task_group() as leading:

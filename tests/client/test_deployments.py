@@ -57,7 +57,7 @@ async def test_a_throttled_and_a_dead_one_cost_no_call(streamed: bool) -> None:
                 assert (await client.send("Hi")).text == "ok"
             slowest = max(slowest, time.monotonic() - began)
         states = {row.deployment: row for row in client.health()}
-    assert slowest < 5, "no call waited for a pause"
+    assert slowest < 0.2, "no call waited for a pause"
     assert asked(sim)["a"] == 1, "a throttled one is left alone"
     assert (states["a"].state, states["a"].reason) == ("open", "cooldown")
     assert states["a"].retry_after > 25

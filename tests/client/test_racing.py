@@ -108,7 +108,7 @@ async def test_a_late_first_content_is_hedged(streamed: bool) -> None:
             reply = stream.response
         else:
             reply = await client.send("Count", hedge=0.05)
-        assert 0.05 <= anyio.current_time() - began < 5
+        assert 0.05 <= anyio.current_time() - began < 0.6
         await settled(sim)
         assert {"gpt-sim": 1, "gpt-sim-mini": 1} == Counter(request.model for request in sim.requests)
     assert ("gpt-sim-mini", LONG) == (reply.model, reply.text)
@@ -227,7 +227,7 @@ async def test_concurrency_is_limited_and_the_wait_is_told() -> None:
         (known,) = client.health()
         assert 2 == sim.peak_in_flight
     waits = sorted(reply.attempts[0].waited for reply in replies)
-    assert waits[0] < 0.05
+    assert waits[0] < 0.01
     assert waits[-1] > 0.14
     assert (0, True) == (known.queue_depth, 0 < (known.waiting_time or 0) < waits[-1])
 
@@ -257,7 +257,7 @@ async def test_a_limit_never_holds_a_call_past_its_deadline() -> None:
         began = anyio.current_time()
         with pytest.raises(errors.LimitTimeoutError):
             await client.send("Hi", timeout=0.05)
-        assert 0.03 < anyio.current_time() - began < 5
+        assert 0.03 < anyio.current_time() - began < 0.4
         assert 1 == sim.count()
 
 
@@ -288,12 +288,12 @@ async def test_an_abandoned_stream_gives_its_place_back() -> None:
 
         await leave()
         gc.collect()
-        with anyio.fail_after(10):
+        with anyio.fail_after(1):
             await client.send("Hi")
         with anyio.move_on_after(0.03):
             async for _ in client.stream("Count"):
                 pass
-        with anyio.fail_after(10):
+        with anyio.fail_after(1):
             await client.send("Hi")
 
 

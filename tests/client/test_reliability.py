@@ -72,7 +72,7 @@ async def test_retry_after_is_obeyed(fault: Fault) -> None:
         sim.on("gpt-sim", fault)
         began = anyio.current_time()
         reply = await client.send("Hi")
-        assert 0.06 <= anyio.current_time() - began < 5
+        assert 0.06 <= anyio.current_time() - began < 0.5
     assert [fault.code, 200] == [attempt.status for attempt in reply.attempts]
 
 
@@ -97,7 +97,7 @@ async def test_callers_wait_for_a_short_cooldown() -> None:
             await client.send("Hi", fallback=[])
         began = anyio.current_time()
         assert (await client.send("Hi", fallback=[])).text
-        assert 0.06 <= anyio.current_time() - began < 5
+        assert 0.06 <= anyio.current_time() - began < 0.5
         sim.on("gpt-sim", Fault.status(429, retry_after=20, times=1))
         with pytest.raises(errors.RateLimitError):
             await client.send("Hi", fallback=[])
@@ -122,7 +122,7 @@ async def test_one_deadline_bounds_retries_waits_and_fallbacks() -> None:
         began = anyio.current_time()
         with pytest.raises((errors.AllFallbacksFailedError, errors.DeadlineExceededError)):
             await client.send("Hi", timeout=0.2)
-        assert anyio.current_time() - began < 4
+        assert anyio.current_time() - began < 0.6
         assert sim.count() <= 6
 
 
@@ -299,7 +299,7 @@ async def test_a_dead_host_costs_less_than_a_second() -> None:
         async with Client(config, environ={}) as client:
             began = anyio.current_time()
             reply = await client.send("Hi", fallback=[("anthropic", "claude-sim")])
-            assert anyio.current_time() - began < 3
+            assert anyio.current_time() - began < 1
     assert [errors.ConnectError] * 3 + [type(None)] == [type(attempt.error) for attempt in reply.attempts]
 
 

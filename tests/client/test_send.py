@@ -291,7 +291,7 @@ async def test_the_total_deadline(open_client: OpenClient) -> None:
         began = anyio.current_time()
         with pytest.raises(errors.DeadlineExceededError) as caught:
             await client.send("Hi", timeout=0.05)
-        assert 0.05 <= anyio.current_time() - began < 5
+        assert 0.05 <= anyio.current_time() - began < 0.55
     assert ["cancelled"] == [one.outcome for one in caught.value.attempts]
 
 

@@ -224,7 +224,7 @@ async def test_the_first_content_has_its_own_timeout(open_client: OpenClient) ->
         stream = client.stream("Count")
         await collect(stream)
     assert [errors.FirstTokenTimeoutError, type(None)] == [type(one.error) for one in stream.response.attempts]
-    assert 0.05 <= (stream.response.attempts[0].latency or 0) < 5
+    assert 0.05 <= (stream.response.attempts[0].latency or 0) < 0.55
 
 
 @anyio_test
@@ -258,7 +258,7 @@ async def test_each_timeout_after_the_first_content(
         with pytest.raises(errors.AsyncLLMError) as caught:
             async for event in client.stream("Count", timeout=timeout):
                 delivered += event.text
-        assert 0.08 <= anyio.current_time() - began < 5
+        assert 0.08 <= anyio.current_time() - began < 0.58
     error = caught.value
     assert kind is type(error if timeout else error.__cause__)
     assert delivered == error.partial.text  # type: ignore[attr-defined]
@@ -291,7 +291,7 @@ async def test_breaking_out_gives_the_connection_back(open_client: OpenClient) -
 
             await leave()
             gc.collect()
-            with anyio.fail_after(10):
+            with anyio.fail_after(0.5):
                 assert (await client.send("Hi")).text
 
 

@@ -128,7 +128,7 @@ async def test_a_waiter_gives_up_at_its_deadline() -> None:
     began = anyio.current_time()
     with pytest.raises(errors.LimitTimeoutError, match="the limit"):
         await meter.acquire(0, 0, began + 0.05)
-    assert 0.03 < anyio.current_time() - began < 5
+    assert 0.03 < anyio.current_time() - began < 0.3
     with pytest.raises(errors.LimitTimeoutError):
         await meter.acquire(0, 0, anyio.current_time())
     assert 0 == meter.depth
@@ -179,7 +179,7 @@ async def test_the_providers_own_word_counts() -> None:
     await meter.acquire(10, 0, math.inf)
     began = anyio.current_time()
     await meter.acquire(10, 0, math.inf)
-    assert 0.05 < anyio.current_time() - began < 5
+    assert 0.05 < anyio.current_time() - began < 0.4
     meter.observe(RateLimits(tokens_remaining=5, tokens_reset=60))
     with pytest.raises(errors.LimitTimeoutError):
         await meter.acquire(10, 0, anyio.current_time() + 0.02)

@@ -256,7 +256,7 @@ def cases(chance: random.Random, model: Any) -> Iterator[Case]:
     yield Usage(input_tokens=1234, output_tokens=0), NOW, None
     contexts = [variant.when for variant in model.price_variants or ()]
     tiers = [tier for tier, words in TIER_CONTEXTS.items() if any(word in contexts for word in words)]
-    for _ in range(3):
+    for _ in range(7):
         when = NOW - timedelta(minutes=chance.randrange(2 * 365 * 24 * 60)) if chance.randrange(2) else NOW
         yield some_usage(chance), when, chance.choice([None, None, *tiers, *tiers, "priority"])
 

@@ -118,4 +118,4 @@ async def test_leaving_a_stream_without_closing_it(record: Any, full: bool, anyi
                 gc.collect()
                 await anyio.sleep(0.01)
     record(f"slot back after a break, {anyio_backend}", f"worst {max(waits) * 1000:.1f} ms", "< 100 ms, no warning")
-    assert sorted(waits)[len(waits) // 2] < 0.1
+    assert max(waits) < 0.1

@@ -21,7 +21,7 @@ from asyncllm.errors import LedgerError
 from ledger_books import DOLLAR, DONE, HEAD, child, hold
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
-LONGEST = 5.0
+LONGEST = 1.0
 Record = Callable[[str, str, str], None]
 
 

@@ -30,7 +30,7 @@ async def test_no_moment_makes_a_call_free(
     ends: str, usage: object, record: Callable[[str, str, str], None], full: bool
 ) -> None:
     """Each attempt is booked at no less than its text costs, or is unknown and charged at its reservation."""
-    moments = 100 if full else 10
+    moments = 100 if full else 16
     with serving(answer(usage), pause=PAUSE) as server:
         entry = {"kind": "openai", "base_url": f"{server.url}/v1", "api_key": "k", "fallback_models": ["gpt-4o"]}
         settings = {

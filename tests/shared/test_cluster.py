@@ -51,6 +51,5 @@ async def test_a_limit_holds_over_clients_of_a_cluster(
             times = sorted(received.time for received in list(sim.requests)[2:])
         assert [] == [line for line in caplog.messages if "gone" in line]
         assert 12 == len(times)
-        # A request arrives later than it was let go, on a busy machine by much: half a window is left for that.
-        assert all(late - early > 0.5 for early, late in zip(times, times[10:], strict=False))
+        assert all(late - early > 0.9 for early, late in zip(times, times[10:], strict=False))
     assert [] == [line for line in caplog.messages if "gone" in line]

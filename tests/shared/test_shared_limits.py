@@ -63,8 +63,7 @@ async def test_requests_of_two_clients_are_counted_together(store: RedisServer, 
         times = sorted(received.time for received in sim.requests)
     assert len(times) == 25
     assert seconds >= 2 * short
-    # A request arrives later than it was let go, on a busy machine by much: half a window is left for that.
-    assert all(late - early > 0.5 * short for early, late in zip(times, times[10:], strict=False))
+    assert all(late - early > 0.9 * short for early, late in zip(times, times[10:], strict=False))
 
 
 async def test_leases_bound_what_is_under_way(store: RedisServer) -> None:
@@ -191,7 +190,7 @@ async def test_a_store_that_is_not_there_stops_nobody(store: RedisServer, caplog
         with caplog.at_level(logging.WARNING):
             began = time.monotonic()
             await send(client, 20)
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 2
         assert sim.count() == 20
         assert 1 == sum("store of the shared limits is gone" in line for line in caplog.messages)
         with pytest.raises(errors.LimitTimeoutError, match="cannot be reached"):
